@@ -1,0 +1,150 @@
+/**
+ * MNIST's IDX format: two zero bytes, a type byte (8 for unsigned bytes), the number of dimensions,
+ * each dimension as a big-endian u32, then the data.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { UserError } from "../src/errors.ts";
+import { display, readUnzipped, sizeOf } from "./files.ts";
+import { type ImageSet, imageSet } from "./image_set.ts";
+
+/** The contents of one IDX file of unsigned bytes. */
+export interface Idx {
+  /** Dimensions, outermost first: [N] for labels, [N, H, W] for images. */
+  readonly shape: readonly number[];
+  /** Elements, row-major. */
+  readonly data: Uint8Array<ArrayBuffer>;
+}
+
+/** MNIST as published has a part to train on and a part to test on. */
+export type Split = "train" | "test";
+
+/**
+ * MNIST from DATA/MNIST/raw: {train,t10k}-{images-idx3,labels-idx1}-ubyte, each with `.gz` or
+ * without. Images are [N, 1, 28, 28], white digits on black; labels are the digits.
+ *
+ * @throws {UserError} when a file is missing, damaged, or does not fit its partner.
+ */
+export async function loadMnist(dataPath: string, split: Split): Promise<ImageSet> {
+  const [images, labels] = mnistStems(split).map((stem) => findIdx(dataPath, stem));
+  const [imagePath, labelPath] = [await images, await labels];
+  if (imagePath === undefined || labelPath === undefined) {
+    const [missing] = await missingMnist(dataPath, split);
+    throw new UserError(
+      `Cannot read "${missing}": there is no such file; run deno task data mnist`,
+    );
+  }
+  return await loadIdxPair(`MNIST ${split}`, imagePath, labelPath, imagePath);
+}
+
+/** Paths of the files that `loadMnist` would miss, under the names that a download gives them. */
+export async function missingMnist(dataPath: string, split: Split): Promise<string[]> {
+  const missing: string[] = [];
+  for (const stem of mnistStems(split)) {
+    if (await findIdx(dataPath, stem) === undefined) missing.push(mnistPath(dataPath, stem));
+  }
+  return missing;
+}
+
+/** Paths of the files of one part of MNIST that are there, images before labels. */
+export async function presentMnist(dataPath: string, split: Split): Promise<string[]> {
+  const paths: string[] = [];
+  for (const stem of mnistStems(split)) {
+    const path = await findIdx(dataPath, stem);
+    if (path !== undefined) paths.push(path);
+  }
+  return paths;
+}
+
+/**
+ * A set from one IDX file of 28x28 images and one of labels 0 to 9.
+ *
+ * @throws {UserError} when either file is damaged or the two do not fit each other.
+ */
+export async function loadIdxPair(
+  name: string,
+  imagePath: string | URL,
+  labelPath: string | URL,
+  source: string,
+): Promise<ImageSet> {
+  const [images, labels] = await Promise.all([readIdx(imagePath), readIdx(labelPath)]);
+  const [count, height, width] = images.shape;
+  if (images.shape.length !== 3 || height !== 28 || width !== 28) {
+    throw new UserError(
+      `Cannot read "${display(imagePath)}": its shape is [${images.shape}], images are [N, 28, 28]`,
+    );
+  }
+  if (labels.shape.length !== 1) {
+    throw new UserError(
+      `Cannot read "${display(labelPath)}": its shape is [${labels.shape}], labels are [N]`,
+    );
+  }
+  if (labels.shape[0] !== count) {
+    throw new UserError(
+      `Cannot pair "${display(imagePath)}" with "${display(labelPath)}": ${count} images and ` +
+        `${labels.shape[0]} labels; fetch both again`,
+    );
+  }
+  const wrong = labels.data.findIndex((label) => label > 9);
+  if (wrong >= 0) {
+    throw new UserError(
+      `Cannot read "${display(labelPath)}": label ${wrong} is ${labels.data[wrong]}, labels are ` +
+        `0 to 9`,
+    );
+  }
+  return imageSet({
+    name,
+    images: images.data,
+    labels: labels.data,
+    shape: [1, 28, 28],
+    source,
+  });
+}
+
+/**
+ * Reads one IDX file of unsigned bytes; gzip is recognised by its first bytes, not by the name.
+ *
+ * @throws {UserError} when the file is missing, is not IDX, or is longer or shorter than it says.
+ */
+export async function readIdx(path: string | URL): Promise<Idx> {
+  return parseIdx(await readUnzipped(path), display(path));
+}
+
+/** Parses the bytes of an IDX file; `name` stands in the errors. */
+export function parseIdx(bytes: Uint8Array<ArrayBuffer>, name: string): Idx {
+  const fail = (state: string): UserError => new UserError(`Cannot read "${name}": ${state}`);
+  if (bytes.length === 0) throw fail("it is empty; fetch it again");
+  const [zero, zeroToo, type, dimensions = 0] = bytes;
+  if (zero !== 0 || zeroToo !== 0 || type !== 8 || dimensions === 0) {
+    const magic = Array.from(bytes.subarray(0, 4), (byte) => byte.toString(16).padStart(2, "0"));
+    throw fail(`not an IDX file of bytes, it starts with ${magic.join(" ")}, not with 00 00 08`);
+  }
+  const start = 4 + 4 * dimensions;
+  if (bytes.length < start) throw fail("its header is cut off; fetch it again");
+  const header = new DataView(bytes.buffer, bytes.byteOffset + 4, 4 * dimensions);
+  const shape = Array.from({ length: dimensions }, (_, axis) => header.getUint32(4 * axis));
+  const expected = shape.reduce((product, size) => product * size, 1);
+  if (expected === 0) throw fail(`its shape is [${shape}], it holds nothing`);
+  const held = bytes.length - start;
+  if (held !== expected) {
+    throw fail(`it holds ${held} bytes of data, its header says ${expected}; fetch it again`);
+  }
+  return { shape, data: bytes.subarray(start) };
+}
+
+function mnistStems(split: Split): [images: string, labels: string] {
+  const prefix = split === "train" ? "train" : "t10k";
+  return [`${prefix}-images-idx3-ubyte`, `${prefix}-labels-idx1-ubyte`];
+}
+
+function mnistPath(dataPath: string, stem: string): string {
+  return join(dataPath, "MNIST", "raw", `${stem}.gz`);
+}
+
+async function findIdx(dataPath: string, stem: string): Promise<string | undefined> {
+  const zipped = mnistPath(dataPath, stem);
+  if (await sizeOf(zipped) !== undefined) return zipped;
+  const plain = zipped.slice(0, -".gz".length);
+  return await sizeOf(plain) === undefined ? undefined : plain;
+}

@@ -1,0 +1,103 @@
+/**
+ * Images kept as bytes, with what is needed to name them in a result: where they came from and the
+ * hash of what was used. Turning bytes into numbers is the device's work, not done here.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { UserError } from "../src/errors.ts";
+
+/** Labelled images, one byte a pixel: N images of [C, H, W]. */
+export interface ImageSet {
+  /** For people and result files: "MNIST test", "notMNIST", "embedded letters". */
+  readonly name: string;
+  /** Pixels [N, C, H, W], row-major, 0 to 255. */
+  readonly images: Uint8Array<ArrayBuffer>;
+  /** Classes [N], 0 to 9. */
+  readonly labels: Uint8Array<ArrayBuffer>;
+  /** N, the number of images. */
+  readonly count: number;
+  /** The shape of one image. */
+  readonly shape: readonly [channels: number, height: number, width: number];
+  /** SHA-256 of the pixel bytes followed by the label bytes, in hex. */
+  readonly sha256: string;
+  /** Where it came from: "embedded" or the path as it was given. */
+  readonly source: string;
+  /** Sizes of the folders, in order, of a set that is in folders; they sum to `count`. */
+  readonly groups?: readonly number[];
+  /** The files used, in order, by name relative to the set, of a set that is one file an image. */
+  readonly files?: readonly string[];
+  /** SHA-256 of `files` joined by newlines, in hex. */
+  readonly listSha256?: string;
+  /** Files passed over because they are empty, broken or of another size, by relative name. */
+  readonly skipped?: readonly string[];
+}
+
+/** What an {@link ImageSet} is made from; its count and hashes are computed. */
+export type ImageSetParts = Omit<ImageSet, "count" | "sha256" | "listSha256">;
+
+/**
+ * The first `n` images. Of a set in folders, the first floor(n / folders) of every folder, and one
+ * more of each of the first n mod folders; a folder with fewer gives all that it has. The set itself
+ * is returned where `n` takes nothing away.
+ *
+ * @throws {UserError} when `n` is not a whole number of at least 1.
+ */
+export function limit(set: ImageSet, n: number): ImageSet {
+  if (!Number.isInteger(n) || n < 1) {
+    throw new UserError(`Cannot limit "${set.name}" to ${n} images: give a whole number from 1 up`);
+  }
+  if (n >= set.count) return set;
+  const groups = set.groups ?? [set.count];
+  const ranges: { start: number; end: number }[] = [];
+  let start = 0;
+  for (const [index, size] of groups.entries()) {
+    const share = Math.floor(n / groups.length) + (index < n % groups.length ? 1 : 0);
+    ranges.push({ start, end: start + Math.min(share, size) });
+    start += size;
+  }
+  const { files } = set;
+  return imageSet({
+    name: set.name,
+    images: gather(set.images, ranges, imageSize(set.shape)),
+    labels: gather(set.labels, ranges, 1),
+    shape: set.shape,
+    source: set.source,
+    ...(set.groups && { groups: ranges.map(({ start, end }) => end - start) }),
+    ...(files && { files: ranges.flatMap(({ start, end }) => files.slice(start, end)) }),
+    ...(set.skipped && { skipped: set.skipped }),
+  });
+}
+
+/** Completes a set with its count and hashes; checks that its parts agree in size. */
+export function imageSet(parts: ImageSetParts): ImageSet {
+  const count = parts.labels.length;
+  const total = parts.groups?.reduce((sum, size) => sum + size, 0) ?? count;
+  if (parts.images.length !== count * imageSize(parts.shape) || total !== count) {
+    throw new Error(`Unreachable: the parts of "${parts.name}" disagree in size`);
+  }
+  const sha256 = createHash("sha256").update(parts.images).update(parts.labels).digest("hex");
+  if (!parts.files) return { ...parts, count, sha256 };
+  const listSha256 = createHash("sha256").update(parts.files.join("\n")).digest("hex");
+  return { ...parts, count, sha256, listSha256 };
+}
+
+/** Bytes of one image of this shape. */
+export function imageSize([channels, height, width]: ImageSet["shape"]): number {
+  return channels * height * width;
+}
+
+function gather(
+  bytes: Uint8Array<ArrayBuffer>,
+  ranges: readonly { start: number; end: number }[],
+  unit: number,
+): Uint8Array<ArrayBuffer> {
+  const total = ranges.reduce((sum, { start, end }) => sum + end - start, 0);
+  const result = new Uint8Array(total * unit);
+  let at = 0;
+  for (const { start, end } of ranges) {
+    result.set(bytes.subarray(start * unit, end * unit), at);
+    at += (end - start) * unit;
+  }
+  return result;
+}

@@ -1,0 +1,152 @@
+/**
+ * notMNIST (Y. Bulatov, 2011): letters A to J in many fonts, 28x28 grey PNGs, a folder a letter.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { UserError } from "../src/errors.ts";
+import { concatenate, explain, readBytes, readUnzipped, sizeOf } from "./files.ts";
+import { type ImageSet, imageSet } from "./image_set.ts";
+import { decodePng } from "./png.ts";
+import { readTar } from "./tar.ts";
+
+/** The letters, in label order: A is 0. */
+export const letters = ["A", "B", "C", "D", "E", "F", "G", "H", "I", "J"] as const;
+
+/** How much of notMNIST is taken. */
+export interface NotMnistOptions {
+  /** Readable images taken of each letter at most; 1000, as in the paper, unless told. */
+  readonly perLetter?: number;
+}
+
+/** One PNG that may be read: its name in the letter's folder and its bytes. */
+interface Candidate {
+  readonly name: string;
+  readonly read: () => Promise<Uint8Array>;
+}
+
+/** Names of PNGs by letter, and those found outside the letters' folders. */
+interface Listing {
+  readonly byLetter: ReadonlyMap<string, readonly Candidate[]>;
+  readonly strays: readonly string[];
+}
+
+/**
+ * notMNIST from the folder DATA/notMNIST_small/{A..J}/*.png or, where there is none, the archive
+ * DATA/notMNIST_small.tar.gz. Of each letter the first 1000 *readable* PNGs in code-unit order of
+ * their names; empty, damaged and other than 28x28 ones are passed over and listed in `skipped`.
+ * Images are [N, 1, 28, 28], all of A first; labels 0 to 9 for A to J.
+ *
+ * @throws {UserError} when there is neither, the archive is damaged, or a letter has no image.
+ */
+export async function loadNotMnist(
+  dataPath: string,
+  { perLetter = 1000 }: NotMnistOptions = {},
+): Promise<ImageSet> {
+  const source = await findNotMnist(dataPath);
+  if (source === undefined) {
+    throw new UserError(
+      `Cannot read "${notMnistPaths(dataPath).archive}": there is no such file; run deno task ` +
+        `data notmnist`,
+    );
+  }
+  const listing = source.endsWith(".gz") ? await listArchive(source) : await listFolder(source);
+  const files: string[] = [];
+  const skipped = [...listing.strays];
+  const groups: number[] = [];
+  const images: Uint8Array[] = [];
+  for (const letter of letters) {
+    const candidates = [...listing.byLetter.get(letter) ?? []].sort(byCodeUnit);
+    let taken = 0;
+    for (const { name, read } of candidates) {
+      if (taken === perLetter) break;
+      const pixels = tryDecode(await read());
+      if (pixels === undefined) {
+        skipped.push(`${letter}/${name}`);
+        continue;
+      }
+      files.push(`${letter}/${name}`);
+      images.push(pixels);
+      taken++;
+    }
+    if (taken === 0) {
+      throw new UserError(
+        `Cannot read "${source}": it has no readable 28x28 PNG of the letter ${letter}; ` +
+          `run deno task data notmnist`,
+      );
+    }
+    groups.push(taken);
+  }
+  return imageSet({
+    name: "notMNIST",
+    images: concatenate(images),
+    labels: Uint8Array.from(groups.flatMap((size, label) => new Array<number>(size).fill(label))),
+    shape: [1, 28, 28],
+    source,
+    groups,
+    files,
+    skipped,
+  });
+}
+
+/** Path of the folder or else the archive of notMNIST under `dataPath`; undefined without both. */
+export async function findNotMnist(dataPath: string): Promise<string | undefined> {
+  const { folder, archive } = notMnistPaths(dataPath);
+  if (await sizeOf(folder) !== undefined) return folder;
+  return await sizeOf(archive) === undefined ? undefined : archive;
+}
+
+/** Where notMNIST is looked for. */
+export function notMnistPaths(dataPath: string): { folder: string; archive: string } {
+  const folder = join(dataPath, "notMNIST_small");
+  return { folder, archive: `${folder}.tar.gz` };
+}
+
+async function listFolder(folder: string): Promise<Listing> {
+  const byLetter = new Map<string, Candidate[]>();
+  for (const letter of letters) {
+    const candidates: Candidate[] = [];
+    const path = join(folder, letter);
+    try {
+      for await (const { name } of Deno.readDir(path)) {
+        if (isPng(name)) candidates.push({ name, read: () => readBytes(join(path, name)) });
+      }
+    } catch (error) {
+      throw explain(error, "read", path);
+    }
+    byLetter.set(letter, candidates);
+  }
+  return { byLetter, strays: [] };
+}
+
+async function listArchive(archive: string): Promise<Listing> {
+  const bytes = await readUnzipped(archive);
+  const byLetter = new Map<string, Candidate[]>(letters.map((letter) => [letter, []]));
+  const strays: string[] = [];
+  for (const { path, data } of readTar(bytes, archive)) {
+    if (!isPng(path)) continue;
+    const [letter = "", name = ""] = path.split("/").slice(-2);
+    const candidates = byLetter.get(letter);
+    if (candidates === undefined) strays.push(path);
+    else candidates.push({ name, read: () => Promise.resolve(data) });
+  }
+  return { byLetter, strays };
+}
+
+function tryDecode(bytes: Uint8Array): Uint8Array | undefined {
+  try {
+    const { width, height, pixels } = decodePng(bytes);
+    return width === 28 && height === 28 ? pixels : undefined;
+  } catch (error) {
+    if (error instanceof UserError) return undefined;
+    throw error;
+  }
+}
+
+function isPng(name: string): boolean {
+  return name.toLowerCase().endsWith(".png");
+}
+
+function byCodeUnit(a: Candidate, b: Candidate): number {
+  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
+}

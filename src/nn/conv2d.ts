@@ -1,0 +1,142 @@
+/**
+ * Convolution: one trilinear form T(x, w, g) = sum x w g, and its three contractions. The derivative
+ * of each in each argument is another of the three, so the family is closed to every order.
+ *
+ * @module
+ */
+import forwardWgsl from "../shaders/conv2d.wgsl" with { type: "text" };
+import inputWgsl from "../shaders/conv2d_input.wgsl" with { type: "text" };
+import weightWgsl from "../shaders/conv2d_weight.wgsl" with { type: "text" };
+import { mul, step } from "./elementwise.ts";
+import { kernel } from "./kernel.ts";
+import { sum } from "./reduce.ts";
+import { reshape, slice } from "./shape.ts";
+import { dim, node, show, size, type Tensor } from "./tensor.ts";
+import {
+  conv2dInputThreads,
+  conv2dThreads,
+  conv2dWeightSplit,
+  conv2dWeightThreads,
+  type ConvShape,
+} from "./tiles.ts";
+
+const forwardKernel = kernel("conv2d", forwardWgsl);
+const inputKernel = kernel("conv2d_input", inputWgsl);
+const weightKernel = kernel("conv2d_weight", weightWgsl);
+
+/** Geometry of a convolution: the same stride and zero padding on both axes. */
+export interface ConvOptions {
+  readonly stride?: number;
+  readonly padding?: number;
+}
+
+/** What `conv2d` can do on the way. */
+export interface Conv2dOptions extends ConvOptions {
+  /** `[CO]` */
+  readonly bias?: Tensor;
+  readonly activation?: "none" | "relu";
+}
+
+/**
+ * Cross-correlation, as in every deep-learning library: x `[B, CI, H, W]`, w `[CO, CI, KH, KW]` to
+ * `[B, CO, OH, OW]`, plus bias, then the activation.
+ *
+ * @throws Error naming both shapes when the channels differ or the kernel exceeds the padded image
+ */
+export function conv2d(x: Tensor, w: Tensor, options: Conv2dOptions = {}): Tensor {
+  const { stride = 1, padding = 0, bias, activation = "none" } = options;
+  const geometry = { stride, padding };
+  if (x.shape.length !== 4 || w.shape.length !== 4 || dim(x, 1) !== dim(w, 1)) {
+    throw new Error(`Cannot convolve ${show(x.shape)} with ${show(w.shape)}: channels differ`);
+  }
+  const s = sizes(x.shape, w.shape, geometry);
+  return node(
+    "conv2d",
+    [x, w, bias ?? w],
+    [s.B, s.CO, s.OH, s.OW],
+    {
+      kind: "dispatch",
+      kernel: forwardKernel,
+      overrides: { ...s, HAS_BIAS: bias ? 1 : 0, ACTIVATION: activation },
+      threads: conv2dThreads(s),
+    },
+    (upstream, y) => {
+      const g = activation === "relu" ? mul(upstream, step(y)) : upstream;
+      return [
+        conv2dInput(g, w, [s.H, s.W], geometry),
+        conv2dWeight(x, g, [s.KH, s.KW], geometry),
+        bias ? sum(g, [0, 2, 3]) : null,
+      ];
+    },
+  );
+}
+
+/**
+ * The adjoint of `conv2d` in x, which is also the transposed convolution: g `[B, CO, OH, OW]`,
+ * w `[CO, CI, KH, KW]` to `[B, CI, H, W]`.
+ *
+ * @param imageSize `[H, W]` of the image, which stride and padding leave open
+ */
+export function conv2dInput(
+  g: Tensor,
+  w: Tensor,
+  imageSize: readonly [height: number, width: number],
+  options: ConvOptions = {},
+): Tensor {
+  const s = sizes([dim(g, 0), dim(w, 1), ...imageSize], w.shape, options);
+  if (g.shape.length !== 4 || dim(g, 1) !== s.CO || dim(g, 2) !== s.OH || dim(g, 3) !== s.OW) {
+    throw new Error(`Cannot transpose a convolution of ${show(g.shape)} with ${show(w.shape)}`);
+  }
+  return node("conv2dInput", [g, w], [s.B, s.CI, s.H, s.W], {
+    kind: "dispatch",
+    kernel: inputKernel,
+    overrides: { ...s },
+    threads: conv2dInputThreads(s),
+  }, (h) => [conv2d(h, w, options), conv2dWeight(h, g, [s.KH, s.KW], options)]);
+}
+
+/**
+ * The adjoint of `conv2d` in w: x `[B, CI, H, W]`, g `[B, CO, OH, OW]` to `[CO, CI, KH, KW]`.
+ *
+ * @param kernelSize `[KH, KW]`
+ */
+export function conv2dWeight(
+  x: Tensor,
+  g: Tensor,
+  kernelSize: readonly [height: number, width: number],
+  options: ConvOptions = {},
+): Tensor {
+  const shape = [dim(g, 1), dim(x, 1), ...kernelSize];
+  const s = sizes(x.shape, shape, options);
+  if (dim(g, 0) !== s.B || dim(g, 2) !== s.OH || dim(g, 3) !== s.OW) {
+    throw new Error(`Cannot correlate ${show(x.shape)} with ${show(g.shape)}`);
+  }
+  const split = conv2dWeightSplit(s);
+  const parts = node("conv2dWeight", [x, g], [split, ...shape], {
+    kind: "dispatch",
+    kernel: weightKernel,
+    overrides: { ...s, SPLIT: split },
+    threads: conv2dWeightThreads(s, split),
+  }, (h) => {
+    // The parts' only user is the sum below, so all of them have one cotangent: take the first.
+    const v = reshape(slice(reshape(h, [split, size(shape)]), [0, 0], [1, size(shape)]), shape);
+    return [conv2dInput(g, v, [s.H, s.W], options), conv2d(x, v, options)];
+  });
+  return sum(parts, [0]);
+}
+
+function sizes(
+  image: readonly number[],
+  weight: readonly number[],
+  options: ConvOptions,
+): ConvShape {
+  const { stride = 1, padding = 0 } = options;
+  const [B = 1, CI = 1, H = 1, W = 1] = image;
+  const [CO = 1, , KH = 1, KW = 1] = weight;
+  const OH = Math.floor((H + 2 * padding - KH) / stride) + 1;
+  const OW = Math.floor((W + 2 * padding - KW) / stride) + 1;
+  if (OH < 1 || OW < 1) {
+    throw new Error(`Cannot convolve ${show(image)} with ${show(weight)}: the kernel is larger`);
+  }
+  return { B, CI, H, W, CO, KH, KW, OH, OW, STRIDE: stride, PAD: padding };
+}

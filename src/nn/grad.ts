@@ -1,0 +1,76 @@
+/**
+ * Reverse-mode differentiation as a graph transform.
+ *
+ * @module
+ */
+import { add } from "./elementwise.ts";
+import { constant, sameShape, show, type Tensor } from "./tensor.ts";
+
+/**
+ * Gradients of `sum(y)` with respect to each of `wrt`: new nodes of the same graph, which can be
+ * differentiated again.
+ *
+ * @param y any shape; its sum is what is differentiated
+ * @param wrt nodes; one that `y` does not depend on gets zeros
+ */
+export function grad(y: Tensor, wrt: readonly Tensor[]): Tensor[] {
+  const wanted = new Set(wrt);
+  const order = dependents(y, wanted);
+  const cotangents = new Map<Tensor, Tensor>([[y, constant(1, y.shape)]]);
+  for (const x of order.toReversed()) {
+    const g = cotangents.get(x);
+    if (!g || !x.vjp) continue;
+    x.vjp(g, x).forEach((gi, i) => {
+      const xi = x.inputs[i];
+      if (!gi || !xi || !order.has(xi)) return;
+      if (!sameShape(gi.shape, xi.shape)) {
+        throw new Error(
+          `Unreachable: "${x.name}" gave a gradient ${show(gi.shape)} for ${show(xi.shape)}`,
+        );
+      }
+      const sum = cotangents.get(xi);
+      cotangents.set(xi, sum ? add(sum, gi) : gi);
+    });
+  }
+  return wrt.map((x) => cotangents.get(x) ?? constant(0, x.shape));
+}
+
+/** The nodes below `y` that depend on one of `wanted`, inputs before users. */
+function dependents(y: Tensor, wanted: ReadonlySet<Tensor>): OrderedSet {
+  const order = new OrderedSet();
+  const seen = new Map<Tensor, boolean>();
+  for (const x of topologicalOrder([y])) {
+    const depends = wanted.has(x) || (!!x.vjp && x.inputs.some((i) => seen.get(i)));
+    seen.set(x, depends);
+    if (depends) order.add(x);
+  }
+  return order;
+}
+
+class OrderedSet extends Set<Tensor> {
+  toReversed(): Tensor[] {
+    return [...this].reverse();
+  }
+}
+
+/** Every node that `roots` need, inputs before users. Does not recurse: graphs may be deep. */
+export function topologicalOrder(roots: readonly Tensor[]): Tensor[] {
+  const order: Tensor[] = [];
+  const done = new Set<Tensor>();
+  const stack: { x: Tensor; next: number }[] = [];
+  for (const root of roots) {
+    if (!done.has(root)) stack.push({ x: root, next: 0 });
+    done.add(root);
+    for (let top = stack.at(-1); top; top = stack.at(-1)) {
+      const child = top.x.inputs[top.next++];
+      if (!child) {
+        order.push(top.x);
+        stack.pop();
+      } else if (!done.has(child)) {
+        done.add(child);
+        stack.push({ x: child, next: 0 });
+      }
+    }
+  }
+  return order;
+}

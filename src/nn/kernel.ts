@@ -1,0 +1,94 @@
+/**
+ * Reads a `.wgsl` file: its overrides, bindings and workgroup size are stated there and nowhere else.
+ *
+ * @module
+ */
+
+/** How a kernel touches one of its bindings, in binding order. */
+export interface Binding {
+  readonly name: string;
+  readonly access: "read" | "read_write";
+}
+
+/** Values for a kernel's overrides; a string names one of the file's enumeration constants. */
+export type Overrides = Readonly<Record<string, number | string>>;
+
+/** A parsed kernel file. */
+export interface Kernel {
+  readonly name: string;
+  readonly source: string;
+  /** Override name to default value; `undefined` where the host must give one. */
+  readonly overrides: ReadonlyMap<string, number | undefined>;
+  /** Named constants: `const OP_exp = 1u;` makes `"OP_exp" -> 1`. */
+  readonly constants: ReadonlyMap<string, number>;
+  readonly bindings: readonly Binding[];
+  /** Invocations in a workgroup. */
+  readonly workgroup: number;
+}
+
+/**
+ * Parses a kernel file.
+ *
+ * @param name file name, a label in error messages
+ * @param source the complete WGSL text
+ * @throws Error when the file does not keep the contract: bindings `0..n` in order, one output last, entry `main`
+ */
+export function kernel(name: string, source: string): Kernel {
+  const text = source.replace(/\/\/[^\n]*/g, "");
+  const overrides = new Map<string, number | undefined>();
+  for (const m of text.matchAll(/override\s+(\w+)\s*:\s*\w+\s*(?:=\s*([-\w.+]+))?\s*;/g)) {
+    overrides.set(m[1] ?? "", m[2] === undefined ? undefined : parseNumber(m[2]));
+  }
+  const constants = new Map<string, number>();
+  for (const m of text.matchAll(/const\s+([A-Z][A-Z0-9]*_\w+)\s*(?::\s*\w+\s*)?=\s*(\d+)u?\s*;/g)) {
+    constants.set(m[1] ?? "", Number(m[2]));
+  }
+  const bindings: Binding[] = [];
+  const binding = /@group\(0\)\s*@binding\((\d+)\)\s*var<storage\s*,\s*(read_write|read)>\s*(\w+)/g;
+  for (const m of text.matchAll(binding)) {
+    if (Number(m[1]) !== bindings.length) {
+      throw new Error(`Cannot use "${name}": binding ${m[1]} is out of order`);
+    }
+    bindings.push({ name: m[3] ?? "", access: m[2] === "read" ? "read" : "read_write" });
+  }
+  const writes = bindings.filter((b) => b.access === "read_write").length;
+  if (writes !== 1 || bindings.at(-1)?.access !== "read_write") {
+    throw new Error(`Cannot use "${name}": needs exactly one read_write binding, the last`);
+  }
+  const size = /@workgroup_size\((\d+)\)/.exec(text);
+  if (!size || !/fn\s+main\s*\(/.test(text)) {
+    throw new Error(`Cannot use "${name}": no entry point "main" with a 1-D workgroup size`);
+  }
+  return { name, source, overrides, constants, bindings, workgroup: Number(size[1]) };
+}
+
+/**
+ * Overrides of one dispatch as numbers, defaults filled in.
+ *
+ * @throws Error when a required override is missing, one is unknown, or a string names no constant
+ */
+export function resolveOverrides(k: Kernel, given: Overrides): Record<string, number> {
+  for (const key of Object.keys(given)) {
+    if (!k.overrides.has(key)) throw new Error(`Cannot dispatch "${k.name}": no override "${key}"`);
+  }
+  const resolved: Record<string, number> = {};
+  for (const [key, fallback] of k.overrides) {
+    const value = given[key] ?? fallback;
+    const number = typeof value === "string" ? k.constants.get(`${key}_${value}`) : value;
+    if (number === undefined) {
+      throw new Error(
+        value === undefined
+          ? `Cannot dispatch "${k.name}": override "${key}" is missing`
+          : `Cannot dispatch "${k.name}": "${key}" has no constant "${value}"`,
+      );
+    }
+    resolved[key] = number;
+  }
+  return resolved;
+}
+
+function parseNumber(text: string): number {
+  if (text === "true") return 1;
+  if (text === "false") return 0;
+  return Number(text.replace(/[uif]$/, ""));
+}

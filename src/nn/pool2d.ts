@@ -1,0 +1,85 @@
+/**
+ * Pooling. Max-pooling is a gather at the windows' first maxima; gather and scatter are each other's
+ * adjoint, so it is closed under differentiation.
+ *
+ * @module
+ */
+import argmaxWgsl from "../shaders/pool2d_argmax.wgsl" with { type: "text" };
+import gatherWgsl from "../shaders/pool2d_gather.wgsl" with { type: "text" };
+import scatterWgsl from "../shaders/pool2d_scatter.wgsl" with { type: "text" };
+import { kernel } from "./kernel.ts";
+import { mean } from "./reduce.ts";
+import { reshape } from "./shape.ts";
+import { node, show, size, type Tensor } from "./tensor.ts";
+
+const argmaxKernel = kernel("pool2d_argmax", argmaxWgsl);
+const gatherKernel = kernel("pool2d_gather", gatherWgsl);
+const scatterKernel = kernel("pool2d_scatter", scatterWgsl);
+
+interface Window {
+  readonly SIZE: number;
+  readonly STRIDE: number;
+  readonly H: number;
+  readonly W: number;
+  readonly OH: number;
+  readonly OW: number;
+}
+
+/**
+ * Largest value of each `window` x `window` square, without padding: `[B, C, H, W]` to
+ * `[B, C, OH, OW]`. On ties the first in row-major order wins, as in PyTorch.
+ *
+ * @param window side of the square
+ * @param stride step between squares, the window's side when not given
+ */
+export function maxPool2d(x: Tensor, window: number, stride = window): Tensor {
+  const [B = 1, C = 1, H = 1, W = 1] = x.shape;
+  const OH = Math.floor((H - window) / stride) + 1;
+  const OW = Math.floor((W - window) / stride) + 1;
+  if (x.shape.length !== 4 || OH < 1 || OW < 1) {
+    throw new Error(`Cannot pool ${show(x.shape)} by ${window} x ${window}`);
+  }
+  const s: Window = { SIZE: window, STRIDE: stride, H, W, OH, OW };
+  const n = B * C * OH * OW;
+  const index = node("poolArgmax", [x], [B, C, OH, OW], {
+    kind: "dispatch",
+    kernel: argmaxKernel,
+    overrides: { N: n, ...s },
+    threads: n,
+  }, () => [null]);
+  return gather(x, index, s);
+}
+
+/** Arithmetic mean of each non-overlapping `window` x `window` square. */
+export function avgPool2d(x: Tensor, window: number): Tensor {
+  const [B = 1, C = 1, H = 1, W = 1] = x.shape;
+  if (x.shape.length !== 4 || H % window !== 0 || W % window !== 0) {
+    throw new Error(`Cannot average ${show(x.shape)} by ${window} x ${window}`);
+  }
+  const [OH, OW] = [H / window, W / window];
+  const rows = mean(reshape(x, [B * C * OH, window, W]), [1]);
+  return reshape(mean(reshape(rows, [B * C * OH * OW, window]), [1]), [B, C, OH, OW]);
+}
+
+/** `x[p, index]` for every plane p. */
+function gather(x: Tensor, index: Tensor, s: Window): Tensor {
+  const n = size(index.shape);
+  return node("poolGather", [x, index], index.shape, {
+    kind: "dispatch",
+    kernel: gatherKernel,
+    overrides: { N: n, PLANE: s.H * s.W, OUT: s.OH * s.OW },
+    threads: n,
+  }, (g) => [scatter(g, index, s), null]);
+}
+
+/** Adds g at its window's maximum, zero elsewhere. */
+function scatter(g: Tensor, index: Tensor, s: Window): Tensor {
+  const shape = [...g.shape.slice(0, 2), s.H, s.W];
+  const n = size(shape);
+  return node("poolScatter", [g, index], shape, {
+    kind: "dispatch",
+    kernel: scatterKernel,
+    overrides: { N: n, ...s },
+    threads: n,
+  }, (h) => [gather(h, index, s), null]);
+}

@@ -1,0 +1,275 @@
+/**
+ * Compiles a graph to a program: a fixed list of dispatches over a fixed set of buffers, replayed
+ * with nothing allocated and nothing disposed.
+ *
+ * @module
+ */
+import { UserError } from "../errors.ts";
+import type { Device } from "./device.ts";
+import { type Binding as PlannedBinding, describe, type Plan, plan, type Stats } from "./plan.ts";
+import { bytesOf, parameterBuffer, readBack, type Resource, usage } from "./storage.ts";
+import { type Data, type Parameter, show, size, type Tensor } from "./tensor.ts";
+
+/** New values of parameters: all read the old ones, all are written after the last dispatch. */
+export type Updates = ReadonlyMap<Parameter, Tensor>;
+
+/** What to compile. */
+export interface ProgramSpec {
+  /** Label in messages. */
+  readonly name?: string;
+  /** Placeholders, in the order `run` takes their values. */
+  readonly inputs?: readonly Tensor[];
+  /** Nodes that `read` can return after a run. */
+  readonly outputs?: readonly Tensor[];
+  readonly updates?: Updates;
+  /** Nodes whose values are kept on the device at every run, until `drain` reads all of them at once. */
+  readonly records?: readonly Tensor[];
+}
+
+/** A compiled graph. */
+export interface Program {
+  readonly name: string;
+  readonly stats: Stats;
+  /** Writes the inputs and runs once (or `times`: updates feed the next) in one submission. */
+  run(inputs?: readonly Data[], times?: number): void;
+  /** An output's values after the last run. One synchronisation: not for a hot loop. */
+  read(output: Tensor): Promise<Float32Array>;
+  /** Every recorded value since the last drain, one array a record, runs one after another. */
+  drain(): Promise<Float32Array[]>;
+  /** The dispatches in order, a line each. */
+  toString(): string;
+  [Symbol.dispose](): void;
+}
+
+type Command =
+  | { readonly kind: "copy"; readonly from: Resource; readonly to: Resource }
+  | {
+    readonly kind: "dispatch";
+    readonly pipeline: GPUComputePipeline;
+    readonly group: GPUBindGroup;
+    readonly x: number;
+    readonly y: number;
+  };
+
+/**
+ * Compiles a graph.
+ *
+ * @throws UserError when a tensor is larger than one binding may be, or memory runs out
+ */
+export async function compile(device: Device, spec: ProgramSpec): Promise<Program> {
+  const name = spec.name ?? "program";
+  const planned = plan(spec);
+  const limit = Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize);
+  for (const { bytes, label } of planned.buffers) {
+    if (bytes > limit) {
+      const mib = (n: number): string => `${(n / 2 ** 20).toFixed(0)} MiB`;
+      throw new UserError(
+        `Cannot compile "${name}": "${label}" needs ${mib(bytes)} in one binding, this adapter ` +
+          `allows ${mib(limit)}; use a smaller --batch-size`,
+      );
+    }
+  }
+  const pipelines = await Promise.all(
+    planned.steps.map((s) =>
+      s.kind === "dispatch" ? device.pipeline(s.dispatch.kernel, s.dispatch.overrides) : undefined
+    ),
+  );
+  return await device.guard(
+    `allocate ${(planned.stats.bytes / 2 ** 20).toFixed(1)} MiB for "${name}"`,
+    () => new CompiledProgram(device, name, spec, planned, pipelines),
+  );
+}
+
+class CompiledProgram implements Program {
+  readonly #buffers: GPUBuffer[] = [];
+  readonly #commands: Command[];
+  readonly #updates: Command[];
+  readonly #records: Recorder[];
+  readonly #resource: (t: Tensor) => Resource;
+
+  constructor(
+    readonly device: Device,
+    readonly name: string,
+    readonly spec: ProgramSpec,
+    readonly plan: Plan,
+    pipelines:
+      readonly ({ pipeline: GPUComputePipeline; layout: GPUBindGroupLayout } | undefined)[],
+  ) {
+    const { gpu } = device;
+    const buffers = plan.buffers.map(({ bytes, label, source }) => {
+      if (source.kind === "parameter") return parameterBuffer(device, source.parameter);
+      const buffer = gpu.createBuffer({ label, size: bytes, usage });
+      this.#buffers.push(buffer);
+      if (source.kind === "constant") gpu.queue.writeBuffer(buffer, 0, bytesOf(source.data));
+      return buffer;
+    });
+    const resolve = ({ buffer, offset, size }: PlannedBinding): Resource => ({
+      buffer: at(buffers, buffer),
+      offset,
+      size,
+    });
+    this.#resource = (t) => resolve(plan.binding(t));
+    this.#commands = plan.steps.map((step, i): Command => {
+      if (step.kind === "copy") {
+        return { kind: "copy", from: resolve(step.from), to: resolve(step.to) };
+      }
+      const compiled = pipelines[i];
+      if (!compiled) throw new Error("Unreachable: a dispatch without a pipeline");
+      const group = gpu.createBindGroup({
+        layout: compiled.layout,
+        entries: step.bindings.map((b, binding) => ({ binding, resource: resolve(b) })),
+      });
+      const groups = Math.ceil(step.dispatch.threads / step.dispatch.kernel.workgroup);
+      const x = Math.min(groups, device.limits.maxComputeWorkgroupsPerDimension);
+      return {
+        kind: "dispatch",
+        pipeline: compiled.pipeline,
+        group,
+        x,
+        y: Math.ceil(groups / x),
+      };
+    });
+    this.#updates = plan.updates.map((u) => ({
+      kind: "copy",
+      from: resolve(u.from),
+      to: resolve(u.to),
+    }));
+    this.#records = (spec.records ?? []).map((t) => new Recorder(device, this.#resource(t), t));
+  }
+
+  get stats(): Stats {
+    return this.plan.stats;
+  }
+
+  run(inputs: readonly Data[] = [], times = 1): void {
+    const { gpu } = this.device;
+    this.device.check();
+    const expected = this.spec.inputs ?? [];
+    if (inputs.length !== expected.length) {
+      throw new Error(`Cannot run "${this.name}": ${expected.length} inputs, got ${inputs.length}`);
+    }
+    expected.forEach((t, i) => {
+      const data = inputs[i];
+      if (data?.length !== size(t.shape)) {
+        throw new Error(
+          `Cannot run "${this.name}": input ${i} is ${show(t.shape)}, got ${data?.length} values`,
+        );
+      }
+      if (this.plan.uses(t)) {
+        const { buffer, offset } = this.#resource(t);
+        gpu.queue.writeBuffer(buffer, offset, bytesOf(data));
+      }
+    });
+    for (const record of this.#records) record.reserve(times);
+    const encoder = gpu.createCommandEncoder({ label: this.name });
+    for (let i = 0; i < times; i++) {
+      encode(encoder, this.#commands);
+      // Records first: an update may overwrite what a record shows.
+      for (const record of this.#records) record.append(encoder);
+      encode(encoder, this.#updates);
+    }
+    gpu.queue.submit([encoder.finish()]);
+  }
+
+  async read(output: Tensor): Promise<Float32Array> {
+    const [values] = await readBack(this.device, [{
+      ...this.#resource(output),
+      size: 4 * size(output.shape),
+    }]);
+    return values ?? new Float32Array();
+  }
+
+  async drain(): Promise<Float32Array[]> {
+    const values = await readBack(this.device, this.#records.map((r) => r.filled()));
+    return this.#records.map((r, i) => r.unpad(values[i] ?? new Float32Array()));
+  }
+
+  toString(): string {
+    return describe(this.name, this.plan);
+  }
+
+  [Symbol.dispose](): void {
+    for (const buffer of this.#buffers) buffer.destroy();
+    for (const record of this.#records) record[Symbol.dispose]();
+  }
+}
+
+function encode(encoder: GPUCommandEncoder, commands: readonly Command[]): void {
+  let pass: GPUComputePassEncoder | undefined;
+  for (const command of commands) {
+    if (command.kind === "dispatch") {
+      pass ??= encoder.beginComputePass();
+      pass.setPipeline(command.pipeline);
+      pass.setBindGroup(0, command.group);
+      pass.dispatchWorkgroups(command.x, command.y);
+    } else {
+      pass?.end();
+      pass = undefined;
+      const { from, to } = command;
+      encoder.copyBufferToBuffer(from.buffer, from.offset, to.buffer, to.offset, to.size);
+    }
+  }
+  pass?.end();
+}
+
+/** A growing list of one tensor's values, kept on the device. */
+class Recorder {
+  #buffer: GPUBuffer;
+  #count = 0;
+  #capacity: number;
+  #closed = false;
+
+  constructor(readonly device: Device, readonly from: Resource, readonly tensor: Tensor) {
+    this.#capacity = Math.max(1, Math.floor(2 ** 16 / from.size));
+    this.#buffer = this.#create();
+  }
+
+  #create(): GPUBuffer {
+    const label = `record of ${this.tensor.name}`;
+    return this.device.gpu.createBuffer({ label, size: this.from.size * this.#capacity, usage });
+  }
+
+  reserve(times: number): void {
+    if (this.#count + times <= this.#capacity) return;
+    const old = this.#buffer;
+    while (this.#count + times > this.#capacity) this.#capacity *= 2;
+    this.#buffer = this.#create();
+    const encoder = this.device.gpu.createCommandEncoder();
+    encoder.copyBufferToBuffer(old, 0, this.#buffer, 0, this.from.size * this.#count);
+    this.device.gpu.queue.submit([encoder.finish()]);
+    old.destroy();
+  }
+
+  append(encoder: GPUCommandEncoder): void {
+    const { buffer, offset, size } = this.from;
+    encoder.copyBufferToBuffer(buffer, offset, this.#buffer, size * this.#count++, size);
+  }
+
+  filled(): Resource {
+    return { buffer: this.#buffer, offset: 0, size: this.from.size * this.#count };
+  }
+
+  /** Drops the padding between records, and starts afresh. */
+  unpad(values: Float32Array): Float32Array {
+    const [n, stride] = [size(this.tensor.shape), this.from.size / 4];
+    const count = this.#count;
+    this.#count = 0;
+    if (n === stride) return values;
+    const dense = new Float32Array(n * count);
+    for (let i = 0; i < count; i++) {
+      dense.set(values.subarray(i * stride, i * stride + n), i * n);
+    }
+    return dense;
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#closed) this.#buffer.destroy();
+    this.#closed = true;
+  }
+}
+
+function at<T>(list: readonly T[], index: number): T {
+  const value = list[index];
+  if (value === undefined) throw new Error(`Unreachable: no element ${index}`);
+  return value;
+}

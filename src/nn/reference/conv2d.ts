@@ -1,0 +1,101 @@
+/**
+ * References of `conv2d` and its two adjoints: the three contractions of one trilinear form
+ * T(x, w, g) = sum of x[b,ci,h,w] w[co,ci,kh,kw] g[b,co,oh,ow] over h = oh STRIDE + kh - PAD.
+ *
+ * @module
+ */
+import { activation, at, choice, input, number, type ReferenceKernel } from "./support.ts";
+
+/** B images, CI and CO channels, H x W pixels in, OH x OW out, KH x KW weights. */
+type Sizes = Readonly<
+  Record<"b" | "ci" | "h" | "w" | "co" | "kh" | "kw" | "oh" | "ow" | "stride" | "pad", number>
+>;
+
+/** Sees one product of the form: flat indices into x, w and g. */
+type Visit = (x: number, w: number, g: number) => void;
+
+/** x[B,CI,H,W], w[CO,CI,KH,KW], bias[CO] -> y[B,CO,OH,OW] = act(cross-correlation + bias). */
+export const conv2d: ReferenceKernel = (inputs, o, length) => {
+  const s = sizes(o);
+  const [x, w] = [input(inputs, 0), input(inputs, 1)];
+  const bias = number(o, "HAS_BIAS", 0) ? input(inputs, 2) : undefined;
+  const act = activation(choice(o, "ACTIVATION", "none"));
+  const y = new Float64Array(length);
+  for (let b = 0; b < s.b; b++) {
+    eachProduct(s, b, (xi, wi, gi) => {
+      y[gi] = at(y, gi) + at(x, xi) * at(w, wi);
+    });
+  }
+  const plane = s.oh * s.ow;
+  return y.map((value, i) => {
+    const channel = Math.floor(i / plane) % s.co;
+    return act(value + (bias ? at(bias, channel) : 0));
+  });
+};
+
+/** g[B,CO,OH,OW], w[CO,CI,KH,KW] -> x[B,CI,H,W], the adjoint of `conv2d` in x. */
+export const conv2dInput: ReferenceKernel = (inputs, o, length) => {
+  const s = sizes(o);
+  const [g, w] = [input(inputs, 0), input(inputs, 1)];
+  const x = new Float64Array(length);
+  for (let b = 0; b < s.b; b++) {
+    eachProduct(s, b, (xi, wi, gi) => {
+      x[xi] = at(x, xi) + at(g, gi) * at(w, wi);
+    });
+  }
+  return x;
+};
+
+/** x[B,CI,H,W], g[B,CO,OH,OW] -> w[SPLIT,CO,CI,KH,KW], the adjoint of `conv2d` in w, in shares of images. */
+export const conv2dWeight: ReferenceKernel = (inputs, o, length) => {
+  const s = sizes(o);
+  const [x, g] = [input(inputs, 0), input(inputs, 1)];
+  const share = Math.ceil(s.b / number(o, "SPLIT", 1));
+  const w = new Float64Array(length);
+  for (let b = 0; b < s.b; b++) {
+    const offset = Math.floor(b / share) * s.co * s.ci * s.kh * s.kw;
+    eachProduct(s, b, (xi, wi, gi) => {
+      w[offset + wi] = at(w, offset + wi) + at(x, xi) * at(g, gi);
+    });
+  }
+  return w;
+};
+
+/** Visits every product of image `b` whose pixel is not in the padding. */
+function eachProduct(s: Sizes, b: number, visit: Visit): void {
+  for (let co = 0; co < s.co; co++) {
+    for (let oh = 0; oh < s.oh; oh++) {
+      for (let ow = 0; ow < s.ow; ow++) {
+        const gi = ((b * s.co + co) * s.oh + oh) * s.ow + ow;
+        for (let ci = 0; ci < s.ci; ci++) {
+          for (let kh = 0; kh < s.kh; kh++) {
+            const h = oh * s.stride + kh - s.pad;
+            if (h < 0 || h >= s.h) continue;
+            const xRow = ((b * s.ci + ci) * s.h + h) * s.w;
+            const wRow = ((co * s.ci + ci) * s.kh + kh) * s.kw;
+            for (let kw = 0; kw < s.kw; kw++) {
+              const column = ow * s.stride + kw - s.pad;
+              if (column >= 0 && column < s.w) visit(xRow + column, wRow + kw, gi);
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+function sizes(o: Readonly<Record<string, number | string>>): Sizes {
+  return {
+    b: number(o, "B"),
+    ci: number(o, "CI"),
+    h: number(o, "H"),
+    w: number(o, "W"),
+    co: number(o, "CO"),
+    kh: number(o, "KH"),
+    kw: number(o, "KW"),
+    oh: number(o, "OH"),
+    ow: number(o, "OW"),
+    stride: number(o, "STRIDE", 1),
+    pad: number(o, "PAD", 0),
+  };
+}

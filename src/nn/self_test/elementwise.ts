@@ -1,0 +1,155 @@
+/**
+ * Cases of `unary`, `binary` and `where`.
+ *
+ * @module
+ */
+import { epsilon, type KernelCase, ties, uniform } from "./case.ts";
+
+/** Where each operation is tried, and how exact the hardware's function must be there. */
+const unaryDomains: Readonly<Record<string, readonly [low: number, high: number, ulps: number]>> = {
+  neg: [-3, 3, 0],
+  abs: [-3, 3, 0],
+  sign: [-1, 1, 0],
+  step: [-1, 1, 0],
+  relu: [-1, 1, 0],
+  exp: [-30, 30, 80],
+  log: [0.001, 100, 8],
+  log1p: [-0.9, 10, 16],
+  sqrt: [0, 100, 4],
+  reciprocal: [0.1, 10, 4],
+  square: [-3, 3, 1],
+  cos: [-10, 10, 64],
+  sin: [-10, 10, 64],
+  tanh: [-5, 5, 64],
+  sigmoid: [-20, 20, 16],
+  softplus: [-20, 20, 16],
+  floor: [-10, 10, 0],
+  scale: [-3, 3, 1],
+  shift: [-3, 3, 1],
+  nonfinite: [-3, 3, 0],
+};
+
+const parameters: Readonly<Record<string, number>> = { scale: -2.5, shift: 0.75 };
+
+/** Numbers that a careless `max(x, 0)` or `x != x` gets wrong. */
+const special = Float32Array.of(
+  NaN,
+  -1,
+  2,
+  0,
+  -0,
+  Infinity,
+  -Infinity,
+  3.4e38,
+  -3.4e38,
+  1e-30,
+  NaN,
+);
+
+/** Numbers at which a careless formula overflows. */
+const large = Float32Array.of(-100, -60, -30, 0, 30, 60, 100);
+
+function unaryCase(op: string, label: string, x: Float32Array, tolerance: number): KernelCase {
+  const p = parameters[op];
+  return {
+    kernel: "unary",
+    label: `${op} ${label}`,
+    overrides: p === undefined ? { OP: op } : { OP: op, P: p },
+    threads: Math.ceil(x.length / 4),
+    inputs: () => [x],
+    outputLength: x.length,
+    tolerance,
+  };
+}
+
+/** Every operation over its domain, odd lengths, special and large numbers. */
+export const unaryCases: readonly KernelCase[] = [
+  ...Object.entries(unaryDomains).map(([op, [low, high, ulps]]) =>
+    unaryCase(op, `on [${low}, ${high})`, uniform(1, 37, low, high), ulps * epsilon)
+  ),
+  ...["sign", "step", "relu", "abs", "floor"].map((op) => unaryCase(op, "of ties", ties(2, 29), 0)),
+  ...[1, 3, 4, 255, 256, 257, 1021].map((n) =>
+    unaryCase("square", `of ${n}`, uniform(n, n, -3, 3), epsilon)
+  ),
+  ...["relu", "nonfinite"].map((op) => unaryCase(op, "of NaN and infinity", special, 0)),
+  ...["tanh", "sigmoid", "softplus"].map((op) =>
+    unaryCase(op, "of large numbers", large, 8 * epsilon)
+  ),
+];
+
+interface Operands {
+  readonly label: string;
+  readonly n: number;
+  /** Length, divisor, modulus of each operand. */
+  readonly a: readonly [length: number, div: number, mod: number];
+  readonly b: readonly [length: number, div: number, mod: number];
+}
+
+const broadcasts: readonly Operands[] = [
+  { label: "1", n: 1, a: [1, 1, 0], b: [1, 1, 0] },
+  { label: "257", n: 257, a: [257, 1, 0], b: [257, 1, 0] },
+  { label: "[5, 7] and [7]", n: 35, a: [35, 1, 0], b: [7, 1, 7] },
+  { label: "[5, 8] and [8]", n: 40, a: [40, 1, 0], b: [8, 1, 8] },
+  { label: "[5, 7] and [5, 1]", n: 35, a: [35, 1, 0], b: [5, 7, 0] },
+  { label: "[3, 4] and [3, 1]", n: 12, a: [12, 1, 0], b: [3, 4, 0] },
+  { label: "[2, 3, 5] and [3, 1]", n: 30, a: [30, 1, 0], b: [3, 5, 3] },
+  { label: "[4, 1] and [5]", n: 20, a: [4, 5, 0], b: [5, 1, 5] },
+  { label: "a scalar and [13]", n: 13, a: [1, 13, 0], b: [13, 1, 0] },
+  { label: "[29] and a scalar", n: 29, a: [29, 1, 0], b: [1, 29, 0] },
+];
+
+function binaryCase(op: string, operands: Operands, a: Float32Array, b: Float32Array): KernelCase {
+  const { label, n } = operands;
+  return {
+    kernel: "binary",
+    label: `${op} of ${label}`,
+    overrides: {
+      OP: op,
+      N: n,
+      A_DIV: operands.a[1],
+      A_MOD: operands.a[2],
+      B_DIV: operands.b[1],
+      B_MOD: operands.b[2],
+    },
+    threads: Math.ceil(n / 4),
+    inputs: () => [a, b],
+    outputLength: n,
+    tolerance: op === "div" ? 3 * epsilon : 0.5 * epsilon,
+  };
+}
+
+/** Every operation, and every way in which an operand is repeated. */
+export const binaryCases: readonly KernelCase[] = [
+  ...broadcasts.flatMap((o) =>
+    ["add", "sub"].map((op) => binaryCase(op, o, uniform(3, o.a[0]), uniform(4, o.b[0])))
+  ),
+  ...["add", "sub", "mul", "max", "min", "greater", "equal"].map((op) =>
+    binaryCase(op, { label: "ties", n: 37, a: [37, 1, 0], b: [37, 1, 0] }, ties(5, 37), ties(6, 37))
+  ),
+  binaryCase(
+    "div",
+    { label: "[37]", n: 37, a: [37, 1, 0], b: [37, 1, 0] },
+    uniform(7, 37),
+    uniform(8, 37, 0.5, 4),
+  ),
+  {
+    ...binaryCase(
+      "mul",
+      { label: "[33] and [33], defaults", n: 33, a: [33, 1, 0], b: [33, 1, 0] },
+      uniform(9, 33),
+      uniform(10, 33),
+    ),
+    overrides: { OP: "mul", N: 33 },
+  },
+];
+
+/** Conditions other than 0 and 1, odd lengths. */
+export const whereCases: readonly KernelCase[] = [1, 4, 33, 257].map((n) => ({
+  kernel: "where",
+  label: `of ${n}`,
+  overrides: {},
+  threads: Math.ceil(n / 4),
+  inputs: () => [ties(n, n), uniform(11, n), uniform(12, n)],
+  outputLength: n,
+  tolerance: 0,
+}));

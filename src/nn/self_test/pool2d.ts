@@ -1,0 +1,89 @@
+/**
+ * Cases of the three pooling kernels, over the same windows: apart, overlapping and with gaps.
+ *
+ * @module
+ */
+import { type KernelCase, sumTolerance, ties, uniform } from "./case.ts";
+
+type Windows = readonly [planes: number, h: number, w: number, size: number, stride: number];
+
+const windows: readonly Windows[] = [
+  [1, 1, 1, 1, 1],
+  [3, 4, 6, 2, 2],
+  [5, 7, 9, 2, 2],
+  [6, 24, 24, 2, 2],
+  [3, 9, 7, 3, 2],
+  [2, 6, 5, 3, 1],
+  [2, 8, 11, 2, 3],
+  [67, 3, 3, 3, 3],
+];
+
+/** Names of windows, and the derived sizes. */
+function layout([planes, h, w, size, stride]: Windows): {
+  readonly label: string;
+  readonly oh: number;
+  readonly ow: number;
+  readonly out: number;
+} {
+  const oh = Math.floor((h - size) / stride) + 1;
+  const ow = Math.floor((w - size) / stride) + 1;
+  const label = `windows of ${size} by ${stride} in [${planes}, ${h}, ${w}]`;
+  return { label, oh, ow, out: planes * oh * ow };
+}
+
+/** For each window the position of its corner or another pixel of it. */
+function positions(of: Windows): Float32Array {
+  const [, , w, size, stride] = of;
+  const { oh, ow, out } = layout(of);
+  return uniform(41, out, 0, size * size).map((pick, n) => {
+    const [i, j] = [Math.floor(n / ow) % oh, n % ow];
+    const k = Math.floor(pick);
+    return (i * stride + Math.floor(k / size)) * w + j * stride + k % size;
+  });
+}
+
+/** The first of several maxima counts. */
+export const pool2dArgmaxCases: readonly KernelCase[] = windows.flatMap((of) => {
+  const [planes, H, W, SIZE, STRIDE] = of;
+  const { label, oh, ow, out } = layout(of);
+  const fills = { "ties in": ties, "distinct": uniform } as const;
+  return Object.entries(fills).map(([name, fill]) => ({
+    kernel: "pool2d_argmax",
+    label: `${name} ${label}`,
+    overrides: { N: out, H, W, OH: oh, OW: ow, SIZE, STRIDE },
+    threads: out,
+    inputs: () => [fill(42, planes * H * W)],
+    outputLength: out,
+    tolerance: 0,
+  }));
+});
+
+/** Values at given positions. */
+export const pool2dGatherCases: readonly KernelCase[] = windows.map((of) => {
+  const [planes, h, w] = of;
+  const { label, oh, ow, out } = layout(of);
+  return {
+    kernel: "pool2d_gather",
+    label,
+    overrides: { N: out, PLANE: h * w, OUT: oh * ow },
+    threads: out,
+    inputs: () => [uniform(43, planes * h * w), positions(of)],
+    outputLength: out,
+    tolerance: 0,
+  };
+});
+
+/** Overlapping windows add up, pixels of no window are 0. */
+export const pool2dScatterCases: readonly KernelCase[] = windows.map((of) => {
+  const [planes, H, W, SIZE, STRIDE] = of;
+  const { label, oh, ow, out } = layout(of);
+  return {
+    kernel: "pool2d_scatter",
+    label,
+    overrides: { N: planes * H * W, H, W, OH: oh, OW: ow, SIZE, STRIDE },
+    threads: planes * H * W,
+    inputs: () => [uniform(44, out), positions(of)],
+    outputLength: planes * H * W,
+    tolerance: sumTolerance(SIZE * SIZE),
+  };
+});

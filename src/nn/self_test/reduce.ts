@@ -1,0 +1,78 @@
+/**
+ * Cases of `reduce` and `log_softmax`.
+ *
+ * @module
+ */
+import { epsilon, type KernelCase, product, sumTolerance, ties, uniform } from "./case.ts";
+
+type Sizes = readonly [outer: number, rows: number, inner: number, split: number];
+
+/** Odd sizes; splits that do not divide the rows, start within four, or are left empty. */
+const sizes: readonly Sizes[] = [
+  [1, 1, 1, 1],
+  [3, 7, 1, 1],
+  [3, 8, 1, 1],
+  [65, 10, 1, 1],
+  [2, 13, 3, 1],
+  [2, 12, 4, 1],
+  [2, 9, 68, 1],
+  [1, 1000, 1, 7],
+  [2, 16, 1, 3],
+  [3, 64, 1, 5],
+  [1, 10, 1, 4],
+  [1, 5, 2, 4],
+  [2, 67, 5, 8],
+  [1, 4099, 1, 1],
+];
+
+function reduceCase(
+  op: string,
+  [outer, rows, inner, split]: Sizes,
+  label: string,
+  x: () => Float32Array,
+): KernelCase {
+  const n = product(outer, split, inner);
+  const defaults = inner === 1 && split === 1;
+  return {
+    kernel: "reduce",
+    label: `${op} of ${label}`,
+    overrides: { OP: op, N: n, R: rows, ...(defaults ? {} : { INNER: inner, SPLIT: split }) },
+    threads: n,
+    inputs: () => [x()],
+    outputLength: n,
+    tolerance: op === "sum" ? sumTolerance(rows) : 0,
+  };
+}
+
+/** Sums, maxima of negative numbers, first maxima among ties. */
+export const reduceCases: readonly KernelCase[] = [
+  ...sizes.flatMap((s) => {
+    const [outer, rows, inner, split] = s;
+    const label = `[${outer}, ${rows}, ${inner}] in ${split}`;
+    const n = product(outer, rows, inner);
+    const cases = [
+      reduceCase("sum", s, label, () => uniform(31, n)),
+      reduceCase("max", s, label, () => uniform(32, n, -3, -1)),
+    ];
+    return split === 1
+      ? [...cases, reduceCase("argmax", s, `ties ${label}`, () => ties(33, n))]
+      : cases;
+  }),
+  reduceCase("argmax", [3, 8, 1, 1], "equal numbers", () => new Float32Array(24).fill(-2)),
+  reduceCase("argmax", [3, 11, 1, 1], "a rising row", () => uniform(0, 33).map((_, i) => i % 11)),
+  reduceCase("argmax", [2, 7, 5, 1], "a falling column", () => uniform(0, 70).map((_, i) => -i)),
+];
+
+/** One class, prime sizes, logits whose exponentials overflow. */
+export const logSoftmaxCases: readonly KernelCase[] =
+  ([[1, 1, 1], [5, 2, 3], [65, 10, 10], [3, 11, 200], [7, 64, 5], [2, 131, 2]] as const).map((
+    [n, c, range],
+  ) => ({
+    kernel: "log_softmax",
+    label: `[${n}, ${c}] up to ${range}`,
+    overrides: { N: n, C: c },
+    threads: n,
+    inputs: () => [uniform(34, n * c, -range, range)],
+    outputLength: n * c,
+    tolerance: 16 * epsilon,
+  }));

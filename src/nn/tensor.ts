@@ -1,0 +1,206 @@
+/**
+ * The graph: immutable nodes that say what to compute, never when or where.
+ *
+ * A node is a leaf (input, constant, parameter), a view of another node's buffer, a dispatch of one
+ * kernel, or a pack (copies into one flat buffer). Derivative rules are written with the same nodes,
+ * so the gradient of a gradient needs no further code.
+ *
+ * @module
+ */
+import type { Kernel, Overrides } from "./kernel.ts";
+
+/** Sizes of a row-major array; `[]` is a scalar. */
+export type Shape = readonly number[];
+
+/** What a leaf's values are stored as. */
+export type Data = Float32Array | Uint32Array;
+
+/** One call of one kernel. */
+export interface Dispatch {
+  readonly kernel: Kernel;
+  readonly overrides: Overrides;
+  /** Invocations; the workgroup size is the kernel's own. */
+  readonly threads: number;
+}
+
+/** The vector-Jacobian product: gradients of the inputs, given that of the output `y`. */
+export type Vjp = (g: Tensor, y: Tensor) => readonly (Tensor | null)[];
+
+/** An immutable node of a graph. */
+export interface Tensor {
+  /** Number in order of making. */
+  readonly id: number;
+  /** Label in errors and dumps. */
+  readonly name: string;
+  readonly shape: Shape;
+  readonly inputs: readonly Tensor[];
+  /** Where the values come from: exactly one of these. */
+  readonly source: Source;
+  readonly vjp?: Vjp;
+}
+
+/** How a node gets its values. */
+export type Source =
+  | { readonly kind: "input"; readonly dtype: "f32" | "u32" }
+  | { readonly kind: "constant"; readonly data: Data }
+  | { readonly kind: "parameter"; readonly parameter: Parameter }
+  | { readonly kind: "view"; readonly offset: number }
+  | { readonly kind: "pack"; readonly offsets: readonly number[] }
+  | ({ readonly kind: "dispatch" } & Dispatch);
+
+/** WebGPU binds at multiples of 256 bytes: 64 floats. */
+export const alignment = 64;
+
+let count = 0;
+
+/** Makes a node. Only ops call this. */
+export function node(
+  name: string,
+  inputs: readonly Tensor[],
+  shape: Shape,
+  source: Source,
+  vjp?: Vjp,
+): Tensor {
+  const base = { id: count++, name, shape, inputs, source };
+  return vjp ? { ...base, vjp } : base;
+}
+
+/** A placeholder, written at every run. */
+export function input(shape: Shape, dtype: "f32" | "u32" = "f32"): Tensor {
+  return node("input", [], shape, { kind: "input", dtype });
+}
+
+/** Fixed values; a number makes a scalar, or fills `shape`. */
+export function constant(value: number | Data | readonly number[], shape?: Shape): Tensor {
+  const data = typeof value === "number"
+    ? new Float32Array(size(shape ?? [])).fill(value)
+    : value instanceof Uint32Array || value instanceof Float32Array
+    ? value
+    : Float32Array.from(value);
+  const dims = shape ?? (typeof value === "number" ? [] : [data.length]);
+  if (size(dims) !== data.length) {
+    throw new Error(`Cannot make a constant ${show(dims)}: got ${data.length} values`);
+  }
+  return node("constant", [], dims, { kind: "constant", data });
+}
+
+/** The same values, through which no gradient flows. */
+export function stopGradient(x: Tensor): Tensor {
+  return node("stopGradient", [x], x.shape, { kind: "view", offset: 0 }, () => [null]);
+}
+
+/**
+ * State that outlives a program: weights, running statistics, an image under attack.
+ *
+ * `data` is the host's copy. Programs share one device buffer a parameter; `push` and `pull` in
+ * storage.ts move values between the two.
+ */
+export class Parameter {
+  #tensor: Tensor | undefined;
+  #data: Data;
+  #home: { readonly block: Parameter; readonly offset: number } | undefined;
+
+  /**
+   * @param shape sizes
+   * @param data row-major values, or the number that fills it
+   * @param trainable whether an optimiser moves it
+   */
+  constructor(readonly shape: Shape, data: Data | number, readonly trainable: boolean = false) {
+    this.#data = typeof data === "number" ? new Float32Array(size(shape)).fill(data) : data;
+    if (this.#data.length !== size(shape)) {
+      throw new Error(`Cannot make a parameter ${show(shape)}: got ${this.#data.length} values`);
+    }
+  }
+
+  get data(): Data {
+    return this.#data;
+  }
+
+  /** The parameter that owns the device buffer: the block it was packed into, or itself. */
+  get owner(): Parameter {
+    return this.#home?.block ?? this;
+  }
+
+  /** The node that reads it. */
+  get tensor(): Tensor {
+    this.#tensor ??= this.#home
+      ? node("parameter", [this.#home.block.tensor], this.shape, {
+        kind: "view",
+        offset: this.#home.offset,
+      })
+      : node("parameter", [], this.shape, { kind: "parameter", parameter: this });
+    return this.#tensor;
+  }
+
+  /**
+   * Moves parameters into one flat block `[rows, P]`, whose first row holds their values and whose
+   * other rows are zero (an optimiser's state). P counts padding: each starts at a multiple of 64.
+   */
+  static pack(parameters: readonly Parameter[], rows: number): PackedParameters {
+    const offsets: number[] = [];
+    let total = 0;
+    for (const p of parameters) {
+      if (p.#tensor || p.#home) throw new Error("Cannot pack a parameter that is in use already");
+      offsets.push(total);
+      total += Math.ceil(p.data.length / alignment) * alignment;
+    }
+    const block = new Parameter([rows, total], 0);
+    parameters.forEach((p, i) => {
+      const offset = offsets[i] ?? 0;
+      const home = block.data.subarray(offset, offset + p.data.length);
+      home.set(p.data);
+      p.#data = home;
+      p.#home = { block, offset };
+    });
+    return { block, offsets, parameters, length: total };
+  }
+}
+
+/** Parameters that lie in one flat buffer, in order. */
+export interface PackedParameters {
+  readonly block: Parameter;
+  /** First float of each parameter. */
+  readonly offsets: readonly number[];
+  readonly parameters: readonly Parameter[];
+  /** Floats in one row, padding counted. */
+  readonly length: number;
+}
+
+/** Number of elements. */
+export function size(shape: Shape): number {
+  return shape.reduce((a, b) => a * b, 1);
+}
+
+/** `[2, 3]`, as messages show a shape. */
+export function show(shape: Shape): string {
+  return `[${shape.join(", ")}]`;
+}
+
+/** Whether two shapes are the same. */
+export function sameShape(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((n, i) => n === b[i]);
+}
+
+/** A size of a shape; negative axes count from the end. */
+export function dim(x: Tensor, axis: number): number {
+  const n = x.shape.at(axis);
+  if (n === undefined) throw new Error(`Cannot take axis ${axis} of ${show(x.shape)}`);
+  return n;
+}
+
+/**
+ * The shape two operands broadcast to, by NumPy's rule.
+ *
+ * @throws Error naming both shapes when they do not fit
+ */
+export function broadcastShapes(name: string, a: Shape, b: Shape): Shape {
+  const rank = Math.max(a.length, b.length);
+  return Array.from({ length: rank }, (_, i) => {
+    const m = a[i - rank + a.length] ?? 1;
+    const n = b[i - rank + b.length] ?? 1;
+    if (m !== n && m !== 1 && n !== 1) {
+      throw new Error(`Cannot ${name} ${show(a)} and ${show(b)}: sizes ${m} and ${n} differ`);
+    }
+    return m === 1 ? n : m;
+  });
+}

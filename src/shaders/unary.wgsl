@@ -1,0 +1,81 @@
+// y[i] = f(x[i]), f chosen by OP: exp, relu, softplus(x) = ln(1 + e^x), scale(x) = P x, shift(x) = x + P, ...
+// n elements, four a thread; P parameter of scale and shift. Every f but step and nonfinite hands NaN on.
+override OP: u32;
+override P: f32 = 0.0;
+
+const OP_neg = 0u;
+const OP_abs = 1u;
+const OP_sign = 2u;
+const OP_step = 3u;
+const OP_relu = 4u;
+const OP_exp = 5u;
+const OP_log = 6u;
+const OP_log1p = 7u;
+const OP_sqrt = 8u;
+const OP_reciprocal = 9u;
+const OP_square = 10u;
+const OP_cos = 11u;
+const OP_sin = 12u;
+const OP_tanh = 13u;
+const OP_sigmoid = 14u;
+const OP_softplus = 15u;
+const OP_floor = 16u;
+const OP_scale = 17u;
+const OP_shift = 18u;
+const OP_nonfinite = 19u;
+
+@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> y: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let t = id.x + id.y * groups.x * 64u;
+  if t >= arrayLength(&y) { return; }
+  let v = x[t];
+  let magnitude = bitcast<vec4u>(v) & vec4u(0x7fffffffu);
+  if OP == OP_nonfinite {
+    y[t] = select(vec4f(0.0), vec4f(1.0), magnitude >= vec4u(0x7f800000u));
+  } else if OP == OP_step {
+    y[t] = select(vec4f(0.0), vec4f(1.0), v > vec4f(0.0));
+  } else {
+    // A built-in may swallow NaN, so NaN goes round it.
+    y[t] = select(f(v), v, magnitude > vec4u(0x7f800000u));
+  }
+}
+
+fn f(v: vec4f) -> vec4f {
+  switch OP {
+    case OP_neg { return -v; }
+    case OP_abs { return abs(v); }
+    case OP_sign { return sign(v); }
+    case OP_relu { return select(v, vec4f(0.0), v <= vec4f(0.0)); }
+    case OP_exp { return exp(v); }
+    case OP_log { return log(v); }
+    case OP_log1p { return log1p(v); }
+    case OP_sqrt { return sqrt(v); }
+    case OP_reciprocal { return 1.0 / v; }
+    case OP_square { return v * v; }
+    case OP_cos { return cos(v); }
+    case OP_sin { return sin(v); }
+    // Beyond 10 tanh is 1 in f32; some drivers divide two overflowed exponentials there.
+    case OP_tanh { return tanh(clamp(v, vec4f(-10.0), vec4f(10.0))); }
+    case OP_sigmoid {
+      let e = exp(-abs(v));
+      return select(vec4f(1.0), e, v < vec4f(0.0)) / (1.0 + e);
+    }
+    case OP_softplus { return max(v, vec4f(0.0)) + log1p(exp(-abs(v))); }
+    case OP_floor { return floor(v); }
+    case OP_scale { return P * v; }
+    case OP_shift { return v + P; }
+    default { return v; }
+  }
+}
+
+// Near 0 the sum 1 + v loses v's digits: ln(1 + v) = 2 artanh(z), z = v / (2 + v), |z| <= 1/3.
+fn log1p(v: vec4f) -> vec4f {
+  let z = v / (2.0 + v);
+  let s = z * z;
+  let tail = 1.0 / 9.0 + s * (1.0 / 11.0 + s * (1.0 / 13.0 + s * (1.0 / 15.0)));
+  let series = 2.0 * z * (1.0 + s * (1.0 / 3.0 + s * (1.0 / 5.0 + s * (1.0 / 7.0 + s * tail))));
+  return select(log(1.0 + v), series, abs(v) <= vec4f(0.5));
+}

@@ -1,0 +1,10 @@
+/** What several tests share: a device for one test, and single kernels run on it. */
+import { type Device, openDevice } from "../src/nn/device.ts";
+
+export { runKernel } from "../src/nn/run_kernel.ts";
+
+/** Opens a device for one test and closes it afterwards; fails, not skips, without an adapter. */
+export async function withDevice(test: (device: Device) => Promise<void>): Promise<void> {
+  using device = await openDevice();
+  await test(device);
+}
