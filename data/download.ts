@@ -4,11 +4,10 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
 import { UserError } from "../src/errors.ts";
 import { explain, sizeOf } from "./files.ts";
-import { type SourceFile, type SourceName, sources } from "./sources.ts";
+import { type SourceFile, type SourceName, sources, verify } from "./sources.ts";
 
 /** How far one file is. */
 export interface DownloadProgress {
@@ -28,7 +27,7 @@ export interface DownloadOptions {
   readonly destination: string;
   /** Breaks off; what is there stays for the next run. */
   readonly signal?: AbortSignal | undefined;
-  /** Called after every piece. */
+  /** Called after every piece; what it throws ends the download. */
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
   /** Hosts to ask instead of the published ones, in order. */
   readonly urls?: readonly string[] | undefined;
@@ -120,27 +119,6 @@ export async function download(
   );
 }
 
-/** Holds a file against its published size and checksum; undefined where there is no file. */
-export async function verify(
-  path: string,
-  source: SourceFile,
-): Promise<{ right: boolean; sha256: string } | undefined> {
-  const size = await sizeOf(path);
-  if (size === undefined) return undefined;
-  const [sha256, md5] = [createHash("sha256"), createHash("md5")];
-  try {
-    for await (const chunk of (await Deno.open(path)).readable) {
-      sha256.update(chunk);
-      md5.update(chunk);
-    }
-  } catch (error) {
-    throw explain(error, "read", path);
-  }
-  const found = { sha256: sha256.digest("hex"), md5: md5.digest("hex") };
-  const right = size === source.size && found[source.checksum.algorithm] === source.checksum.hex;
-  return { right, sha256: found.sha256 };
-}
-
 /** One connection to one host: adds what it gives to the partial file. */
 async function fetchPart(
   part: string,
@@ -155,10 +133,13 @@ async function fetchPart(
   let timer = setTimeout(() => stall.abort(), timeout);
   const signals = options.signal ? [stall.signal, options.signal] : [stall.signal];
   let received = held;
+  let answered = false;
+  let fault: { error: unknown } | undefined;
   try {
     const headers = new Headers({ "accept-encoding": "identity" });
     if (held > 0) headers.set("range", `bytes=${held}-`);
     const response = await fetch(url, { headers, signal: AbortSignal.any(signals) });
+    answered = true;
     const start = startOf(response, held, source.size);
     if (typeof start !== "number" || response.body === null) {
       await response.body?.cancel();
@@ -174,9 +155,14 @@ async function fetchPart(
       received += chunk.length;
       if (received > source.size) break;
       await writeAll(file, chunk, part);
-      options.onProgress?.({ file: source.name, received, total: source.size, url });
+      try {
+        options.onProgress?.({ file: source.name, received, total: source.size, url });
+      } catch (error) {
+        fault = { error };
+        break;
+      }
     }
-    await file.sync();
+    await writing(part, () => file.sync());
   } catch (error) {
     options.signal?.throwIfAborted();
     if (error instanceof UserError) throw error;
@@ -185,14 +171,15 @@ async function fetchPart(
         `Cannot download "${source.name}": Deno was not allowed to; add --allow-net`,
       );
     }
-    if (received === held) {
-      return stall.signal.aborted
-        ? { reason: `gave no answer in ${timeout / 1000} s`, again: false }
-        : { reason: "could not be reached", again: false };
+    if (!answered) {
+      const silent = stall.signal.aborted;
+      const reason = silent ? `gave no answer in ${timeout / 1000} s` : "could not be reached";
+      return { reason, again: false };
     }
   } finally {
     clearTimeout(timer);
   }
+  if (fault) throw fault.error;
   if (received === source.size) return "complete";
   if (received < source.size) {
     return { reason: `broke off after ${received} of ${source.size} bytes`, again: true };

@@ -13,13 +13,12 @@
  */
 import { join } from "node:path";
 import { UserError } from "../src/errors.ts";
-import { verify } from "./download.ts";
 import { embeddedFiles, type EmbeddedSplit, loadEmbedded } from "./embedded.ts";
 import { sizeOf } from "./files.ts";
 import { loadMnist, missingMnist, presentMnist, type Split } from "./idx.ts";
 import type { ImageSet } from "./image_set.ts";
 import { findNotMnist, loadNotMnist, notMnistPaths } from "./notmnist.ts";
-import { type SourceFile, type SourceName, sources } from "./sources.ts";
+import { type SourceFile, type SourceName, sources, verify } from "./sources.ts";
 
 export { type ImageSet, limit } from "./image_set.ts";
 export { type Idx, loadMnist, readIdx, type Split } from "./idx.ts";

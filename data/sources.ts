@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { createHash } from "node:crypto";
+import { explain, sizeOf } from "./files.ts";
 
 /** One file to download. */
 export interface SourceFile {
@@ -58,6 +60,27 @@ export const sources = {
 
 /** A set that can be downloaded: "mnist" or "notmnist". */
 export type SourceName = keyof typeof sources;
+
+/** Holds a file against its published size and checksum; undefined where there is no file. */
+export async function verify(
+  path: string,
+  source: SourceFile,
+): Promise<{ right: boolean; sha256: string } | undefined> {
+  const size = await sizeOf(path);
+  if (size === undefined) return undefined;
+  const [sha256, md5] = [createHash("sha256"), createHash("md5")];
+  try {
+    for await (const chunk of (await Deno.open(path)).readable) {
+      sha256.update(chunk);
+      md5.update(chunk);
+    }
+  } catch (error) {
+    throw explain(error, "read", path);
+  }
+  const found = { sha256: sha256.digest("hex"), md5: md5.digest("hex") };
+  const right = size === source.size && found[source.checksum.algorithm] === source.checksum.hex;
+  return { right, sha256: found.sha256 };
+}
 
 function mnist(name: string, size: number, hex: string): SourceFile {
   return {

@@ -1,4 +1,4 @@
-/** The wrapper `denow` and the gate `.ci/run`, run by subprocess among stubs; no network. */
+/** The wrapper `denow`, run by subprocess among stubs; no network. */
 import assert from "node:assert/strict";
 
 const repository = new URL("..", import.meta.url);
@@ -239,36 +239,3 @@ driverTest("wants no driver where none is needed", async ({ stub, denow }) => {
   assert.equal((await denow(["task", "data"], { MIRAGE_NO_DRIVER: "1" })).stderr, "");
   assert.equal((await denow(["task", "data"], { VK_DRIVER_FILES: "a.json" })).stderr, "");
 });
-
-/** What `deno task test` prints and exits with, which other stage fails, and the gate's answer. */
-const gateCases: readonly [string, number, string, string, number][] = [
-  ["ok | 12 passed (3 steps) | 0 failed | 1 ignored (4s)", 0, "", "12 passed, 0 failed", 0],
-  ["FAILED | 3 passed | 2 failed (1s)", 1, "", "3 passed, 2 failed", 1],
-  ["\x1b[31mFAILED\x1b[0m | 0 passed | 1 failed", 1, "", "0 passed, 1 failed", 1],
-  ["ok | 12 passed | 0 failed (4s)", 0, "lint", "12 passed, 1 failed", 1],
-  ["ok | 12 passed | 0 failed (4s)", 1, "", "12 passed, 1 failed", 1],
-  ["error: Type checking failed.", 1, "check", "0 passed, 2 failed", 1],
-  ["ok | 0 passed | 0 failed (0ms)", 0, "", "0 passed, 1 failed", 1],
-];
-
-for (const [line, status, broken, closing, expected] of gateCases) {
-  Deno.test({
-    name: `\`.ci/run\` ends in "${closing}" after ${JSON.stringify(line)}${broken && ` and a failing ${broken}`}`,
-    ignore: windows,
-    fn: () =>
-      withProject(async ({ root, elsewhere }) => {
-        await Deno.mkdir(`${root}/.ci`);
-        await Deno.copyFile(new URL(".ci/run", repository), `${root}/.ci/run`);
-        await Deno.writeTextFile(
-          `${root}/denow`,
-          `echo "$1" >>calls
-           case "$1" in "${broken}") exit 1 ;; task) echo "${line}"; exit ${status} ;; esac`,
-        );
-        const env = { PATH: Deno.env.get("PATH") ?? "", CI: "true" };
-        const { code, stdout } = await execute("bash", [`${root}/.ci/run`], elsewhere, env);
-        assert.equal(stdout.trimEnd().split("\n").at(-1), closing);
-        assert.equal(code, expected);
-        assert.equal(await Deno.readTextFile(`${root}/calls`), "fmt\nlint\ncheck\ntask\n");
-      }),
-  });
-}

@@ -41,7 +41,8 @@ Deno.test("Random equals philox.wgsl element by element", async () => {
     for (const [seed, stream, counter, n] of cases) {
       const random = new Random(seed, stream);
       const draw = (OP: string): Promise<Float32Array> => {
-        const inputs = [random.key, Float32Array.of(counter)];
+        const key = Uint32Array.of(seed >>> 0, Math.floor(seed / 2 ** 32), stream, 0);
+        const inputs = [key, Float32Array.of(counter)];
         return runKernel(device, philoxKernel, inputs, { OP, N: n }, Math.ceil(n / 4), n);
       };
       random.state = counter;

@@ -10,32 +10,22 @@ import { constant, node, type Shape, size, type Tensor } from "./tensor.ts";
 
 const philoxKernel = kernel("philox", wgsl);
 
-/** A stream of random numbers: which seed, and which of its independent streams. */
-export interface NoiseKey {
-  /** 0 to 2^53 - 1 */
-  readonly seed: number;
-  /** 0 to 2^32 - 1 */
-  readonly stream: number;
-}
-
 /**
  * Random values of the given shape, uniform in [0, 1) or standard normal. No gradient.
  *
- * @param key the stream
+ * @param key `[4]` words: the `key` of a `Random`
  * @param counter `[1]`, an integer below 2^24: each value gives another block of numbers, so that a
  * program draws afresh at every run without being told a seed
  * @param offset tells apart several draws at one counter
  */
 export function noise(
   distribution: "uniform" | "normal",
-  key: NoiseKey,
+  key: Uint32Array,
   counter: Tensor,
   shape: Shape,
   offset = 0,
 ): Tensor {
-  const words = constant(
-    Uint32Array.of(key.seed >>> 0, Math.floor(key.seed / 2 ** 32) >>> 0, key.stream >>> 0, 0),
-  );
+  const words = constant(key);
   const n = size(shape);
   return node("noise", [words, counter], shape, {
     kind: "dispatch",

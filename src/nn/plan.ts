@@ -72,6 +72,8 @@ export interface Stats {
 /** A graph made ready to run. */
 export interface Plan {
   readonly steps: readonly Step[];
+  /** How many leading steps depend on no updated parameter: a repeated run does them once. */
+  readonly invariant: number;
   readonly updates: readonly { readonly from: Binding; readonly to: Binding }[];
   readonly buffers: readonly PlannedBuffer[];
   readonly stats: Stats;
@@ -104,12 +106,21 @@ export function plan(spec: ProgramSpec): Plan {
   const order = topologicalOrder([...kept, ...updates.map((u) => u.parameter.tensor)]);
   const same = shareEqualWork(order);
   const locate = (t: Tensor): Place => place(t, same);
-  const work = order.filter((t) =>
+  const varying = dependents(order, new Set(updates.map((u) => u.parameter.owner)));
+  const computed = order.filter((t) =>
     same.get(t) === t && (t.source.kind === "dispatch" || t.source.kind === "pack")
   );
+  const once = computed.filter((t) => !varying.has(t));
+  const work = [...once, ...computed.filter((t) => varying.has(t))];
 
   const lastUse = new Map<Tensor, number>();
-  work.forEach((t, i) => t.inputs.forEach((x) => lastUse.set(locate(x).owner, i)));
+  work.forEach((t, i) =>
+    t.inputs.forEach((x) => {
+      const { owner } = locate(x);
+      const outlives = varying.has(t) && !varying.has(owner);
+      lastUse.set(owner, outlives ? Infinity : Math.max(i, lastUse.get(owner) ?? 0));
+    })
+  );
   for (const t of kept) lastUse.set(locate(t).owner, Infinity);
 
   const pool = new BufferPool();
@@ -129,6 +140,7 @@ export function plan(spec: ProgramSpec): Plan {
   };
 
   const steps: Step[] = [];
+  let invariant = 0;
   const pipelines = new Set<string>();
   let unshared = 0;
   work.forEach((t, i) => {
@@ -165,6 +177,7 @@ export function plan(spec: ProgramSpec): Plan {
       if (lastUse.get(owner) === i) pool.free(homes.get(owner));
     }
     if (!lastUse.has(t)) pool.free(homes.get(t));
+    if (!varying.has(t)) invariant = steps.length;
   });
 
   const bytes = (kinds: readonly string[]): number =>
@@ -172,6 +185,7 @@ export function plan(spec: ProgramSpec): Plan {
   const own = bytes(["input", "constant"]);
   return {
     steps,
+    invariant,
     updates: updates.map(({ parameter, value }) => {
       const exact = 4 * size(parameter.shape);
       return {
@@ -226,6 +240,19 @@ class BufferPool {
   free(i: number | undefined): void {
     if (i !== undefined && this.#pooled.has(i)) this.#free.push(i);
   }
+}
+
+/** The nodes whose values depend on one of these parameters. */
+function dependents(
+  order: readonly Tensor[],
+  parameters: ReadonlySet<Parameter>,
+): ReadonlySet<Tensor> {
+  const found = new Set<Tensor>();
+  for (const t of order) {
+    const own = t.source.kind === "parameter" && parameters.has(t.source.parameter);
+    if (own || t.inputs.some((x) => found.has(x))) found.add(t);
+  }
+  return found;
 }
 
 /** Maps every node to the first one that computes the same. */

@@ -162,8 +162,9 @@ class CompiledProgram implements Program {
     });
     for (const record of this.#records) record.reserve(times);
     const encoder = gpu.createCommandEncoder({ label: this.name });
+    const { invariant } = this.plan;
     for (let i = 0; i < times; i++) {
-      encode(encoder, this.#commands);
+      encode(encoder, i === 0 ? this.#commands : this.#commands.slice(invariant));
       // Records first: an update may overwrite what a record shows.
       for (const record of this.#records) record.append(encoder);
       encode(encoder, this.#updates);

@@ -9,9 +9,9 @@ import { philox } from "./philox.ts";
 /**
  * A stream of random numbers, a function of (seed, stream, state) alone.
  *
- * Every drawing call uses up one value of the counter {@linkcode Random.state}, however many numbers it returns,
- * and equals what `philox.wgsl` makes of {@linkcode Random.key}, that counter and OFFSET 0: uniform numbers bit for bit,
- * normal ones within 1e-6. Saving and restoring the state therefore resumes a run exactly.
+ * Every drawing call uses up one value of the counter {@linkcode Random.state}, however many
+ * numbers it returns, and equals what `philox.wgsl` makes of this seed, this stream, that counter and OFFSET 0: uniform
+ * numbers bit for bit, normal ones within 1e-6. Saving and restoring the state therefore resumes a run exactly.
  *
  * @example
  * ```ts
@@ -23,13 +23,16 @@ import { philox } from "./philox.ts";
  * ```
  */
 export class Random {
-  readonly #seed: readonly [number, number];
-  readonly #stream: number;
+  /** 0..2^53-1 */
+  readonly seed: number;
+  /** 0..2^32-1; streams of one seed are independent. */
+  readonly stream: number;
+  readonly #key: readonly [number, number];
   #counter = 0;
 
   /**
    * @param seed integer in 0..2^53-1
-   * @param stream integer in 0..2^32-1; streams of one seed are independent
+   * @param stream integer in 0..2^32-1
    * @throws UserError when seed or stream is out of range
    */
   constructor(seed: number, stream = 0) {
@@ -39,13 +42,9 @@ export class Random {
     if (!isWord(stream)) {
       throw new UserError(`Cannot use the stream ${stream}: give an integer from 0 to 2^32 - 1`);
     }
-    this.#seed = [seed >>> 0, Math.floor(seed / 2 ** 32)];
-    this.#stream = stream;
-  }
-
-  /** The `key` input of `philox.wgsl`: seed low word, seed high word, stream, 0. */
-  get key(): Uint32Array<ArrayBuffer> {
-    return Uint32Array.of(...this.#seed, this.#stream, 0);
+    this.seed = seed;
+    this.stream = stream;
+    this.#key = [seed >>> 0, Math.floor(seed / 2 ** 32)];
   }
 
   /** The counter of the next call: an integer in 0..2^32-1, 0 at first. Set it to a saved value to resume. */
@@ -112,8 +111,7 @@ export class Random {
    * The same name twice gives the same numbers twice. The new stream is a 32-bit hash of stream and name.
    */
   fork(name: string): Random {
-    const seed = this.#seed[1] * 2 ** 32 + this.#seed[0];
-    return new Random(seed, hash(name, this.#stream));
+    return new Random(this.seed, hash(name, this.stream));
   }
 
   /** The words of the next counter value, one a call, in the kernel's order. */
@@ -124,7 +122,7 @@ export class Random {
     let drawn = 0;
     return () => {
       const place = drawn & 3;
-      if (place === 0) words = philox(this.#seed, [drawn >>> 2, counter, this.#stream, 0]);
+      if (place === 0) words = philox(this.#key, [drawn >>> 2, counter, this.stream, 0]);
       drawn++;
       return words[place] ?? 0;
     };

@@ -27,12 +27,16 @@ export async function runKernel(
   const { pipeline, layout } = await device.pipeline(kernel, overrides);
   const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
   const bound = [...inputs, new Float32Array(0)].map((data, binding) => {
-    const size = paddedBytes(binding < inputs.length ? data.length : outputLength);
-    const buffer = gpu.createBuffer({ size, usage });
-    gpu.queue.writeBuffer(buffer, 0, data as Float32Array<ArrayBuffer>);
-    const rest = new Float32Array(size / 4 - data.length).fill(NaN);
-    gpu.queue.writeBuffer(buffer, data.byteLength, rest);
-    return { buffer, size };
+    const padded = new Float32Array(
+      paddedLength(binding < inputs.length ? data.length : outputLength),
+    );
+    padded.fill(NaN, data.length);
+    new Uint8Array(padded.buffer).set(
+      new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+    );
+    const buffer = gpu.createBuffer({ size: padded.byteLength, usage });
+    gpu.queue.writeBuffer(buffer, 0, padded);
+    return { buffer, size: padded.byteLength };
   });
   const output = bound.at(-1);
   if (!output) throw new Error("Unreachable: a kernel has an output");
@@ -62,6 +66,6 @@ export async function runKernel(
   return result;
 }
 
-function paddedBytes(elements: number): number {
-  return Math.max(16, Math.ceil(elements / 4) * 16);
+function paddedLength(elements: number): number {
+  return Math.max(4, Math.ceil(elements / 4) * 4);
 }

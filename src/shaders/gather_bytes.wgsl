@@ -19,10 +19,11 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   } else {
     bytes = vec4u(byte_at(i), byte_at(i + 1u), byte_at(i + 2u), byte_at(i + 3u));
   }
-  // b / 255 rounded correctly without a division (a GPU's need not be exact): 1/255 = 257/65536 + 1/(255 65536),
-  // the first product is exact and the second far below a rounding error.
-  let b = vec4f(bytes);
-  y[t] = b * (257.0 / 65536.0) + b * (1.0 / (255.0 * 65536.0));
+  // A float division need not be exact on a GPU. An integer one is: shifted to the top of the word,
+  // byte / 255 has at most 24 bits, just those of an f32, and + 127 rounds it to the nearest.
+  let shift = countLeadingZeros(bytes | vec4u(1u));
+  let quotient = ((bytes << shift) + vec4u(127u)) / vec4u(255u);
+  y[t] = vec4f(quotient) * bitcast<vec4f>((vec4u(127u) - shift) << vec4u(23u));
 }
 
 fn byte_at(i: u32) -> u32 {

@@ -1,8 +1,8 @@
 // y[o, s, n] = sum or max of x[o, r, n] over the rows r of split s; argmax (SPLIT = 1): the first r of the maximum
 // x is [OUTER, R, INNER], y is [OUTER, SPLIT, INNER] with N elements; split s has rows s ceil(R / SPLIT) and on.
 //
-// Four partial results, of the rows 0, 4, 8.. then 1, 5, 9.. and so on, are joined as (p0 p1) (p2 p3):
-// the order is fixed, with vector loads or without. NaN counts as the largest value.
+// Partial results of rows 0, 4, 8.., of 1, 5, 9.. and so on are joined as (p0 p1) (p2 p3): a fixed order.
+// NaN counts as the largest value. Lavapipe ends a thread after 65,535 loop turns, hence 16 rows a turn.
 override OP: u32;
 override N: u32;
 override R: u32;
@@ -33,12 +33,17 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   var p = vec4f(start);
   var r = first;
   if INNER == 1u && R % 4u == 0u && rows % 4u == 0u {
+    for (; r + 16u <= last; r += 16u) {
+      let i = (base + r) / 4u;
+      p = join4(p, join4(join4(x[i], x[i + 1u]), join4(x[i + 2u], x[i + 3u])));
+    }
     for (; r < last; r += 4u) { p = join4(p, x[(base + r) / 4u]); }
   } else {
-    for (; r + 4u <= last; r += 4u) {
-      let i = base + r * INNER;
-      p = join4(p, vec4f(at(i), at(i + INNER), at(i + 2u * INNER), at(i + 3u * INNER)));
+    for (; r + 16u <= last; r += 16u) {
+      let low = join4(four(base, r), four(base, r + 4u));
+      p = join4(p, join4(low, join4(four(base, r + 8u), four(base, r + 12u))));
     }
+    for (; r + 4u <= last; r += 4u) { p = join4(p, four(base, r)); }
     var rest = vec4f(start);
     if r < last { rest.x = at(base + r * INNER); }
     if r + 1u < last { rest.y = at(base + (r + 1u) * INNER); }
@@ -65,6 +70,11 @@ fn argmax(base: u32) -> f32 {
     }
   }
   return f32(index);
+}
+
+fn four(base: u32, r: u32) -> vec4f {
+  let i = base + r * INNER;
+  return vec4f(at(i), at(i + INNER), at(i + 2u * INNER), at(i + 3u * INNER));
 }
 
 fn at(i: u32) -> f32 {

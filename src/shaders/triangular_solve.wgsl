@@ -28,36 +28,45 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   }
 }
 
-// sum over the n unknowns found so far of their coefficient in the next row, in four partial sums
+// sum over the n unknowns found so far of coefficient times value, in four partial sums
 fn solved(from_l: u32, to_x: u32, n: u32) -> f32 {
-  var s0 = 0.0;
-  var s1 = 0.0;
-  var s2 = 0.0;
-  var s3 = 0.0;
+  // Steps p in l and q in x; transposed, both walk back from the last row, by wrapping addition.
   var p = from_l + n * N;
   var q = to_x;
   var dp = 1u;
   var dq = M;
   if TRANSPOSE == 1u {
-    // Wrapping subtraction: both walk from the last row of l and x towards the first.
     p = from_l + (N - 1u) * N + (N - 1u - n);
     q = to_x + (N - 1u) * M;
     dp = 0u - N;
     dq = 0u - M;
   }
+  var s = vec4f(0.0);
   var k = 0u;
+  for (; k + 16u <= n; k += 16u) {
+    let low = l4(p, dp) * x4(q, dq) + l4(p + 4u * dp, dp) * x4(q + 4u * dq, dq);
+    let high = l4(p + 8u * dp, dp) * x4(q + 8u * dq, dq) + l4(p + 12u * dp, dp) * x4(q + 12u * dq, dq);
+    s += low + high;
+    p += 16u * dp;
+    q += 16u * dq;
+  }
   for (; k + 4u <= n; k += 4u) {
-    s0 += l[p] * x[q];
-    s1 += l[p + dp] * x[q + dq];
-    s2 += l[p + 2u * dp] * x[q + 2u * dq];
-    s3 += l[p + 3u * dp] * x[q + 3u * dq];
+    s += l4(p, dp) * x4(q, dq);
     p += 4u * dp;
     q += 4u * dq;
   }
   for (; k < n; k++) {
-    s0 += l[p] * x[q];
+    s.x += l[p] * x[q];
     p += dp;
     q += dq;
   }
-  return (s0 + s1) + (s2 + s3);
+  return (s.x + s.y) + (s.z + s.w);
+}
+
+fn l4(i: u32, d: u32) -> vec4f {
+  return vec4f(l[i], l[i + d], l[i + 2u * d], l[i + 3u * d]);
+}
+
+fn x4(i: u32, d: u32) -> vec4f {
+  return vec4f(x[i], x[i + d], x[i + 2u * d], x[i + 3u * d]);
 }

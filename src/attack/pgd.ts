@@ -1,0 +1,28 @@
+/**
+ * Projected gradient descent (Madry et al., "Towards deep learning models resistant to adversarial
+ * attacks", ICLR 2018) on a loss of confidence.
+ *
+ * Paper: 10 steps of epsilon / 10, unprojected start, last iterate. So small steps reach the ball's
+ * border only where no sign flips; the corrected protocol takes 2.5 epsilon / steps, projects the
+ * start, and keeps the best iterate.
+ *
+ * @module
+ */
+import type { Attack } from "./types.ts";
+
+/** Iterated sign steps inside the ball. */
+export const pgd: Attack = {
+  name: "pgd",
+  settings(epsilon, { protocol, startNoise = 0, steps = 10 }) {
+    const corrected = protocol === "corrected";
+    return {
+      name: "pgd",
+      epsilon,
+      steps,
+      stepSize: (corrected ? 2.5 : 1) * epsilon / steps,
+      startNoise,
+      projectStart: corrected,
+      keepBest: corrected,
+    };
+  },
+};

@@ -1,0 +1,98 @@
+/**
+ * Everything that determines a run, checked once at the door.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { type MethodName, methods } from "./methods/mod.ts";
+import { UserError } from "./errors.ts";
+
+/** Modes of the original that are not there yet. */
+export const plannedModes = [
+  "baseline",
+  "deep_ensemble",
+  "deep_ensemble_at",
+  "duq",
+  "due",
+] as const;
+
+/** The modes there are. */
+export const modes = Object.keys(methods) as [MethodName, ...MethodName[]];
+
+/** Kernels of DUE's Gaussian process. */
+export const gpKernels = ["RBF", "Matern12", "Matern32", "Matern52", "RQ"] as const;
+
+/** Thresholds of the rejection rate. */
+export const thresholds = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9] as const;
+
+const fraction = z.number().min(0).max(1);
+const count = z.int().min(1);
+
+/** The schema of {@linkcode RunConfig}: units, ranges and defaults of every option. */
+export const runConfigSchema = z.strictObject({
+  /** Method of uncertainty estimation. */
+  mode: z.enum(modes),
+  /** Network; the method's first one when not given. */
+  model: z.string().optional(),
+  /** The published procedure with its faults, or without them. */
+  protocol: z.enum(["paper", "corrected"]).default("paper"),
+  /** Seed of every random number, 0 to 2^53 - 1. */
+  seed: z.int().min(0).default(0),
+  /** Passes over the training set. */
+  epochs: count.default(80),
+  /** Images in a training step (256), or in an evaluation or attack step (200). */
+  batchSize: z.int().min(1).max(65536).optional(),
+  /** Learning rate at the start; x 0.1 at 3/8 and 6/8 of the epochs (30 and 60 of 80). */
+  lr: z.number().positive().default(0.01),
+  momentum: z.number().min(0).max(1).default(0.9),
+  /** L2 penalty on every parameter. */
+  weightDecay: z.number().min(0).default(1e-4),
+  /** Radius of adversarial training (pixels are in [0, 1]). */
+  epsilon: fraction.default(0.1),
+  /** Radius of the attack (pixels are in [0, 1]). */
+  epsilonAttack: fraction.default(0.1),
+  /** Members of an ensemble. */
+  numEnsembles: count.default(10),
+  /** Weight of DUQ's gradient penalty. */
+  lambdaReg: z.number().min(0).default(0.1),
+  /** Inducing points of DUE. */
+  nInducingPoints: count.default(10),
+  /** Kernel of DUE's Gaussian process. */
+  kernel: z.enum(gpKernels).default("RBF"),
+  /** Class that the attack steers to; the model's own prediction when not given. */
+  targeted: z.int().min(0).max(9).optional(),
+  /** Folder of the data sets; the embedded data when not given and not found in ./Data. */
+  dataPath: z.string().optional(),
+  /** Folder that checkpoints go to. */
+  savePath: z.string().default("trained_models"),
+  /** Checkpoint to use instead of the one under savePath; also a `.checkpoint` of PyTorch. */
+  checkpoint: z.string().optional(),
+  /** Images of each set: the first N, of a set in folders the first N/10 of each. */
+  limit: count.optional(),
+  /** Print what the compiled programs do and cost. */
+  explain: z.boolean().default(false),
+});
+
+/** The configuration of a run; written into its result as it is. */
+export type RunConfig = Readonly<z.infer<typeof runConfigSchema>>;
+
+/** What a caller gives: `mode`, and whatever should differ from the defaults. */
+export type RunOptions = z.input<typeof runConfigSchema>;
+
+/**
+ * Checks options and fills in defaults.
+ *
+ * @throws UserError naming the first option that is out of range
+ */
+export function runConfig(options: RunOptions): RunConfig {
+  const parsed = runConfigSchema.safeParse(options);
+  if (parsed.success) return Object.freeze(parsed.data);
+  const [issue] = parsed.error.issues;
+  const path = issue?.path.join(".") ?? "";
+  const given = Object.entries(options).find(([key]) => key === path)?.[1];
+  throw new UserError(
+    `Cannot run with ${path || "these options"}${
+      given === undefined ? "" : ` = ${JSON.stringify(given)}`
+    }: ${issue?.message ?? "not valid"}`,
+  );
+}

@@ -1,0 +1,186 @@
+/**
+ * SNGP: spectral-normalised neural Gaussian process.
+ *
+ * Paper: J. Z. Liu et al., "Simple and principled uncertainty estimation with deterministic deep
+ * learning via distance awareness", NeurIPS 2020.
+ *
+ * A distance-preserving encoder (every layer `W / max(1, sigma / 3)`), a fixed projection to 256
+ * dimensions, layer norm, D = 256 random Fourier features `phi = cos(h W + b) / 2` (eq. 7), and a
+ * linear layer. The Laplace approximation of its posterior has the precision `P = I + sum phi^T phi`
+ * over the training set (eq. 9). Evaluation divides the logits by `sqrt(1 + 25 phi P^-1 phi^T)`, the
+ * mean-field approximation of the softmax's expectation (appendix A, eq. 16).
+ *
+ * Deviations, as the attacked code has them: P leaves out the factors p (1 - p); the mean-field factor
+ * is 25, not pi / 8; the loss is taken on undivided logits. In protocol "paper" P sums over the
+ * forwards of the last epoch, while the weights still move; "corrected" makes a clean pass after it.
+ *
+ * @module
+ */
+import {
+  add,
+  argmax,
+  constant,
+  crossEntropy,
+  type Device,
+  div,
+  LayerNorm,
+  Linear,
+  logSoftmax,
+  matmul,
+  mean,
+  mul,
+  nest,
+  orthogonal,
+  Parameter,
+  Pass,
+  pull,
+  push,
+  type Random,
+  randomFeatures,
+  reshape,
+  scale,
+  SpectralLeNet,
+  sqrt,
+  type State,
+  stopGradient,
+  sum,
+  type Tensor,
+  type Updates,
+} from "../nn/mod.ts";
+import { inversePositiveDefinite } from "./inverse.ts";
+import type { Method, Model, ModelOptions, TrainStep } from "./types.ts";
+
+/** Hyper-parameters, with the paper's values. */
+const settings = {
+  numRandomFeatures: 256,
+  projectedFeatures: 256,
+  projectionStd: 0.05,
+  lengthScale: 2,
+  meanFieldFactor: 25,
+  ridgePenalty: 1,
+  spectralCoeff: 3,
+  classes: 10,
+} as const;
+
+/** SNGP with LeNet. */
+export const sngp: Method = {
+  name: "sngp",
+  title: "SNGP",
+  models: ["LeNet_SNGP"],
+  attack: "pgd",
+  startNoise: 0.001,
+  create: (_model, options) => new Sngp(options),
+};
+
+class Sngp implements Model {
+  readonly name = "LeNet_SNGP";
+  readonly imageShape = [1, 28, 28];
+  readonly ignored = ["seen_data", "rff.lengthscale"];
+  readonly state: State;
+  readonly #encoder: SpectralLeNet;
+  readonly #projection: Parameter;
+  readonly #norm = new LayerNorm(settings.projectedFeatures);
+  readonly #frequencies: Parameter;
+  readonly #phases: Parameter;
+  readonly #beta: Linear;
+  readonly #precision: Parameter;
+  readonly #covariance: Parameter;
+  readonly gather?: (images: Tensor) => Updates;
+
+  constructor({ random, protocol }: ModelOptions) {
+    const { numRandomFeatures: d, projectedFeatures: k, projectionStd, classes } = settings;
+    this.#encoder = new SpectralLeNet(random.fork("encoder"), settings.spectralCoeff);
+    const { features } = this.#encoder;
+    const head = random.fork("head");
+    this.#projection = new Parameter(
+      [k, features],
+      head.normal(k * features).map((n) => n * projectionStd),
+    );
+    this.#frequencies = new Parameter([k, d], orthogonalFrequencies(head, k, d));
+    this.#phases = new Parameter([d], head.uniform(d).map((u) => 2 * Math.PI * u));
+    this.#beta = new Linear(head, d, classes);
+    this.#precision = new Parameter([d, d], identity(d, settings.ridgePenalty));
+    this.#covariance = new Parameter([d, d], identity(d, 1 / settings.ridgePenalty));
+    this.state = new Map([
+      ["random_matrix", this.#projection],
+      ["precision_matrix", this.#precision],
+      ...nest({ feature_extractor: this.#encoder, normalize: this.#norm }),
+      ["rff.W", this.#frequencies],
+      ["rff.b", this.#phases],
+      ...nest({ beta: this.#beta }),
+    ]);
+    if (protocol === "corrected") {
+      this.gather = (images) => this.#gathered(this.#features(images, new Pass(false)));
+    }
+  }
+
+  train(images: Tensor, labels: Tensor, pass: Pass): TrainStep {
+    const phi = this.#features(images, pass);
+    const logits = this.#beta.forward(phi, pass);
+    for (const [parameter, value] of this.#gathered(phi)) pass.set(parameter, value);
+    return { loss: mean(crossEntropy(logits, labels)), logits };
+  }
+
+  beginEpoch(device: Device): void {
+    this.#precision.data.set(identity(settings.numRandomFeatures, settings.ridgePenalty));
+    push(device, [this.#precision]);
+  }
+
+  async finish(device: Device): Promise<void> {
+    await pull(device, [this.#precision]);
+    const d = settings.numRandomFeatures;
+    this.#covariance.data.set(inversePositiveDefinite(this.#precision.data, d, "precision_matrix"));
+    push(device, [this.#covariance]);
+  }
+
+  logProbabilities(images: Tensor): Tensor {
+    return logSoftmax(this.#meanFieldLogits(images));
+  }
+
+  confidenceLoss(images: Tensor, target?: number): Tensor {
+    const logits = this.#meanFieldLogits(images);
+    const label = target === undefined ? argmax(logits) : constant(target, [images.shape[0] ?? 1]);
+    return crossEntropy(logits, label);
+  }
+
+  /** `[B, 1, 28, 28]` to `[B, D]`. */
+  #features(images: Tensor, pass: Pass): Tensor {
+    const z = this.#encoder.forward(images, pass); // [B, 84]
+    const k = matmul(z, pass.get(this.#projection), { transposeB: true }); // [B, 256]
+    const h = this.#norm.forward(k, pass);
+    const [w, b] = [pass.get(this.#frequencies), pass.get(this.#phases)];
+    return randomFeatures(h, w, b, 1 / settings.lengthScale);
+  }
+
+  /** The precision with one batch more. */
+  #gathered(phi: Tensor): Updates {
+    const batch = stopGradient(matmul(phi, phi, { transposeA: true }));
+    return new Map([[this.#precision, add(this.#precision.tensor, batch)]]);
+  }
+
+  #meanFieldLogits(images: Tensor): Tensor {
+    const pass = new Pass(false);
+    const phi = this.#features(images, pass);
+    const logits = this.#beta.forward(phi, pass);
+    const variance = sum(mul(matmul(phi, this.#covariance.tensor), phi), [1]); // [B]
+    const spread = sqrt(add(scale(variance, settings.meanFieldFactor), 1));
+    return div(logits, reshape(spread, [-1, 1]));
+  }
+}
+
+function identity(n: number, value: number): Float32Array {
+  return Float32Array.from({ length: n * n }, (_, i) => i % (n + 1) === 0 ? value : 0);
+}
+
+/**
+ * Frequencies `[k, d]` with orthogonal columns, each as long as a normal vector would be (Yu et al.,
+ * "Orthogonal random features", NeurIPS 2016).
+ */
+function orthogonalFrequencies(random: Random, k: number, d: number): Float32Array {
+  const directions = orthogonal(random, k, d);
+  for (let j = 0; j < d; j++) {
+    const length = Math.hypot(...random.normal(k));
+    for (let i = 0; i < k; i++) directions[i * d + j] = (directions[i * d + j] ?? 0) * length;
+  }
+  return directions;
+}

@@ -1,0 +1,133 @@
+/**
+ * Cases of `conv2d`, `conv2d_input` and `conv2d_weight`, over the same geometries.
+ *
+ * @module
+ */
+import {
+  conv2dInputThreads,
+  conv2dThreads,
+  conv2dWeightSplit,
+  conv2dWeightThreads,
+  type ConvShape,
+} from "../tiles.ts";
+import { type KernelCase, product, sumTolerance, uniform } from "./case.ts";
+
+type Four = readonly [number, number, number, number];
+
+function geometry(image: Four, weight: Four, stride = 1, pad = 0): ConvShape {
+  const [B, CI, H, W] = image;
+  const [CO, , KH, KW] = weight;
+  const OH = Math.floor((H + 2 * pad - KH) / stride) + 1;
+  const OW = Math.floor((W + 2 * pad - KW) / stride) + 1;
+  return { B, CI, H, W, CO, KH, KW, OH, OW, STRIDE: stride, PAD: pad };
+}
+
+/** LeNet's and ResNet's layers in small, primes, strides that leave a remainder, wide padding. */
+const geometries: readonly ConvShape[] = [
+  geometry([1, 1, 1, 1], [1, 1, 1, 1]),
+  geometry([2, 1, 28, 28], [6, 1, 5, 5]),
+  geometry([2, 1, 28, 28], [6, 1, 5, 5], 1, 2),
+  geometry([3, 6, 12, 12], [16, 6, 5, 5]),
+  geometry([2, 3, 7, 9], [5, 3, 3, 3], 1, 1),
+  geometry([1, 4, 8, 8], [8, 4, 3, 3], 1, 1),
+  geometry([2, 3, 8, 8], [7, 3, 3, 3], 2, 1),
+  geometry([2, 5, 9, 7], [17, 5, 3, 3], 2, 1),
+  geometry([3, 7, 6, 6], [9, 7, 1, 1], 2),
+  geometry([5, 2, 6, 35], [3, 2, 2, 3]),
+  geometry([2, 2, 11, 8], [4, 2, 3, 3], 3, 2),
+  geometry([4, 3, 5, 5], [2, 3, 5, 5]),
+  geometry([67, 1, 3, 3], [1, 1, 2, 2]),
+];
+
+function label(s: ConvShape): string {
+  return `[${s.B}, ${s.CI}, ${s.H}, ${s.W}] with [${s.CO}, ${s.CI}, ${s.KH}, ${s.KW}], ` +
+    `stride ${s.STRIDE}, pad ${s.PAD}`;
+}
+
+/** Elements of the image, the weights and the output. */
+function lengths(s: ConvShape): { readonly x: number; readonly w: number; readonly y: number } {
+  return {
+    x: product(s.B, s.CI, s.H, s.W),
+    w: product(s.CO, s.CI, s.KH, s.KW),
+    y: product(s.B, s.CO, s.OH, s.OW),
+  };
+}
+
+/** Overrides, without stride and padding where they have their default. */
+function overrides(s: ConvShape): Record<string, number> {
+  const { STRIDE, PAD, ...sizes } = s;
+  return { ...sizes, ...(STRIDE === 1 ? {} : { STRIDE }), ...(PAD === 0 ? {} : { PAD }) };
+}
+
+function forward(s: ConvShape, bias: boolean, relu: boolean): KernelCase {
+  const { x, w, y } = lengths(s);
+  return {
+    kernel: "conv2d",
+    label: label(s) + (bias ? ", bias" : "") + (relu ? ", relu" : ""),
+    overrides: {
+      ...overrides(s),
+      ...(bias ? { HAS_BIAS: 1 } : {}),
+      ...(relu ? { ACTIVATION: "relu" } : {}),
+    },
+    threads: conv2dThreads(s),
+    inputs: () => [
+      uniform(81, x),
+      uniform(82, w),
+      bias ? uniform(83, s.CO) : Float32Array.of(NaN),
+    ],
+    outputLength: y,
+    tolerance: sumTolerance(s.CI * s.KH * s.KW + 1),
+  };
+}
+
+/** Every geometry, its epilogues in turn, and NaN through a ReLU. */
+export const conv2dCases: readonly KernelCase[] = [
+  ...geometries.map((s, i) => forward(s, i % 2 === 1, i % 3 === 1)),
+  {
+    ...forward(geometry([2, 2, 6, 6], [3, 2, 3, 3], 1, 1), false, true),
+    label: "NaN in one pixel, relu",
+    inputs: () => [
+      uniform(84, 144).map((x, i) => i === 20 ? NaN : x),
+      uniform(85, 54),
+      Float32Array.of(0),
+    ],
+  },
+];
+
+/** Every geometry; pixels that no window reaches are 0. */
+export const conv2dInputCases: readonly KernelCase[] = geometries.map((s) => {
+  const { x, w, y } = lengths(s);
+  return {
+    kernel: "conv2d_input",
+    label: label(s),
+    overrides: overrides(s),
+    threads: conv2dInputThreads(s),
+    inputs: () => [uniform(86, y), uniform(87, w)],
+    outputLength: x,
+    tolerance: sumTolerance(s.CO * s.KH * s.KW),
+  };
+});
+
+function weightCase(s: ConvShape, split: number): KernelCase {
+  const { x, w, y } = lengths(s);
+  return {
+    kernel: "conv2d_weight",
+    label: `${label(s)} in ${split}`,
+    overrides: { ...overrides(s), ...(split === 1 ? {} : { SPLIT: split }) },
+    threads: conv2dWeightThreads(s, split),
+    inputs: () => [uniform(88, x), uniform(89, y)],
+    outputLength: split * w,
+    tolerance: sumTolerance(s.B * s.OH * s.OW),
+  };
+}
+
+/** Every geometry in one and in the host's choice of splits; splits that do not divide the images. */
+export const conv2dWeightCases: readonly KernelCase[] = [
+  ...geometries.map((s) => weightCase(s, 1)),
+  ...geometries.filter((s) => conv2dWeightSplit(s) > 1).map((s) =>
+    weightCase(s, conv2dWeightSplit(s))
+  ),
+  weightCase(geometry([5, 2, 6, 7], [3, 2, 3, 3], 1, 1), 2),
+  weightCase(geometry([5, 2, 6, 7], [3, 2, 3, 3], 2, 1), 4),
+  weightCase(geometry([3, 6, 12, 12], [16, 6, 5, 5]), 3),
+];

@@ -1,0 +1,58 @@
+/**
+ * All kernels by name.
+ *
+ * @module
+ */
+import { type Kernel, kernel } from "../kernel.ts";
+import binary from "../../shaders/binary.wgsl" with { type: "text" };
+import cholesky from "../../shaders/cholesky.wgsl" with { type: "text" };
+import conv2d from "../../shaders/conv2d.wgsl" with { type: "text" };
+import conv2dInput from "../../shaders/conv2d_input.wgsl" with { type: "text" };
+import conv2dWeight from "../../shaders/conv2d_weight.wgsl" with { type: "text" };
+import gatherBytes from "../../shaders/gather_bytes.wgsl" with { type: "text" };
+import gatherRows from "../../shaders/gather_rows.wgsl" with { type: "text" };
+import logSoftmax from "../../shaders/log_softmax.wgsl" with { type: "text" };
+import matmul from "../../shaders/matmul.wgsl" with { type: "text" };
+import pad from "../../shaders/pad.wgsl" with { type: "text" };
+import philox from "../../shaders/philox.wgsl" with { type: "text" };
+import pool2dArgmax from "../../shaders/pool2d_argmax.wgsl" with { type: "text" };
+import pool2dGather from "../../shaders/pool2d_gather.wgsl" with { type: "text" };
+import pool2dScatter from "../../shaders/pool2d_scatter.wgsl" with { type: "text" };
+import randomFeatures from "../../shaders/random_features.wgsl" with { type: "text" };
+import rbf from "../../shaders/rbf.wgsl" with { type: "text" };
+import reduce from "../../shaders/reduce.wgsl" with { type: "text" };
+import sgd from "../../shaders/sgd.wgsl" with { type: "text" };
+import strided from "../../shaders/strided.wgsl" with { type: "text" };
+import triangularSolve from "../../shaders/triangular_solve.wgsl" with { type: "text" };
+import unary from "../../shaders/unary.wgsl" with { type: "text" };
+import where from "../../shaders/where.wgsl" with { type: "text" };
+
+const sources: Readonly<Record<string, string>> = {
+  binary,
+  cholesky,
+  conv2d,
+  conv2d_input: conv2dInput,
+  conv2d_weight: conv2dWeight,
+  gather_bytes: gatherBytes,
+  gather_rows: gatherRows,
+  log_softmax: logSoftmax,
+  matmul,
+  pad,
+  philox,
+  pool2d_argmax: pool2dArgmax,
+  pool2d_gather: pool2dGather,
+  pool2d_scatter: pool2dScatter,
+  random_features: randomFeatures,
+  rbf,
+  reduce,
+  sgd,
+  strided,
+  triangular_solve: triangularSolve,
+  unary,
+  where,
+};
+
+/** Every kernel of `src/shaders`, by file name without `.wgsl`. */
+export const kernels: ReadonlyMap<string, Kernel> = new Map(
+  Object.entries(sources).map(([name, source]) => [name, kernel(name, source)]),
+);

@@ -1,0 +1,26 @@
+/**
+ * How a run speaks while it works. The command line draws bars; a test or a script stays silent.
+ *
+ * @module
+ */
+
+/** A piece of long work. */
+export interface Progress {
+  /** @param done of the total; @param fields short figures to show, such as `{ loss: "0.31" }` */
+  update(done: number, fields?: Readonly<Record<string, string>>): void;
+  stop(): void;
+}
+
+/** Where a run's messages go. */
+export interface Reporter {
+  /** A sentence for people. */
+  note(message: string): void;
+  /** Starts a bar. */
+  progress(name: string, total: number): Progress;
+}
+
+/** Says nothing. */
+export const silent: Reporter = {
+  note: () => {},
+  progress: () => ({ update: () => {}, stop: () => {} }),
+};

@@ -1,0 +1,158 @@
+/** Sets, pairs, the embedded data and the overview of what is there. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import fc from "fast-check";
+import {
+  dataPairs,
+  describeData,
+  type ImageSet,
+  limit,
+  loadEmbedded,
+  openPair,
+} from "../data/mod.ts";
+import { imageSet } from "../data/image_set.ts";
+import {
+  inFolder,
+  onReal,
+  real,
+  realPath,
+  says,
+  writeArchive,
+  writeMnist,
+} from "./data_support.ts";
+
+/** A set in groups of the given sizes whose pixels and labels number the images. */
+function numbered(groups: number[]): ImageSet {
+  const count = groups.reduce((sum, size) => sum + size, 0);
+  const images = Uint8Array.from({ length: count * 2 }, (_, i) => i >> 1);
+  const labels = Uint8Array.from(groups.flatMap((size, i) => new Array<number>(size).fill(i)));
+  const files = Array.from({ length: count }, (_, i) => `${i}.png`);
+  return imageSet({ name: "x", images, labels, shape: [1, 1, 2], source: "x", groups, files });
+}
+
+Deno.test("limit() takes as many of every group, the rest from the first groups", () => {
+  const set = limit(numbered([4, 4, 4]), 8);
+  assert.deepEqual(set.groups, [3, 3, 2]);
+  assert.deepEqual(set.files, [0, 1, 2, 4, 5, 6, 8, 9].map((i) => `${i}.png`));
+  assert.deepEqual([...set.images], [0, 1, 2, 4, 5, 6, 8, 9].flatMap((i) => [i, i]));
+  assert.deepEqual([...set.labels], [0, 0, 0, 1, 1, 1, 2, 2]);
+});
+
+Deno.test("limit() keeps pixels, labels, files and hashes together", () => {
+  const sizes = fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 6 });
+  fc.assert(fc.property(sizes, fc.integer({ min: 1, max: 40 }), (groups, n) => {
+    const whole = numbered(groups);
+    const part = limit(whole, n);
+    assert.ok(part.count <= Math.min(n, whole.count));
+    if (n <= groups.length * Math.min(...groups)) {
+      assert.equal(part.count, Math.min(n, whole.count));
+    }
+    assert.equal(part.count, part.labels.length);
+    for (const [i, file] of part.files?.entries() ?? []) {
+      const index = parseInt(file);
+      assert.deepEqual([...part.images.subarray(2 * i, 2 * i + 2)], [index, index]);
+      assert.equal(part.labels[i], whole.labels[index]);
+    }
+    assert.equal(part.sha256 === whole.sha256, part.count === whole.count);
+    assert.equal(part.listSha256 === whole.listSha256, part.count === whole.count);
+  }));
+});
+
+Deno.test("limit() takes the first images of a set without groups, and refuses 0", () => {
+  const { name, images, labels, shape, source } = numbered([5]);
+  const set = imageSet({ name, images, labels, shape, source });
+  assert.deepEqual([...limit(set, 2).images], [0, 0, 1, 1]);
+  assert.equal(limit(set, 2).groups, undefined);
+  assert.equal(limit(set, 5), set);
+  for (const n of [0, -1, 1.5, NaN]) assert.throws(() => limit(set, n), says(/whole number/));
+});
+
+Deno.test("openPair() opens the pair that is there", async () => {
+  await inFolder(async (folder) => {
+    await writeMnist(folder);
+    await writeArchive(folder);
+    for (
+      const [dataPath, options] of [[folder, {}], [undefined, { defaultPath: folder }]] as const
+    ) {
+      const pair = await openPair("mnist", dataPath, options);
+      assert.equal(pair.embedded, false);
+      assert.deepEqual(
+        [(await pair.train()).name, (await pair.test()).name, (await pair.outDomain()).name],
+        ["MNIST train", "MNIST test", "notMNIST"],
+      );
+    }
+  });
+});
+
+Deno.test("openPair() falls back on the embedded data by default, but not where a path is named", async () => {
+  await inFolder(async (folder) => {
+    const fallback = await openPair("mnist", undefined, { defaultPath: folder });
+    assert.equal(fallback.embedded, true);
+    assert.equal(fallback.missing.length, 5);
+    assert.equal((await fallback.train()).name, "embedded digits train");
+    await assert.rejects(openPair("mnist", folder), says(/train-images.*and 4 more.* is missing/));
+    await writeMnist(folder);
+    const half = says(/"[^"]*notMNIST_small.tar.gz" is missing; run deno task data mnist notmnist/);
+    await assert.rejects(openPair("mnist", folder), half);
+    const partial = await openPair("mnist", undefined, { defaultPath: folder });
+    assert.deepEqual(partial.missing, [join(folder, "notMNIST_small.tar.gz")]);
+  });
+});
+
+Deno.test("dataPairs names embedded parts and files to download for every pair", () => {
+  for (const pair of Object.values(dataPairs)) {
+    assert.deepEqual(Object.values(pair.embedded), ["train", "test", "letters"]);
+    assert.deepEqual(pair.downloads, ["mnist", "notmnist"]);
+  }
+});
+
+Deno.test("loadEmbedded() reads digits and ordered letters", async () => {
+  for (const [split, count] of [["train", 8000], ["test", 2000]] as const) {
+    const set = await loadEmbedded(split);
+    assert.equal(set.count, count);
+    assert.equal(new Set(set.labels).size, 10);
+    assert.equal(set.source, "embedded");
+  }
+  const letters = await loadEmbedded("letters");
+  assert.ok(letters.count >= 2000);
+  assert.equal(letters.groups?.length, 10);
+  assert.deepEqual(letters.labels, letters.labels.toSorted());
+  assert.deepEqual(limit(letters, 20).groups, new Array(10).fill(2));
+});
+
+Deno.test("describeData() tells what is there, missing, broken or a part", async () => {
+  await inFolder(async (folder) => {
+    const before = await describeData(folder);
+    assert.deepEqual(before.slice(0, 3).map(({ present }) => present), [false, false, false]);
+    assert.match(
+      before[0]?.note ?? "",
+      /train-images.* and .*train-labels.*run deno task data mnist/,
+    );
+    await writeMnist(folder);
+    await writeArchive(folder);
+    const labels = join(folder, "MNIST", "raw", "t10k-labels-idx1-ubyte");
+    await Deno.writeFile(labels, Uint8Array.of(1));
+    const [train, test, letters, ...embedded] = await describeData(folder);
+    assert.deepEqual([train?.count, train?.checksum, train?.note], [3, "differs", ""]);
+    assert.deepEqual([test?.present, test?.count, test?.checksum], [true, 0, "none"]);
+    assert.match(test?.note ?? "", /it starts with 01/);
+    assert.deepEqual([letters?.count, letters?.checksum], [30, "differs"]);
+    assert.match(letters?.note ?? "", /30 of the 10000.*30 unreadable/);
+    assert.deepEqual(embedded.map(({ name, count, note }) => [name, count >= 2000, note]), [
+      ["embedded digits train", true, ""],
+      ["embedded digits test", true, ""],
+      ["embedded letters", true, ""],
+    ]);
+  });
+});
+
+Deno.test({
+  name: `describeData() finds the true MNIST's checksums right${onReal}`,
+  ignore: !real,
+  fn: async () => {
+    const [train, test, letters] = await describeData(realPath);
+    assert.deepEqual([train?.count, train?.checksum], [60_000, "right"]);
+    assert.deepEqual([test?.count, test?.checksum], [10_000, "right"]);
+    assert.match(letters?.note ?? "", /5375 of the 10000/);
+  },
+});
