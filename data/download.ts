@@ -6,7 +6,7 @@
  */
 import { dirname, join } from "node:path";
 import { UserError } from "../src/errors.ts";
-import { explain, sizeOf } from "./files.ts";
+import { discard, sizeOf, writing } from "./files.ts";
 import { type SourceFile, type SourceName, sources, verify } from "./sources.ts";
 
 /** How far one file is. */
@@ -215,24 +215,6 @@ async function writeAll(file: Deno.FsFile, chunk: Uint8Array, path: string): Pro
   for (let at = 0; at < chunk.length;) {
     at += await writing(path, () => file.write(chunk.subarray(at)));
   }
-}
-
-/** Runs a write; whatever the file system says against it becomes a sentence. */
-async function writing<T>(path: string, write: () => Promise<T>): Promise<T> {
-  try {
-    return await write();
-  } catch (error) {
-    const explained = explain(error, "write", path);
-    if (explained instanceof UserError) throw explained;
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new UserError(
-      `Cannot write "${path}": ${reason}; make room or choose another --data-path`,
-    );
-  }
-}
-
-async function discard(path: string): Promise<void> {
-  if (await sizeOf(path) !== undefined) await writing(path, () => Deno.remove(path));
 }
 
 /** Waits, but not past the signal. */

@@ -1,5 +1,5 @@
 /**
- * Files read whole, gzip undone, with errors that name the file and say what to do.
+ * Files read (gzip undone) and written, with errors that name the file and say what to do.
  *
  * @module
  */
@@ -39,6 +39,25 @@ export async function sizeOf(path: string | URL): Promise<number | undefined> {
     }
     throw explain(error, "read", path);
   }
+}
+
+/** Runs a write; whatever the file system says against it becomes a sentence. */
+export async function writing<T>(path: string, write: () => Promise<T>): Promise<T> {
+  try {
+    return await write();
+  } catch (error) {
+    const explained = explain(error, "write", path);
+    if (explained instanceof UserError) throw explained;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new UserError(
+      `Cannot write "${path}": ${reason}; make room or choose another --data-path`,
+    );
+  }
+}
+
+/** Removes a file, if there is one. */
+export async function discard(path: string): Promise<void> {
+  if (await sizeOf(path) !== undefined) await writing(path, () => Deno.remove(path));
 }
 
 /** Puts the file system's common refusals into a sentence; returns any other error as it is. */

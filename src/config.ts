@@ -27,6 +27,7 @@ export const thresholds = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9] as const
 
 const fraction = z.number().min(0).max(1);
 const count = z.int().min(1);
+const batch = z.int().min(1).max(65536);
 
 /** The schema of {@linkcode RunConfig}: units, ranges and defaults of every option. */
 export const runConfigSchema = z.strictObject({
@@ -38,11 +39,16 @@ export const runConfigSchema = z.strictObject({
   protocol: z.enum(["paper", "corrected"]).default("paper"),
   /** Seed of every random number, 0 to 2^53 - 1. */
   seed: z.int().min(0).default(0),
-  /** Passes over the training set. */
-  epochs: count.default(80),
-  /** Images in a training step (256), or in an evaluation or attack step (200). */
-  batchSize: z.int().min(1).max(65536).optional(),
-  /** Learning rate at the start; x 0.1 at 3/8 and 6/8 of the epochs (30 and 60 of 80). */
+  /**
+   * Passes over the training set: 80 for `train`; where an attack or an evaluation has to train first,
+   * as many as the checkpoint was to have, else 10.
+   */
+  epochs: count.optional(),
+  /** Images in a step of evaluation or attack; 200 when not given. */
+  batchSize: batch.optional(),
+  /** Images in a training step; 256 when not given. */
+  trainBatchSize: batch.optional(),
+  /** Learning rate at the start; x 0.1 from epoch 30 and again from epoch 60 on. */
   lr: z.number().positive().default(0.01),
   momentum: z.number().min(0).max(1).default(0.9),
   /** L2 penalty on every parameter. */

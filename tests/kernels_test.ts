@@ -80,18 +80,29 @@ Deno.test("every file of src/shaders compiles alone and opens with formula and l
   });
 });
 
-Deno.test("every kernel gives the same bits twice", async () => {
+Deno.test("every kernel gives the same bits twice, and in a folded grid", async () => {
   await withDevice(async (device) => {
     for (const [name, parsed] of kernels) {
       const largest = kernelCases.filter((of) => of.kernel === name)
-        .reduce((a, b) => a.outputLength >= b.outputLength ? a : b);
-      const run = async (): Promise<Uint32Array> => {
+        .reduce((a, b) => a.threads >= b.threads ? a : b);
+      assert(largest.threads > parsed.workgroup, `${name}: no case of two workgroups`);
+      const run = async (width?: number): Promise<Uint32Array> => {
         const { overrides, threads, outputLength } = largest;
         const inputs = largest.inputs();
-        const y = await runKernel(device, parsed, inputs, overrides, threads, outputLength);
+        const y = await runKernel(
+          device,
+          parsed,
+          inputs,
+          overrides,
+          threads,
+          outputLength,
+          width,
+        );
         return new Uint32Array(y.buffer);
       };
-      assert.deepEqual(await run(), await run(), name);
+      const first = await run();
+      assert.deepEqual(await run(), first, name);
+      assert.deepEqual(await run(1), first, `${name}: one workgroup a row`);
     }
   });
 });

@@ -12,6 +12,7 @@ import {
   grad,
   greater,
   noise,
+  type NoiseKey,
   Parameter,
   reshape,
   scale,
@@ -32,11 +33,13 @@ export interface Iterate {
   /** The adversarial images so far: the iterate of lowest loss where it is kept, else the current one. */
   readonly result: Parameter;
   /** Updates that start the attack on a batch of clean images. */
-  start(images: Tensor, key: Uint32Array): Updates;
-  /** Updates of one step. Run it `repeats` times. */
-  step(): Updates;
+  start(images: Tensor, key: NoiseKey): Updates;
+  /** One step, to be run `repeats` times: what it changes, and the loss's gradient `[B, ...]`. */
+  step(): { readonly updates: Updates; readonly gradient: Tensor };
   /** How often to run the step: once more than `steps` where the last iterate must still be judged. */
   readonly repeats: number;
+  /** Everything above that holds memory on the device. */
+  readonly parameters: readonly Parameter[];
 }
 
 /**
@@ -61,6 +64,7 @@ export function iterate(
     clean,
     current,
     result: keepBest ? best : current,
+    parameters: [clean, current, best, lowest],
     repeats: keepBest ? steps + 1 : steps,
     start(images, key) {
       const jitter = scale(noise("normal", key, constant(0, [1]), shape), startNoise);
@@ -77,12 +81,13 @@ export function iterate(
       const [gradient = x] = grad(losses, [x]);
       const next = project(sub(x, scale(sign(gradient), stepSize)), clean.tensor);
       const updates = new Map([[current, next]]);
-      if (!keepBest) return updates;
+      if (!keepBest) return { updates, gradient };
       const better = greater(lowest.tensor, losses);
       const mask = broadcastTo(reshape(better, [-1, ...shape.slice(1).map(() => 1)]), shape);
-      return updates
+      updates
         .set(best, where(mask, x, best.tensor))
         .set(lowest, where(better, losses, lowest.tensor));
+      return { updates, gradient };
     },
   };
 }

@@ -9,9 +9,8 @@ import inputWgsl from "../shaders/conv2d_input.wgsl" with { type: "text" };
 import weightWgsl from "../shaders/conv2d_weight.wgsl" with { type: "text" };
 import { mul, step } from "./elementwise.ts";
 import { kernel } from "./kernel.ts";
-import { sum } from "./reduce.ts";
-import { reshape, slice } from "./shape.ts";
-import { dim, node, show, size, type Tensor } from "./tensor.ts";
+import { sum, sumParts } from "./reduce.ts";
+import { dim, node, show, type Tensor } from "./tensor.ts";
 import {
   conv2dInputThreads,
   conv2dThreads,
@@ -117,12 +116,12 @@ export function conv2dWeight(
     kernel: weightKernel,
     overrides: { ...s, SPLIT: split },
     threads: conv2dWeightThreads(s, split),
-  }, (h) => {
-    // The parts' only user is the sum below, so all of them have one cotangent: take the first.
-    const v = reshape(slice(reshape(h, [split, size(shape)]), [0, 0], [1, size(shape)]), shape);
-    return [conv2dInput(g, v, [s.H, s.W], options), conv2d(x, v, options)];
   });
-  return sum(parts, [0]);
+  const vjp = (h: Tensor): Tensor[] => [
+    conv2dInput(g, h, [s.H, s.W], options),
+    conv2d(x, h, options),
+  ];
+  return sumParts(parts, vjp, [x, g]);
 }
 
 function sizes(

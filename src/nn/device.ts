@@ -36,6 +36,8 @@ export interface Device {
   guard<T>(what: string, work: () => T | Promise<T>): Promise<T>;
   /** Throws when the device was lost or reported an error since the last check. */
   check(): void;
+  /** Waits until everything submitted has been done. */
+  idle(): Promise<void>;
   /** Called when the device is closed: frees what is tied to it. */
   onClose(free: () => void): void;
   [Symbol.dispose](): void;
@@ -182,6 +184,11 @@ class OpenDevice implements Device {
     throw lost
       ? new UserError(`Cannot go on: ${this.#failure}; run the command again to resume`)
       : new Error(`Cannot go on: the GPU reported "${this.#failure}"`);
+  }
+
+  async idle(): Promise<void> {
+    await this.gpu.queue.onSubmittedWorkDone();
+    this.check();
   }
 
   onClose(free: () => void): void {

@@ -21,7 +21,7 @@ export function grad(y: Tensor, wrt: readonly Tensor[]): Tensor[] {
     const g = cotangents.get(x);
     if (!g || !x.vjp) continue;
     x.vjp(g, x).forEach((gi, i) => {
-      const xi = x.inputs[i];
+      const xi = x.operands[i];
       if (!gi || !xi || !order.has(xi)) return;
       if (!sameShape(gi.shape, xi.shape)) {
         throw new Error(
@@ -40,7 +40,7 @@ function dependents(y: Tensor, wanted: ReadonlySet<Tensor>): OrderedSet {
   const order = new OrderedSet();
   const seen = new Map<Tensor, boolean>();
   for (const x of topologicalOrder([y])) {
-    const depends = wanted.has(x) || (!!x.vjp && x.inputs.some((i) => seen.get(i)));
+    const depends = wanted.has(x) || (!!x.vjp && x.operands.some((i) => seen.get(i)));
     seen.set(x, depends);
     if (depends) order.add(x);
   }

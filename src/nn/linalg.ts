@@ -15,6 +15,9 @@ import { constant, dim, node, show, type Tensor } from "./tensor.ts";
 const choleskyKernel = kernel("cholesky", choleskyWgsl);
 const solveKernel = kernel("triangular_solve", solveWgsl);
 
+/** Beyond it some drivers cut the kernel's loops short: lavapipe after 65,535 turns a thread. */
+const largestFactor = 512;
+
 /**
  * Lower L with `L L^T = a` for positive definite matrices `[N, N]` or `[G, N, N]`; only the lower
  * part of `a` is read, and only it has a gradient. A pivot that is not positive makes NaN.
@@ -26,6 +29,11 @@ export function cholesky(a: Tensor): Tensor {
   const groups = a.shape.length > 2 ? dim(a, 0) : 1;
   if (a.shape.length > 3 || dim(a, -2) !== n) {
     throw new Error(`Cannot factorise ${show(a.shape)}: needs square matrices`);
+  }
+  if (n > largestFactor) {
+    throw new Error(
+      `Cannot factorise ${show(a.shape)} on the device: at most ${largestFactor} rows`,
+    );
   }
   return node("cholesky", [a], a.shape, {
     kind: "dispatch",

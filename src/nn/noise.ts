@@ -10,22 +10,29 @@ import { constant, node, type Shape, size, type Tensor } from "./tensor.ts";
 
 const philoxKernel = kernel("philox", wgsl);
 
+/** Which numbers: a seed (0 to 2^53 - 1) and one of its independent streams (0 to 2^32 - 1). */
+export interface NoiseKey {
+  readonly seed: number;
+  readonly stream: number;
+}
+
 /**
  * Random values of the given shape, uniform in [0, 1) or standard normal. No gradient.
  *
- * @param key `[4]` words: the `key` of a `Random`
+ * @param key the stream: a `Random`, or its seed and stream
  * @param counter `[1]`, an integer below 2^24: each value gives another block of numbers, so that a
  * program draws afresh at every run without being told a seed
  * @param offset tells apart several draws at one counter
  */
 export function noise(
   distribution: "uniform" | "normal",
-  key: Uint32Array,
+  key: NoiseKey,
   counter: Tensor,
   shape: Shape,
   offset = 0,
 ): Tensor {
-  const words = constant(key);
+  const { seed, stream } = key;
+  const words = constant(Uint32Array.of(seed >>> 0, Math.floor(seed / 2 ** 32), stream, 0));
   const n = size(shape);
   return node("noise", [words, counter], shape, {
     kind: "dispatch",

@@ -5,8 +5,8 @@
  */
 
 /**
- * Ten rounds of Philox4x32: a random function from a counter to four words, another one for each key
- * (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011).
+ * Ten rounds of Philox4x32: a random function from a counter to four words, another one for each
+ * key (J. Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011).
  *
  * @param key two 32-bit words
  * @param counter four 32-bit words

@@ -10,8 +10,9 @@ import { philox } from "./philox.ts";
  * A stream of random numbers, a function of (seed, stream, state) alone.
  *
  * Every drawing call uses up one value of the counter {@linkcode Random.state}, however many
- * numbers it returns, and equals what `philox.wgsl` makes of this seed, this stream, that counter and OFFSET 0: uniform
- * numbers bit for bit, normal ones within 1e-6. Saving and restoring the state therefore resumes a run exactly.
+ * numbers it returns. Uniform numbers are bit for bit those that `philox.wgsl` makes of the same
+ * seed, stream and counter with OFFSET 0, normal ones the same within 1e-6. A saved and restored
+ * state resumes a run exactly.
  *
  * @example
  * ```ts
@@ -47,7 +48,7 @@ export class Random {
     this.#key = [seed >>> 0, Math.floor(seed / 2 ** 32)];
   }
 
-  /** The counter of the next call: an integer in 0..2^32-1, 0 at first. Set it to a saved value to resume. */
+  /** The next call's counter, an integer in 0..2^32-1, 0 at first; set a saved one to resume. */
   get state(): number {
     return this.#counter;
   }
@@ -107,8 +108,9 @@ export class Random {
   /**
    * An independent generator for one purpose, at state 0.
    *
-   * It depends on seed, stream and name, not on the state: drawing more in one place changes nothing in another.
-   * The same name twice gives the same numbers twice. The new stream is a 32-bit hash of stream and name.
+   * It depends on seed, stream and name, not on the state: drawing more in one place changes
+   * nothing in another, and the same name twice gives the same numbers twice. The new stream is a
+   * 32-bit hash of stream and name.
    */
   fork(name: string): Random {
     return new Random(this.seed, hash(name, this.stream));

@@ -6,8 +6,18 @@
 import wgsl from "../shaders/reduce.wgsl" with { type: "text" };
 import { equal, mul, scale } from "./elementwise.ts";
 import { kernel } from "./kernel.ts";
-import { broadcastTo, reshape, slice } from "./shape.ts";
-import { constant, dim, node, sameShape, type Shape, show, size, type Tensor } from "./tensor.ts";
+import { broadcastTo, reshape } from "./shape.ts";
+import {
+  constant,
+  dim,
+  node,
+  sameShape,
+  type Shape,
+  show,
+  size,
+  type Tensor,
+  type Vjp,
+} from "./tensor.ts";
 
 const reduceKernel = kernel("reduce", wgsl);
 
@@ -38,6 +48,16 @@ export function sumTo(x: Tensor, shape: Shape): Tensor {
   const lead = x.shape.length - shape.length;
   const axes = x.shape.flatMap((n, i) => i < lead || (shape[i - lead] === 1 && n !== 1) ? [i] : []);
   return reshape(sum(x, axes, true), shape);
+}
+
+/**
+ * The second half of a sum whose first half was made in parts: `[S, ...]` to `[...]`, with the
+ * derivative of the whole by its operands.
+ */
+export function sumParts(parts: Tensor, vjp: Vjp, operands: readonly Tensor[]): Tensor {
+  const shape = parts.shape.slice(1);
+  const [rows, inner] = [dim(parts, 0), size(shape)];
+  return dispatch("sum", parts, shape, { rows, inner, split: 1 }, vjp, operands);
 }
 
 /** Largest element along one axis (the last by default); its gradient goes to the first maximum. */
@@ -110,15 +130,8 @@ function reduceSum(x: Tensor, first: number, last: number): Tensor {
     : Math.min(Math.ceil(rows / 32), Math.ceil(enoughThreads / outputs));
   const vjp = (g: Tensor): Tensor[] => [broadcastTo(reshape(g, shape), x.shape)];
   if (split === 1) return dispatch("sum", x, shape, { rows, inner, split }, vjp);
-  const chunk = Math.ceil(rows / split);
-  const parts = dispatch("sum", x, [outer, split, inner], { rows, inner, split }, (g) => {
-    const spread = broadcastTo(reshape(g, [outer, split, 1, inner]), [outer, split, chunk, inner]);
-    const padded = reshape(spread, [outer, split * chunk, inner]);
-    return [reshape(slice(padded, [0, 0, 0], [outer, rows, inner]), x.shape)];
-  });
-  return dispatch("sum", parts, shape, { rows: split, inner, split: 1 }, (g) => [
-    broadcastTo(reshape(g, [outer, 1, inner]), [outer, split, inner]),
-  ]);
+  const parts = dispatch("sum", x, [outer, split, inner], { rows, inner, split });
+  return dispatch("sum", parts, shape, { rows: split, inner, split: 1 }, vjp, [x]);
 }
 
 function reduceOne(
@@ -137,13 +150,21 @@ function dispatch(
   x: Tensor,
   shape: Shape,
   { rows, inner, split }: { rows: number; inner: number; split: number },
-  vjp: (g: Tensor) => (Tensor | null)[],
+  vjp?: Vjp,
+  operands: readonly Tensor[] = [x],
 ): Tensor {
   const n = size(shape);
-  return node(op, [x], shape, {
-    kind: "dispatch",
-    kernel: reduceKernel,
-    overrides: { OP: op, N: n, R: rows, INNER: inner, SPLIT: split },
-    threads: n,
-  }, vjp);
+  return node(
+    op,
+    [x],
+    shape,
+    {
+      kind: "dispatch",
+      kernel: reduceKernel,
+      overrides: { OP: op, N: n, R: rows, INNER: inner, SPLIT: split },
+      threads: n,
+    },
+    vjp,
+    operands,
+  );
 }

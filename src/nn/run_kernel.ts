@@ -13,6 +13,7 @@ import type { Kernel, Overrides } from "./kernel.ts";
  * @param inputs one array a binding, in the kernel's order
  * @param threads invocations in all
  * @param outputLength elements to read
+ * @param width workgroups in a row of the grid, further ones go to the next row; at most 65535
  * @throws Error when the kernel does not compile or the GPU reports an error
  */
 export async function runKernel(
@@ -22,6 +23,7 @@ export async function runKernel(
   overrides: Overrides,
   threads: number,
   outputLength: number,
+  width = 65535,
 ): Promise<Float32Array> {
   const { gpu } = device;
   const { pipeline, layout } = await device.pipeline(kernel, overrides);
@@ -49,7 +51,7 @@ export async function runKernel(
     entries: bound.map(({ buffer }, binding) => ({ binding, resource: { buffer } })),
   });
   const groups = Math.ceil(threads / kernel.workgroup);
-  const x = Math.min(groups, 65535);
+  const x = Math.min(groups, width);
   const encoder = gpu.createCommandEncoder();
   const pass = encoder.beginComputePass();
   pass.setPipeline(pipeline);

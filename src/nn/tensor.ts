@@ -23,7 +23,7 @@ export interface Dispatch {
   readonly threads: number;
 }
 
-/** The vector-Jacobian product: gradients of the inputs, given that of the output `y`. */
+/** The vector-Jacobian product: gradients of the operands, given that of the output `y`. */
 export type Vjp = (g: Tensor, y: Tensor) => readonly (Tensor | null)[];
 
 /** An immutable node of a graph. */
@@ -33,7 +33,13 @@ export interface Tensor {
   /** Label in errors and dumps. */
   readonly name: string;
   readonly shape: Shape;
+  /** What its values are computed from. */
   readonly inputs: readonly Tensor[];
+  /**
+   * What its derivative is taken by: the inputs, but where a sum is made in two dispatches the second
+   * answers for both, and its operands are the inputs of the first.
+   */
+  readonly operands: readonly Tensor[];
   /** Where the values come from: exactly one of these. */
   readonly source: Source;
   readonly vjp?: Vjp;
@@ -60,8 +66,9 @@ export function node(
   shape: Shape,
   source: Source,
   vjp?: Vjp,
+  operands: readonly Tensor[] = inputs,
 ): Tensor {
-  const base = { id: count++, name, shape, inputs, source };
+  const base = { id: count++, name, shape, inputs, operands, source };
   return vjp ? { ...base, vjp } : base;
 }
 

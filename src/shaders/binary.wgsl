@@ -1,5 +1,5 @@
-// y[i] = f(a[(i / A_DIV) % A_MOD], b[(i / B_DIV) % B_MOD]), f chosen by OP; greater(a, b) = 1 if a > b, else 0
-// N elements of y, four a thread; a MOD of 0 means no modulus. NaN in a or b is NaN in max and min too.
+// y[i] = f(a[(i / A_DIV) % A_MOD], b[(i / B_DIV) % B_MOD]), f by OP: add, greater (1 or 0), ...
+// N elements of y, four a thread; a MOD of 0 means no modulus. max and min hand NaN on, too.
 override OP: u32;
 override N: u32;
 override A_DIV: u32 = 1u;

@@ -1,8 +1,9 @@
-// l[i, j] = (a[i, j] - sum over k < j of l[i, k] l[j, k]) / l[j, j], l[j, j] = sqrt(the same with i = j), so that a = l l^T
-// G matrices [N, N], of a only the lower half is read; one workgroup a matrix, thread i % 64 owns row i.
+// l[i, j] = (a[i, j] - sum over k < j of l[i, k] l[j, k]) / l[j, j], l[j, j] = sqrt(a[j, j] - ...)
+// G matrices [N, N], N <= 512; a's lower half is read; a workgroup each, row i: lane i % 64.
 //
 // A pivot that is not positive makes its column and those after it NaN, from the diagonal down.
-// Sums advance 16 terms a turn: lavapipe silently ends a thread after 65,535 loop turns, which N > 600 reaches.
+// Sums take 16 terms a turn: lavapipe silently ends a thread after 65,535 loop turns in all, and
+// with fewer terms a turn N = 512 would reach them.
 override G: u32;
 override N: u32;
 

@@ -1,5 +1,5 @@
 // y[e0, e1, e2, e3] = x[e0 - O0, e1 - O1, e2 - O2, e3 - O3] where that lies inside x, else 0
-// x is [D0, D1, D2, D3]; y is [E0, E1, E2, E3] with N elements; O0..O3 offset of x in y, negative to crop.
+// x is [D0, D1, D2, D3]; y is [E0, E1, E2, E3], N elements; O0..O3 place of x in y, < 0 crops.
 override N: u32;
 override E1: u32;
 override E2: u32;

@@ -1,7 +1,9 @@
-// y[4t..4t+3] = the words of Philox4x32-10(key, (t, counter, stream, OFFSET)) as uniform [0, 1) or standard normal numbers
-// N numbers, four a thread; key = seed low, seed high, stream, 0. Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011.
+// y[4t..4t+3] = Philox4x32-10(key, (t, counter, stream, OFFSET)) as uniform or normal numbers
+// N numbers, four a thread; key = seed low word, seed high word, stream, 0.
 //
-// Logarithm, sine and cosine are worked out here: the built-in ones may be off by 2^-11 on some GPUs, and the host must agree.
+// J. Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3" (SC 2011); normal: Box, Muller.
+// Logarithm, sine and cosine are worked out here, since a GPU may have its own off by 2^-11 and the
+// host has to agree.
 override OP: u32;
 override N: u32;
 override OFFSET: u32 = 0u;
@@ -62,13 +64,14 @@ fn natural_log(u: f32) -> f32 {
   return f32(e) * 0.6931471805599453 + (2.0 * z + 2.0 * z * tail);
 }
 
-// (cos, sin) of v turns: the nearest quarter turn is exact, a polynomial does the rest, |r| <= pi / 4
+// (cos, sin) of v turns: the nearest quarter turn is exact, a polynomial does the rest
 fn cos_sin_turn(v: f32) -> vec2f {
   let quarter = floor(4.0 * v + 0.5);
   let r = (4.0 * v - quarter) * 1.5707963267948966;
   let s = r * r;
-  let sine = r + r * s * (-1.0 / 6.0 + s * (1.0 / 120.0 + s * (-1.0 / 5040.0 + s * (1.0 / 362880.0))));
-  let cosine = 1.0 + s * (-0.5 + s * (1.0 / 24.0 + s * (-1.0 / 720.0 + s * (1.0 / 40320.0))));
+  let tail = 1.0 / 120.0 + s * (-1.0 / 5040.0 + s * (1.0 / 362880.0));
+  let sine = r + r * s * (-1.0 / 6.0 + s * tail);
+  let cosine = 1.0 + s * (-0.5 + s * (1.0 / 24.0 + s * (-1.0 / 720.0 + s / 40320.0)));
   switch u32(quarter) & 3u {
     case 1u { return vec2f(-sine, cosine); }
     case 2u { return vec2f(-cosine, -sine); }

@@ -1,5 +1,5 @@
-// i[p, oh, ow] = h W + w of the first largest x[p, h, w] in the window at (oh STRIDE, ow STRIDE), NaN the largest of all
-// P planes, x [H, W] and i [OH, OW] a plane, N = P OH OW; SIZE window edge. The last of several NaN wins, as in PyTorch.
+// i[p, oh, ow] = h W + w of the first largest x[p, h, w] in the window at (oh STRIDE, ow STRIDE)
+// P planes, x [H, W], i [OH, OW], N = P OH OW; SIZE window edge. As in PyTorch, the last NaN wins.
 override N: u32;
 override H: u32;
 override W: u32;

@@ -1,5 +1,5 @@
-// x[p, h, w] = sum of g[p, oh, ow] over the windows with i[p, oh, ow] = h W + w: the adjoint of pool2d_gather
-// P planes, x [H, W] and g, i [OH, OW] a plane, N = P H W; SIZE window edge. Windows are summed in row-major order.
+// x[p, h, w] = sum of g[p, oh, ow] over the windows with i[p, oh, ow] = h W + w: gather's adjoint
+// P planes, x [H, W], g and i [OH, OW], N = P H W; SIZE window edge. Sums run in row-major order.
 override N: u32;
 override H: u32;
 override W: u32;
@@ -22,7 +22,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   let plane = t / (H * W) * (OH * OW);
   var sum = 0.0;
   if STRIDE >= SIZE {
-    // Windows do not overlap: at most one holds this pixel. Loads outside a branch are the cheaper ones.
+    // Windows do not overlap: at most one holds this pixel. No branch, for cheaper loads.
     let oh = h / STRIDE;
     let ow = w / STRIDE;
     let k = plane + min(oh, OH - 1u) * OW + min(ow, OW - 1u);

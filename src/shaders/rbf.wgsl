@@ -1,5 +1,5 @@
 // k[g, n, m] = exp(-|x[g, n] - z[g, m]|^2 / (2 l[g]^2))
-// G groups, x [N, D], z [M, D], l length scale; X_STRIDE, Z_STRIDE, L_STRIDE elements from one group to the next, 0 = shared.
+// G groups, x [N, D], z [M, D], l length scale; X_, Z_, L_STRIDE elements to the next, 0 = shared.
 override G: u32;
 override N: u32;
 override M: u32;
@@ -43,8 +43,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
       s.x += v * v;
     }
   }
-  let length = l[g * L_STRIDE];
-  k[t] = exp(((s.x + s.y) + (s.z + s.w)) / (-2.0 * length * length));
+  let scale = l[g * L_STRIDE];
+  k[t] = exp(((s.x + s.y) + (s.z + s.w)) / (-2.0 * scale * scale));
 }
 
 fn difference(i: u32, j: u32) -> f32 {

@@ -1,8 +1,9 @@
-// y[o, s, n] = sum or max of x[o, r, n] over the rows r of split s; argmax (SPLIT = 1): the first r of the maximum
-// x is [OUTER, R, INNER], y is [OUTER, SPLIT, INNER] with N elements; split s has rows s ceil(R / SPLIT) and on.
+// y[o, s, n] = sum or max of x[o, r, n] over the rows r of split s; argmax: first r of the max
+// x [OUTER, R, INNER], y [OUTER, SPLIT, INNER], N elements; split s from row s ceil(R / SPLIT).
 //
-// Partial results of rows 0, 4, 8.., of 1, 5, 9.. and so on are joined as (p0 p1) (p2 p3): a fixed order.
-// NaN counts as the largest value. Lavapipe ends a thread after 65,535 loop turns, hence 16 rows a turn.
+// Partial results of rows 0, 4, 8.., of 1, 5, 9.. and so on are joined as (p0 p1) (p2 p3): the
+// order is fixed. NaN counts as the largest value. argmax needs SPLIT = 1.
+// Sixteen rows a turn, also because lavapipe silently ends a thread after 65,535 loop turns.
 override OP: u32;
 override N: u32;
 override R: u32;

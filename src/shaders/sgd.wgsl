@@ -1,5 +1,5 @@
 // v' = MOMENTUM v + (g + WEIGHT_DECAY w), w' = w - lr v'
-// P parameters, a multiple of 4, four a thread; state and next are [2, P]: weights w, then velocity v; g is [P], lr is [1].
+// P parameters (a multiple of 4), four a thread; state and next [2, P]: w, then v; g [P], lr [1].
 override P: u32;
 override MOMENTUM: f32;
 override WEIGHT_DECAY: f32;

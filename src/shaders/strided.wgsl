@@ -1,4 +1,4 @@
-// y[i0, i1, i2, i3] = x[OFFSET + i0 S0 + i1 S1 + i2 S2 + i3 S3]: permute, broadcast (stride 0), slice, flip (stride < 0)
+// y[i0, i1, i2, i3] = x[OFFSET + i0 S0 + i1 S1 + i2 S2 + i3 S3]: permute, broadcast, slice, flip
 // y is [D0, D1, D2, D3] with N elements in all; x is flat, S0..S3 are strides in its elements.
 override N: u32;
 override D1: u32;

@@ -1,5 +1,5 @@
-// x[i] = (b[i] - sum over k < i of l[i, k] x[k]) / l[i, i] solves l x = b; TRANSPOSE = 1: l^T x = b, from the last row up
-// G systems, l [N, N] lower, b and x [N, M], one thread a column; L_STRIDE, B_STRIDE elements from one system to the next, 0 = shared.
+// x[i] = (b[i] - sum over k < i of l[i, k] x[k]) / l[i, i]: l x = b; TRANSPOSE = 1: l^T x = b
+// G systems, l [N, N] lower, b and x [N, M]; L_STRIDE, B_STRIDE elements to the next, 0 = shared.
 override G: u32;
 override N: u32;
 override M: u32;
@@ -45,8 +45,8 @@ fn solved(from_l: u32, to_x: u32, n: u32) -> f32 {
   var k = 0u;
   for (; k + 16u <= n; k += 16u) {
     let low = l4(p, dp) * x4(q, dq) + l4(p + 4u * dp, dp) * x4(q + 4u * dq, dq);
-    let high = l4(p + 8u * dp, dp) * x4(q + 8u * dq, dq) + l4(p + 12u * dp, dp) * x4(q + 12u * dq, dq);
-    s += low + high;
+    let high = l4(p + 8u * dp, dp) * x4(q + 8u * dq, dq);
+    s += low + (high + l4(p + 12u * dp, dp) * x4(q + 12u * dq, dq));
     p += 16u * dp;
     q += 16u * dq;
   }

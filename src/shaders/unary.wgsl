@@ -1,5 +1,5 @@
-// y[i] = f(x[i]), f chosen by OP: exp, relu, softplus(x) = ln(1 + e^x), scale(x) = P x, shift(x) = x + P, ...
-// n elements, four a thread; P parameter of scale and shift. Every f but step and nonfinite hands NaN on.
+// y[i] = f(x[i]), f chosen by OP: softplus(x) = ln(1 + e^x), scale(x) = P x, shift(x) = x + P, ...
+// n elements, four a thread; P parameter of scale, shift. All f but step and nonfinite hand NaN on.
 override OP: u32;
 override P: f32 = 0.0;
 

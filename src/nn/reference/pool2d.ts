@@ -5,7 +5,10 @@
  */
 import { at, input, number, type ReferenceKernel } from "./support.ts";
 
-/** x[P,H,W] -> i[P,OH,OW]: position h W + w of the first maximum of each window, scanned by rows. */
+/**
+ * x[P,H,W] -> i[P,OH,OW]: position h W + w of the first maximum of each window, scanned by rows. A
+ * NaN is larger than what was before it, so the last NaN of a window is taken, as in PyTorch.
+ */
 export const pool2dArgmax: ReferenceKernel = (inputs, o, length) => {
   const x = input(inputs, 0);
   const [h, w, oh, ow] = [number(o, "H"), number(o, "W"), number(o, "OH"), number(o, "OW")];
@@ -19,7 +22,8 @@ export const pool2dArgmax: ReferenceKernel = (inputs, o, length) => {
         for (let di = 0; di < size; di++) {
           for (let dj = 0; dj < size; dj++) {
             const position = (i * stride + di) * w + j * stride + dj;
-            if (at(x, p * h * w + position) > at(x, p * h * w + best)) best = position;
+            const value = at(x, p * h * w + position);
+            if (value > at(x, p * h * w + best) || Number.isNaN(value)) best = position;
           }
         }
         y[(p * oh + i) * ow + j] = best;

@@ -8,7 +8,10 @@ import { at, choice, input, number, type ReferenceKernel } from "./support.ts";
 /** What the maximum of nothing is: the lowest finite f32. */
 const lowest = -Math.fround(3.4028235e38);
 
-/** x[OUTER,R,INNER] -> y[OUTER,SPLIT,INNER]: sum, maximum or first position of the maximum over R. */
+/**
+ * x[OUTER,R,INNER] -> y[OUTER,SPLIT,INNER]: sum, maximum or first position of the maximum over R.
+ * NaN counts as the largest number.
+ */
 export const reduce: ReferenceKernel = (inputs, o, length) => {
   const x = input(inputs, 0);
   const operation = choice(o, "OP");
@@ -28,7 +31,7 @@ export const reduce: ReferenceKernel = (inputs, o, length) => {
         for (let k = s * chunk; k < end; k++) {
           const value = at(x, (i * r + k) * inner + j);
           sum += value;
-          if (value > maximum) {
+          if (value > maximum || (Number.isNaN(value) && !Number.isNaN(maximum))) {
             maximum = value;
             position = k;
           }

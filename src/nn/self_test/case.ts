@@ -66,6 +66,15 @@ export function ties(seed: number, n: number): Float32Array {
   return integers(seed, n, 5).map((x) => x / 2 - 1);
 }
 
+/** Multiples of 1/2 in [-1, 1] with a NaN and both infinities in each row of `width` in turn. */
+export function withSpecials(seed: number, n: number, width: number): Float32Array {
+  const specials = [NaN, -Infinity, Infinity];
+  return ties(seed, n).map((x, i) => {
+    const row = Math.floor(i / width);
+    return i % width === (5 * row + 1) % width ? specials[row % 3] ?? x : x;
+  });
+}
+
 /** The product of some sizes. */
 export function product(...sizes: readonly number[]): number {
   return sizes.reduce((a, b) => a * b, 1);

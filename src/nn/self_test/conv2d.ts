@@ -37,6 +37,7 @@ const geometries: readonly ConvShape[] = [
   geometry([2, 2, 11, 8], [4, 2, 3, 3], 3, 2),
   geometry([4, 3, 5, 5], [2, 3, 5, 5]),
   geometry([67, 1, 3, 3], [1, 1, 2, 2]),
+  geometry([2, 32, 14, 14], [64, 32, 3, 3], 1, 1),
 ];
 
 function label(s: ConvShape): string {
@@ -129,5 +130,5 @@ export const conv2dWeightCases: readonly KernelCase[] = [
   ),
   weightCase(geometry([5, 2, 6, 7], [3, 2, 3, 3], 1, 1), 2),
   weightCase(geometry([5, 2, 6, 7], [3, 2, 3, 3], 2, 1), 4),
-  weightCase(geometry([3, 6, 12, 12], [16, 6, 5, 5]), 3),
+  weightCase(geometry([7, 6, 12, 12], [16, 6, 5, 5]), 3),
 ];

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { epsilon, type KernelCase, ties, uniform } from "./case.ts";
+import { epsilon, type KernelCase, ties, uniform, withSpecials } from "./case.ts";
 
 /** Where each operation is tried, and how exact the hardware's function must be there. */
 const unaryDomains: Readonly<Record<string, readonly [low: number, high: number, ulps: number]>> = {
@@ -94,6 +94,11 @@ const broadcasts: readonly Operands[] = [
   { label: "[3, 4] and [3, 1]", n: 12, a: [12, 1, 0], b: [3, 4, 0] },
   { label: "[2, 3, 5] and [3, 1]", n: 30, a: [30, 1, 0], b: [3, 5, 3] },
   { label: "[4, 1] and [5]", n: 20, a: [4, 5, 0], b: [5, 1, 5] },
+  { label: "[24, 1] and [24, 3]", n: 72, a: [24, 3, 0], b: [72, 1, 0] },
+  { label: "[12] and [5, 12]", n: 60, a: [12, 1, 12], b: [60, 1, 0] },
+  { label: "[2, 3, 8] and [3, 1], swapped", n: 48, a: [3, 8, 3], b: [48, 1, 0] },
+  { label: "a scalar by its modulus and [9]", n: 9, a: [1, 1, 1], b: [9, 1, 0] },
+  { label: "[9] and a scalar by its modulus", n: 9, a: [9, 1, 0], b: [1, 1, 1] },
   { label: "a scalar and [13]", n: 13, a: [1, 13, 0], b: [13, 1, 0] },
   { label: "[29] and a scalar", n: 29, a: [29, 1, 0], b: [1, 29, 0] },
 ];
@@ -125,6 +130,14 @@ export const binaryCases: readonly KernelCase[] = [
   ),
   ...["add", "sub", "mul", "max", "min", "greater", "equal"].map((op) =>
     binaryCase(op, { label: "ties", n: 37, a: [37, 1, 0], b: [37, 1, 0] }, ties(5, 37), ties(6, 37))
+  ),
+  ...["add", "mul", "max", "min", "greater", "equal"].map((op) =>
+    binaryCase(
+      op,
+      { label: "NaN and infinity", n: 37, a: [37, 1, 0], b: [37, 1, 0] },
+      withSpecials(5, 37, 3),
+      withSpecials(6, 37, 4),
+    )
   ),
   binaryCase(
     "div",

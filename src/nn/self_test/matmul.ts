@@ -28,6 +28,7 @@ const products: readonly Product[] = [
   { m: 16, k: 16, n: 16 },
   { m: 17, k: 12, n: 17 },
   { m: 65, k: 64, n: 63 },
+  { m: 130, k: 9, n: 133 },
   { m: 2, k: 1025, n: 5 },
   { m: 1, k: 37, n: 40 },
   { m: 40, k: 37, n: 1 },
@@ -103,7 +104,11 @@ export const matmulCases: readonly KernelCase[] = [
 
 /** Sizes around tiles, features up to LeNet's. */
 export const randomFeaturesCases: readonly KernelCase[] =
-  ([[1, 1, 1], [7, 5, 3], [16, 16, 16], [17, 84, 65], [9, 128, 31], [3, 120, 256]] as const).map((
+  ([[1, 1, 1], [7, 5, 3], [16, 16, 16], [17, 84, 65], [9, 128, 31], [3, 120, 256], [
+    70,
+    20,
+    130,
+  ]] as const).map((
     [n, k, d],
   ) => ({
     kernel: "random_features",

@@ -60,6 +60,7 @@ export const padCases: readonly KernelCase[] = [
   padCase("one element", [1, 1, 1, 1], [1, 1, 1, 1], [0, 0, 0, 0]),
   padCase("2 around [2, 3, 5, 7]", [2, 3, 5, 7], [2, 3, 9, 11], [0, 0, 2, 2]),
   padCase("one side of every axis", [2, 3, 2, 3], [3, 5, 5, 7], [1, 0, 3, 0]),
+  padCase("the other side of every axis", [2, 3, 2, 3], [3, 5, 5, 7], [0, 0, 0, 0]),
   padCase("crop", [2, 5, 6, 7], [1, 3, 4, 5], [-1, -2, 0, -2]),
   padCase("crop one axis, pad another", [1, 1, 6, 7], [1, 1, 3, 11], [0, 0, -2, 3]),
   padCase("nothing left of x", [1, 1, 1, 3], [1, 1, 1, 5], [0, 0, 0, -3]),

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type KernelCase, sumTolerance, ties, uniform } from "./case.ts";
+import { type KernelCase, sumTolerance, ties, uniform, withSpecials } from "./case.ts";
 
 type Windows = readonly [planes: number, h: number, w: number, size: number, stride: number];
 
@@ -46,7 +46,11 @@ function positions(of: Windows): Float32Array {
 export const pool2dArgmaxCases: readonly KernelCase[] = windows.flatMap((of) => {
   const [planes, H, W, SIZE, STRIDE] = of;
   const { label, oh, ow, out } = layout(of);
-  const fills = { "ties in": ties, "distinct": uniform } as const;
+  const fills = {
+    "ties in": ties,
+    "distinct": uniform,
+    "NaN and infinity in": (seed: number, n: number) => withSpecials(seed, n, 5),
+  } as const;
   return Object.entries(fills).map(([name, fill]) => ({
     kernel: "pool2d_argmax",
     label: `${name} ${label}`,

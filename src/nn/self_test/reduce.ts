@@ -3,7 +3,15 @@
  *
  * @module
  */
-import { epsilon, type KernelCase, product, sumTolerance, ties, uniform } from "./case.ts";
+import {
+  epsilon,
+  type KernelCase,
+  product,
+  sumTolerance,
+  ties,
+  uniform,
+  withSpecials,
+} from "./case.ts";
 
 type Sizes = readonly [outer: number, rows: number, inner: number, split: number];
 
@@ -19,6 +27,11 @@ const sizes: readonly Sizes[] = [
   [1, 1000, 1, 7],
   [2, 16, 1, 3],
   [3, 64, 1, 5],
+  [3, 64, 1, 1],
+  [2, 100, 1, 1],
+  [2, 144, 1, 3],
+  [1, 37, 4, 1],
+  [2, 70, 1, 1],
   [1, 10, 1, 4],
   [1, 5, 2, 4],
   [2, 67, 5, 8],
@@ -44,7 +57,7 @@ function reduceCase(
   };
 }
 
-/** Sums, maxima of negative numbers, first maxima among ties. */
+/** Sums, maxima of negative numbers, first maxima among ties, NaN and infinities. */
 export const reduceCases: readonly KernelCase[] = [
   ...sizes.flatMap((s) => {
     const [outer, rows, inner, split] = s;
@@ -58,21 +71,35 @@ export const reduceCases: readonly KernelCase[] = [
       ? [...cases, reduceCase("argmax", s, `ties ${label}`, () => ties(33, n))]
       : cases;
   }),
+  ...["sum", "max", "argmax"].flatMap((op) =>
+    ([[9, 7, 1, 1], [9, 20, 1, 1]] as const).map((s) =>
+      reduceCase(op, s, `[9, ${s[1]}] with NaN`, () => withSpecials(35, 9 * s[1], s[1]))
+    )
+  ),
   reduceCase("argmax", [3, 8, 1, 1], "equal numbers", () => new Float32Array(24).fill(-2)),
   reduceCase("argmax", [3, 11, 1, 1], "a rising row", () => uniform(0, 33).map((_, i) => i % 11)),
   reduceCase("argmax", [2, 7, 5, 1], "a falling column", () => uniform(0, 70).map((_, i) => -i)),
 ];
 
-/** One class, prime sizes, logits whose exponentials overflow. */
-export const logSoftmaxCases: readonly KernelCase[] =
-  ([[1, 1, 1], [5, 2, 3], [65, 10, 10], [3, 11, 200], [7, 64, 5], [2, 131, 2]] as const).map((
-    [n, c, range],
-  ) => ({
+function logSoftmaxCase(n: number, c: number, label: string, x: () => Float32Array): KernelCase {
+  return {
     kernel: "log_softmax",
-    label: `[${n}, ${c}] up to ${range}`,
+    label: `[${n}, ${c}] ${label}`,
     overrides: { N: n, C: c },
     threads: n,
-    inputs: () => [uniform(34, n * c, -range, range)],
+    inputs: () => [x()],
     outputLength: n * c,
     tolerance: 16 * epsilon,
-  }));
+  };
+}
+
+/** One class, prime sizes, logits whose exponentials overflow. */
+export const logSoftmaxCases: readonly KernelCase[] = [
+  ...([[1, 1, 1], [5, 2, 3], [65, 10, 10], [3, 11, 200], [7, 64, 5], [2, 131, 2]] as const).map(
+    ([n, c, range]) =>
+      logSoftmaxCase(n, c, `up to ${range}`, () => uniform(34, n * c, -range, range)),
+  ),
+  logSoftmaxCase(3, 10, "rising", () => uniform(0, 30).map((_, i) => 60 * (i % 10))),
+  logSoftmaxCase(3, 10, "falling", () => uniform(0, 30).map((_, i) => -60 * (i % 10))),
+  logSoftmaxCase(3, 5, "with a NaN", () => uniform(36, 15).map((x, i) => i === 7 ? NaN : x)),
+];

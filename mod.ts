@@ -1,0 +1,52 @@
+/**
+ * Mirage attacks the uncertainty of deep neural networks: it perturbs out-of-domain images until a
+ * model that should say "I don't know" answers with confidence.
+ *
+ * The whole experiment is one call: it finds or trains a model, attacks it on letters it has never
+ * seen, and returns the figures before and after.
+ *
+ * @example
+ * ```ts
+ * import { attack, runConfig } from "@mirage/mirage";
+ * const savePath = await Deno.makeTempDir();
+ * const config = runConfig({ mode: "sngp", epochs: 1, limit: 256, savePath });
+ * const { clean, adversarial } = await attack(config);
+ * console.log(`mean entropy ${clean.entropy} -> ${adversarial.entropy} nats`);
+ * await Deno.remove(savePath, { recursive: true });
+ * ```
+ *
+ * The pieces are exported too: data sets, metrics, methods, attacks, and under `nn` the
+ * neural-net layer with its kernels.
+ *
+ * @module
+ */
+export { UserError } from "./src/errors.ts";
+export {
+  type RunConfig,
+  runConfig,
+  runConfigSchema,
+  type RunOptions,
+  thresholds,
+} from "./src/config.ts";
+export { attack, attackWithExamples, evaluate, train } from "./src/run.ts";
+export { type Progress, type Reporter, silent } from "./src/reporter.ts";
+export {
+  type AttackResult,
+  attackResultSchema,
+  type EvalResult,
+  evalResultSchema,
+  type TrainResult,
+  trainResultSchema,
+} from "./src/results.ts";
+export { accuracy, brier, entropy, nanRows, nll, rejectionRate } from "./src/metrics.ts";
+export { type Attack, attacks, type AttackSettings, iterate } from "./src/attack/mod.ts";
+export { type Method, methods, type Model } from "./src/methods/mod.ts";
+export {
+  type ImageSet,
+  limit,
+  loadEmbedded,
+  loadMnist,
+  loadNotMnist,
+  openPair,
+} from "./data/mod.ts";
+export * as nn from "./src/nn/mod.ts";

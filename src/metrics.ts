@@ -1,0 +1,122 @@
+/**
+ * Measures of predictions, in f64 on the host.
+ *
+ * Every function takes log-probabilities `[N, C]`, row-major, natural logarithm. A row with a NaN
+ * counts as rejected and is left out of the other means. Means are over samples, or, with
+ * `batchSize`, means of batch means: what the paper's tables hold.
+ *
+ * @module
+ */
+
+/** Log-probabilities of a set. */
+export interface Predictions {
+  /** `[N, C]` */
+  readonly logProbabilities: Float32Array;
+  readonly classes: number;
+}
+
+/** How rows are averaged. */
+export interface MeanOptions {
+  /** Averages batches of this many rows first; samples alike when not given. */
+  readonly batchSize?: number | undefined;
+}
+
+/** Mean entropy `-sum p log p` in nats, from 0 to log C, with `0 log 0 = 0`; NaN without a valid row. */
+export function entropy(predictions: Predictions, options: MeanOptions = {}): number {
+  return meanOfRows(predictions, options, (row) => {
+    let h = 0;
+    for (const l of row) h -= l === -Infinity ? 0 : Math.exp(l) * l;
+    return h;
+  });
+}
+
+/** Share of rows whose largest probability is at most tau, 0 to 1. */
+export function rejectionRate(
+  predictions: Predictions,
+  tau: number,
+  options: MeanOptions = {},
+): number {
+  return meanOfRows(
+    predictions,
+    options,
+    (row) => Math.fround(Math.exp(max(row))) <= tau ? 1 : 0,
+    1,
+  );
+}
+
+/** Share of rows whose most probable class is the label, 0 to 1. */
+export function accuracy(
+  predictions: Predictions,
+  labels: ArrayLike<number>,
+  options: MeanOptions = {},
+): number {
+  return meanOfRows(
+    predictions,
+    options,
+    (row, i) => row.indexOf(max(row)) === labels[i] ? 1 : 0,
+    0,
+  );
+}
+
+/** Brier score as mean over classes of `(p - onehot)^2`: the usual score divided by C. */
+export function brier(
+  predictions: Predictions,
+  labels: ArrayLike<number>,
+  options: MeanOptions = {},
+): number {
+  return meanOfRows(predictions, options, (row, i) => {
+    let s = 0;
+    row.forEach((l, c) => s += (Math.exp(l) - (c === labels[i] ? 1 : 0)) ** 2);
+    return s / row.length;
+  });
+}
+
+/** Mean negative log-likelihood of the labels in nats. */
+export function nll(
+  predictions: Predictions,
+  labels: ArrayLike<number>,
+  options: MeanOptions = {},
+): number {
+  return meanOfRows(predictions, options, (row, i) => -(row[labels[i] ?? 0] ?? NaN));
+}
+
+/** Number of rows that hold a NaN. */
+export function nanRows({ logProbabilities, classes }: Predictions): number {
+  let n = 0;
+  for (let i = 0; i < logProbabilities.length; i += classes) {
+    if (logProbabilities.subarray(i, i + classes).some(Number.isNaN)) n++;
+  }
+  return n;
+}
+
+/**
+ * @param nanValue what a row with a NaN counts as; such rows are left out when not given
+ */
+function meanOfRows(
+  { logProbabilities, classes }: Predictions,
+  { batchSize }: MeanOptions,
+  score: (row: Float32Array, index: number) => number,
+  nanValue?: number,
+): number {
+  const rows = logProbabilities.length / classes;
+  const size = batchSize ?? rows;
+  let [sum, batches] = [0, 0];
+  for (let start = 0; start < rows; start += size) {
+    let [batchSum, batchCount] = [0, 0];
+    for (let i = start; i < Math.min(start + size, rows); i++) {
+      const row = logProbabilities.subarray(i * classes, (i + 1) * classes);
+      const invalid = row.some(Number.isNaN);
+      if (invalid && nanValue === undefined) continue;
+      batchSum += invalid ? nanValue ?? 0 : score(row, i);
+      batchCount++;
+    }
+    if (batchCount === 0) continue;
+    sum += batchSum / batchCount;
+    batches++;
+  }
+  return sum / batches;
+}
+
+function max(row: Float32Array): number {
+  return row.reduce((a, b) => Math.max(a, b), -Infinity);
+}
