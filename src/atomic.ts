@@ -1,0 +1,48 @@
+/**
+ * Writing files whole or not at all.
+ *
+ * @module
+ */
+import { basename, dirname, join } from "node:path";
+import { UserError } from "./errors.ts";
+
+/**
+ * Writes a file under a temporary name in the same folder, flushes it to the disk, and renames it.
+ *
+ * @throws UserError when the disk is full, the folder is missing or may not be written; the old file
+ * stays as it was and nothing half-written remains
+ */
+export async function writeAtomic(path: string, content: Uint8Array | string): Promise<void> {
+  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+  const temporary = join(dirname(path), `.${basename(path)}.${crypto.randomUUID()}.part`);
+  try {
+    {
+      using file = await Deno.open(temporary, { write: true, createNew: true });
+      for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+      await file.sync();
+    }
+    await Deno.rename(temporary, path);
+  } catch (error) {
+    await Deno.remove(temporary).catch(() => {});
+    throw explained(error, path);
+  }
+}
+
+function explained(error: unknown, path: string): unknown {
+  if (!(error instanceof Error)) return error;
+  const because = (state: string, remedy: string): UserError =>
+    new UserError(`Cannot write "${path}": ${state}; ${remedy}`, { cause: error });
+  if (error instanceof Deno.errors.NotFound) {
+    return because("its folder does not exist", "make it, or name another");
+  }
+  if (error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable) {
+    return because("writing there is not allowed", "name a folder of your own");
+  }
+  if (/EROFS|read-only/i.test(error.message)) {
+    return because("the file system is read-only", "name a folder on another one");
+  }
+  if (/ENOSPC|no space/i.test(error.message)) {
+    return because("the disk is full", "free some space and run the command again");
+  }
+  return because(error.message, "name another place");
+}
