@@ -11,13 +11,7 @@ import { mul, step } from "./elementwise.ts";
 import { kernel } from "./kernel.ts";
 import { sum, sumParts } from "./reduce.ts";
 import { dim, node, show, type Tensor } from "./tensor.ts";
-import {
-  conv2dInputThreads,
-  conv2dThreads,
-  conv2dWeightSplit,
-  conv2dWeightThreads,
-  type ConvShape,
-} from "./tiles.ts";
+import { conv2dInputTile, conv2dTile, conv2dWeightTile, type ConvShape } from "./tiles.ts";
 
 const forwardKernel = kernel("conv2d", forwardWgsl);
 const inputKernel = kernel("conv2d_input", inputWgsl);
@@ -49,6 +43,7 @@ export function conv2d(x: Tensor, w: Tensor, options: Conv2dOptions = {}): Tenso
     throw new Error(`Cannot convolve ${show(x.shape)} with ${show(w.shape)}: channels differ`);
   }
   const s = sizes(x.shape, w.shape, geometry);
+  const { CHANNELS, threads } = conv2dTile(s);
   return node(
     "conv2d",
     [x, w, bias ?? w],
@@ -56,8 +51,8 @@ export function conv2d(x: Tensor, w: Tensor, options: Conv2dOptions = {}): Tenso
     {
       kind: "dispatch",
       kernel: forwardKernel,
-      overrides: { ...s, HAS_BIAS: bias ? 1 : 0, ACTIVATION: activation },
-      threads: conv2dThreads(s),
+      overrides: { ...s, CHANNELS, HAS_BIAS: bias ? 1 : 0, ACTIVATION: activation },
+      threads,
     },
     (upstream, y) => {
       const g = activation === "relu" ? mul(upstream, step(y)) : upstream;
@@ -86,11 +81,12 @@ export function conv2dInput(
   if (g.shape.length !== 4 || dim(g, 1) !== s.CO || dim(g, 2) !== s.OH || dim(g, 3) !== s.OW) {
     throw new Error(`Cannot transpose a convolution of ${show(g.shape)} with ${show(w.shape)}`);
   }
+  const { CHANNELS, threads } = conv2dInputTile(s);
   return node("conv2dInput", [g, w], [s.B, s.CI, s.H, s.W], {
     kind: "dispatch",
     kernel: inputKernel,
-    overrides: { ...s },
-    threads: conv2dInputThreads(s),
+    overrides: { ...s, CHANNELS },
+    threads,
   }, (h) => [conv2d(h, w, options), conv2dWeight(h, g, [s.KH, s.KW], options)]);
 }
 
@@ -110,12 +106,12 @@ export function conv2dWeight(
   if (dim(g, 0) !== s.B || dim(g, 2) !== s.OH || dim(g, 3) !== s.OW) {
     throw new Error(`Cannot correlate ${show(x.shape)} with ${show(g.shape)}`);
   }
-  const split = conv2dWeightSplit(s);
-  const parts = node("conv2dWeight", [x, g], [split, ...shape], {
+  const { CHANNELS, SPLIT, threads } = conv2dWeightTile(s);
+  const parts = node("conv2dWeight", [x, g], [SPLIT, ...shape], {
     kind: "dispatch",
     kernel: weightKernel,
-    overrides: { ...s, SPLIT: split },
-    threads: conv2dWeightThreads(s, split),
+    overrides: { ...s, CHANNELS, SPLIT },
+    threads,
   });
   const vjp = (h: Tensor): Tensor[] => [
     conv2dInput(g, h, [s.H, s.W], options),

@@ -3,13 +3,7 @@
  *
  * @module
  */
-import {
-  conv2dInputThreads,
-  conv2dThreads,
-  conv2dWeightSplit,
-  conv2dWeightThreads,
-  type ConvShape,
-} from "../tiles.ts";
+import { conv2dInputTile, conv2dTile, conv2dWeightTile, type ConvShape } from "../tiles.ts";
 import { type KernelCase, product, sumTolerance, uniform } from "./case.ts";
 
 type Four = readonly [number, number, number, number];
@@ -62,15 +56,17 @@ function overrides(s: ConvShape): Record<string, number> {
 
 function forward(s: ConvShape, bias: boolean, relu: boolean): KernelCase {
   const { x, w, y } = lengths(s);
+  const { CHANNELS, threads } = conv2dTile(s);
   return {
     kernel: "conv2d",
     label: label(s) + (bias ? ", bias" : "") + (relu ? ", relu" : ""),
     overrides: {
       ...overrides(s),
+      CHANNELS,
       ...(bias ? { HAS_BIAS: 1 } : {}),
       ...(relu ? { ACTIVATION: "relu" } : {}),
     },
-    threads: conv2dThreads(s),
+    threads,
     inputs: () => [
       uniform(81, x),
       uniform(82, w),
@@ -98,11 +94,12 @@ export const conv2dCases: readonly KernelCase[] = [
 /** Every geometry; pixels that no window reaches are 0. */
 export const conv2dInputCases: readonly KernelCase[] = geometries.map((s) => {
   const { x, w, y } = lengths(s);
+  const { CHANNELS, threads } = conv2dInputTile(s);
   return {
     kernel: "conv2d_input",
     label: label(s),
-    overrides: overrides(s),
-    threads: conv2dInputThreads(s),
+    overrides: { ...overrides(s), CHANNELS },
+    threads,
     inputs: () => [uniform(86, y), uniform(87, w)],
     outputLength: x,
     tolerance: sumTolerance(s.CO * s.KH * s.KW),
@@ -111,11 +108,12 @@ export const conv2dInputCases: readonly KernelCase[] = geometries.map((s) => {
 
 function weightCase(s: ConvShape, split: number): KernelCase {
   const { x, w, y } = lengths(s);
+  const { CHANNELS, threads } = conv2dWeightTile(s, split);
   return {
     kernel: "conv2d_weight",
     label: `${label(s)} in ${split}`,
-    overrides: { ...overrides(s), ...(split === 1 ? {} : { SPLIT: split }) },
-    threads: conv2dWeightThreads(s, split),
+    overrides: { ...overrides(s), CHANNELS, ...(split === 1 ? {} : { SPLIT: split }) },
+    threads,
     inputs: () => [uniform(88, x), uniform(89, y)],
     outputLength: split * w,
     tolerance: sumTolerance(s.B * s.OH * s.OW),
@@ -125,9 +123,9 @@ function weightCase(s: ConvShape, split: number): KernelCase {
 /** Every geometry in one and in the host's choice of splits; splits that do not divide the images. */
 export const conv2dWeightCases: readonly KernelCase[] = [
   ...geometries.map((s) => weightCase(s, 1)),
-  ...geometries.filter((s) => conv2dWeightSplit(s) > 1).map((s) =>
-    weightCase(s, conv2dWeightSplit(s))
-  ),
+  ...geometries.map((s) => [s, conv2dWeightTile(s).SPLIT] as const)
+    .filter(([, split]) => split > 1)
+    .map(([s, split]) => weightCase(s, split)),
   weightCase(geometry([5, 2, 6, 7], [3, 2, 3, 3], 1, 1), 2),
   weightCase(geometry([5, 2, 6, 7], [3, 2, 3, 3], 2, 1), 4),
   weightCase(geometry([7, 6, 12, 12], [16, 6, 5, 5]), 3),
