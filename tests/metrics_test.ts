@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import {
+  accuracy,
+  brier,
+  entropy,
+  nanRows,
+  nll,
+  type Predictions,
+  rejectionRate,
+} from "../src/metrics.ts";
+
+function predictions(...rows: readonly (readonly number[])[]): Predictions {
+  const logProbabilities = Float32Array.from(rows.flat().map(Math.log));
+  return { logProbabilities, classes: rows[0]?.length ?? 1 };
+}
+
+function close(actual: number, expected: number, tolerance = 1e-6): void {
+  assert.ok(Math.abs(actual - expected) <= tolerance, `${actual} is not ${expected}`);
+}
+
+const rows = fc.array(
+  fc.array(fc.double({ min: 0.01, max: 1, noNaN: true }), { minLength: 4, maxLength: 4 })
+    .map((row) => row.map((p) => p / row.reduce((a, b) => a + b, 0))),
+  { minLength: 1, maxLength: 20 },
+);
+
+Deno.test("`entropy()` is 0 for a sure row, log C for a uniform one, and their mean for both", () => {
+  close(entropy(predictions([1, 0, 0, 0])), 0);
+  close(entropy(predictions([0.25, 0.25, 0.25, 0.25])), Math.log(4));
+  close(entropy(predictions([1, 0, 0, 0], [0.25, 0.25, 0.25, 0.25])), Math.log(4) / 2);
+  close(entropy(predictions([0.5, 0.5])), 0.6931471805599453);
+});
+
+Deno.test("`entropy()` lies between 0 and log C", () => {
+  fc.assert(fc.property(rows, (r) => {
+    const h = entropy(predictions(...r));
+    return h >= -1e-6 && h <= Math.log(4) + 1e-6;
+  }));
+});
+
+Deno.test("`rejectionRate()` counts rows whose largest probability is at most tau", () => {
+  const p = predictions([0.5, 0.5], [0.9, 0.1], [0.95, 0.05], [0.2, 0.8]);
+  assert.equal(rejectionRate(p, 0.4), 0);
+  assert.equal(rejectionRate(p, 0.5), 0.25);
+  assert.equal(rejectionRate(p, 0.85), 0.5);
+  assert.equal(rejectionRate(p, 1), 1);
+});
+
+Deno.test("`rejectionRate()` never falls as tau rises", () => {
+  fc.assert(fc.property(rows, (r) => {
+    const p = predictions(...r);
+    const rates = [0.1, 0.3, 0.5, 0.7, 0.9].map((tau) => rejectionRate(p, tau));
+    return rates.every((rate, i) => i === 0 || rate >= (rates[i - 1] ?? 0));
+  }));
+});
+
+Deno.test("`accuracy()`, `brier()` and `nll()` give hand values", () => {
+  const p = predictions([0.7, 0.2, 0.1], [0.1, 0.3, 0.6]);
+  assert.equal(accuracy(p, [0, 1]), 0.5);
+  const first = (0.3 ** 2 + 0.2 ** 2 + 0.1 ** 2) / 3;
+  const second = (0.1 ** 2 + 0.7 ** 2 + 0.6 ** 2) / 3;
+  close(brier(p, [0, 1]), (first + second) / 2);
+  close(nll(p, [0, 1]), -(Math.log(0.7) + Math.log(0.3)) / 2);
+});
+
+Deno.test("`brier()` and `nll()` are least where the truth gets all of the probability", () => {
+  fc.assert(fc.property(rows, (r) => {
+    const labels = r.map(() => 0);
+    const truth = predictions(...r.map(() => [1, 0, 0, 0]));
+    const p = predictions(...r);
+    return brier(truth, labels) <= brier(p, labels) && nll(truth, labels) <= nll(p, labels);
+  }));
+});
+
+Deno.test("means of batch means differ from means of samples by the last batch's weight", () => {
+  const p = predictions([1, 0], [1, 0], [0.5, 0.5]);
+  close(entropy(p), Math.LN2 / 3);
+  close(entropy(p, { batchSize: 2 }), Math.LN2 / 2);
+});
+
+Deno.test("a NaN row counts as rejected, is counted, and spoils no other mean", () => {
+  const p = predictions([1, 0], [NaN, NaN]);
+  assert.equal(nanRows(p), 1);
+  assert.equal(rejectionRate(p, 0.9), 0.5);
+  close(entropy(p), 0);
+  assert.equal(accuracy(p, [0, 0]), 0.5);
+});
