@@ -1,0 +1,177 @@
+/** Training: resumption bit for bit, memory that stays flat, numbers that go wrong. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { limit, loadEmbedded } from "../data/mod.ts";
+import { checkpointPaths, loadCheckpoint } from "../src/checkpoint.ts";
+import { runConfig } from "../src/config.ts";
+import { ResidentSet } from "../src/dataset.ts";
+import { UserError } from "../src/errors.ts";
+import { methods, type Model } from "../src/methods/mod.ts";
+import * as nn from "../src/nn/mod.ts";
+import { silent } from "../src/reporter.ts";
+import { fit, type Trained } from "../src/training.ts";
+import { withDevice } from "./support.ts";
+
+interface Options {
+  readonly epochs: number;
+  readonly folder: string;
+  readonly lr?: number;
+  readonly protocol?: "paper" | "corrected";
+}
+
+/** Trains SNGP on 90 digits in steps of 32, so that the last step of an epoch is a smaller one. */
+async function trainBriefly(
+  device: nn.Device,
+  { epochs, folder, lr = 0.05, protocol = "paper" }: Options,
+): Promise<{ model: Model; trained: Trained }> {
+  const config = runConfig({ mode: "sngp", seed: 3, lr, protocol });
+  const random = new nn.Random(config.seed).fork("model");
+  const model = methods.sngp.create("LeNet_SNGP", { random, protocol });
+  const digits = limit(await loadEmbedded("train"), 90);
+  const trained = await fit({
+    device,
+    model,
+    config,
+    epochs,
+    batchSize: 32,
+    train: new ResidentSet(digits),
+    trainIndex: Uint32Array.from({ length: 90 }, (_, i) => i),
+    selection: new ResidentSet(limit(await loadEmbedded("test"), 50)),
+    folder,
+    reporter: silent,
+  });
+  return { model, trained };
+}
+
+async function inFolder(test: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await test(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("`fit()` resumed after an epoch leaves the same bits as `fit()` in one go", () =>
+  inFolder(async (folder) => {
+    const [whole, parts] = [join(folder, "whole"), join(folder, "parts")];
+    const run = (epochs: number, folder: string): Promise<void> =>
+      withDevice(async (device) => void await trainBriefly(device, { epochs, folder }));
+    await run(3, whole);
+    await run(1, parts);
+    await run(2, parts);
+    await run(3, parts);
+    for (const which of ["best", "last"] as const) {
+      const read = async (at: string): Promise<Uint8Array> => {
+        const bytes = await Deno.readFile(checkpointPaths(at)[which]);
+        // The header holds the epochs' speeds and targets; the arrays after it are compared.
+        const length = Number(new DataView(bytes.buffer).getBigUint64(0, true));
+        return bytes.subarray(8 + length);
+      };
+      assert.deepEqual(await read(parts), await read(whole), which);
+    }
+  }));
+
+Deno.test("`fit()` learns, and keeps the best epoch beside the last", () =>
+  inFolder((folder) =>
+    withDevice(async (device) => {
+      const { model, trained } = await trainBriefly(device, { epochs: 6, folder });
+      const losses = trained.epochs.map((e) => e.loss);
+      assert.ok((losses.at(-1) ?? 9) < (losses[0] ?? 0), `the loss falls: ${losses}`);
+      const best = Math.max(...trained.epochs.map((e) => e.accuracy));
+      assert.equal(trained.best.accuracy, best);
+      const { metadata } = { metadata: await loadCheckpoint(model, checkpointPaths(folder).best) };
+      assert.equal(Number(metadata["epoch"]), trained.best.epoch);
+      assert.equal(Number(metadata["accuracy"]), best);
+    })
+  ));
+
+Deno.test("`fit()` under the corrected protocol gathers the precision of the final weights", () =>
+  inFolder((folder) =>
+    withDevice(async (device) => {
+      const { model } = await trainBriefly(device, { epochs: 1, folder, protocol: "corrected" });
+      const set = new ResidentSet(limit(await loadEmbedded("train"), 90));
+      const precision = model.state.get("precision_matrix");
+      assert.ok(precision && model.gather);
+      await nn.pull(device, [precision]);
+      const trained = precision.data.slice();
+      model.beginEpoch?.(device);
+      const index = nn.input([90]);
+      using again = await nn.compile(device, {
+        inputs: [index],
+        updates: model.gather(set.images(index)),
+      });
+      again.run([Float32Array.from({ length: 90 }, (_, i) => i)]);
+      await nn.pull(device, [precision]);
+      let worst = 0;
+      trained.forEach((v, i) => worst = Math.max(worst, Math.abs(v - (precision.data[i] ?? 0))));
+      assert.ok(worst < 1e-3, `largest difference ${worst}`);
+    })
+  ));
+
+Deno.test("`fit()` stops at a loss that is no number, naming epoch and step", () =>
+  inFolder((folder) =>
+    withDevice(async (device) => {
+      await assert.rejects(
+        () => trainBriefly(device, { epochs: 20, folder, lr: 1e30 }),
+        (error) =>
+          error instanceof UserError &&
+          /^Cannot continue training: .* (NaN|infinite) in epoch \d+, step \d+; use a smaller --lr/
+            .test(error.message),
+      );
+    })
+  ));
+
+Deno.test("`loadCheckpoint()` names what does not fit", () =>
+  inFolder((folder) =>
+    withDevice(async (device) => {
+      const { model } = await trainBriefly(device, { epochs: 1, folder });
+      const { last } = checkpointPaths(folder);
+      const bytes = await Deno.readFile(last);
+      const cut = join(folder, "cut.safetensors");
+      await Deno.writeFile(cut, bytes.subarray(0, bytes.length - 100));
+      await assert.rejects(
+        () => loadCheckpoint(model, cut),
+        /cut.safetensors": the array .* cut off/,
+      );
+      const renamed = join(folder, "renamed.safetensors");
+      const text = new TextDecoder("latin1").decode(bytes).replace('"beta.bias"', '"beta.bxas"');
+      await Deno.writeFile(renamed, Uint8Array.from(text, (c) => c.charCodeAt(0)));
+      await assert.rejects(() => loadCheckpoint(model, renamed), /no "beta.bias" but "beta.bxas"/);
+      await assert.rejects(
+        () => loadCheckpoint(model, join(folder, "no")),
+        /there is no such file/,
+      );
+    })
+  ));
+
+Deno.test("10,000 training steps grow the resident memory by less than 50 MB", () =>
+  withDevice(async (device) => {
+    const digits = new ResidentSet(limit(await loadEmbedded("train"), 64));
+    const layer = new nn.Linear(new nn.Random(0), 784, 10);
+    const packed = nn.Parameter.pack([...layer.state.values()], 2);
+    const index = nn.input([8]);
+    const logits = layer.forward(nn.reshape(digits.images(index), [8, 784]), new nn.Pass(true));
+    const loss = nn.mean(nn.crossEntropy(logits, digits.labels(index)));
+    const gradients = nn.grad(loss, packed.parameters.map((p) => p.tensor));
+    const step = nn.sgd(packed, gradients, nn.constant(0.01, [1]), {
+      momentum: 0.9,
+      weightDecay: 1e-4,
+    });
+    using program = await nn.compile(device, {
+      inputs: [index],
+      updates: new Map([[packed.block, step]]),
+      records: [loss],
+    });
+    const run = async (steps: number): Promise<void> => {
+      for (let i = 0; i < steps; i++) {
+        program.run([Float32Array.from({ length: 8 }, (_, j) => (8 * i + j) % 64)]);
+        if (i % 100 === 99) await program.drain();
+      }
+    };
+    await run(1000);
+    const before = Deno.memoryUsage().rss;
+    await run(10_000);
+    const grown = (Deno.memoryUsage().rss - before) / 1e6;
+    assert.ok(grown < 50, `resident memory grew by ${grown.toFixed(1)} MB`);
+  }));
