@@ -41,8 +41,11 @@ import { versions } from "./version.ts";
 const trainBatch = 256;
 const evalBatch = 200;
 
-/** Epochs where an attack or an evaluation has to train first and nobody says how many. */
-const quickEpochs = 10;
+/**
+ * Epochs where an attack or an evaluation has to train first and nobody says how many; the embedded
+ * training set is small.
+ */
+const quickEpochs = { embedded: 30, downloaded: 10 } as const;
 
 /**
  * Trains a model, resuming from its last checkpoint, and keeps the best and the last.
@@ -214,10 +217,10 @@ async function findOrTrain(
     await model.finish?.(device);
     return { checkpoint: config.checkpoint };
   }
-  const { folder } = await trainingFolder(bench);
-  const { best, last } = checkpointPaths(folder);
-  const found = await readExtras(last);
-  const target = config.epochs ?? Number(found?.metadata["targetEpochs"] ?? quickEpochs);
+  const { folder, found } = await findTraining(bench);
+  const { best } = checkpointPaths(folder);
+  const quick = bench.pair.embedded ? quickEpochs.embedded : quickEpochs.downloaded;
+  const target = config.epochs ?? Number(found?.metadata["targetEpochs"] ?? quick);
   const done = Number(found?.metadata["epoch"] ?? -1) + 1;
   if (done < target) {
     reporter.note(
@@ -236,6 +239,22 @@ async function findOrTrain(
   push(device, model.state.values());
   await model.finish?.(device);
   return { checkpoint: best };
+}
+
+/**
+ * The training run to use: that of the whole training set where there is one, although --limit asks
+ * for few images to attack; else that of the images it leaves.
+ */
+async function findTraining(
+  bench: Workbench,
+): Promise<{ folder: string; found: Awaited<ReturnType<typeof readExtras>> }> {
+  const { limit: _, ...unlimited } = bench.config;
+  for (const config of [unlimited, bench.config]) {
+    const { folder } = await trainingFolder({ ...bench, config });
+    const found = await readExtras(checkpointPaths(folder).last);
+    if (found || config === bench.config) return { folder, found };
+  }
+  throw new Error("Unreachable: the second configuration is taken as it is");
 }
 
 /** Trains `bench.model` to `epochs`, from where its folder's last checkpoint stands. */
