@@ -1,0 +1,246 @@
+/**
+ * The command line: commands and flags, from which help, suggestions and shell completions follow.
+ *
+ * @module
+ */
+import { merge, object, or } from "@optique/core/constructs";
+import { message, text } from "@optique/core/message";
+import { multiple, optional, withDefault } from "@optique/core/modifiers";
+import type { InferValue } from "@optique/core/parser";
+import { argument, command, constant, flag, option } from "@optique/core/primitives";
+import { choice, float, integer } from "@optique/core/valueparser";
+import { path } from "@optique/run/valueparser";
+import { type SourceName, sources } from "../../data/mod.ts";
+import { gpKernels, modes, plannedModes, runConfigSchema } from "../config.ts";
+import { methods } from "../methods/mod.ts";
+
+/** Networks of the original that are not there yet. */
+export const plannedModels = [
+  "LeNet",
+  "LeNet_DUQ",
+  "LeNet_DUE",
+  "ResNet-18",
+  "ResNet-18_DUQ",
+  "ResNet-18_DUE",
+  "ResNet-18_SNGP",
+] as const;
+
+const allModes = [...modes, ...plannedModes];
+const attackModes = allModes.filter((m) => m !== "baseline").map((m) => `attack_${m}`);
+const models = [...Object.values(methods).flatMap((m) => m.models), ...plannedModels];
+const defaults = runConfigSchema.parse({ mode: modes[0] });
+
+/** What every command takes. */
+const output = {
+  json: withDefault(
+    flag("--json", { description: message`Print one JSON document on stdout, all else on stderr` }),
+    false,
+  ),
+};
+
+/** What the three experiments take. */
+const shared = object("Experiment", {
+  mode: withDefault(
+    option("--mode", choice([...allModes, ...attackModes]), {
+      description: message`Method; ${text("attack_X")} means ${
+        text("attack --mode X")
+      }. There yet: ${text(modes.join(", "))}`,
+    }),
+    "sngp",
+  ),
+  model: optional(option("--model", choice(models), {
+    description: message`Network; the method's own when not given`,
+  })),
+  protocol: withDefault(
+    option("--protocol", choice(["paper", "corrected"]), {
+      description: message`The published procedure with its faults, or without them`,
+    }),
+    defaults.protocol,
+  ),
+  seed: withDefault(
+    option("--seed", integer({ min: 0 }), { description: message`Seed of every random number` }),
+    defaults.seed,
+  ),
+  dataPath: optional(option("--data-path", path({ metavar: "DIR" }), {
+    description: message`Folder of the data sets; the embedded data when ./Data has none`,
+  })),
+  savePath: withDefault(
+    option("--save-path", path({ metavar: "DIR" }), {
+      description: message`Folder of the checkpoints`,
+    }),
+    defaults.savePath,
+  ),
+  limit: optional(option("--limit", integer({ min: 1, metavar: "N" }), {
+    description: message`N images of each set; of a set in folders, N/10 of each`,
+  })),
+  out: optional(option("--out", path({ metavar: "FILE" }), {
+    description: message`Write the JSON document to a file as well`,
+  })),
+  explain: withDefault(
+    flag("--explain", { description: message`List the programs' dispatches, buffers and bytes` }),
+    false,
+  ),
+  ...output,
+});
+
+/** What determines a training. */
+const training = object("Training", {
+  epochs: optional(option("--epochs", integer({ min: 1 }), {
+    description: message`Passes over the training set [train: 80; else 10, or 30 on embedded data]`,
+  })),
+  lr: withDefault(
+    option("--lr", float({ min: 0 }), {
+      description: message`Learning rate; a tenth of it from epoch 30, of that from epoch 60 on`,
+    }),
+    defaults.lr,
+  ),
+  momentum: withDefault(
+    option("--momentum", float({ min: 0, max: 1 }), { description: message`Momentum, 0 to 1` }),
+    defaults.momentum,
+  ),
+  weightDecay: withDefault(
+    option("--weight-decay", float({ min: 0 }), { description: message`L2 penalty` }),
+    defaults.weightDecay,
+  ),
+  epsilon: withDefault(
+    option("--epsilon", float({ min: 0, max: 1 }), {
+      description: message`Radius of adversarial training; pixels are in 0 to 1`,
+    }),
+    defaults.epsilon,
+  ),
+  numEnsembles: withDefault(
+    option("--num-ensembles", integer({ min: 1 }), {
+      description: message`Members of an ensemble`,
+    }),
+    defaults.numEnsembles,
+  ),
+  nInducingPoints: withDefault(
+    option("--n-inducing-points", integer({ min: 1 }), {
+      description: message`Inducing points of DUE`,
+    }),
+    defaults.nInducingPoints,
+  ),
+  kernel: withDefault(
+    option("--kernel", choice(gpKernels), { description: message`Kernel of DUE's GP` }),
+    defaults.kernel,
+  ),
+});
+
+/** The original's default weight of the penalty differs between training and evaluation. */
+const lambdaReg = (value: number) => ({
+  lambdaReg: withDefault(
+    option("--lambda-reg", float({ min: 0 }), {
+      description: message`Weight of DUQ's gradient penalty`,
+    }),
+    value,
+  ),
+});
+
+const batchSize = (value: number) => ({
+  batchSize: withDefault(
+    option("--batch-size", integer({ min: 1, max: 65536 }), {
+      description: message`Images in one step`,
+    }),
+    value,
+  ),
+});
+
+const checkpoint = object({
+  checkpoint: optional(option("--checkpoint", path({ metavar: "FILE" }), {
+    description: message`Model to use: a .safetensors, or a .checkpoint of PyTorch`,
+  })),
+});
+
+const attacking = object("Attack", {
+  epsilonAttack: withDefault(
+    option("--epsilon-attack", float({ min: 0, max: 1 }), {
+      description: message`Radius of the attack; pixels are in 0 to 1`,
+    }),
+    defaults.epsilonAttack,
+  ),
+  targeted: optional(option("--targeted", integer({ min: 0, max: 9, metavar: "CLASS" }), {
+    description: message`Steer to this class instead of the model's own prediction`,
+  })),
+});
+
+/** The whole command line. */
+export const commandLine = or(
+  command(
+    "attack",
+    merge(
+      object({ command: constant("attack") }),
+      shared,
+      attacking,
+      checkpoint,
+      training,
+      object({ ...batchSize(200), ...lambdaReg(0.1) }),
+    ),
+    { description: message`Attack a model's uncertainty; trains the model where there is none` },
+  ),
+  command(
+    "eval",
+    merge(
+      object({ command: constant("eval") }),
+      shared,
+      attacking,
+      checkpoint,
+      training,
+      object({ ...batchSize(200), ...lambdaReg(0.1) }),
+    ),
+    { description: message`Evaluate a model in-domain and out-domain` },
+  ),
+  command(
+    "train",
+    merge(
+      object({ command: constant("train") }),
+      shared,
+      training,
+      object({ ...batchSize(256), ...lambdaReg(0.3) }),
+    ),
+    { description: message`Train a model, or go on with its training` },
+  ),
+  command(
+    "data",
+    object({
+      command: constant("data"),
+      names: multiple(
+        argument(choice(Object.keys(sources) as SourceName[]), {
+          description: message`Data sets to download; none shows what is there`,
+        }),
+      ),
+      dataPath: withDefault(
+        option("--data-path", path({ metavar: "DIR" }), {
+          description: message`Folder of the data sets`,
+        }),
+        "Data",
+      ),
+      ...output,
+    }),
+    { description: message`Show which data is there, or download it` },
+  ),
+  command(
+    "doctor",
+    object({
+      command: constant("doctor"),
+      dataPath: withDefault(
+        option("--data-path", path({ metavar: "DIR" }), {
+          description: message`Folder of the data sets`,
+        }),
+        "Data",
+      ),
+      ...output,
+    }),
+    { description: message`Check the GPU, its driver, every kernel and the data` },
+  ),
+);
+
+/** What was asked for. */
+export type Invocation = InferValue<typeof commandLine>;
+
+/** Flags in the original's snake_case, as ours: `--batch_size 8` means `--batch-size 8`. */
+export function normalise(args: readonly string[]): string[] {
+  return args.map((arg) => {
+    const [, name, rest = ""] = /^(--[a-z_]+)(=.*)?$/s.exec(arg) ?? [];
+    return name === undefined ? arg : name.replaceAll(/(?<=[a-z])_/g, "-") + rest;
+  });
+}

@@ -1,0 +1,159 @@
+/**
+ * Results as people read them: a table and a verdict in plain words.
+ *
+ * @module
+ */
+import Table from "cli-table3";
+import { type MethodName, methods } from "../methods/mod.ts";
+import type { AttackResult, EvalResult, InDomain, TrainResult, Uncertainty } from "../results.ts";
+
+/** The threshold that the paper's tables report. */
+const tau = "0.9";
+
+/** An attack's result. */
+export function showAttack(result: AttackResult): string {
+  const { clean, adversarial, outDomain, epsilonAttack, attack, seconds } = result;
+  const table = newTable(["", "clean", "attacked", "change"]);
+  table.push(["mean entropy (nats)", ...change(clean.entropy, adversarial.entropy)]);
+  for (const threshold of Object.keys(clean.rejection)) {
+    const rates = change(clean.rejection[threshold] ?? 0, adversarial.rejection[threshold] ?? 0);
+    table.push([`rejected at ${threshold}`, ...rates]);
+  }
+  const target = attack.targeted === null ? "" : `, targeted at ${attack.targeted}`;
+  return [
+    `${title(result.mode)} (${result.model}, protocol ${result.protocol}, seed ${result.seed})`,
+    inDomain(result.inDomain),
+    `out-domain: ${outDomain.count} images of ${outDomain.name}` +
+    (outDomain.skipped > 0 ? ` (${outDomain.skipped} broken files left out)` : ""),
+    `attack: ${attack.name}, epsilon ${epsilonAttack}, ${attack.steps} ` +
+    `step${attack.steps === 1 ? "" : "s"} of ${round(attack.stepSize, 4)}${target}`,
+    table.toString(),
+    verdict(result),
+    ...result.warnings.map((warning) => `Warning: ${warning}`),
+    footer(result, { attack: seconds.attack }),
+  ].join("\n");
+}
+
+/** What an attack's figures mean, in a sentence or two. */
+export function verdict(
+  { mode, clean, adversarial, outDomain, epsilonAttack }: AttackResult,
+): string {
+  const [before, after] = [clean.rejection[tau] ?? 0, adversarial.rejection[tau] ?? 0];
+  const change = `No pixel changed by more than ${round(adversarial.linf, 3)}` +
+    (adversarial.nanRows > 0
+      ? `; ${adversarial.nanRows} answers were no numbers and count as rejected`
+      : "");
+  const name = title(mode);
+  const rates = `${percent(before)} of the images below a confidence of ${tau}, now ${
+    percent(after)
+  }`;
+  const entropies = clean.entropy === null || adversarial.entropy === null
+    ? ""
+    : `; the mean entropy went from ${round(clean.entropy, 2)} to ${
+      round(adversarial.entropy, 2)
+    } nats`;
+  if (before - after >= 0.01) {
+    const fooled = Math.round((before - after) * outDomain.count);
+    return `The attack works: ${name} had rejected ${rates}, so ${fooled} more of ${outDomain.count} ` +
+      `out-domain images are taken for digits${entropies}. ${change}.`;
+  }
+  if (after - before >= 0.01) {
+    return `The attack backfires: ${name} had rejected ${rates}${entropies}. ${change}.`;
+  }
+  return `The attack changes next to nothing at epsilon ${epsilonAttack}: ${name} had rejected ` +
+    `${rates}${entropies}. ${change}.`;
+}
+
+/** An evaluation's result. */
+export function showEval(result: EvalResult): string {
+  const { outDomain, seconds } = result;
+  const table = newTable(["out-domain", outDomain.name]);
+  for (const [label, value] of rows(outDomain)) table.push([label, value]);
+  return [
+    `${title(result.mode)} (${result.model}, protocol ${result.protocol}, seed ${result.seed})`,
+    inDomain(result.inDomain),
+    table.toString(),
+    `Of ${outDomain.count} images that are no digits ${
+      percent(outDomain.rejection[tau] ?? 0)
+    } are rejected at a confidence of ${tau}, the others taken for digits.`,
+    footer(result, { eval: seconds.eval }),
+  ].join("\n");
+}
+
+/** A training's result. */
+export function showTrain(result: TrainResult): string {
+  const table = newTable(["epoch", "loss", "accuracy", "test accuracy", "images/s"]);
+  for (const e of result.epochs.slice(-20)) {
+    table.push([
+      String(e.epoch),
+      e.loss.toFixed(4),
+      e.trainAccuracy.toFixed(4),
+      e.accuracy.toFixed(4),
+      e.imagesPerSecond.toFixed(0),
+    ]);
+  }
+  const { best, last } = result;
+  return [
+    `${title(result.mode)} (${result.model}, protocol ${result.protocol}, seed ${result.seed}), ` +
+    `trained on ${result.data.count} images of ${result.data.name}`,
+    table.toString(),
+    `Best: ${percent(best.accuracy)} right in epoch ${best.epoch}, in ${best.path}`,
+    `Last: ${percent(last.accuracy)} right in epoch ${last.epoch}, in ${last.path}`,
+    footer(result, {}),
+  ].join("\n");
+}
+
+function inDomain({ name, count, accuracy, brier, nll }: InDomain): string {
+  return `in-domain: ${count} images of ${name}, accuracy ${accuracy.toFixed(4)}, ` +
+    `Brier ${number(brier, 5)}, NLL ${number(nll, 4)}`;
+}
+
+function rows({ entropy, rejection }: Uncertainty): [string, string][] {
+  const rates = Object.entries(rejection).map(([threshold, rate]): [string, string] => [
+    `rejected at ${threshold}`,
+    rate.toFixed(3),
+  ]);
+  return [["mean entropy (nats)", number(entropy, 3)], ...rates];
+}
+
+function change(before: number | null, after: number | null): [string, string, string] {
+  const difference = before === null || after === null ? null : after - before;
+  const sign = difference !== null && difference > 0 ? "+" : "";
+  return [number(before, 3), number(after, 3), sign + number(difference, 3)];
+}
+
+function footer(
+  { adapter, checkpoint, seconds }: AttackResult | EvalResult | TrainResult,
+  work: Readonly<Record<string, number>>,
+): string {
+  const times = Object.entries({ setup: seconds.setup, train: seconds.train, ...work })
+    .map(([phase, s]) => `${phase} ${s.toFixed(1)} s`).join(", ");
+  const device = adapter.description || adapter.device || adapter.vendor;
+  return `checkpoint: ${checkpoint}\non ${device}${
+    adapter.software ? " (software)" : ""
+  }: ${times}`;
+}
+
+function newTable(head: string[]): InstanceType<typeof Table> {
+  return new Table({
+    head,
+    colAligns: head.map((_, i) => i === 0 ? "left" : "right"),
+    style: { head: [], border: [], compact: true },
+  });
+}
+
+function title(mode: string): string {
+  return methods[mode as MethodName]?.title ?? mode;
+}
+
+function number(value: number | null, digits: number): string {
+  return value === null ? "no number" : value.toFixed(digits);
+}
+
+function round(value: number, digits: number): string {
+  return String(Number(value.toFixed(digits)));
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
+}
