@@ -7,7 +7,7 @@ import { message, text } from "@optique/core/message";
 import { run } from "@optique/run";
 import { data, showData } from "./src/cli/data.ts";
 import { doctor, showDoctor } from "./src/cli/doctor.ts";
-import { commandLine, type Invocation, normalise } from "./src/cli/flags.ts";
+import { commandLine, commands, type Invocation, normalise } from "./src/cli/flags.ts";
 import { terminal } from "./src/cli/reporter.ts";
 import { toRun } from "./src/cli/request.ts";
 import { showAttack, showEval, showTrain } from "./src/cli/show.ts";
@@ -53,15 +53,17 @@ async function main(): Promise<number> {
   // A task runs in the project's folder; the user's paths are relative to where the user stands.
   const folder = Deno.env.get("INIT_CWD");
   if (folder) Deno.chdir(folder);
-  const invocation = run(commandLine, {
+  const args = Deno.args.length === 0 ? ["--help"] : normalise(Deno.args);
+  const command = Object.entries(commands).find(([name]) => name === args[0])?.[1];
+  const invocation: Invocation = run(command ?? commandLine, {
     programName: "mirage",
-    args: normalise(Deno.args),
+    args,
     brief: message`Mirage attacks the uncertainty of deep nets on out-of-domain images.`,
     examples: message`${text("mirage attack --mode sngp")}`,
     help: "both",
     version,
     completion: "both",
-    showDefault: true,
+    showDefault: { prefix: " [default: " },
     showChoices: true,
     aboveError: "none",
     onExit: (code) => Deno.exit(code),

@@ -28,6 +28,8 @@ export const plannedModels = [
 const allModes = [...modes, ...plannedModes];
 const attackModes = allModes.filter((m) => m !== "baseline").map((m) => `attack_${m}`);
 const models = [...Object.values(methods).flatMap((m) => m.models), ...plannedModels];
+/** A misspelt value gets a guess. */
+const near = { suggest: "nearest" } as const;
 const defaults = runConfigSchema.parse({ mode: modes[0] });
 
 /** What every command takes. */
@@ -41,24 +43,26 @@ const output = {
 /** What the three experiments take. */
 const shared = object("Experiment", {
   mode: withDefault(
-    option("--mode", choice([...allModes, ...attackModes]), {
+    option("--mode", choice([...allModes, ...attackModes], near), {
       description: message`Method; ${text("attack_X")} means ${
         text("attack --mode X")
       }. There yet: ${text(modes.join(", "))}`,
     }),
     "sngp",
   ),
-  model: optional(option("--model", choice(models), {
+  model: optional(option("--model", choice(models, near), {
     description: message`Network; the method's own when not given`,
   })),
   protocol: withDefault(
-    option("--protocol", choice(["paper", "corrected"]), {
+    option("--protocol", choice(["paper", "corrected"], near), {
       description: message`The published procedure with its faults, or without them`,
     }),
     defaults.protocol,
   ),
   seed: withDefault(
-    option("--seed", integer({ min: 0 }), { description: message`Seed of every random number` }),
+    option("--seed", integer({ min: 0, metavar: "N" }), {
+      description: message`Seed of every random number`,
+    }),
     defaults.seed,
   ),
   dataPath: optional(option("--data-path", path({ metavar: "DIR" }), {
@@ -121,7 +125,7 @@ const training = object("Training", {
     defaults.nInducingPoints,
   ),
   kernel: withDefault(
-    option("--kernel", choice(gpKernels), { description: message`Kernel of DUE's GP` }),
+    option("--kernel", choice(gpKernels, near), { description: message`Kernel of DUE's GP` }),
     defaults.kernel,
   ),
 });
@@ -163,9 +167,9 @@ const attacking = object("Attack", {
   })),
 });
 
-/** The whole command line. */
-export const commandLine = or(
-  command(
+/** Each command alone: a misspelt flag is then compared with the command's own. */
+export const commands = {
+  attack: command(
     "attack",
     merge(
       object({ command: constant("attack") }),
@@ -177,7 +181,7 @@ export const commandLine = or(
     ),
     { description: message`Attack a model's uncertainty; trains the model where there is none` },
   ),
-  command(
+  eval: command(
     "eval",
     merge(
       object({ command: constant("eval") }),
@@ -189,7 +193,7 @@ export const commandLine = or(
     ),
     { description: message`Evaluate a model in-domain and out-domain` },
   ),
-  command(
+  train: command(
     "train",
     merge(
       object({ command: constant("train") }),
@@ -199,12 +203,12 @@ export const commandLine = or(
     ),
     { description: message`Train a model, or go on with its training` },
   ),
-  command(
+  data: command(
     "data",
     object({
       command: constant("data"),
       names: multiple(
-        argument(choice(Object.keys(sources) as SourceName[]), {
+        argument(choice(Object.keys(sources) as SourceName[], near), {
           description: message`Data sets to download; none shows what is there`,
         }),
       ),
@@ -218,7 +222,7 @@ export const commandLine = or(
     }),
     { description: message`Show which data is there, or download it` },
   ),
-  command(
+  doctor: command(
     "doctor",
     object({
       command: constant("doctor"),
@@ -232,6 +236,15 @@ export const commandLine = or(
     }),
     { description: message`Check the GPU, its driver, every kernel and the data` },
   ),
+} as const;
+
+/** The whole command line. */
+export const commandLine = or(
+  commands.attack,
+  commands.eval,
+  commands.train,
+  commands.data,
+  commands.doctor,
 );
 
 /** What was asked for. */
