@@ -16,7 +16,7 @@ import { attackWithExamples, runConfig, silent, train } from "../mod.ts";
 
 const side = 28;
 const letters = 3;
-const { best } = await train(runConfig({ mode: "sngp", epochs: 30 }));
+const { best } = await train(runConfig({ mode: "sngp", epochs: 20 }));
 const { attacked, outDomain, result } = await attackWithExamples(
   runConfig({ mode: "sngp", checkpoint: best.path, limit: 200 }),
   silent,

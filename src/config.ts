@@ -41,7 +41,7 @@ export const runConfigSchema = z.strictObject({
   seed: z.int().min(0).default(0),
   /**
    * Passes over the training set: 80 for `train`; where an attack or an evaluation has to train first,
-   * as many as the checkpoint was to have, else 10 (30 on the embedded data).
+   * as many as the checkpoint was to have, else 10 (20 on the embedded data).
    */
   epochs: count.optional(),
   /** Images in a step of evaluation or attack; 200 when not given. */

@@ -45,7 +45,7 @@ const evalBatch = 200;
  * Epochs where an attack or an evaluation has to train first and nobody says how many; the embedded
  * training set is small.
  */
-const quickEpochs = { embedded: 30, downloaded: 10 } as const;
+const quickEpochs = { embedded: 20, downloaded: 10 } as const;
 
 /**
  * Trains a model, resuming from its last checkpoint, and keeps the best and the last.

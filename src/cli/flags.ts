@@ -90,7 +90,7 @@ const shared = object("Experiment", {
 /** What determines a training. */
 const training = object("Training", {
   epochs: optional(option("--epochs", integer({ min: 1 }), {
-    description: message`Passes over the training set [train: 80; else 10, or 30 on embedded data]`,
+    description: message`Passes over the training set [train: 80; else 10, or 20 on embedded data]`,
   })),
   lr: withDefault(
     option("--lr", float({ min: 0 }), {
