@@ -28,10 +28,26 @@ export async function writeAtomic(path: string, content: Uint8Array | string): P
   }
 }
 
+/**
+ * Makes a folder and those above it, where they are missing.
+ *
+ * @throws UserError when it may not be made, or a file is in the way
+ */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await Deno.mkdir(path, { recursive: true });
+  } catch (error) {
+    throw explained(error, path);
+  }
+}
+
 function explained(error: unknown, path: string): unknown {
   if (!(error instanceof Error)) return error;
   const because = (state: string, remedy: string): UserError =>
     new UserError(`Cannot write "${path}": ${state}; ${remedy}`, { cause: error });
+  if (error instanceof Deno.errors.NotADirectory || error instanceof Deno.errors.AlreadyExists) {
+    return because("a file is where a folder should be", "name another folder");
+  }
   if (error instanceof Deno.errors.NotFound) {
     return because("its folder does not exist", "make it, or name another");
   }

@@ -87,7 +87,9 @@ export async function readExtras(
   try {
     await Deno.stat(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
+    const absent = error instanceof Deno.errors.NotFound ||
+      error instanceof Deno.errors.NotADirectory;
+    if (absent) return undefined;
     throw error;
   }
   const { tensors, metadata } = await readSafetensors(path);

@@ -3,14 +3,11 @@
  *
  * @module
  */
-import { join } from "node:path";
-import { type ImageSet, limit, openPair } from "../data/mod.ts";
+import type { ImageSet } from "../data/mod.ts";
 import { attacks, type AttackSettings } from "./attack/mod.ts";
-import { checkpointPaths, loadCheckpoint, readExtras } from "./checkpoint.ts";
+import { Clock } from "./clock.ts";
 import { type RunConfig, thresholds } from "./config.ts";
 import { ResidentSet } from "./dataset.ts";
-import { UserError } from "./errors.ts";
-import { type Method, methods, type Model } from "./methods/mod.ts";
 import {
   accuracy,
   brier,
@@ -21,7 +18,7 @@ import {
   type Predictions,
   rejectionRate,
 } from "./metrics.ts";
-import { type Device, openDevice, push, Random } from "./nn/mod.ts";
+import type { Device } from "./nn/mod.ts";
 import { type Attacked, attackSet, type Job, predict } from "./predict.ts";
 import { type Reporter, silent } from "./reporter.ts";
 import {
@@ -34,18 +31,11 @@ import {
   trainResultSchema,
   type Uncertainty,
 } from "./results.ts";
-import { fit, type Trained } from "./training.ts";
 import { versions } from "./version.ts";
+import { findOrTrain, limited, openWorkbench, trainModel, type Workbench } from "./workbench.ts";
 
-/** Images in a training step, and in a step of evaluation or attack: the paper's. */
-const trainBatch = 256;
+/** Images in a step of evaluation or attack: the paper's. */
 const evalBatch = 200;
-
-/**
- * Epochs where an attack or an evaluation has to train first and nobody says how many; the embedded
- * training set is small.
- */
-const quickEpochs = { embedded: 20, downloaded: 10 } as const;
 
 /**
  * Trains a model, resuming from its last checkpoint, and keeps the best and the last.
@@ -131,7 +121,7 @@ export async function attackWithExamples(
   const clock = new Clock();
   using bench = await openWorkbench(config);
   const { checkpoint } = await findOrTrain(bench, reporter, clock);
-  const { method, model } = bench;
+  const { method } = bench;
   const settings = attacks[method.attack].settings(config.epsilonAttack, {
     protocol: config.protocol,
     startNoise: method.startNoise,
@@ -179,158 +169,6 @@ export async function attackWithExamples(
   return { result, attacked, outDomain };
 }
 
-/** What stands ready on every run. */
-interface Workbench extends Disposable {
-  readonly config: RunConfig;
-  readonly device: Device;
-  readonly method: Method;
-  readonly model: Model;
-  readonly pair: Awaited<ReturnType<typeof openPair>>;
-}
-
-async function openWorkbench(config: RunConfig): Promise<Workbench> {
-  const method: Method = methods[config.mode];
-  const name = config.model ?? method.models[0] ?? "";
-  if (!method.models.includes(name)) {
-    throw new UserError(
-      `Cannot run mode "${method.name}" with the model "${name}": choose ${
-        method.models.join(" or ")
-      }`,
-    );
-  }
-  const pair = await openPair("mnist", config.dataPath);
-  const device = await openDevice();
-  const { protocol, seed } = config;
-  const model = method.create(name, { protocol, random: new Random(seed).fork("model") });
-  return { config, device, method, model, pair, [Symbol.dispose]: () => device[Symbol.dispose]() };
-}
-
-/** Loads the checkpoint that is named or was trained before, else trains one. */
-async function findOrTrain(
-  bench: Workbench,
-  reporter: Reporter,
-  clock: Clock,
-): Promise<{ checkpoint: string }> {
-  const { config, device, model } = bench;
-  if (config.checkpoint !== undefined) {
-    await loadCheckpoint(model, config.checkpoint);
-    await model.finish?.(device);
-    return { checkpoint: config.checkpoint };
-  }
-  const { folder, found } = await findTraining(bench);
-  const { best } = checkpointPaths(folder);
-  const quick = bench.pair.embedded ? quickEpochs.embedded : quickEpochs.downloaded;
-  const target = config.epochs ?? Number(found?.metadata["targetEpochs"] ?? quick);
-  const done = Number(found?.metadata["epoch"] ?? -1) + 1;
-  if (done < target) {
-    reporter.note(
-      found
-        ? `The ${model.name} in ${folder} has ${done} of ${target} epochs: training goes on`
-        : `There is no ${model.name} of seed ${config.seed} for this data yet: training one for ` +
-          `${target} epochs`,
-    );
-    await trainModel(bench, target, reporter, clock);
-  } else if (config.epochs !== undefined && done > target) {
-    reporter.note(
-      `The ${model.name} in ${folder} has ${done} epochs, more than ${target}: using it`,
-    );
-  }
-  await loadCheckpoint(model, best);
-  push(device, model.state.values());
-  await model.finish?.(device);
-  return { checkpoint: best };
-}
-
-/**
- * The training run to use: that of the whole training set where there is one, although --limit asks
- * for few images to attack; else that of the images it leaves.
- */
-async function findTraining(
-  bench: Workbench,
-): Promise<{ folder: string; found: Awaited<ReturnType<typeof readExtras>> }> {
-  const { limit: _, ...unlimited } = bench.config;
-  for (const config of [unlimited, bench.config]) {
-    const { folder } = await trainingFolder({ ...bench, config });
-    const found = await readExtras(checkpointPaths(folder).last);
-    if (found || config === bench.config) return { folder, found };
-  }
-  throw new Error("Unreachable: the second configuration is taken as it is");
-}
-
-/** Trains `bench.model` to `epochs`, from where its folder's last checkpoint stands. */
-async function trainModel(
-  bench: Workbench,
-  epochs: number,
-  reporter: Reporter,
-  clock: Clock,
-): Promise<{ trained: Trained; paths: { best: string; last: string }; set: ImageSet }> {
-  const { config, device, model } = bench;
-  const { folder, set } = await trainingFolder(bench);
-  const { learn, select } = await splitForSelection(bench, set);
-  const trained = await clock.time("train", () =>
-    fit({
-      device,
-      model,
-      config,
-      epochs,
-      batchSize: Math.min(trainBatchOf(config), learn.length),
-      train: new ResidentSet(set),
-      trainIndex: learn,
-      selection: new ResidentSet(select),
-      folder,
-      reporter,
-    }));
-  return { trained, paths: checkpointPaths(folder), set };
-}
-
-/**
- * Paper: learn from the whole training set, choose the best epoch on the *test* set. Corrected: hold
- * out every tenth image, at random, and choose on those.
- */
-async function splitForSelection(
-  { config, pair }: Workbench,
-  set: ImageSet,
-): Promise<{ learn: Uint32Array; select: ImageSet }> {
-  if (config.protocol === "paper") {
-    const learn = Uint32Array.from({ length: set.count }, (_, i) => i);
-    return { learn, select: limited(await pair.test(), config) };
-  }
-  const order = new Random(config.seed).fork("validation").permutation(set.count);
-  const held = Math.max(1, Math.floor(set.count / 10));
-  const size = set.images.length / set.count;
-  const images = new Uint8Array(held * size);
-  const labels = new Uint8Array(held);
-  order.subarray(0, held).forEach((from, to) => {
-    images.set(set.images.subarray(from * size, (from + 1) * size), to * size);
-    labels[to] = set.labels[from] ?? 0;
-  });
-  const select = { ...set, name: `${set.name} (held out)`, images, labels, count: held };
-  return { learn: order.subarray(held).toSorted(), select };
-}
-
-/** The folder of a training run, named by what determines it (but for the number of epochs). */
-async function trainingFolder(
-  { config, method, model, pair }: Workbench,
-): Promise<{ folder: string; set: ImageSet }> {
-  const set = limited(await pair.train(), config);
-  const { protocol, seed, lr, momentum, weightDecay } = config;
-  const batchSize = trainBatchOf(config);
-  const determines = [protocol, seed, lr, momentum, weightDecay, batchSize, set.sha256, set.count];
-  const digest = await crypto.subtle.digest(
-    "SHA-256",
-    new TextEncoder().encode(JSON.stringify(determines)),
-  );
-  const key = [...new Uint8Array(digest)].map((b) => b.toString(16).padStart(2, "0")).join("");
-  const family = method.name.toUpperCase();
-  const folder = `${pair.embedded ? "embedded" : pair.name}-${key.slice(0, 8)}`;
-  return { folder: join(config.savePath, family, model.name, `seed_${seed}`, folder), set };
-}
-
-/** Only `train` takes --batch-size for training steps; elsewhere it is the size of evaluation steps. */
-function trainBatchOf({ trainBatchSize }: RunConfig): number {
-  return trainBatchSize ?? trainBatch;
-}
-
 async function evaluateInDomain(bench: Workbench, reporter: Reporter): Promise<InDomain> {
   const set = limited(await bench.pair.test(), bench.config);
   const predictions = await predict(job(bench, set, reporter));
@@ -353,10 +191,6 @@ function job({ config, device, model }: Workbench, set: ImageSet, reporter: Repo
     reporter,
     explain: config.explain,
   };
-}
-
-function limited(set: ImageSet, { limit: n }: RunConfig): ImageSet {
-  return n === undefined ? set : limit(set, n);
 }
 
 /** The paper averages means of batches of 200; corrected averages samples. */
@@ -403,32 +237,4 @@ function common({ config, device, model }: Workbench, checkpoint: string): {
   const { mode, protocol, seed } = config;
   const { adapter } = device;
   return { mode, model: model.name, protocol, seed, checkpoint, adapter, versions: versions() };
-}
-
-/** Seconds of a run by phase; what is neither training nor work is setup. */
-class Clock {
-  readonly #start = performance.now();
-  #train = 0;
-  #work = 0;
-
-  async time<T>(phase: "train" | "work", work: () => Promise<T>): Promise<T> {
-    const start = performance.now();
-    const result = await work();
-    const seconds = (performance.now() - start) / 1000;
-    if (phase === "train") this.#train += seconds;
-    else this.#work += seconds;
-    return result;
-  }
-
-  get train(): number {
-    return this.#train;
-  }
-
-  get work(): number {
-    return this.#work;
-  }
-
-  get setup(): number {
-    return (performance.now() - this.#start) / 1000 - this.#train - this.#work;
-  }
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { makeFolder } from "./atomic.ts";
 import { checkpointPaths, loadCheckpoint, readExtras, saveCheckpoint } from "./checkpoint.ts";
 import type { RunConfig } from "./config.ts";
 import type { ResidentSet } from "./dataset.ts";
@@ -80,7 +81,7 @@ export async function fit(training: Training): Promise<Trained> {
   const history = await resume(training, packed, paths.last);
   if (history.length >= epochs) return summary(history);
 
-  await Deno.mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const programs = new Map<number, TrainProgram>();
   const { batchSize, trainIndex } = training;
   const remainder = trainIndex.length % batchSize;

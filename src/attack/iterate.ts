@@ -66,7 +66,7 @@ export function iterate(
     result: keepBest ? best : current,
     parameters: [clean, current, best, lowest],
     repeats: keepBest ? steps + 1 : steps,
-    start(images, key) {
+    start(images, key): Updates {
       const jitter = scale(noise("normal", key, constant(0, [1]), shape), startNoise);
       const noisy = startNoise > 0 ? add(images, jitter) : images;
       const first = projectStart ? project(noisy, images) : noisy;
@@ -75,7 +75,7 @@ export function iterate(
         ? updates.set(best, first).set(lowest, constant(3e38, lowest.shape))
         : updates;
     },
-    step() {
+    step(): ReturnType<Iterate["step"]> {
       const x = current.tensor;
       const losses = loss(x);
       const [gradient = x] = grad(losses, [x]);

@@ -8,12 +8,12 @@
  *
  * @module
  */
-import type { Attack } from "./types.ts";
+import type { Attack, AttackSettings } from "./types.ts";
 
 /** Iterated sign steps inside the ball. */
 export const pgd: Attack = {
   name: "pgd",
-  settings(epsilon, { protocol, startNoise = 0, steps = 10 }) {
+  settings(epsilon, { protocol, startNoise = 0, steps = 10 }): AttackSettings {
     const corrected = protocol === "corrected";
     return {
       name: "pgd",

@@ -84,12 +84,12 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
 
 /** The box of the given sizes that starts at `start`. */
 export function slice(x: Tensor, start: readonly number[], sizes: Shape): Tensor {
-  if (sameShape(sizes, x.shape)) return x;
   const strides = stridesOf(x.shape);
   const inside = sizes.every((n, i) =>
     (start[i] ?? 0) >= 0 && (start[i] ?? 0) + n <= (x.shape[i] ?? 0)
   );
   if (!inside) throw new Error(`Cannot slice ${show(sizes)} at ${show(start)} of ${show(x.shape)}`);
+  if (sameShape(sizes, x.shape)) return x;
   const offset = start.reduce((a, s, i) => a + s * (strides[i] ?? 0), 0);
   return strided("slice", x, sizes, strides, offset, (g) => [pad(g, start, x.shape)]);
 }

@@ -1,0 +1,133 @@
+/** `<A x, y> = <x, A' y>` for every linear op, over random shapes, in f64. */
+import fc from "fast-check";
+import * as nn from "../src/nn/mod.ts";
+import { wave } from "./check_grads.ts";
+
+/** Whether the gradient of a linear map is its adjoint, and (to be linear) the adjoint's is the map. */
+function adjointHolds(map: (x: nn.Tensor) => nn.Tensor, shape: nn.Shape): boolean {
+  const x = nn.input(shape);
+  const y = map(x);
+  const weights = nn.constant(Float32Array.from(wave(nn.size(y.shape), 3)), y.shape);
+  const [back = x] = nn.grad(nn.mul(y, weights), [x]);
+  const at = wave(nn.size(shape), 1);
+  const [forward = [], adjoint = []] = nn.evaluate([nn.mul(y, weights), back], new Map([[x, at]]));
+  const left = [...forward].reduce((a, b) => a + b, 0);
+  const right = [...adjoint].reduce((a, g, i) => a + g * (at[i] ?? 0), 0);
+  return Math.abs(left - right) <= 1e-9 * Math.max(1, Math.abs(left));
+}
+
+const small = fc.integer({ min: 1, max: 5 });
+const convolution = fc.record({
+  b: fc.integer({ min: 1, max: 3 }),
+  ci: fc.integer({ min: 1, max: 3 }),
+  co: fc.integer({ min: 1, max: 9 }),
+  h: fc.integer({ min: 1, max: 9 }),
+  w: fc.integer({ min: 1, max: 9 }),
+  kh: fc.integer({ min: 1, max: 4 }),
+  kw: fc.integer({ min: 1, max: 4 }),
+  stride: fc.integer({ min: 1, max: 3 }),
+  padding: fc.integer({ min: 0, max: 2 }),
+}).filter((s) => s.h + 2 * s.padding >= s.kh && s.w + 2 * s.padding >= s.kw);
+
+Deno.test("the gradients of `conv2d()` are its adjoints, over shapes, strides and paddings", () => {
+  fc.assert(fc.property(convolution, ({ b, ci, co, h, w, kh, kw, ...geometry }) => {
+    const weight = nn.constant(Float32Array.from(wave(co * ci * kh * kw, 2)), [co, ci, kh, kw]);
+    const image = nn.constant(Float32Array.from(wave(b * ci * h * w, 5)), [b, ci, h, w]);
+    return adjointHolds((x) => nn.conv2d(x, weight, geometry), image.shape) &&
+      adjointHolds((k) => nn.conv2d(image, k, geometry), weight.shape);
+  }));
+});
+
+Deno.test("the three contractions of a convolution are one number", () => {
+  fc.assert(fc.property(convolution, ({ b, ci, co, h, w, kh, kw, ...geometry }) => {
+    const x = nn.constant(Float32Array.from(wave(b * ci * h * w, 5)), [b, ci, h, w]);
+    const k = nn.constant(Float32Array.from(wave(co * ci * kh * kw, 2)), [co, ci, kh, kw]);
+    const y = nn.conv2d(x, k, geometry);
+    const g = nn.constant(Float32Array.from(wave(nn.size(y.shape), 3)), y.shape);
+    const [a, c, d] = nn.evaluate([
+      nn.sum(nn.mul(y, g)),
+      nn.sum(nn.mul(x, nn.conv2dInput(g, k, [h, w], geometry))),
+      nn.sum(nn.mul(k, nn.conv2dWeight(x, g, [kh, kw], geometry))),
+    ]).map((value) => value[0] ?? NaN);
+    const scale = Math.max(1, Math.abs(a ?? NaN));
+    return Math.abs((a ?? NaN) - (c ?? NaN)) < 1e-9 * scale &&
+      Math.abs((a ?? NaN) - (d ?? NaN)) < 1e-9 * scale;
+  }));
+});
+
+Deno.test("the gradient of `matmul()` is its adjoint, transposed, batched and shared", () => {
+  const any = fc.record({ m: small, k: small, n: small, ta: fc.boolean(), tb: fc.boolean() });
+  fc.assert(fc.property(any, small, fc.boolean(), ({ m, k, n, ta, tb }, batch, shared) => {
+    const options = { transposeA: ta, transposeB: tb };
+    const a = [...(shared ? [] : [batch]), ...(ta ? [k, m] : [m, k])];
+    const b = [batch, ...(tb ? [n, k] : [k, n])];
+    const left = nn.constant(Float32Array.from(wave(nn.size(a), 2)), a);
+    const right = nn.constant(Float32Array.from(wave(nn.size(b), 3)), b);
+    return adjointHolds((x) => nn.matmul(x, right, options), a) &&
+      adjointHolds((x) => nn.matmul(left, x, options), b);
+  }));
+});
+
+Deno.test("sums, broadcasts, slices, pads, flips and permutations have their adjoints", () => {
+  const shapes = fc.array(small, { minLength: 1, maxLength: 4 });
+  fc.assert(fc.property(shapes, fc.nat(), (shape, seed) => {
+    const axes = shape.map((_, i) => i);
+    const some = axes.filter((i) => seed >> i & 1);
+    const order = axes.toSorted((a, b) => (seed * (a + 1)) % 7 - (seed * (b + 1)) % 7);
+    const start = shape.map((n, i) => (seed >> i) % n);
+    const sizes = shape.map((n, i) => n - (start[i] ?? 0));
+    const larger = shape.map((n, i) => n + (start[i] ?? 0));
+    return adjointHolds((x) => nn.sum(x, some), shape) &&
+      adjointHolds((x) => nn.broadcastTo(nn.sum(x, some, true), shape), shape) &&
+      adjointHolds((x) => nn.permute(x, order), shape) &&
+      adjointHolds((x) => nn.flip(x, some), shape) &&
+      adjointHolds((x) => nn.slice(x, start, sizes), shape) &&
+      adjointHolds((x) => nn.pad(x, start, larger), shape);
+  }));
+});
+
+Deno.test("long sums in two dispatches have their adjoint", () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 100, max: 700 }),
+      small,
+      small,
+      (rows, outer, inner) => adjointHolds((x) => nn.sum(x, [1]), [outer, rows, inner]),
+    ),
+    { numRuns: 30 },
+  );
+});
+
+Deno.test("pooling's gather and scatter, and row gathers, have their adjoints", () => {
+  fc.assert(
+    fc.property(small, small, small, (b, c, n) => {
+      const side = n + 2;
+      const seen = nn.constant(Float32Array.from(wave(b * c * side ** 2, 9)), [b, c, side, side]);
+      const index = nn.constant(Float32Array.from({ length: 6 }, (_, i) => (i * n) % b));
+      // Max-pooling is linear where the maxima stay: add a large fixed image to pin them.
+      const pinned = (x: nn.Tensor): nn.Tensor => {
+        const top = nn.scale(seen, 1e4);
+        return nn.sub(nn.maxPool2d(nn.add(x, top), 2, 1), nn.maxPool2d(top, 2, 1));
+      };
+      return adjointHolds(pinned, seen.shape) &&
+        adjointHolds((x) => nn.gatherRows(x, index), [b, c]);
+    }),
+    { numRuns: 40 },
+  );
+});
+
+Deno.test("triangular solves have their adjoint in the right-hand side", () => {
+  fc.assert(fc.property(small, small, fc.boolean(), (n, m, transposed) => {
+    const data = wave(n * n, 2).map((x, i) => i % (n + 1) === 0 ? 2 + x / 2 : x / 2);
+    const l = nn.constant(Float32Array.from(data), [n, n]);
+    return adjointHolds((b) => nn.triangularSolve(l, b, transposed), [n, m]);
+  }));
+});
+
+Deno.test("`transpose()` twice is the identity", () => {
+  fc.assert(fc.property(small, small, small, (a, b, c) => {
+    const x = nn.constant(Float32Array.from(wave(a * b * c, 1)), [a, b, c]);
+    const [there, back] = nn.evaluate([x, nn.transpose(nn.transpose(x))]);
+    return String(there) === String(back);
+  }));
+});

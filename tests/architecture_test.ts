@@ -1,0 +1,106 @@
+/** The project's shape: imports run one way, every kernel has one owner, files stay readable. */
+import assert from "node:assert/strict";
+
+const root = new URL("../", import.meta.url);
+
+/** Layers from the bottom up: a file may import from its own layer and those below. */
+const layers = [
+  ["src/errors.ts"],
+  ["data"],
+  ["src/shaders"],
+  ["src/nn"],
+  ["src/attack"],
+  ["src/methods"],
+  ["src"],
+  ["src/cli"],
+  ["main.ts", "mod.ts"],
+  ["examples", "scripts", "bench", "tests"],
+] as const;
+
+/** Files that know nothing of the project. */
+const loners = [
+  "src/errors.ts",
+  "src/metrics.ts",
+  "src/pace.ts",
+  "src/reporter.ts",
+  "src/nn/philox.ts",
+];
+
+async function* walk(folder: string, extension: string): AsyncGenerator<string> {
+  for await (const entry of Deno.readDir(new URL(folder, root))) {
+    const path = `${folder}${entry.name}`;
+    if (entry.isDirectory && !entry.name.startsWith(".")) yield* walk(`${path}/`, extension);
+    else if (path.endsWith(extension)) yield path;
+  }
+}
+
+async function sources(): Promise<Map<string, string>> {
+  const files = new Map<string, string>();
+  for (const folder of ["src/", "data/", "tests/", "examples/", "scripts/"]) {
+    for await (const path of walk(folder, ".ts")) files.set(path, "");
+  }
+  for (const path of ["main.ts", "mod.ts"]) files.set(path, "");
+  for (const path of files.keys()) files.set(path, await Deno.readTextFile(new URL(path, root)));
+  return files;
+}
+
+/** Relative imports of a file as paths from the root. */
+function imports(path: string, text: string): string[] {
+  const code = text.replace(/^ *\*.*$/gm, "");
+  return [...code.matchAll(/(?:from|import)\s+"(\.[^"]+)"/g)]
+    .map((m) => new URL(m[1] ?? "", new URL(path, root)).href.slice(root.href.length));
+}
+
+function layerOf(path: string): number {
+  let best = { layer: -1, length: -1 };
+  layers.forEach((names, layer) =>
+    names.forEach((name) => {
+      const inside = path === name || path.startsWith(`${name}/`);
+      if (inside && name.length > best.length) best = { layer, length: name.length };
+    })
+  );
+  return best.layer;
+}
+
+Deno.test("imports run one way", async () => {
+  for (const [path, text] of await sources()) {
+    for (const target of imports(path, text)) {
+      if (target === "deno.json") continue;
+      assert.ok(
+        layerOf(target) >= 0 && layerOf(target) <= layerOf(path),
+        `${path} imports ${target}, which stands above it`,
+      );
+    }
+  }
+});
+
+Deno.test("data and the small tools import nothing of ours but the error class", async () => {
+  for (const [path, text] of await sources()) {
+    const own = imports(path, text).filter((target) => target !== "src/errors.ts");
+    if (loners.includes(path)) assert.deepEqual(own, [], path);
+    if (path.startsWith("data/")) {
+      assert.ok(own.every((target) => target.startsWith("data/")), `${path} imports ${own}`);
+    }
+  }
+});
+
+Deno.test("every kernel file is imported by one op, and once by the self-test", async () => {
+  const files = await sources();
+  for await (const wgsl of walk("src/shaders/", ".wgsl")) {
+    const users = [...files].filter(([path, text]) => imports(path, text).includes(wgsl))
+      .map(([path]) => path).filter((path) => path.startsWith("src/"));
+    const ops = users.filter((path) => !path.startsWith("src/nn/self_test/"));
+    assert.equal(ops.length, 1, `${wgsl} is imported by ${ops}`);
+    assert.equal(users.length, 2, `${wgsl} is imported by ${users}`);
+  }
+});
+
+Deno.test("files stay below 400 lines and hold no unfinished work", async () => {
+  const marks = new RegExp(
+    ["TO" + "DO", "FIX" + "ME", "XX" + "X"].map((m) => `\\b${m}\\b`).join("|"),
+  );
+  for (const [path, text] of await sources()) {
+    assert.ok(text.split("\n").length <= 400, `${path} is long`);
+    assert.ok(!marks.test(text), `${path} marks unfinished work`);
+  }
+});

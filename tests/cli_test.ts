@@ -1,0 +1,227 @@
+/** The command line by subprocess: what a user types, reads and gets back as an exit code. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { dataResultSchema } from "../src/cli/data.ts";
+import { doctorResultSchema } from "../src/cli/doctor.ts";
+import { attackResultSchema, evalResultSchema, trainResultSchema } from "../src/results.ts";
+
+const main = decodeURIComponent(new URL("../main.ts", import.meta.url).pathname);
+const config = decodeURIComponent(new URL("../deno.json", import.meta.url).pathname);
+
+interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function mirage(args: readonly string[], cwd?: string): Promise<Outcome> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--config", config, "-A", main, ...args],
+    stdin: "null",
+    env: { NO_COLOR: "1", ...(cwd === undefined ? {} : { INIT_CWD: cwd }) },
+  }).output();
+  const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+  return { code, stdout: text(stdout), stderr: text(stderr) };
+}
+
+/** Runs in a folder of its own. */
+async function inFolder(test: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await test(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+const quick = ["--limit", "64", "--epochs", "1"];
+
+Deno.test("`mirage` alone and `--help` list the commands; each command's help its flags", async () => {
+  for (const args of [[], ["--help"]]) {
+    const { code, stdout } = await mirage(args);
+    assert.equal(code, 0);
+    for (const name of ["attack", "eval", "train", "data", "doctor"]) {
+      assert.match(stdout, new RegExp(`\\b${name}\\b`));
+    }
+  }
+  const { code, stdout } = await mirage(["attack", "--help"]);
+  assert.equal(code, 0);
+  const flags =
+    "mode model seed epochs batch-size lr momentum weight-decay epsilon epsilon-attack " +
+    "num-ensembles lambda-reg n-inducing-points kernel targeted data-path save-path checkpoint " +
+    "limit protocol json out explain";
+  for (const flag of flags.split(" ")) assert.ok(stdout.includes(`--${flag}`), `no --${flag}`);
+});
+
+const mistakes: readonly [what: string, args: string[], message: RegExp][] = [
+  ["a misspelt mode", ["attack", "--mode", "sngpp"], /got "sngpp"[^]*Did you mean "sngp"/],
+  ["a misspelt flag", ["attack", "--epochz", "3"], /"--epochz"[^]*Did you mean `--epochs`/],
+  ["a misspelt command", ["atack"], /`atack`[^]*Did you mean `attack`/],
+  ["a planned mode", ["train", "--mode", "due"], /^Cannot run the mode "due": it is not there yet/],
+  [
+    "a planned model",
+    ["eval", "--model", "ResNet-18"],
+    /^Cannot run the model "ResNet-18": it is not/,
+  ],
+  [
+    "an attack as training",
+    ["train", "--mode", "attack_sngp"],
+    /^Cannot train the mode "attack_sngp"/,
+  ],
+  ["a seed below 0", ["attack", "--seed", "-1"], /`--seed`/],
+  ["no epochs", ["train", "--epochs", "0"], /`--epochs`: .*"0"/],
+  ["epochs that are no number", ["train", "--epochs", "ten"], /`--epochs`: .*"ten"/],
+  ["a batch of 0", ["attack", "--batch-size", "0"], /`--batch-size`/],
+  ["a negative rate", ["train", "--lr", "-1"], /`--lr`/],
+  ["a rate of 0", ["train", "--lr", "0"], /^Cannot run with lr = 0/],
+  ["a momentum over 1", ["train", "--momentum", "2"], /`--momentum`/],
+  ["a negative decay", ["train", "--weight-decay", "-1"], /`--weight-decay`/],
+  ["a radius over 1", ["attack", "--epsilon-attack", "1.5"], /`--epsilon-attack`/],
+  ["a training radius over 1", ["train", "--epsilon", "1.5"], /`--epsilon`/],
+  ["no members", ["train", "--num-ensembles", "0"], /`--num-ensembles`/],
+  ["a negative penalty", ["train", "--lambda-reg", "-1"], /`--lambda-reg`/],
+  ["no inducing points", ["train", "--n-inducing-points", "0"], /`--n-inducing-points`/],
+  ["an unknown kernel", ["train", "--kernel", "RBG"], /Did you mean "RBF"/],
+  ["a class that is none", ["attack", "--targeted", "10"], /`--targeted`/],
+  ["an unknown protocol", ["attack", "--protocol", "papr"], /Did you mean "paper"/],
+  ["a limit of 0", ["attack", "--limit", "0"], /`--limit`/],
+  [
+    "a missing checkpoint",
+    ["attack", "--checkpoint", "no.safetensors"],
+    /^Cannot read "no.safetensors": there is no such file/,
+  ],
+  [
+    "a data path without data",
+    ["attack", "--data-path", "no"],
+    /^Cannot use the data in "no": .* is missing; run deno task data/,
+  ],
+  ["an unknown data set", ["data", "mnits"], /Did you mean "mnist"/],
+];
+
+for (const [what, args, message] of mistakes) {
+  Deno.test(`${what} is told in a sentence, with exit code 1 and an empty stdout`, async () => {
+    const { code, stdout, stderr } = await mirage(args);
+    assert.match(stderr, message);
+    assert.equal(code, 1);
+    assert.equal(stdout, "");
+    assert.ok(!/\n\s+at /.test(stderr), `a stack trace: ${stderr}`);
+  });
+}
+
+Deno.test("a folder or a text file is no checkpoint, and says so", () =>
+  inFolder(async (folder) => {
+    const text = join(folder, "notes.txt");
+    await Deno.writeTextFile(text, "this is no model");
+    for (const path of [text, folder]) {
+      const { code, stderr } = await mirage(["attack", "--checkpoint", path]);
+      assert.equal(code, 1);
+      assert.match(stderr, /^Cannot read "/);
+    }
+  }));
+
+Deno.test("train, eval and attack print one valid document, the same again but for the seconds", () =>
+  inFolder(async (folder) => {
+    const path = ["--save-path", join(folder, "models"), "--json"];
+    const trained = await mirage(["train", ...quick, ...path]);
+    assert.equal(trained.code, 0, trained.stderr);
+    const { best } = trainResultSchema.parse(JSON.parse(trained.stdout));
+    assert.ok((await Deno.stat(best.path)).isFile);
+
+    const out = join(folder, "out.json");
+    const first = await mirage(["attack", ...quick, ...path, "--out", out]);
+    assert.equal(first.code, 0, first.stderr);
+    const result = attackResultSchema.parse(JSON.parse(first.stdout));
+    assert.deepEqual(JSON.parse(await Deno.readTextFile(out)), result);
+    assert.equal(result.outDomain.count, 64);
+    assert.ok(result.adversarial.linf <= 0.1 + 1e-6);
+
+    const again = await mirage(["eval", "--mode", "attack_sngp", ...quick, ...path]);
+    const repeated = attackResultSchema.parse(JSON.parse(again.stdout));
+    assert.deepEqual({ ...repeated, seconds: 0 }, { ...result, seconds: 0 });
+
+    const evaluated = await mirage([
+      "eval",
+      "--limit",
+      "64",
+      "--epochs=1",
+      "--save_path",
+      path[1] ?? "",
+      "--json",
+    ]);
+    assert.equal(evaluated.code, 0, evaluated.stderr);
+    const { outDomain, inDomain } = evalResultSchema.parse(JSON.parse(evaluated.stdout));
+    assert.deepEqual(inDomain, result.inDomain);
+    assert.equal(outDomain.entropy, result.clean.entropy);
+  }));
+
+Deno.test("without --json a table and a verdict are printed, with --explain the programs too", () =>
+  inFolder(async (folder) => {
+    const { code, stdout, stderr } = await mirage([
+      "attack",
+      ...quick,
+      "--explain",
+      "--targeted",
+      "3",
+      "--protocol",
+      "corrected",
+    ], folder);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /rejected at 0.9/);
+    assert.match(stdout, /The attack (works|backfires|changes next to nothing)/);
+    assert.match(stdout, /targeted at 3/);
+    assert.match(
+      stderr,
+      /program "attack step": \d+ dispatches, \d+ pipelines, \d+ buffers, [\d.]+ MiB/,
+    );
+    assert.ok(stdout.split("\n").slice(4, 14).every((line) => line.length <= 80));
+    assert.ok(
+      (await Deno.stat(join(folder, "trained_models"))).isDirectory,
+      "paths are the user's",
+    );
+  }));
+
+Deno.test("a training that cannot be saved says why and leaves nothing half-written", () =>
+  inFolder(async (folder) => {
+    const file = join(folder, "models");
+    await Deno.writeTextFile(file, "a file, where a folder should be");
+    const { code, stderr } = await mirage(["train", ...quick, "--save-path", file]);
+    assert.equal(code, 1);
+    assert.match(stderr, /Cannot (write|make) "/);
+    assert.equal(await Deno.readTextFile(file), "a file, where a folder should be");
+  }));
+
+Deno.test("`data` and `doctor` print valid documents", async () => {
+  const data = await mirage(["data", "--json"]);
+  assert.equal(data.code, 0, data.stderr);
+  const { sets } = dataResultSchema.parse(JSON.parse(data.stdout));
+  assert.ok(sets.some(({ name, count }) => name.startsWith("embedded") && count > 0));
+
+  const doctor = await mirage(["doctor", "--json"]);
+  const { healthy, kernels, checks } = doctorResultSchema.parse(JSON.parse(doctor.stdout));
+  assert.ok(healthy, JSON.stringify(checks));
+  assert.equal(doctor.code, 0);
+  assert.equal(kernels.length, 22);
+});
+
+Deno.test("without any adapter `doctor` and `attack` say what to install", async () => {
+  const none = { VK_ICD_FILENAMES: "/nowhere.json", VK_DRIVER_FILES: "/nowhere.json" };
+  for (const args of [["doctor"], ["attack"]]) {
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--config", config, "-A", main, ...args],
+      stdin: "null",
+      env: { ...none, NO_COLOR: "1", DENO_WEBGPU_BACKEND: "vulkan" },
+    }).output();
+    const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+    assert.equal(code, 1);
+    assert.match(text, /Cannot open a GPU/);
+    assert.match(text.replaceAll(/\s+/g, " "), /mesa-vulkan-drivers/);
+  }
+});
+
+Deno.test("shell completions are printed for bash, zsh and fish", async () => {
+  for (const shell of ["bash", "zsh", "fish"]) {
+    const { code, stdout } = await mirage(["completion", shell]);
+    assert.equal(code, 0);
+    assert.match(stdout, /mirage/);
+  }
+});

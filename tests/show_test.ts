@@ -1,0 +1,67 @@
+/** Verdicts in plain words, for every way an attack may go. */
+import assert from "node:assert/strict";
+import { showAttack, verdict } from "../src/cli/show.ts";
+import { type AttackResult, attackResultSchema } from "../src/results.ts";
+
+function result(before: number, after: number, change: Partial<AttackResult> = {}): AttackResult {
+  const rejection = (at09: number): Record<string, number> =>
+    Object.fromEntries([1, 2, 3, 4, 5, 6, 7, 8, 9].map((t) => [`0.${t}`, t === 9 ? at09 : 0]));
+  return attackResultSchema.parse({
+    schema: "mirage/attack@1",
+    mode: "sngp",
+    model: "LeNet_SNGP",
+    protocol: "paper",
+    seed: 0,
+    checkpoint: "best.safetensors",
+    adapter: { vendor: "", architecture: "", device: "", description: "a GPU", software: false },
+    versions: { mirage: "0", deno: "0", v8: "0" },
+    epsilonAttack: 0.1,
+    attack: {
+      name: "pgd",
+      steps: 10,
+      stepSize: 0.01,
+      start: { noise: 0.001, projected: false },
+      targeted: null,
+    },
+    inDomain: { name: "MNIST test", count: 10, accuracy: 0.9, brier: 0.01, nll: 0.1 },
+    outDomain: { name: "notMNIST", count: 1000, sha256: "", skipped: 2 },
+    clean: { entropy: 1.12, rejection: rejection(before) },
+    adversarial: { entropy: 0.21, rejection: rejection(after), linf: 0.1, nanRows: 0 },
+    warnings: [],
+    seconds: { setup: 1, train: 0, attack: 2 },
+    ...change,
+  });
+}
+
+Deno.test("`verdict()` counts the images that pass now", () => {
+  assert.equal(
+    verdict(result(0.8, 0.12)),
+    "The attack works: SNGP had rejected 80.0 % of the images below a confidence of 0.9, now " +
+      "12.0 %, so 680 more of 1000 out-domain images are taken for digits; the mean entropy went " +
+      "from 1.12 to 0.21 nats. No pixel changed by more than 0.1.",
+  );
+});
+
+Deno.test("`verdict()` says when an attack backfires or does nothing", () => {
+  assert.match(verdict(result(0.5, 0.7)), /^The attack backfires: .* 50.0 % .* now 70.0 %/);
+  assert.match(verdict(result(0.5, 0.505)), /^The attack changes next to nothing at epsilon 0.1/);
+});
+
+Deno.test("`verdict()` tells of answers that are no numbers", () => {
+  const bad = result(0.5, 0.1);
+  const text = verdict({
+    ...bad,
+    adversarial: { ...bad.adversarial, entropy: null, nanRows: 7 },
+  });
+  assert.match(text, /7 answers were no numbers and count as rejected/);
+  assert.ok(!text.includes("entropy"));
+});
+
+Deno.test("`showAttack()` shows table, verdict, warnings, broken files and times", () => {
+  const text = showAttack(result(0.8, 0.12, { warnings: ["1.0 % of the images left [0, 1]"] }));
+  assert.match(text, /mean entropy \(nats\) │ 1.120 │ +0.210 │ -0.910/);
+  assert.match(text, /rejected at 0.9 .* 0.800 .* 0.120 .* -0.680/);
+  assert.match(text, /2 broken files left out/);
+  assert.match(text, /Warning: 1.0 % of the images left \[0, 1\]/);
+  assert.match(text, /on a GPU: setup 1.0 s, train 0.0 s, attack 2.0 s/);
+});
