@@ -1,0 +1,142 @@
+/** The safetensors format and atomic writing. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import fc from "fast-check";
+import { writeAtomic } from "../src/atomic.ts";
+import { UserError } from "../src/errors.ts";
+import {
+  type Archive,
+  decodeSafetensors,
+  encodeSafetensors,
+  readSafetensors,
+  writeSafetensors,
+} from "../src/safetensors.ts";
+
+const archives = fc.record({
+  tensors: fc.array(
+    fc.tuple(
+      fc.string({ minLength: 1, maxLength: 12 }).filter((name) =>
+        name !== "__metadata__" && name !== "__proto__"
+      ),
+      fc.array(fc.integer({ min: 0, max: 4 }), { maxLength: 3 }),
+      fc.boolean(),
+    ),
+    { maxLength: 5 },
+  ),
+  metadata: fc.dictionary(
+    fc.string({ maxLength: 8 }).filter((k) => k !== "__proto__"),
+    fc.string(),
+  ),
+}).map(({ tensors, metadata }): Archive => ({
+  metadata: { ...metadata },
+  tensors: new Map(tensors.map(([name, shape, whole]) => {
+    const n = shape.reduce((a, b) => a * b, 1);
+    const data = whole
+      ? Uint32Array.from({ length: n }, (_, i) => 0xffffffff - i)
+      : Float32Array.from({ length: n }, (_, i) => Math.sin(i) * 1e10);
+    return [name, { shape, data }];
+  })),
+}));
+
+const sample: Archive = {
+  tensors: new Map([
+    ["a", { shape: [2, 2], data: Float32Array.of(1, -0, NaN, Infinity) }],
+    ["b", { shape: [], data: Uint32Array.of(7) }],
+  ]),
+  metadata: { note: "ä" },
+};
+
+Deno.test("what is encoded is decoded again, bit for bit, in order", () => {
+  fc.assert(fc.property(archives, (archive) => {
+    const back = decodeSafetensors(encodeSafetensors(archive), "x");
+    assert.deepEqual([...back.tensors].toSorted(), [...archive.tensors].toSorted());
+    assert.deepEqual({ ...back.metadata }, { ...archive.metadata });
+  }));
+  const back = decodeSafetensors(encodeSafetensors(sample), "x");
+  assert.deepEqual([...back.tensors.keys()], ["a", "b"]);
+  assert.ok(Object.is(back.tensors.get("a")?.data[1], -0));
+});
+
+Deno.test("the header is the format's: its length, JSON, arrays from a multiple of 8 on", () => {
+  const bytes = encodeSafetensors(sample);
+  const length = Number(new DataView(bytes.buffer).getBigUint64(0, true));
+  assert.equal(length % 8, 0);
+  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)));
+  assert.deepEqual(header.a, { dtype: "F32", shape: [2, 2], data_offsets: [0, 16] });
+  assert.deepEqual(header.__metadata__, { note: "ä" });
+  assert.equal(bytes.length, 8 + length + 20);
+});
+
+Deno.test("a file cut off anywhere is a clear error", () => {
+  const bytes = encodeSafetensors(sample);
+  for (let length = 0; length < bytes.length; length++) {
+    assert.throws(() => decodeSafetensors(bytes.subarray(0, length), "cut"), UserError);
+  }
+});
+
+Deno.test("a flipped byte in the header is an error or an archive, never a crash", () => {
+  const bytes = encodeSafetensors(sample);
+  for (let at = 0; at < 120; at++) {
+    const flipped = bytes.slice();
+    flipped[at] = (flipped[at] ?? 0) ^ 0x11;
+    try {
+      decodeSafetensors(flipped, "flipped");
+    } catch (error) {
+      assert.ok(error instanceof UserError, `byte ${at}: ${error}`);
+    }
+  }
+});
+
+Deno.test("overlapping arrays and wrong sizes are refused", () => {
+  const make = (a: number[], b: number[]): Uint8Array => {
+    const entry = (o: number[]): unknown => ({ dtype: "F32", shape: [2], data_offsets: o });
+    const json = new TextEncoder().encode(JSON.stringify({ a: entry(a), b: entry(b) }));
+    const bytes = new Uint8Array(8 + json.length + 16);
+    new DataView(bytes.buffer).setBigUint64(0, BigInt(json.length), true);
+    bytes.set(json, 8);
+    return bytes;
+  };
+  assert.throws(() => decodeSafetensors(make([0, 8], [4, 12]), "x"), /two of its arrays overlap/);
+  assert.throws(() => decodeSafetensors(make([0, 8], [8, 12]), "x"), /"b" has the wrong size/);
+  assert.throws(() => decodeSafetensors(make([0, 8], [16, 24]), "x"), /"b" was cut off/);
+  assert.equal(decodeSafetensors(make([0, 8], [8, 16]), "x").tensors.size, 2);
+});
+
+async function inFolder(test: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await test(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function names(folder: string): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { name } of Deno.readDir(folder)) found.push(name);
+  return found.toSorted();
+}
+
+Deno.test("`writeSafetensors()` replaces a file whole and leaves nothing else", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "model.safetensors");
+    await writeSafetensors(path, sample);
+    await writeSafetensors(path, { ...sample, metadata: { note: "again" } });
+    assert.equal((await readSafetensors(path)).metadata["note"], "again");
+    assert.deepEqual(await names(folder), ["model.safetensors"]);
+  }));
+
+Deno.test("`writeAtomic()` that fails leaves the old file and nothing half-written", () =>
+  inFolder(async (folder) => {
+    await Deno.mkdir(join(folder, "taken"));
+    await Deno.writeTextFile(join(folder, "taken", "old"), "old");
+    // A folder of that name cannot be replaced by a file, which fails at the very last step.
+    await assert.rejects(() => writeAtomic(join(folder, "taken"), "new"), UserError);
+    assert.deepEqual(await names(folder), ["taken"]);
+    assert.equal(await Deno.readTextFile(join(folder, "taken", "old")), "old");
+    await assert.rejects(
+      () => writeAtomic(join(folder, "missing", "x"), "new"),
+      /Cannot write ".*x": its folder does not exist; make it, or name another/,
+    );
+    await assert.rejects(() => readSafetensors(join(folder, "no")), /there is no such file/);
+  }));
