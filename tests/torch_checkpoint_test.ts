@@ -88,7 +88,7 @@ testWithShared(
       assert.deepEqual(tensors.get(name.slice(6))?.data, data, name);
       compared++;
     }
-    assert.equal(compared, 23);
+    assert.equal(compared, 25);
   },
 );
 
