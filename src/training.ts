@@ -4,7 +4,12 @@
  * @module
  */
 import { makeFolder } from "./atomic.ts";
-import { checkpointPaths, loadCheckpoint, readExtras, saveCheckpoint } from "./checkpoint.ts";
+import {
+  checkpointPaths,
+  loadCheckpoint,
+  readExtras,
+  saveCheckpoint,
+} from "./checkpoint/checkpoint.ts";
 import type { RunConfig } from "./config.ts";
 import type { ResidentSet } from "./dataset.ts";
 import { UserError } from "./errors.ts";

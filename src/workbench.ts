@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import { type ImageSet, limit, openPair } from "../data/mod.ts";
-import { checkpointPaths, loadCheckpoint, readExtras } from "./checkpoint.ts";
+import { checkpointPaths, loadCheckpoint, readExtras } from "./checkpoint/checkpoint.ts";
 import type { Clock } from "./clock.ts";
 import type { RunConfig } from "./config.ts";
 import { ResidentSet } from "./dataset.ts";

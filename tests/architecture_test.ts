@@ -5,12 +5,13 @@ const root = new URL("../", import.meta.url);
 
 /** Layers from the bottom up: a file may import from its own layer and those below. */
 const layers = [
-  ["src/errors.ts"],
+  ["src/errors.ts", "src/atomic.ts"],
   ["data"],
   ["src/shaders"],
   ["src/nn"],
   ["src/attack"],
   ["src/methods"],
+  ["src/checkpoint"],
   ["src"],
   ["src/cli"],
   ["main.ts", "mod.ts"],
@@ -20,6 +21,7 @@ const layers = [
 /** Files that know nothing of the project. */
 const loners = [
   "src/errors.ts",
+  "src/atomic.ts",
   "src/metrics.ts",
   "src/pace.ts",
   "src/reporter.ts",

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { attacks, iterate } from "../src/attack/mod.ts";
 import { methods, type Model } from "../src/methods/mod.ts";
 import * as nn from "../src/nn/mod.ts";
-import { type NamedArray, readSafetensors } from "../src/safetensors.ts";
+import { type NamedArray, readSafetensors } from "../src/checkpoint/safetensors.ts";
 import { sharedPath, testWithShared } from "./shared.ts";
 import { withDevice } from "./support.ts";
 

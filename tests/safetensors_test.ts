@@ -10,7 +10,7 @@ import {
   encodeSafetensors,
   readSafetensors,
   writeSafetensors,
-} from "../src/safetensors.ts";
+} from "../src/checkpoint/safetensors.ts";
 
 const archives = fc.record({
   tensors: fc.array(

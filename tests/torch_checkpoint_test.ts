@@ -1,8 +1,8 @@
 /** PyTorch's checkpoints: read right, and never run. */
 import assert from "node:assert/strict";
 import { UserError } from "../src/errors.ts";
-import { readSafetensors } from "../src/safetensors.ts";
-import { decodeTorchCheckpoint, readCheckpointArrays } from "../src/torch_checkpoint.ts";
+import { readSafetensors } from "../src/checkpoint/safetensors.ts";
+import { decodeTorchCheckpoint, readCheckpointArrays } from "../src/checkpoint/torch.ts";
 import { sharedPath, testWithShared } from "./shared.ts";
 
 const golden = (name: string): string =>

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { limit, loadEmbedded } from "../data/mod.ts";
-import { checkpointPaths, loadCheckpoint } from "../src/checkpoint.ts";
+import { checkpointPaths, loadCheckpoint } from "../src/checkpoint/checkpoint.ts";
 import { runConfig } from "../src/config.ts";
 import { ResidentSet } from "../src/dataset.ts";
 import { UserError } from "../src/errors.ts";

@@ -21,7 +21,8 @@ export const doctorResultSchema = z.strictObject({
   checks: z.array(z.strictObject({
     what: z.string(),
     found: z.string(),
-    ok: z.boolean(),
+    /** "absent" is what a run can do without; "broken" keeps runs from working. */
+    state: z.enum(["ok", "absent", "broken"]),
     /** What to do about it; empty where nothing is to be done. */
     remedy: z.string(),
   })),
@@ -70,18 +71,18 @@ export async function doctor(dataPath: string, reporter: Reporter): Promise<Doct
       found: broken.length === 0
         ? `all ${rows.length} agree with the f64 reference`
         : `${broken.join(", ")} deviate from the f64 reference`,
-      ok: broken.length === 0,
+      state: broken.length === 0 ? "ok" : "broken",
       remedy: broken.length === 0 ? "" : "update the GPU's driver, or use another adapter",
     });
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     const [state = "", remedy = ""] = error.message.split(/; (.*)/s);
-    checks.push({ what: "GPU", found: state, ok: false, remedy });
+    checks.push({ what: "GPU", found: state, state: "broken", remedy });
   }
   checks.push(...await dataChecks(dataPath));
   return doctorResultSchema.parse({
     schema: "mirage/doctor@1",
-    healthy: checks.every(({ ok }) => ok),
+    healthy: checks.every(({ state }) => state !== "broken"),
     checks,
     kernels,
     versions: versions(),
@@ -97,7 +98,8 @@ export function showDoctor({ healthy, checks, kernels }: DoctorResult): string {
     wordWrap: true,
     style,
   });
-  for (const { what, found, ok } of checks) table.push([ok ? "ok" : "NO", what, found]);
+  const marks = { ok: "ok", absent: "-", broken: "NO" } as const;
+  for (const { what, found, state } of checks) table.push([marks[state], what, found]);
   const tests = new Table({
     head: ["kernel", "cases", "largest deviation", ""],
     colAligns: ["left", "right", "right", "left"],
@@ -106,12 +108,11 @@ export function showDoctor({ healthy, checks, kernels }: DoctorResult): string {
   for (const { kernel, cases, worst, ok } of kernels) {
     tests.push([kernel, cases, worst?.toExponential(1) ?? "did not run", ok ? "ok" : "NO"]);
   }
-  const advice = checks.filter(({ remedy }) => remedy !== "")
-    .map(({ what, remedy }) => `${what}: ${remedy}`);
+  const advice = Map.groupBy(checks.filter(({ remedy }) => remedy !== ""), ({ remedy }) => remedy);
   return [
     table.toString(),
     ...(kernels.length > 0 ? [tests.toString()] : []),
-    ...advice,
+    ...[...advice].map(([remedy, about]) => `${about.map((c) => c.what).join(", ")}: ${remedy}`),
     healthy ? "Mirage can run here." : "Mirage cannot run here yet.",
   ].join("\n");
 }
@@ -121,7 +122,7 @@ function denoCheck(): Check {
   const [major = 0, minor = 0] = deno.split(".").map(Number);
   const ok = major > 2 || (major === 2 && minor >= 9);
   const remedy = ok ? "" : "update Deno to 2.9 or later, or start Mirage by ./denow";
-  return { what: "Deno", found: deno, ok, remedy };
+  return { what: "Deno", found: deno, state: ok ? "ok" : "broken", remedy };
 }
 
 function deviceChecks({ adapter, limits, hasTimestamps }: Device): Check[] {
@@ -133,7 +134,7 @@ function deviceChecks({ adapter, limits, hasTimestamps }: Device): Check[] {
     {
       what: "GPU",
       found: adapter.software ? `${name}, a software driver` : name,
-      ok: true,
+      state: "ok",
       remedy: adapter.software
         ? "everything works on the software driver; a hardware GPU and its Vulkan, Metal or DX12 " +
           "driver make it faster"
@@ -146,13 +147,13 @@ function deviceChecks({ adapter, limits, hasTimestamps }: Device): Check[] {
           (limits.maxStorageBufferBindingSize / 2 ** 20).toFixed(0)
         } MiB`
         : low.map(([limit, needed]) => `${limit} is below ${needed}`).join(", "),
-      ok: low.length === 0,
+      state: low.length === 0 ? "ok" : "broken",
       remedy: low.length === 0 ? "" : "update the GPU's driver, or use another adapter",
     },
     {
       what: "features",
       found: hasTimestamps ? "timestamp-query (kernels can be timed)" : "no timestamp-query",
-      ok: true,
+      state: hasTimestamps ? "ok" : "absent",
       remedy: "",
     },
   ];
@@ -166,7 +167,7 @@ async function dataChecks(dataPath: string): Promise<Check[]> {
     return {
       what: name,
       found: present ? `${count} images${note === "" ? "" : `; ${note}`}` : `not in ${path}`,
-      ok: embedded ? present && !damaged : !damaged,
+      state: damaged || (embedded && !present) ? "broken" : present ? "ok" : "absent",
       remedy: !present && !embedded
         ? "deno task data mnist notmnist downloads it; the embedded data serves until then"
         : damaged || checksum === "differs"

@@ -6,7 +6,6 @@
 import { scale } from "./elementwise.ts";
 import { topologicalOrder } from "./grad.ts";
 import { resolveOverrides } from "./kernel.ts";
-import type { ProgramSpec } from "./program.ts";
 import {
   type Data,
   type Dispatch,
@@ -16,6 +15,22 @@ import {
   type Source,
   type Tensor,
 } from "./tensor.ts";
+
+/** New values of parameters: all read the old ones, all are written after the last dispatch. */
+export type Updates = ReadonlyMap<Parameter, Tensor>;
+
+/** What to compile. */
+export interface ProgramSpec {
+  /** Label in messages. */
+  readonly name?: string;
+  /** Placeholders, in the order `run` takes their values. */
+  readonly inputs?: readonly Tensor[];
+  /** Nodes that `read` can return after a run. */
+  readonly outputs?: readonly Tensor[];
+  readonly updates?: Updates;
+  /** Nodes whose values are kept on the device at every run, until `drain` reads all of them at once. */
+  readonly records?: readonly Tensor[];
+}
 
 /** A piece of a planned buffer; offset and size in bytes. */
 export interface Binding {

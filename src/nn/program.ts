@@ -6,25 +6,19 @@
  */
 import { UserError } from "../errors.ts";
 import type { Device } from "./device.ts";
-import { type Binding as PlannedBinding, describe, type Plan, plan, type Stats } from "./plan.ts";
+import {
+  type Binding as PlannedBinding,
+  describe,
+  type Plan,
+  plan,
+  type ProgramSpec,
+  type Stats,
+} from "./plan.ts";
+
 import { bytesOf, parameterBuffer, readBack, type Resource, usage } from "./storage.ts";
-import { type Data, type Parameter, show, size, type Tensor } from "./tensor.ts";
+import { type Data, show, size, type Tensor } from "./tensor.ts";
 
-/** New values of parameters: all read the old ones, all are written after the last dispatch. */
-export type Updates = ReadonlyMap<Parameter, Tensor>;
-
-/** What to compile. */
-export interface ProgramSpec {
-  /** Label in messages. */
-  readonly name?: string;
-  /** Placeholders, in the order `run` takes their values. */
-  readonly inputs?: readonly Tensor[];
-  /** Nodes that `read` can return after a run. */
-  readonly outputs?: readonly Tensor[];
-  readonly updates?: Updates;
-  /** Nodes whose values are kept on the device at every run, until `drain` reads all of them at once. */
-  readonly records?: readonly Tensor[];
-}
+export type { ProgramSpec, Stats, Updates } from "./plan.ts";
 
 /** A compiled graph. */
 export interface Program {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { UserError } from "./errors.ts";
+import { UserError } from "../errors.ts";
 import { PickleError, PickleGlobal, readPickle } from "./pickle.ts";
 import {
   bfloatToNumber,

@@ -4,8 +4,8 @@
  * @module
  */
 import { z } from "zod";
-import { writeAtomic } from "./atomic.ts";
-import { UserError } from "./errors.ts";
+import { writeAtomic } from "../atomic.ts";
+import { UserError } from "../errors.ts";
 
 /** An array in memory: f32, or u32 where bits matter. */
 export interface NamedArray {

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { inflateRawSync } from "node:zlib";
-import { UserError } from "./errors.ts";
+import { crc32, inflateRawSync } from "node:zlib";
+import { UserError } from "../errors.ts";
 
 /** Signatures of the format's records. */
 const centralEntry = 0x02014b50;
@@ -12,7 +12,7 @@ const localEntry = 0x04034b50;
 const endOfDirectory = 0x06054b50;
 
 /**
- * The files of an archive by name, in their order, stored or deflated.
+ * The files of an archive by name, in their order, stored or deflated, checksums verified.
  *
  * @param name of the archive, for messages
  * @throws UserError when the archive is cut off or damaged, encrypted or larger than 4 GiB
@@ -35,6 +35,7 @@ export function readZip(bytes: Uint8Array, name: string): Map<string, Uint8Array
       throw fail("the zip archive's directory is damaged");
     }
     const method = view.getUint16(at + 10, true);
+    const checksum = view.getUint32(at + 16, true);
     const packed = view.getUint32(at + 20, true);
     const size = view.getUint32(at + 24, true);
     const nameLength = view.getUint16(at + 28, true);
@@ -48,7 +49,10 @@ export function readZip(bytes: Uint8Array, name: string): Map<string, Uint8Array
     const start = local + 30 + view.getUint16(local + 26, true) + view.getUint16(local + 28, true);
     if (start + packed > bytes.length) throw fail(`"${file}" inside it was cut off`);
     const content = bytes.subarray(start, start + packed);
-    files.set(file, unpack(content, method, size, () => fail(`"${file}" inside it is damaged`)));
+    const damaged = (): UserError => fail(`"${file}" inside it is damaged`);
+    const unpacked = unpack(content, method, size, damaged);
+    if (crc32(unpacked) !== checksum) throw damaged();
+    files.set(file, unpacked);
   }
   return files;
 }

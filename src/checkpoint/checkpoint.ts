@@ -4,11 +4,11 @@
  * @module
  */
 import { join } from "node:path";
-import { UserError } from "./errors.ts";
-import type { Model } from "./methods/mod.ts";
-import { show, size } from "./nn/mod.ts";
+import { UserError } from "../errors.ts";
+import type { Model } from "../methods/mod.ts";
+import { show, size } from "../nn/mod.ts";
 import { readSafetensors, writeSafetensors } from "./safetensors.ts";
-import { type CheckpointArrays, readCheckpointArrays } from "./torch_checkpoint.ts";
+import { type CheckpointArrays, readCheckpointArrays } from "./torch.ts";
 
 /** What a checkpoint says of itself. */
 export type Metadata = Readonly<Record<string, string>>;
