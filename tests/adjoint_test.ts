@@ -1,5 +1,5 @@
 /** `<A x, y> = <x, A' y>` for every linear op, over random shapes, in f64. */
-import fc from "fast-check";
+import { fc } from "./property.ts";
 import * as nn from "../src/nn/mod.ts";
 import { wave } from "./check_grads.ts";
 

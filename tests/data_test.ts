@@ -1,7 +1,7 @@
 /** Sets, pairs, the embedded data and the overview of what is there. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import fc from "fast-check";
+import { fc } from "./property.ts";
 import {
   dataPairs,
   describeData,

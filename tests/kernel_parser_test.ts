@@ -1,6 +1,6 @@
 /** What `kernel()` reads from a WGSL text, and what it refuses. */
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "./property.ts";
 import { kernel, resolveOverrides } from "../src/nn/kernel.ts";
 
 const bindings = `

@@ -1,6 +1,6 @@
 /** Plans: what they must never do to memory, checked on random graphs; no device. */
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "./property.ts";
 import * as nn from "../src/nn/mod.ts";
 import { type Binding, plan } from "../src/nn/plan.ts";
 

@@ -1,7 +1,7 @@
 /** The PNG reader against images built here filter by filter, and against an independent codec. */
 import assert from "node:assert/strict";
 import { crc32, deflateSync } from "node:zlib";
-import fc from "fast-check";
+import { fc } from "./property.ts";
 import { decode, encode } from "fast-png";
 import { decodePng } from "../data/png.ts";
 import { UserError } from "../src/errors.ts";

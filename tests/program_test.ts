@@ -1,6 +1,6 @@
 /** Programs on the device: replay, updates, records, messages. */
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "./property.ts";
 import { UserError } from "../src/errors.ts";
 import * as nn from "../src/nn/mod.ts";
 import { wave } from "./check_grads.ts";

@@ -1,6 +1,6 @@
 /** The generator on the host against published answers, and against its kernel on the GPU. */
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "./property.ts";
 import { UserError } from "../src/errors.ts";
 import { kernel } from "../src/nn/kernel.ts";
 import { philox } from "../src/nn/philox.ts";

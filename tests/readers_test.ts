@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
-import fc from "fast-check";
+import { fc } from "./property.ts";
 import { decode } from "fast-png";
 import { createTar, parseTar } from "nanotar";
 import { type ImageSet, loadMnist, loadNotMnist, readIdx } from "../data/mod.ts";

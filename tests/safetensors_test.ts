@@ -1,7 +1,7 @@
 /** The safetensors format and atomic writing. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import fc from "fast-check";
+import { fc } from "./property.ts";
 import { writeAtomic } from "../src/atomic.ts";
 import { UserError } from "../src/errors.ts";
 import {

@@ -105,7 +105,7 @@ export function decodeSafetensors(bytes: Uint8Array, name: string): Archive {
     for (let i = 0; i < count; i++) data[i] = type.read(view, start + i * type.size);
     tensors.set(key, { shape, data });
   }
-  ranges.sort((a, b) => a[0] - b[0]);
+  ranges.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
   let end = 0;
   for (const [from, to] of ranges) {
     if (from < end) throw fail("two of its arrays overlap");
