@@ -70,10 +70,11 @@ async function main(): Promise<number> {
   });
   const { document, text: prose, ok } = await answer(invocation);
   const json = JSON.stringify(document, null, 2);
+  // Printed first: a file that cannot be written costs no result.
+  await print(invocation.json ? json : prose);
   if ("out" in invocation && invocation.out !== undefined) {
     await writeAtomic(invocation.out, json + "\n");
   }
-  await print(invocation.json ? json : prose);
   return ok ? 0 : 1;
 }
 

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { dataResultSchema } from "../src/cli/data.ts";
 import { doctorResultSchema } from "../src/cli/doctor.ts";
 import { attackResultSchema, evalResultSchema, trainResultSchema } from "../src/results.ts";
+import { inFolder } from "./support.ts";
 
 const main = decodeURIComponent(new URL("../main.ts", import.meta.url).pathname);
 const config = decodeURIComponent(new URL("../deno.json", import.meta.url).pathname);
@@ -22,16 +23,6 @@ async function mirage(args: readonly string[], cwd?: string): Promise<Outcome> {
   }).output();
   const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
   return { code, stdout: text(stdout), stderr: text(stderr) };
-}
-
-/** Runs in a folder of its own. */
-async function inFolder(test: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await test(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
 }
 
 const quick = ["--limit", "64", "--epochs", "1"];

@@ -19,16 +19,6 @@ export const real = ((): boolean => {
 /** What a skipped test adds to its name. */
 export const onReal = real ? "" : ` (skipped: there is no ${realPath})`;
 
-/** Runs a test in a folder of its own, removed afterwards. */
-export async function inFolder(test: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await test(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
 /** A check that an error is a UserError whose message matches. */
 export function says(message: RegExp): (error: unknown) => true {
   return (error) => {

@@ -12,15 +12,8 @@ import {
   sources,
 } from "../data/mod.ts";
 import { imageSet } from "../data/image_set.ts";
-import {
-  inFolder,
-  onReal,
-  real,
-  realPath,
-  says,
-  writeArchive,
-  writeMnist,
-} from "./data_support.ts";
+import { onReal, real, realPath, says, writeArchive, writeMnist } from "./data_support.ts";
+import { inFolder } from "./support.ts";
 
 /** A set in groups of the given sizes whose pixels and labels number the images. */
 function numbered(groups: number[]): ImageSet {

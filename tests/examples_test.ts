@@ -1,5 +1,6 @@
 /** The examples run as they stand, and are short. */
 import assert from "node:assert/strict";
+import { inFolder } from "./support.ts";
 
 const folder = new URL("../examples/", import.meta.url);
 
@@ -7,8 +8,7 @@ for await (const { name } of Deno.readDir(folder)) {
   Deno.test(`examples/${name} runs, in under 60 lines`, async () => {
     const path = decodeURIComponent(new URL(name, folder).pathname);
     assert.ok((await Deno.readTextFile(path)).split("\n").length < 60);
-    const cwd = await Deno.makeTempDir();
-    try {
+    await inFolder(async (cwd) => {
       const config = decodeURIComponent(new URL("../deno.json", import.meta.url).pathname);
       const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
         args: ["run", "--config", config, "-A", path, "--quick"],
@@ -17,8 +17,6 @@ for await (const { name } of Deno.readDir(folder)) {
       }).output();
       assert.equal(code, 0, new TextDecoder().decode(stderr));
       assert.match(new TextDecoder().decode(stdout), /epsilon 0.2: \d/);
-    } finally {
-      await Deno.remove(cwd, { recursive: true });
-    }
+    });
   });
 }

@@ -11,7 +11,6 @@ import { readTar } from "../data/tar.ts";
 import {
   glyph,
   idx,
-  inFolder,
   notMnistFiles,
   onReal,
   real,
@@ -20,6 +19,7 @@ import {
   writeArchive,
   writeMnist,
 } from "./data_support.ts";
+import { inFolder } from "./support.ts";
 
 Deno.test("readIdx() reads any shape, zipped or not", async () => {
   await inFolder(async (folder) => {

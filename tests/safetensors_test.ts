@@ -11,6 +11,7 @@ import {
   readSafetensors,
   writeSafetensors,
 } from "../src/checkpoint/safetensors.ts";
+import { inFolder } from "./support.ts";
 
 const archives = fc.record({
   tensors: fc.array(
@@ -101,15 +102,6 @@ Deno.test("overlapping arrays and wrong sizes are refused", () => {
   assert.throws(() => decodeSafetensors(make([0, 8], [16, 24]), "x"), /"b" was cut off/);
   assert.equal(decodeSafetensors(make([0, 8], [8, 16]), "x").tensors.size, 2);
 });
-
-async function inFolder(test: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await test(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 async function names(folder: string): Promise<string[]> {
   const found: string[] = [];

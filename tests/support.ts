@@ -8,3 +8,13 @@ export async function withDevice(test: (device: Device) => Promise<void>): Promi
   using device = await openDevice();
   await test(device);
 }
+
+/** Runs a test in a folder of its own, removed afterwards. */
+export async function inFolder(test: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await test(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}

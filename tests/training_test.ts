@@ -10,7 +10,7 @@ import { methods, type Model } from "../src/methods/mod.ts";
 import * as nn from "../src/nn/mod.ts";
 import { silent } from "../src/reporter.ts";
 import { fit, type Trained } from "../src/training.ts";
-import { withDevice } from "./support.ts";
+import { inFolder, withDevice } from "./support.ts";
 
 interface Options {
   readonly epochs: number;
@@ -41,15 +41,6 @@ async function trainBriefly(
     reporter: silent,
   });
   return { model, trained };
-}
-
-async function inFolder(test: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await test(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
 }
 
 Deno.test("`fit()` resumed after an epoch leaves the same bits as `fit()` in one go", () =>
