@@ -12,6 +12,7 @@ import {
   abs,
   compile,
   type Device,
+  drainAll,
   input,
   max,
   maximum,
@@ -151,11 +152,10 @@ async function attackBatches(
       pace.rest();
     }
   }
-  const values = await judge.drain();
+  const [values = [], [slopes = new Float32Array()] = []] = await drainAll(device, [judge, step]);
   const [clean, adversarial, linf, outside] = values.map((v) =>
     v.subarray(0, v.length / (Math.ceil(set.count / batch) * batch) * set.count)
   );
-  const [slopes = new Float32Array()] = await step.drain();
   const firstSteps = Float32Array.from(
     { length: set.count },
     (_, i) => slopes[Math.floor(i / batch) * repeats * batch + i % batch] ?? 0,

@@ -190,7 +190,7 @@ const cases: Readonly<Record<string, Case | readonly Case[]>> = {
 /** Exports that make no differentiable node: constants, indices, noise, optimisers, machinery. */
 const others = new Set(
   [
-    "argmax compile constant defaultInit evaluate equal flatGradient floor gatherImages grad greater input",
+    "argmax compile constant defaultInit drainAll evaluate equal flatGradient floor gatherImages grad greater input",
     "nest noise nonFinite oneHot openDevice orthogonal pull push release sgd show sign size step",
     "stepDecay stopGradient topologicalOrder",
   ].join(" ").split(" "),

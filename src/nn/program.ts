@@ -28,6 +28,8 @@ export interface Program {
   run(inputs?: readonly Data[], times?: number): void;
   /** An output's values after the last run. One synchronisation: not for a hot loop. */
   read(output: Tensor): Promise<Float32Array>;
+  /** What its records hold; `drainAll` reads several programs' at once. */
+  readonly recorders: readonly Recorder[];
   /** Every recorded value since the last drain, one array a record, runs one after another. */
   drain(): Promise<Float32Array[]>;
   /** The dispatches in order, a line each. */
@@ -78,7 +80,7 @@ class CompiledProgram implements Program {
   readonly #buffers: GPUBuffer[] = [];
   readonly #commands: Command[];
   readonly #updates: Command[];
-  readonly #records: Recorder[];
+  readonly recorders: readonly Recorder[];
   readonly #resource: (t: Tensor) => Resource;
 
   constructor(
@@ -128,7 +130,7 @@ class CompiledProgram implements Program {
       from: resolve(u.from),
       to: resolve(u.to),
     }));
-    this.#records = (spec.records ?? []).map((t) => new Recorder(device, this.#resource(t), t));
+    this.recorders = (spec.records ?? []).map((t) => new Recorder(device, this.#resource(t), t));
   }
 
   get stats(): Stats {
@@ -154,13 +156,13 @@ class CompiledProgram implements Program {
         gpu.queue.writeBuffer(buffer, offset, bytesOf(data));
       }
     });
-    for (const record of this.#records) record.reserve(times);
+    for (const record of this.recorders) record.reserve(times);
     const encoder = gpu.createCommandEncoder({ label: this.name });
     const { invariant } = this.plan;
     for (let i = 0; i < times; i++) {
       encode(encoder, i === 0 ? this.#commands : this.#commands.slice(invariant));
       // Records first: an update may overwrite what a record shows.
-      for (const record of this.#records) record.append(encoder);
+      for (const record of this.recorders) record.append(encoder);
       encode(encoder, this.#updates);
     }
     gpu.queue.submit([encoder.finish()]);
@@ -175,8 +177,8 @@ class CompiledProgram implements Program {
   }
 
   async drain(): Promise<Float32Array[]> {
-    const values = await readBack(this.device, this.#records.map((r) => r.filled()));
-    return this.#records.map((r, i) => r.unpad(values[i] ?? new Float32Array()));
+    const [values = []] = await drainAll(this.device, [this]);
+    return values;
   }
 
   toString(): string {
@@ -185,7 +187,7 @@ class CompiledProgram implements Program {
 
   [Symbol.dispose](): void {
     for (const buffer of this.#buffers) buffer.destroy();
-    for (const record of this.#records) record[Symbol.dispose]();
+    for (const record of this.recorders) record[Symbol.dispose]();
   }
 }
 
@@ -207,8 +209,21 @@ function encode(encoder: GPUCommandEncoder, commands: readonly Command[]): void 
   pass?.end();
 }
 
+/** As `drain` of each program, in one synchronisation for all. */
+export async function drainAll(
+  device: Device,
+  programs: readonly Program[],
+): Promise<Float32Array[][]> {
+  const recorders = programs.flatMap((p) => p.recorders);
+  const values = await readBack(device, recorders.map((r) => r.filled()));
+  const byRecorder = new Map(
+    recorders.map((r, i) => [r, r.unpad(values[i] ?? new Float32Array())]),
+  );
+  return programs.map((p) => p.recorders.map((r) => byRecorder.get(r) ?? new Float32Array()));
+}
+
 /** A growing list of one tensor's values, kept on the device. */
-class Recorder {
+export class Recorder {
   #buffer: GPUBuffer;
   #count = 0;
   #capacity: number;
