@@ -3,12 +3,14 @@
  *
  * @module
  */
+import { dirname } from "node:path";
 import { message, text } from "@optique/core/message";
 import { run } from "@optique/run";
 import { data, showData } from "./src/cli/data.ts";
 import { doctor, showDoctor } from "./src/cli/doctor.ts";
 import { commandLine, commands, type Invocation, normalise } from "./src/cli/flags.ts";
-import { terminal } from "./src/cli/reporter.ts";
+import { failure } from "./src/cli/failure.ts";
+import { stopBars, terminal } from "./src/cli/reporter.ts";
 import { toRun } from "./src/cli/request.ts";
 import { showAttack, showEval, showTrain } from "./src/cli/show.ts";
 import { writeAtomic } from "./src/atomic.ts";
@@ -68,6 +70,8 @@ async function main(): Promise<number> {
     aboveError: "none",
     onExit: (code) => Deno.exit(code),
   });
+  stopped = stops[invocation.command];
+  if ("out" in invocation && invocation.out !== undefined) await checkTarget(invocation.out);
   const { document, text: prose, ok } = await answer(invocation);
   const json = JSON.stringify(document, null, 2);
   // Printed first: a file that cannot be written costs no result.
@@ -76,6 +80,37 @@ async function main(): Promise<number> {
     await writeAtomic(invocation.out, json + "\n");
   }
   return ok ? 0 : 1;
+}
+
+/** What is told after Ctrl-C. */
+const stops = {
+  attack: "Stopped; the same command goes on from the last finished epoch",
+  eval: "Stopped; the same command goes on from the last finished epoch",
+  train: "Stopped; the same command goes on from the last finished epoch",
+  data: "Stopped; the same command goes on with what was downloaded",
+  doctor: "Stopped",
+} as const satisfies Record<Invocation["command"], string>;
+let stopped: string = "Stopped";
+
+/** Looks before a long run whether its document can be written where it is to go. */
+async function checkTarget(path: string): Promise<void> {
+  const isFolder = async (at: string): Promise<boolean> => {
+    try {
+      return (await Deno.stat(at)).isDirectory;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return false;
+      if (error instanceof Deno.errors.NotADirectory) return false;
+      throw error;
+    }
+  };
+  if (await isFolder(path)) {
+    throw new UserError(`Cannot write "${path}": it is a folder; name a file in it`);
+  }
+  if (!await isFolder(dirname(path))) {
+    throw new UserError(
+      `Cannot write "${path}": its folder does not exist; make it, or name another`,
+    );
+  }
 }
 
 /** Prints to stdout; a reader that has left is no error. */
@@ -88,23 +123,25 @@ async function print(line: string): Promise<void> {
   }
 }
 
+/** Whether faults are to be shown with their trace; not when the variable may not be read. */
+function debugging(): boolean {
+  const { state } = Deno.permissions.querySync({ name: "env", variable: "MIRAGE_DEBUG" });
+  return state === "granted" && Boolean(Deno.env.get("MIRAGE_DEBUG"));
+}
+
 if (import.meta.main) {
   Deno.addSignalListener("SIGINT", () => {
-    console.error("\nStopped; the same command goes on from the last finished epoch");
+    stopBars();
+    console.error(`\n${stopped}`);
     Deno.exit(130);
   });
   try {
     Deno.exit(await main());
   } catch (error) {
-    if (error instanceof UserError) {
-      console.error(error.message);
-      Deno.exit(1);
-    }
-    if (Deno.env.get("MIRAGE_DEBUG")) throw error;
-    const state = error instanceof Error ? error.message : String(error);
-    console.error(
-      `Cannot go on: ${state}; this is a fault of Mirage, MIRAGE_DEBUG=1 shows where it happened`,
-    );
-    Deno.exit(70);
+    stopBars();
+    const { message, code } = failure(error);
+    if (code !== 1 && debugging()) console.error(error);
+    console.error(message);
+    Deno.exit(code);
   }
 }

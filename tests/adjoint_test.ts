@@ -124,10 +124,28 @@ Deno.test("triangular solves have their adjoint in the right-hand side", () => {
   }));
 });
 
-Deno.test("`transpose()` twice is the identity", () => {
-  fc.assert(fc.property(small, small, small, (a, b, c) => {
+Deno.test("`transpose()` and `flip()` twice, and `permute()` there and back, are the identity", () => {
+  const orders = fc.shuffledSubarray([0, 1, 2], { minLength: 3, maxLength: 3 });
+  fc.assert(fc.property(small, small, small, orders, (a, b, c, order) => {
     const x = nn.constant(Float32Array.from(wave(a * b * c, 1)), [a, b, c]);
-    const [there, back] = nn.evaluate([x, nn.transpose(nn.transpose(x))]);
-    return String(there) === String(back);
+    const back = order.map((_, i) => order.indexOf(i));
+    const [exact, ...same] = nn.evaluate([
+      x,
+      nn.transpose(nn.transpose(x)),
+      nn.flip(nn.flip(x, order.slice(1)), order.slice(1)),
+      nn.permute(nn.permute(x, order), back),
+    ]);
+    return same.every((y) => String(y) === String(exact));
+  }));
+});
+
+Deno.test("views, packs, averages and diagonals have their adjoints", () => {
+  fc.assert(fc.property(small, small, fc.integer({ min: 1, max: 3 }), (a, b, window) => {
+    const sides = [a * window, b * window];
+    return adjointHolds((x) => nn.view(x, 64, [a, b]), [4, 25]) &&
+      adjointHolds((x) => nn.pack([x, nn.scale(x, 2)], [64, 0], 128), [a, b]) &&
+      adjointHolds((x) => nn.avgPool2d(x, window), [a, 2, ...sides]) &&
+      adjointHolds(nn.diagonal, [a, b, b]) &&
+      adjointHolds((x) => nn.mean(x, [0, 2]), [a, b, window]);
   }));
 });

@@ -64,7 +64,7 @@ const mistakes: readonly [what: string, args: string[], message: RegExp][] = [
   ["epochs that are no number", ["train", "--epochs", "ten"], /`--epochs`: .*"ten"/],
   ["a batch of 0", ["attack", "--batch-size", "0"], /`--batch-size`/],
   ["a negative rate", ["train", "--lr", "-1"], /`--lr`/],
-  ["a rate of 0", ["train", "--lr", "0"], /^Cannot run with lr = 0/],
+  ["a rate of 0", ["train", "--lr", "0"], /^Cannot run with --lr 0: .*; see mirage train --help/],
   ["a momentum over 1", ["train", "--momentum", "2"], /`--momentum`/],
   ["a negative decay", ["train", "--weight-decay", "-1"], /`--weight-decay`/],
   ["a radius over 1", ["attack", "--epsilon-attack", "1.5"], /`--epsilon-attack`/],
@@ -86,6 +86,12 @@ const mistakes: readonly [what: string, args: string[], message: RegExp][] = [
     ["attack", "--data-path", "no"],
     /^Cannot use the data in "no": .* is missing; run deno task data/,
   ],
+  [
+    "a document into a folder that is missing",
+    ["attack", "--out", "no/such/result.json"],
+    /^Cannot write "no\/such\/result.json": its folder does not exist/,
+  ],
+  ["a document that is a folder", ["eval", "--out", "."], /^Cannot write "\.": it is a folder/],
   ["an unknown data set", ["data", "mnits"], /Did you mean "mnist"/],
 ];
 
@@ -158,7 +164,10 @@ Deno.test("without --json a table and a verdict are printed, with --explain the 
     ], folder);
     assert.equal(code, 0, stderr);
     assert.match(stdout, /rejected at 0.9/);
-    assert.match(stdout, /The attack (works|backfires|changes next to nothing)/);
+    assert.match(
+      stdout,
+      /The attack, steered to class 3, (works|backfires|makes|changes next to nothing)/,
+    );
     assert.match(stdout, /targeted at 3/);
     assert.match(
       stderr,
@@ -194,6 +203,17 @@ Deno.test("`data` and `doctor` print valid documents", async () => {
   assert.equal(kernels.length, 22);
 });
 
+Deno.test("`data` and `doctor` print tables of 80 columns at most; doctor counts its kernels", async () => {
+  const long = ["--data-path", "a/path/that/is/rather/long/for/a/table/of/eighty/columns"];
+  for (const command of ["data", "doctor"]) {
+    const { code, stdout, stderr } = await mirage([command, ...long]);
+    assert.equal(code, 0, stderr);
+    const table = stdout.split("\n").filter((line) => /^[│┌├└]/.test(line));
+    assert.ok(table.length > 5 && table.every((line) => line.length <= 80), stdout);
+    if (command === "doctor") assert.match(stderr, /100% \| 22\/22 kernels/);
+  }
+});
+
 Deno.test("without any adapter `doctor` and `attack` say what to install", async () => {
   const none = { VK_ICD_FILENAMES: "/nowhere.json", VK_DRIVER_FILES: "/nowhere.json" };
   for (const args of [["doctor"], ["attack"]]) {
@@ -209,10 +229,64 @@ Deno.test("without any adapter `doctor` and `attack` say what to install", async
   }
 });
 
-Deno.test("shell completions are printed for bash, zsh and fish", async () => {
+Deno.test("a folder that is gone and a permission that is missing are told in a sentence", async () => {
+  const gone = await mirage(["data"], "/no/such/folder");
+  assert.equal(gone.code, 1);
+  assert.match(gone.stderr, /^Cannot go on: it is not there \(chdir .*\); check the path\n$/);
+
+  for (const allowed of [["--allow-env"], ["--allow-read"], []]) {
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--config", config, "--no-prompt", ...allowed, main, "data"],
+      stdin: "null",
+      env: { NO_COLOR: "1" },
+    }).output();
+    const text = new TextDecoder().decode(stderr);
+    assert.equal(code, 1, text);
+    assert.equal(stdout.length, 0);
+    assert.match(text, /^Cannot [^]*Deno was not allowed to[^]*--allow-(read|env)/m);
+    assert.ok(!/\n\s+at /.test(text), `a stack trace: ${text}`);
+  }
+});
+
+Deno.test(
+  "Ctrl-C ends a training with exit code 130 and a sentence, and leaves no part of a file",
+  {
+    ignore: Deno.build.os === "windows",
+  },
+  () =>
+    inFolder(async (folder) => {
+      const child = new Deno.Command(Deno.execPath(), {
+        args: ["run", "--config", config, "-A", main, "train", "--limit", "500", "--epochs", "500"],
+        stdin: "null",
+        stdout: "null",
+        stderr: "piped",
+        env: { NO_COLOR: "1", INIT_CWD: folder },
+      }).spawn();
+      let text = "";
+      for await (const piece of child.stderr.pipeThrough(new TextDecoderStream())) {
+        if (!text.includes("train ") && (text + piece).includes("train ")) child.kill("SIGINT");
+        text += piece;
+      }
+      assert.equal((await child.status).code, 130, text);
+      assert.match(text, /Stopped; the same command goes on from the last finished epoch\n$/);
+      for await (const path of filesIn(folder)) assert.ok(!path.endsWith(".part"), path);
+    }),
+);
+
+async function* filesIn(folder: string): AsyncGenerator<string> {
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    if (isDirectory) yield* filesIn(join(folder, name));
+    else yield join(folder, name);
+  }
+}
+
+Deno.test("shell completions for bash, zsh and fish are scripts, and complete flags", async () => {
   for (const shell of ["bash", "zsh", "fish"]) {
     const { code, stdout } = await mirage(["completion", shell]);
     assert.equal(code, 0);
     assert.match(stdout, /mirage/);
   }
+  const { code, stdout } = await mirage(["completion", "bash", "attack", "--epsilon-a"]);
+  assert.equal(code, 0);
+  assert.match(stdout, /^--epsilon-attack/m);
 });

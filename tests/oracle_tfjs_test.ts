@@ -63,15 +63,17 @@ for (const [stride, padding] of [[1, 0], [2, 1]] as const) {
     }));
 }
 
-Deno.test("`maxPool2d()` agrees with TensorFlow.js", () =>
-  withDevice(async (device) => {
-    await tf.setBackend("cpu");
-    const x = value([2, 3, 6, 8], 1);
-    const actual = await ours(device, (a) => nn.maxPool2d(a, 2), [x]);
-    const f = (a: tf.Tensor): tf.Tensor =>
-      tf.maxPool(channelsLast(a as tf.Tensor4D), 2, 2, 0).transpose([0, 3, 1, 2]);
-    compare(await theirs(f, [x]), actual);
-  }));
+for (const [window, stride] of [[2, 2], [3, 2]] as const) {
+  Deno.test(`\`maxPool2d()\` agrees with TensorFlow.js, window ${window}, stride ${stride}`, () =>
+    withDevice(async (device) => {
+      await tf.setBackend("cpu");
+      const x = value([2, 3, 7, 9], 1);
+      const actual = await ours(device, (a) => nn.maxPool2d(a, window, stride), [x]);
+      const f = (a: tf.Tensor): tf.Tensor =>
+        tf.maxPool(channelsLast(a as tf.Tensor4D), window, stride, 0).transpose([0, 3, 1, 2]);
+      compare(await theirs(f, [x]), actual);
+    }));
+}
 
 Deno.test("`matmul()` and `softmax()` agree with TensorFlow.js", () =>
   withDevice(async (device) => {
@@ -79,6 +81,21 @@ Deno.test("`matmul()` and `softmax()` agree with TensorFlow.js", () =>
     const values = [value([7, 13], 1), value([13, 10], 2)];
     const actual = await ours(device, (a, b) => nn.softmax(nn.matmul(a, b)), values);
     const f = (a: tf.Tensor, b: tf.Tensor): tf.Tensor => tf.softmax(tf.matMul(a, b));
+    compare(await theirs(f, values), actual);
+  }));
+
+Deno.test("`matmul()` with transposed operands, bias and ReLU agrees with TensorFlow.js", () =>
+  withDevice(async (device) => {
+    await tf.setBackend("cpu");
+    const values = [value([13, 7], 1), value([10, 13], 2), value([10], 3)];
+    const flags = { transposeA: true, transposeB: true } as const;
+    const actual = await ours(
+      device,
+      (a, b, bias) => nn.matmul(a, b, { ...flags, bias, activation: "relu" }),
+      values,
+    );
+    const f = (a: tf.Tensor, b: tf.Tensor, bias: tf.Tensor): tf.Tensor =>
+      tf.relu(tf.add(tf.matMul(a, b, true, true), bias));
     compare(await theirs(f, values), actual);
   }));
 

@@ -1,8 +1,10 @@
-/** Plans: what they must never do to memory, checked on random graphs; no device. */
+/** Plans: what they must never do to memory, and that carried out they compute the graph; no device. */
 import assert from "node:assert/strict";
 import { fc } from "./property.ts";
 import * as nn from "../src/nn/mod.ts";
-import { type Binding, plan } from "../src/nn/plan.ts";
+import { type Binding, type Plan, plan } from "../src/nn/plan.ts";
+import { reference } from "../src/nn/reference.ts";
+import { wave } from "./check_grads.ts";
 
 /** A random graph of nodes of a few sizes, and the nodes to keep. */
 const graphs = fc.array(fc.tuple(fc.nat(5), fc.nat(), fc.nat()), { minLength: 3, maxLength: 40 })
@@ -71,6 +73,118 @@ function owner(t: nn.Tensor): nn.Tensor {
   while (node.source.kind === "view") node = node.inputs[0] ?? node;
   return node;
 }
+
+/** Carries a plan out in f64 as a program does on the device; what was never written is NaN. */
+function carryOut(planned: Plan, inputs: ReadonlyMap<nn.Tensor, Float64Array>, times: number): Map<
+  nn.Parameter,
+  Float64Array
+> {
+  // Packed buffers start as zeros, for their padding; nothing else may count on that.
+  const packed = new Set(planned.steps.flatMap((s) => s.kind === "copy" ? [s.to.buffer] : []));
+  const parameters = new Map<nn.Parameter, Float64Array>();
+  const memory = planned.buffers.map(({ bytes, source }, i) => {
+    const values = new Float64Array(bytes / 4).fill(packed.has(i) ? 0 : NaN);
+    if (source.kind === "constant") values.set(source.data);
+    if (source.kind === "parameter") {
+      values.set(source.parameter.data);
+      parameters.set(source.parameter, values);
+    }
+    return values;
+  });
+  const at = ({ buffer, offset, size }: Binding): Float64Array =>
+    memory[buffer]?.subarray(offset / 4, (offset + size) / 4) ?? new Float64Array();
+  for (const [t, values] of inputs) if (planned.uses(t)) at(planned.binding(t)).set(values);
+  for (let i = 0; i < times; i++) {
+    for (const step of planned.steps.slice(i === 0 ? 0 : planned.invariant)) {
+      if (step.kind === "copy") {
+        at(step.to).set(at(step.from));
+        continue;
+      }
+      const { kernel, overrides } = step.dispatch;
+      const [output = new Float64Array(), ...from] = step.bindings.map(at).toReversed();
+      const length = nn.size(step.tensor.shape);
+      const result = reference(kernel.name, from.toReversed(), overrides, length, kernel);
+      // Kernels of four values a thread write past the end, up to the padding.
+      output.fill(NaN).set(result);
+    }
+    for (const { from, to } of planned.updates) at(to).set(at(from));
+  }
+  return parameters;
+}
+
+Deno.test("a plan carried out k times, what is unchanging once, gives what the graph gives k times", () => {
+  const recipes = fc.record({
+    ops: fc.array(fc.tuple(fc.nat(6), fc.nat(), fc.nat()), { minLength: 3, maxLength: 40 }),
+    updated: fc.array(fc.nat(), { minLength: 1, maxLength: 4 }),
+    times: fc.integer({ min: 1, max: 3 }),
+  });
+  fc.assert(
+    fc.property(recipes, ({ ops, updated, times }) => {
+      const x = nn.input([3, 7]);
+      const packed = [0, 1].map((i) => new nn.Parameter([3, 7], Float32Array.from(wave(21, i))));
+      nn.Parameter.pack(packed, 1);
+      const alone = [2, 3].map((i) => new nn.Parameter([3, 7], Float32Array.from(wave(21, i))));
+      const parameters = [...packed, ...alone];
+      const nodes = [x, nn.constant(0.5, [3, 7]), ...parameters.map((p) => p.tensor)];
+      for (const [op, i, j] of ops) {
+        const [a = x, b = x] = [nodes[i % nodes.length], nodes[j % nodes.length]];
+        const pick = [
+          (): nn.Tensor => nn.sin(a),
+          (): nn.Tensor => nn.tanh(nn.mul(a, b)),
+          (): nn.Tensor => nn.sub(a, nn.mean(b, [1], true)),
+          (): nn.Tensor => nn.add(nn.cos(a), nn.sum(nn.scale(b, 0.1), [0])),
+          (): nn.Tensor => nn.reshape(nn.transpose(nn.reshape(a, [7, 3])), [3, 7]),
+          (): nn.Tensor => {
+            // The sum counts on zeros between the parts.
+            const flat = nn.pack([a, b], [0, 64], 128);
+            return nn.add(nn.view(nn.sin(flat), 64, [3, 7]), nn.sin(nn.sum(flat)));
+          },
+          (): nn.Tensor => nn.flip(nn.maximum(a, b), [1]),
+        ][op];
+        nodes.push(pick?.() ?? a);
+      }
+      const pairs = parameters.map((p, i): [nn.Parameter, nn.Tensor | undefined] => {
+        const pick = updated[i];
+        return [p, pick === undefined ? undefined : nodes[nodes.length - 1 - pick % nodes.length]];
+      });
+      const updates = new Map(pairs.flatMap(([p, t]) => t ? [[p, t] as const] : []));
+      const outputs = nodes.slice(-2);
+      const inputs = new Map([[x, wave(21, 9)]]);
+      const after = carryOut(plan({ inputs: [x], outputs, updates }), inputs, times);
+
+      const state = new Map<nn.Parameter, Float64Array>(
+        parameters.map((p) => [p, Float64Array.from(p.data)]),
+      );
+      for (let i = 0; i < times; i++) {
+        const leaves = new Map<nn.Tensor, Float64Array>(inputs);
+        state.forEach((value, p) => leaves.set(p.tensor, value));
+        const next = nn.evaluate([...updates.values()], leaves);
+        [...updates.keys()].forEach((p, j) => state.set(p, next[j] ?? new Float64Array()));
+      }
+      for (const [p, expected] of state) {
+        const block = after.get(p.owner);
+        if (!block) continue;
+        const start = packed.indexOf(p) * 64;
+        const actual = start < 0 ? block : block.subarray(start);
+        expected.forEach((value, i) =>
+          assert.ok(Math.abs((actual[i] ?? NaN) - value) < 1e-9, `parameter ${i}: ${actual[i]}`)
+        );
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+Deno.test("`plan()` tells constants apart by every bit, the sign of zero included", () => {
+  const pairs = [[[-0, 0], [0, -0]], [Array(100).fill(0), Array(100).fill(-0)]] as const;
+  for (const [a, b] of pairs) {
+    const outputs = [a, b, a].map((data) => nn.reciprocal(nn.constant(data)));
+    const { stats, binding } = plan({ outputs });
+    assert.equal(stats.dispatches, 2);
+    const [first, , third] = outputs.map((t) => binding(t).buffer);
+    assert.equal(first, third);
+  }
+});
 
 Deno.test("`plan()` shares equal work, drops what nothing needs, and reuses buffers", () => {
   const x = nn.input([100]);

@@ -121,10 +121,44 @@ Deno.test("`drain()` returns every record in order, past the recorder's first ca
     assert.deepEqual((await program.drain()).map((v) => v.length), [0, 0]);
   }));
 
+Deno.test("`drain()` keeps what a run records while the values are on their way", () =>
+  withDevice(async (device) => {
+    const x = nn.input([3]);
+    using program = await nn.compile(device, { inputs: [x], records: [x] });
+    program.run([Float32Array.of(1, 2, 3)]);
+    const draining = program.drain();
+    program.run([Float32Array.of(4, 5, 6)]);
+    assert.deepEqual((await draining).map((r) => [...r]), [[1, 2, 3]]);
+    assert.deepEqual((await program.drain()).map((r) => [...r]), [[4, 5, 6]]);
+  }));
+
+Deno.test("packed parameters update in place, one by one, and move between host and device", () =>
+  withDevice(async (device) => {
+    const [a, b] = [new nn.Parameter([3], 1, true), new nn.Parameter([2, 2], 10, true)];
+    const { block } = nn.Parameter.pack([a, b], 2);
+    using program = await nn.compile(device, {
+      inputs: [],
+      outputs: [b.tensor],
+      updates: new Map([[a, nn.scale(a.tensor, 2)], [b, nn.add(b.tensor, nn.sum(a.tensor))]]),
+    });
+    program.run([], 2);
+    await nn.pull(device, [b]);
+    assert.deepEqual([...a.data], [4, 4, 4]);
+    assert.deepEqual([...b.data], [19, 19, 19, 19], "10 + 3 x 1 + 3 x 2");
+    const rest = Array.from(block.data).filter((value, i) => value !== 0 && i >= 3 && i !== 64);
+    assert.deepEqual(rest, [19, 19, 19], "the padding and the second row stay zero");
+    a.data.fill(-1);
+    nn.push(device, [a]);
+    program.run();
+    await nn.pull(device, [a]);
+    assert.deepEqual([...a.data], [-2, -2, -2]);
+    assert.deepEqual([...await program.read(b.tensor)], [16, 16, 16, 16]);
+  }));
+
 Deno.test("`sgd()` on packed parameters is PyTorch's SGD, over five steps", () =>
   withDevice(async (device) => {
     const [momentum, weightDecay, lr] = [0.9, 0.01, 0.1];
-    const start = [Float32Array.from(wave(5, 1)), Float32Array.from(wave(70, 2))];
+    const start = [Float32Array.from(wave(5, 1)), Float32Array.from(wave(700, 2))];
     const parameters = start.map((data) => new nn.Parameter([data.length], data.slice(), true));
     const packed = nn.Parameter.pack(parameters, 2);
     const loss = parameters.map((p) => nn.sum(nn.sin(p.tensor))).reduce((a, b) => nn.add(a, b));
@@ -163,6 +197,18 @@ Deno.test("`noise()` draws afresh as its counter moves, and again the same from 
     assert.notDeepEqual(second, first);
     const mean = (first ?? new Float32Array()).reduce((a, b) => a + b, 0) / 1000;
     assert.ok(Math.abs(mean) < 0.15, `mean ${mean}`);
+  }));
+
+Deno.test("`noise()` is the stream of `Random` with the same seed, stream and counter", () =>
+  withDevice(async (device) => {
+    const keys = [[3, 0], [2 ** 40 + 3, 0], [3, 2 ** 32 - 1]] as const;
+    const streams = keys.map(([seed, stream]) => new nn.Random(seed, stream));
+    const draws = streams.map((r) => nn.noise("uniform", r, nn.constant([7]), [1300]));
+    using program = await nn.compile(device, { outputs: draws });
+    program.run();
+    const actual = await Promise.all(draws.map((t) => program.read(t)));
+    for (const random of streams) random.state = 7;
+    assert.deepEqual(actual, streams.map((random) => random.uniform(1300)));
   }));
 
 Deno.test("`compile()` says which tensor is too large, before anything is allocated", () =>

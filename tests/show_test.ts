@@ -44,7 +44,41 @@ Deno.test("`verdict()` counts the images that pass now", () => {
 
 Deno.test("`verdict()` says when an attack backfires or does nothing", () => {
   assert.match(verdict(result(0.5, 0.7)), /^The attack backfires: .* 50.0 % .* now 70.0 %/);
-  assert.match(verdict(result(0.5, 0.505)), /^The attack changes next to nothing at epsilon 0.1/);
+  const still = result(0.5, 0.505);
+  assert.match(
+    verdict({ ...still, adversarial: { ...still.adversarial, entropy: 1.11 } }),
+    /^The attack changes next to nothing at epsilon 0.1/,
+  );
+});
+
+Deno.test("`verdict()` names a change of entropy alone, up or down", () => {
+  assert.match(verdict(result(0.5, 0.5)), /^The attack makes the answers surer but hardly/);
+  const up = result(0.5, 0.5);
+  assert.match(
+    verdict({ ...up, adversarial: { ...up.adversarial, entropy: 1.3 } }),
+    /^The attack makes the answers less sure .* from 1.12 to 1.3 nats/,
+  );
+});
+
+Deno.test("`verdict()` names the target class", () => {
+  const attack = { ...result(0.8, 0.1).attack, targeted: 3 };
+  assert.match(verdict(result(0.8, 0.1, { attack })), /^The attack, steered to class 3, works:/);
+  assert.match(
+    verdict(result(0.1, 0.8, { attack })),
+    /^The attack, steered to class 3, backfires:/,
+  );
+});
+
+Deno.test("`verdict()` says about where a mean over batches gives no whole number of images", () => {
+  assert.match(verdict(result(0.8, 0.1234567)), /so about 677 more of 1000 /);
+  assert.match(verdict(result(0.8, 0.12)), /so 680 more of 1000 /);
+});
+
+Deno.test("`showAttack()` shows no change as zero without a sign, and stays within 80 columns", () => {
+  const still = result(0.5, 0.4999);
+  const lines = showAttack(still).split("\n");
+  assert.ok(lines.some((line) => /rejected at 0.9 .* 0.500 .* 0.500 │ +0.000 /.test(line)));
+  assert.ok(lines.filter((line) => /^[│┌├└]/.test(line)).every((line) => line.length <= 80));
 });
 
 Deno.test("`verdict()` tells of answers that are no numbers", () => {

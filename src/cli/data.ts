@@ -6,7 +6,8 @@
 import Table from "cli-table3";
 import { z } from "zod";
 import { describeData, downloadSet, type SourceName } from "../../data/mod.ts";
-import type { Progress, Reporter } from "../reporter.ts";
+import type { Progress } from "../reporter.ts";
+import type { Terminal } from "./reporter.ts";
 
 /** What `data --json` prints. */
 export const dataResultSchema = z.strictObject({
@@ -44,7 +45,7 @@ export type DataResult = z.infer<typeof dataResultSchema>;
 export async function data(
   names: readonly SourceName[],
   dataPath: string,
-  reporter: Reporter,
+  reporter: Terminal,
 ): Promise<DataResult> {
   const downloaded: DataResult["downloaded"] = [];
   for (const name of new Set(names)) {
@@ -53,7 +54,7 @@ export async function data(
       const files = await downloadSet(name, {
         destination: dataPath,
         onProgress: ({ file, received, total }) => {
-          const bar = bars.get(file) ?? reporter.progress(file, total);
+          const bar = bars.get(file) ?? reporter.progress(file, total, "bytes");
           bars.set(file, bar);
           bar.update(received);
         },
@@ -72,10 +73,13 @@ export function showData({ dataPath, sets, downloaded }: DataResult): string {
   const table = new Table({
     head: ["data set", "images", "checksum", "where"],
     colAligns: ["left", "right", "left", "left"],
+    colWidths: [23, 9, 10, 33],
+    wordWrap: true,
+    wrapOnWordBoundary: false,
     style: { head: [], border: [], compact: true },
   });
   for (const { name, present, count, checksum, path } of sets) {
-    const state = { right: "right", differs: "differs", none: "none published" }[checksum];
+    const state = { right: "right", differs: "differs", none: "none" }[checksum];
     table.push([name, present ? String(count) : "missing", present ? state : "", path]);
   }
   const missing = sets.some(({ present }) => !present);

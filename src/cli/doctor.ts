@@ -9,9 +9,9 @@ import { describeData } from "../../data/mod.ts";
 import { UserError } from "../errors.ts";
 import { type Device, openDevice } from "../nn/mod.ts";
 import { runKernel } from "../nn/run_kernel.ts";
-import { selfTest } from "../nn/self_test.ts";
-import type { Reporter } from "../reporter.ts";
+import { kernels as tested, selfTest } from "../nn/self_test.ts";
 import { versions } from "../version.ts";
+import type { Terminal } from "./reporter.ts";
 
 /** What `doctor --json` prints. */
 export const doctorResultSchema = z.strictObject({
@@ -53,14 +53,15 @@ const neededLimits = {
 } as const;
 
 /** Looks at everything a run needs. Never throws for what it finds. */
-export async function doctor(dataPath: string, reporter: Reporter): Promise<DoctorResult> {
+export async function doctor(dataPath: string, reporter: Terminal): Promise<DoctorResult> {
   const checks: Check[] = [denoCheck()];
   const kernels: DoctorResult["kernels"] = [];
   try {
     using device = await openDevice();
     checks.push(...deviceChecks(device));
-    const bar = reporter.progress("self-test", 22);
-    const rows = await selfTest(device, runKernel, () => bar.update(kernels.length));
+    const bar = reporter.progress("self-test", tested.size, "kernels");
+    let done = 0;
+    const rows = await selfTest(device, runKernel, () => bar.update(++done));
     bar.stop();
     for (const { worst, ...row } of rows) {
       kernels.push({ ...row, worst: Number.isFinite(worst) ? worst : null });
@@ -94,7 +95,7 @@ export function showDoctor({ healthy, checks, kernels }: DoctorResult): string {
   const style = { head: [], border: [], compact: true };
   const table = new Table({
     head: ["", "", "found"],
-    colWidths: [5, 22, 51],
+    colWidths: [4, 23, 49],
     wordWrap: true,
     style,
   });
@@ -108,10 +109,14 @@ export function showDoctor({ healthy, checks, kernels }: DoctorResult): string {
   for (const { kernel, cases, worst, ok } of kernels) {
     tests.push([kernel, cases, worst?.toExponential(1) ?? "did not run", ok ? "ok" : "NO"]);
   }
+  const failures = kernels.flatMap(({ kernel, failure }) =>
+    failure === undefined ? [] : [`kernel ${kernel}: ${failure}`]
+  );
   const advice = Map.groupBy(checks.filter(({ remedy }) => remedy !== ""), ({ remedy }) => remedy);
   return [
     table.toString(),
     ...(kernels.length > 0 ? [tests.toString()] : []),
+    ...failures,
     ...[...advice].map(([remedy, about]) => `${about.map((c) => c.what).join(", ")}: ${remedy}`),
     healthy ? "Mirage can run here." : "Mirage cannot run here yet.",
   ].join("\n");
@@ -164,9 +169,12 @@ async function dataChecks(dataPath: string): Promise<Check[]> {
   return sets.map(({ name, present, count, checksum, path, note }) => {
     const embedded = name.startsWith("embedded");
     const damaged = present && count === 0;
+    const told = { right: ["checksum right"], differs: ["checksum differs"], none: [] }[checksum];
     return {
       what: name,
-      found: present ? `${count} images${note === "" ? "" : `; ${note}`}` : `not in ${path}`,
+      found: present
+        ? [`${count} images`, ...told, note].filter(Boolean).join("; ")
+        : `not in ${path}`,
       state: damaged || (embedded && !present) ? "broken" : present ? "ok" : "absent",
       remedy: !present && !embedded
         ? "deno task data mnist notmnist downloads it; the embedded data serves until then"

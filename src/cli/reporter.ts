@@ -7,26 +7,45 @@ import process from "node:process";
 import { Presets, SingleBar } from "cli-progress";
 import type { Progress, Reporter } from "../reporter.ts";
 
+/** A reporter whose bars may count something else than images. */
+export interface Terminal extends Reporter {
+  progress(name: string, total: number, unit?: string): Progress;
+}
+
+const bars = new Set<SingleBar>();
+
 /** Speaks on stderr: a bar on a terminal, a line every few seconds elsewhere. */
-export const terminal: Reporter = {
+export const terminal: Terminal = {
   note: (message) => console.error(message),
-  progress: (name, total): Progress => {
+  progress: (name, total, unit = "images"): Progress => {
+    // The cursor stays visible: nothing has to be put right when a run is broken off.
     const bar = new SingleBar({
-      format: `${name} {bar} {percentage}% | {value}/{total} images | {fields}{eta_formatted} left`,
+      format:
+        `${name} {bar} {percentage}% | {value}/{total} ${unit} | {fields}{eta_formatted} left`,
       stream: process.stderr,
       noTTYOutput: true,
       notTTYSchedule: 5000,
       fps: 5,
       etaBuffer: 200,
-      hideCursor: true,
+      gracefulExit: false,
     }, Presets.shades_classic);
+    bars.add(bar);
     bar.start(total, 0, { fields: "" });
     return {
       update: (done, fields = {}) => {
         const text = Object.entries(fields).map(([key, value]) => `${key} ${value} | `).join("");
         bar.update(done, { fields: text });
       },
-      stop: () => bar.stop(),
+      stop: () => {
+        bar.stop();
+        bars.delete(bar);
+      },
     };
   },
 };
+
+/** Ends the bars that a failed or interrupted run has left, so that what follows has its own line. */
+export function stopBars(): void {
+  bars.forEach((bar) => bar.stop());
+  bars.clear();
+}

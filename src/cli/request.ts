@@ -44,6 +44,15 @@ export function toRun(
     Object.entries({ ...rest, ...batch, mode })
       .filter(([key, value]) => known.includes(key) && value !== undefined),
   );
+  const checked = runConfigSchema.safeParse(options);
+  const [issue] = checked.error?.issues ?? [];
+  const key = String(issue?.path[0] ?? "");
+  if (issue && key in options) {
+    const flag = key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    throw new UserError(
+      `Cannot run with --${flag} ${options[key]}: ${issue.message}; see mirage ${command} --help`,
+    );
+  }
   return {
     command: attacks ? "attack" : command,
     config: runConfig(options as RunOptions),

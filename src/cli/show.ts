@@ -10,6 +10,9 @@ import type { AttackResult, EvalResult, InDomain, TrainResult, Uncertainty } fro
 /** The threshold that the paper's tables report. */
 const tau = "0.9";
 
+/** Changes smaller than these are not worth a verdict. */
+const notable = { rejection: 0.01, entropy: 0.05 } as const;
+
 /** An attack's result. */
 export function showAttack(result: AttackResult): string {
   const { clean, adversarial, outDomain, epsilonAttack, attack, seconds } = result;
@@ -35,33 +38,41 @@ export function showAttack(result: AttackResult): string {
 }
 
 /** What an attack's figures mean, in a sentence or two. */
-export function verdict(
-  { mode, clean, adversarial, outDomain, epsilonAttack }: AttackResult,
-): string {
+export function verdict(result: AttackResult): string {
+  const { mode, clean, adversarial, outDomain, epsilonAttack, attack } = result;
   const [before, after] = [clean.rejection[tau] ?? 0, adversarial.rejection[tau] ?? 0];
-  const change = `No pixel changed by more than ${round(adversarial.linf, 3)}` +
-    (adversarial.nanRows > 0
-      ? `; ${adversarial.nanRows} answers were no numbers and count as rejected`
-      : "");
-  const name = title(mode);
-  const rates = `${percent(before)} of the images below a confidence of ${tau}, now ${
-    percent(after)
-  }`;
+  const steered = attack.targeted === null ? "" : `, steered to class ${attack.targeted},`;
+  const rates = `${title(mode)} had rejected ${percent(before)} of the images below a confidence ` +
+    `of ${tau}, now ${percent(after)}`;
   const entropies = clean.entropy === null || adversarial.entropy === null
     ? ""
     : `; the mean entropy went from ${round(clean.entropy, 2)} to ${
       round(adversarial.entropy, 2)
     } nats`;
-  if (before - after >= 0.01) {
-    const fooled = Math.round((before - after) * outDomain.count);
-    return `The attack works: ${name} had rejected ${rates}, so ${fooled} more of ${outDomain.count} ` +
-      `out-domain images are taken for digits${entropies}. ${change}.`;
+  const bounds = `No pixel changed by more than ${round(adversarial.linf, 3)}` +
+    (adversarial.nanRows > 0
+      ? `; ${adversarial.nanRows} answers were no numbers and count as rejected`
+      : "");
+  const gained = (adversarial.entropy ?? 0) - (clean.entropy ?? 0);
+  if (before - after >= notable.rejection) {
+    return `The attack${steered} works: ${rates}, so ${images(before - after, outDomain.count)} ` +
+      `more of ${outDomain.count} out-domain images are taken for digits${entropies}. ${bounds}.`;
   }
-  if (after - before >= 0.01) {
-    return `The attack backfires: ${name} had rejected ${rates}${entropies}. ${change}.`;
+  if (after - before >= notable.rejection) {
+    return `The attack${steered} backfires: ${rates}${entropies}. ${bounds}.`;
   }
-  return `The attack changes next to nothing at epsilon ${epsilonAttack}: ${name} had rejected ` +
-    `${rates}${entropies}. ${change}.`;
+  if (entropies !== "" && Math.abs(gained) >= notable.entropy) {
+    return `The attack${steered} makes the answers ${gained < 0 ? "surer" : "less sure"} but ` +
+      `hardly changes what is rejected: ${rates}${entropies}. ${bounds}.`;
+  }
+  return `The attack${steered} changes next to nothing at epsilon ${epsilonAttack}: ` +
+    `${rates}${entropies}. ${bounds}.`;
+}
+
+/** A share of images as their number; the mean over batches that the paper takes is no exact share. */
+function images(share: number, count: number): string {
+  const exact = Math.abs(share * count - Math.round(share * count)) < 1e-6;
+  return `${exact ? "" : "about "}${Math.round(share * count)}`;
 }
 
 /** An evaluation's result. */
@@ -118,8 +129,9 @@ function rows({ entropy, rejection }: Uncertainty): [string, string][] {
 
 function change(before: number | null, after: number | null): [string, string, string] {
   const difference = before === null || after === null ? null : after - before;
-  const sign = difference !== null && difference > 0 ? "+" : "";
-  return [number(before, 3), number(after, 3), sign + number(difference, 3)];
+  const shown = number(difference, 3).replace(/^-(0\.0+)$/, "$1");
+  const sign = difference !== null && Number(shown) > 0 ? "+" : "";
+  return [number(before, 3), number(after, 3), sign + shown];
 }
 
 function footer(

@@ -43,7 +43,7 @@ export function conv2d(x: Tensor, w: Tensor, options: Conv2dOptions = {}): Tenso
     throw new Error(`Cannot convolve ${show(x.shape)} with ${show(w.shape)}: channels differ`);
   }
   const s = sizes(x.shape, w.shape, geometry);
-  const { CHANNELS, threads } = conv2dTile(s);
+  const { CHANNELS, PIXELS, threads } = conv2dTile(s);
   return node(
     "conv2d",
     [x, w, bias ?? w],
@@ -51,7 +51,7 @@ export function conv2d(x: Tensor, w: Tensor, options: Conv2dOptions = {}): Tenso
     {
       kind: "dispatch",
       kernel: forwardKernel,
-      overrides: { ...s, CHANNELS, HAS_BIAS: bias ? 1 : 0, ACTIVATION: activation },
+      overrides: { ...s, CHANNELS, PIXELS, HAS_BIAS: bias ? 1 : 0, ACTIVATION: activation },
       threads,
     },
     (upstream, y) => {
@@ -81,11 +81,11 @@ export function conv2dInput(
   if (g.shape.length !== 4 || dim(g, 1) !== s.CO || dim(g, 2) !== s.OH || dim(g, 3) !== s.OW) {
     throw new Error(`Cannot transpose a convolution of ${show(g.shape)} with ${show(w.shape)}`);
   }
-  const { CHANNELS, threads } = conv2dInputTile(s);
+  const { CHANNELS, PIXELS, threads } = conv2dInputTile(s);
   return node("conv2dInput", [g, w], [s.B, s.CI, s.H, s.W], {
     kind: "dispatch",
     kernel: inputKernel,
-    overrides: { ...s, CHANNELS },
+    overrides: { ...s, CHANNELS, PIXELS },
     threads,
   }, (h) => [conv2d(h, w, options), conv2dWeight(h, g, [s.KH, s.KW], options)]);
 }

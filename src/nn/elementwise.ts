@@ -159,18 +159,12 @@ export function div(a: Operand, b: Operand): Tensor {
 
 /** The larger of both; where they are equal the gradient goes to `a`. */
 export function maximum(a: Operand, b: Operand): Tensor {
-  return binary("max", a, b, (g) => {
-    const takesB = greater(b, a);
-    return [mul(g, sub(1, takesB)), mul(g, takesB)];
-  });
+  return binary("max", a, b, (g) => split(greater(b, a), g));
 }
 
 /** The smaller of both; where they are equal the gradient goes to `a`. */
 export function minimum(a: Operand, b: Operand): Tensor {
-  return binary("min", a, b, (g) => {
-    const takesB = greater(a, b);
-    return [mul(g, sub(1, takesB)), mul(g, takesB)];
-  });
+  return binary("min", a, b, (g) => split(greater(a, b), g));
 }
 
 /** 1 where `a > b`, else 0; no gradient */
@@ -202,6 +196,12 @@ export function where(condition: Tensor, a: Tensor, b: Tensor): Tensor {
 /** `x` clamped to `[low, high]`; the gradient passes inside */
 export function clip(x: Tensor, low: Operand, high: Operand): Tensor {
   return minimum(maximum(x, low), high);
+}
+
+/** The gradient to `a`, or to `b` where it was taken; no product, for an infinite one would make NaN. */
+function split(takesB: Tensor, g: Tensor): [Tensor, Tensor] {
+  const zero = constant(0, g.shape);
+  return [where(takesB, zero, g), where(takesB, g, zero)];
 }
 
 function unary(op: string, x: Tensor, vjp: Vjp, p = 0): Tensor {

@@ -35,10 +35,10 @@ export function crossEntropy(logits: Tensor, label: Tensor): Tensor {
 
 /**
  * Binary cross-entropy of each element of p in [0, 1] against targets of the same shape, in nats.
- * Logarithms are taken of no less than 1e-38, the smallest normal f32, where the gradient is 0.
+ * Logarithms are taken of no less than 2^-126, the smallest normal f32; below it the gradient is 0.
  */
 export function binaryCrossEntropy(p: Tensor, target: Tensor): Tensor {
-  const bounded = (x: Tensor): Tensor => log(maximum(x, 1e-38));
+  const bounded = (x: Tensor): Tensor => log(maximum(x, 2 ** -126));
   return neg(add(mul(target, bounded(p)), mul(sub(1, target), bounded(sub(1, p)))));
 }
 

@@ -309,10 +309,12 @@ function workKey(t: Tensor, same: ReadonlyMap<Tensor, Tensor>): string | undefin
 function constantKey(data: Data): string | undefined {
   const type = data instanceof Uint32Array ? "u32" : "f32";
   const [first] = data;
+  const signed = (v = 0): string => Object.is(v, -0) ? "-0" : String(v);
   if (data.length > 64) {
-    return data.every((v) => Object.is(v, first)) ? `${type} ${data.length} x ${first}` : undefined;
+    const uniform = data.every((v) => Object.is(v, first));
+    return uniform ? `${type} ${data.length} x ${signed(first)}` : undefined;
   }
-  return `${type} [${data.join()}]${data.some((v) => Object.is(v, -0)) ? " -0" : ""}`;
+  return `${type} [${Array.from(data, signed).join()}]`;
 }
 
 /** Follows views down to the node that owns the memory. */

@@ -215,7 +215,7 @@ export async function drainAll(
   programs: readonly Program[],
 ): Promise<Float32Array[][]> {
   const recorders = programs.flatMap((p) => p.recorders);
-  const values = await readBack(device, recorders.map((r) => r.filled()));
+  const values = await readBack(device, recorders.map((r) => r.take()));
   const byRecorder = new Map(
     recorders.map((r, i) => [r, r.unpad(values[i] ?? new Float32Array())]),
   );
@@ -255,16 +255,18 @@ export class Recorder {
     encoder.copyBufferToBuffer(buffer, offset, this.#buffer, size * this.#count++, size);
   }
 
-  filled(): Resource {
-    return { buffer: this.#buffer, offset: 0, size: this.from.size * this.#count };
+  /** What was recorded; starts afresh at once, so that a run during the read-back is kept. */
+  take(): Resource {
+    const taken = { buffer: this.#buffer, offset: 0, size: this.from.size * this.#count };
+    this.#count = 0;
+    return taken;
   }
 
-  /** Drops the padding between records, and starts afresh. */
+  /** Drops the padding between records. */
   unpad(values: Float32Array): Float32Array {
     const [n, stride] = [size(this.tensor.shape), this.from.size / 4];
-    const count = this.#count;
-    this.#count = 0;
     if (n === stride) return values;
+    const count = values.length / stride;
     const dense = new Float32Array(n * count);
     for (let i = 0; i < count; i++) {
       dense.set(values.subarray(i * stride, i * stride + n), i * n);

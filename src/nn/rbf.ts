@@ -47,18 +47,21 @@ export function rbf(x: Tensor, z: Tensor, lengthScale: Tensor): Tensor {
     },
     threads: groups * n * m,
   }, (g, k) => {
+    // A batch axis of 1 is shared, too: `matmul` shares what has none.
+    const xs = gx === 1 ? reshape(x, [n, d]) : x;
+    const zs = gz === 1 ? reshape(z, [m, d]) : z;
     const precision = reciprocal(square(reshape(lengthScale, [gl, 1, 1])));
     const w = mul(mul(g, k), precision); // [G, N, M]
-    const dx = sub(matmul(w, z), mul(sum(w, [2], true), x)); // [G, N, D]
+    const dx = sub(matmul(w, zs), mul(sum(w, [2], true), xs)); // [G, N, D]
     const dz = sub(
-      matmul(w, x, { transposeA: true }),
-      mul(reshape(sum(w, [1]), [groups, m, 1]), z),
+      matmul(w, xs, { transposeA: true }),
+      mul(reshape(sum(w, [1]), [groups, m, 1]), zs),
     );
     const distances = squaredDistance(x, z);
     const scaled = div(mul(w, distances), reshape(lengthScale, [gl, 1, 1]));
     return [
-      sumTo(dx, gx === groups && x.shape.length > 2 ? x.shape : [gx, n, d]),
-      sumTo(dz, gz === groups && z.shape.length > 2 ? z.shape : [gz, m, d]),
+      sumTo(dx, [gx, n, d]),
+      sumTo(dz, [gz, m, d]),
       sumTo(reshape(sum(scaled, [1, 2]), [groups]), [gl]),
     ].map((gi, i) => reshape(gi, [x, z, lengthScale][i]?.shape ?? []));
   });

@@ -26,7 +26,7 @@ const padKernel = kernel("pad", padWgsl);
 export function reshape(x: Tensor, shape: Shape): Tensor {
   const known = shape.reduce((a, n) => n < 0 ? a : a * n, 1);
   const dims = shape.map((n) => n < 0 ? size(x.shape) / known : n);
-  if (size(dims) !== size(x.shape)) {
+  if (size(dims) !== size(x.shape) || !dims.every(Number.isInteger)) {
     throw new Error(`Cannot reshape ${show(x.shape)} to ${show(shape)}: sizes differ`);
   }
   if (sameShape(dims, x.shape)) return x;

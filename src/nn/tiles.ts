@@ -22,17 +22,21 @@ export interface ConvShape {
   readonly PAD: number;
 }
 
-/** A convolution kernel's cut: channels a thread makes, and invocations. */
+/** A convolution kernel's cut: channels a thread makes, pixels of a row, and invocations. */
 export interface ConvTile {
   readonly CHANNELS: number;
+  readonly PIXELS: number;
   readonly threads: number;
 }
 
 /** Results on a side of the tile of `matmul` and `random_features`. */
 const side = 8;
 
-/** Pixels of a row that a thread of `conv2d` and `conv2d_input` makes. */
-const strip = 8;
+/** Pixels of a row that a thread of `conv2d` and `conv2d_input` may make. */
+const strips = [4, 8, 12] as const;
+
+/** What loading a weight for a strip costs, in pixels: measured on lavapipe. */
+const stripCost = 12;
 
 /** Columns of the kernel that a thread of `conv2d_weight` makes. */
 const run = 5;
@@ -52,15 +56,12 @@ export function randomFeaturesThreads({ n, d }: { n: number; d: number }): numbe
 
 /** The cut of `conv2d`. */
 export function conv2dTile(s: ConvShape): ConvTile {
-  const CHANNELS = channels(s.CO);
-  const threads = s.B * Math.ceil(s.CO / CHANNELS) * s.OH * Math.ceil(s.OW / strip);
-  return { CHANNELS, threads };
+  return rows(s.B, s.CO, s.OH, s.OW);
 }
 
 /** The cut of `conv2d_input`. */
 export function conv2dInputTile(s: ConvShape): ConvTile {
-  const CHANNELS = channels(s.CI);
-  return { CHANNELS, threads: s.B * Math.ceil(s.CI / CHANNELS) * s.H * Math.ceil(s.W / strip) };
+  return rows(s.B, s.CI, s.H, s.W);
 }
 
 /**
@@ -70,14 +71,22 @@ export function conv2dInputTile(s: ConvShape): ConvTile {
 export function conv2dWeightTile(
   s: ConvShape,
   split?: number,
-): ConvTile & { readonly SPLIT: number } {
+): Omit<ConvTile, "PIXELS"> & { readonly SPLIT: number } {
   const CHANNELS = channels(s.CO);
   const each = Math.ceil(s.CO / CHANNELS) * s.CI * s.KH * Math.ceil(s.KW / run);
   const SPLIT = split ?? Math.min(s.B, Math.max(1, Math.ceil(enough / each)));
   return { CHANNELS, SPLIT, threads: SPLIT * each };
 }
 
-/** The block of channels that wastes least: 8, or the next power of two where there are fewer. */
+/** The cut of images `[B, C, H, W]` into strips of rows in blocks of channels that wastes least. */
+function rows(b: number, c: number, h: number, w: number): ConvTile {
+  const CHANNELS = channels(c);
+  const cost = (pixels: number): number => Math.ceil(w / pixels) * (pixels + stripCost);
+  const PIXELS = strips.reduce((best, p) => cost(p) < cost(best) ? p : best);
+  return { CHANNELS, PIXELS, threads: b * Math.ceil(c / CHANNELS) * h * Math.ceil(w / PIXELS) };
+}
+
+/** The largest block of at most 8 channels that divides them evenly enough. */
 function channels(count: number): number {
-  return count > 4 ? 8 : count > 2 ? 4 : count;
+  return Math.ceil(count / Math.ceil(count / 8));
 }

@@ -16,7 +16,7 @@ override OW: u32;
 override STRIDE: u32 = 1u;
 override PAD: u32 = 0u;
 override SPLIT: u32 = 1u;
-override CHANNELS: u32 = 8u; // 1, 2, 4 or 8 output channels a thread
+override CHANNELS: u32 = 8u; // output channels a thread makes, 1 to 8
 
 fn pixel(row: u32, v: u32) -> f32 {
   if (PAD == 0u) {
@@ -64,7 +64,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   let co = t / (runs * KH * CI) % blocks * CHANNELS;
   let s = t / (runs * KH * CI * blocks);
   let chunk = (B + SPLIT - 1u) / SPLIT;
-  let f0 = min(co + 0u, CO - 1u) * OH * OW; var y0 = vec4f(0.0); var z0 = 0.0;
+  let f0 = min(co, CO - 1u) * OH * OW; var y0 = vec4f(0.0); var z0 = 0.0;
   let f1 = min(co + 1u, CO - 1u) * OH * OW; var y1 = vec4f(0.0); var z1 = 0.0;
   let f2 = min(co + 2u, CO - 1u) * OH * OW; var y2 = vec4f(0.0); var z2 = 0.0;
   let f3 = min(co + 3u, CO - 1u) * OH * OW; var y3 = vec4f(0.0); var z3 = 0.0;
@@ -97,19 +97,13 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
           e = vec4f(pixel(row, v + 4u), pixel(row, a + 4u), pixel(row, b + 4u), pixel(row, c + 4u));
         }
         let g0 = gradients(image + f0, ow); y0 += g0.x * u0 + g0.y * u1 + g0.z * u2 + g0.w * u3; z0 += dot(g0, e);
-        if (CHANNELS > 1u) {
-          let g1 = gradients(image + f1, ow); y1 += g1.x * u0 + g1.y * u1 + g1.z * u2 + g1.w * u3; z1 += dot(g1, e);
-        }
-        if (CHANNELS > 2u) {
-          let g2 = gradients(image + f2, ow); y2 += g2.x * u0 + g2.y * u1 + g2.z * u2 + g2.w * u3; z2 += dot(g2, e);
-          let g3 = gradients(image + f3, ow); y3 += g3.x * u0 + g3.y * u1 + g3.z * u2 + g3.w * u3; z3 += dot(g3, e);
-        }
-        if (CHANNELS > 4u) {
-          let g4 = gradients(image + f4, ow); y4 += g4.x * u0 + g4.y * u1 + g4.z * u2 + g4.w * u3; z4 += dot(g4, e);
-          let g5 = gradients(image + f5, ow); y5 += g5.x * u0 + g5.y * u1 + g5.z * u2 + g5.w * u3; z5 += dot(g5, e);
-          let g6 = gradients(image + f6, ow); y6 += g6.x * u0 + g6.y * u1 + g6.z * u2 + g6.w * u3; z6 += dot(g6, e);
-          let g7 = gradients(image + f7, ow); y7 += g7.x * u0 + g7.y * u1 + g7.z * u2 + g7.w * u3; z7 += dot(g7, e);
-        }
+        if (CHANNELS > 1u) { let g1 = gradients(image + f1, ow); y1 += g1.x * u0 + g1.y * u1 + g1.z * u2 + g1.w * u3; z1 += dot(g1, e); }
+        if (CHANNELS > 2u) { let g2 = gradients(image + f2, ow); y2 += g2.x * u0 + g2.y * u1 + g2.z * u2 + g2.w * u3; z2 += dot(g2, e); }
+        if (CHANNELS > 3u) { let g3 = gradients(image + f3, ow); y3 += g3.x * u0 + g3.y * u1 + g3.z * u2 + g3.w * u3; z3 += dot(g3, e); }
+        if (CHANNELS > 4u) { let g4 = gradients(image + f4, ow); y4 += g4.x * u0 + g4.y * u1 + g4.z * u2 + g4.w * u3; z4 += dot(g4, e); }
+        if (CHANNELS > 5u) { let g5 = gradients(image + f5, ow); y5 += g5.x * u0 + g5.y * u1 + g5.z * u2 + g5.w * u3; z5 += dot(g5, e); }
+        if (CHANNELS > 6u) { let g6 = gradients(image + f6, ow); y6 += g6.x * u0 + g6.y * u1 + g6.z * u2 + g6.w * u3; z6 += dot(g6, e); }
+        if (CHANNELS > 7u) { let g7 = gradients(image + f7, ow); y7 += g7.x * u0 + g7.y * u1 + g7.z * u2 + g7.w * u3; z7 += dot(g7, e); }
       }
     }
   }

@@ -56,13 +56,14 @@ function overrides(s: ConvShape): Record<string, number> {
 
 function forward(s: ConvShape, bias: boolean, relu: boolean): KernelCase {
   const { x, w, y } = lengths(s);
-  const { CHANNELS, threads } = conv2dTile(s);
+  const { CHANNELS, PIXELS, threads } = conv2dTile(s);
   return {
     kernel: "conv2d",
     label: label(s) + (bias ? ", bias" : "") + (relu ? ", relu" : ""),
     overrides: {
       ...overrides(s),
       CHANNELS,
+      PIXELS,
       ...(bias ? { HAS_BIAS: 1 } : {}),
       ...(relu ? { ACTIVATION: "relu" } : {}),
     },
@@ -94,11 +95,11 @@ export const conv2dCases: readonly KernelCase[] = [
 /** Every geometry; pixels that no window reaches are 0. */
 export const conv2dInputCases: readonly KernelCase[] = geometries.map((s) => {
   const { x, w, y } = lengths(s);
-  const { CHANNELS, threads } = conv2dInputTile(s);
+  const { CHANNELS, PIXELS, threads } = conv2dInputTile(s);
   return {
     kernel: "conv2d_input",
     label: label(s),
-    overrides: { ...overrides(s), CHANNELS },
+    overrides: { ...overrides(s), CHANNELS, PIXELS },
     threads,
     inputs: () => [uniform(86, y), uniform(87, w)],
     outputLength: x,
