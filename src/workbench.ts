@@ -77,7 +77,7 @@ export async function findOrTrain(
       found
         ? `The ${model.name} in ${folder} has ${done} of ${target} epochs: training goes on`
         : `There is no ${model.name} of seed ${config.seed} for this data yet: training one for ` +
-          `${target} epochs`,
+          `${target} epoch${target === 1 ? "" : "s"}`,
     );
     await trainModel(bench, target, reporter, clock);
   } else if (config.epochs !== undefined && done > target) {

@@ -229,6 +229,7 @@ Deno.test("`run()` says which input has the wrong size or is missing", () =>
     using program = await nn.compile(device, { name: "p", inputs: [x], outputs: [nn.exp(x)] });
     assert.throws(() => program.run([]), /Cannot run "p": 1 inputs, got 0/);
     assert.throws(() => program.run([new Float32Array(2)]), /input 0 is \[3\], got 2 values/);
+    assert.throws(() => program.run([new Uint32Array(3)]), /input 0 is f32, got u32/);
   }));
 
 Deno.test("shape mistakes are told while the graph is made, with both shapes", () => {
@@ -245,6 +246,8 @@ Deno.test("shape mistakes are told while the graph is made, with both shapes", (
   assert.throws(() => nn.conv2d(nn.input([1, 2, 4, 4]), nn.input([1, 3, 3, 3])), /Cannot convolve/);
   assert.throws(() => nn.maxPool2d(nn.input([1, 1, 1, 1]), 2), /Cannot pool/);
   assert.throws(() => nn.slice(x, [4, 0], [8, 12]), /Cannot slice/);
+  assert.throws(() => nn.slice(x, [0], [8]), /Cannot slice/);
+  assert.throws(() => nn.permute(x, [0, 0]), /Cannot permute/);
 });
 
 Deno.test("a lost device is told in one sentence", () =>

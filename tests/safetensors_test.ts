@@ -132,3 +132,48 @@ Deno.test("`writeAtomic()` that fails leaves the old file and nothing half-writt
     );
     await assert.rejects(() => readSafetensors(join(folder, "no")), /there is no such file/);
   }));
+
+Deno.test("`writeAtomic()` on a full disk says so, and leaves the old file alone", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "model");
+    await writeAtomic(path, "old");
+    const { write } = Deno.FsFile.prototype;
+    let parts = 0;
+    // The first bytes still fit, as on a disk that runs full in the middle.
+    Deno.FsFile.prototype.write = function (bytes): Promise<number> {
+      if (parts++ === 0) return write.call(this, bytes.subarray(0, 1));
+      return Promise.reject(new Error("No space left on device (os error 28)"));
+    };
+    try {
+      await assert.rejects(
+        () => writeAtomic(path, "new"),
+        (error) => error instanceof UserError && /model": the disk is full;/.test(error.message),
+      );
+    } finally {
+      Deno.FsFile.prototype.write = write;
+    }
+    assert.equal(parts, 2);
+    assert.equal(await Deno.readTextFile(path), "old");
+    assert.deepEqual(await names(folder), ["model"]);
+  }));
+
+/** Folders hold nobody off who is root, and have no such mode on Windows. */
+const unheld = Deno.build.os === "windows" || Deno.uid() === 0;
+Deno.test({
+  name: "`writeAtomic()` into a read-only folder is a clear error" +
+    (unheld ? " (skipped: no folder is read-only for root or on Windows)" : ""),
+  ignore: unheld,
+  fn: () =>
+    inFolder(async (folder) => {
+      const path = join(folder, "model");
+      await writeAtomic(path, "old");
+      await Deno.chmod(folder, 0o555);
+      try {
+        await assert.rejects(() => writeAtomic(path, "new"), /writing there is not allowed/);
+        assert.equal(await Deno.readTextFile(path), "old");
+        assert.deepEqual(await names(folder), ["model"]);
+      } finally {
+        await Deno.chmod(folder, 0o755);
+      }
+    }),
+});

@@ -1,14 +1,57 @@
 /** PyTorch's checkpoints: read right, and never run. */
 import assert from "node:assert/strict";
+import { crc32 } from "node:zlib";
 import { UserError } from "../src/errors.ts";
 import { readSafetensors } from "../src/checkpoint/safetensors.ts";
 import { decodeTorchCheckpoint, readCheckpointArrays } from "../src/checkpoint/torch.ts";
+import { readZip } from "../src/checkpoint/zip.ts";
 import { sharedPath, testWithShared } from "./shared.ts";
 
 const golden = (name: string): string =>
   decodeURIComponent(new URL(`golden/${name}`, import.meta.url).pathname);
 
-/** Offsets of the zip's end record that a test damages. */
+/** A file of an archive: name and content. */
+type Entry = readonly [name: string, content: Uint8Array];
+
+/** Little-endian bytes of an integer. */
+const le = (value: number, bytes: number): number[] =>
+  Array.from({ length: bytes }, (_, i) => Math.floor(value / 2 ** (8 * i)) % 256);
+
+/** A zip archive of stored files with right checksums. */
+function zip(entries: readonly Entry[]): Uint8Array<ArrayBuffer> {
+  const body: number[] = [];
+  const directory: number[] = [];
+  for (const [name, content] of entries) {
+    const path = [...new TextEncoder().encode(name)];
+    const [size, at] = [le(content.length, 4), le(body.length, 4)];
+    const head = [...le(20, 2), ...le(0, 8), ...le(crc32(content), 4), ...size, ...size];
+    head.push(...le(path.length, 2), ...le(0, 2));
+    body.push(...le(0x04034b50, 4), ...head, ...path, ...content);
+    directory.push(...le(0x02014b50, 4), ...le(20, 2), ...head, ...le(0, 10), ...at, ...path);
+  }
+  const count = le(entries.length, 2);
+  const end = [...le(0x06054b50, 4), ...le(0, 4), ...count, ...count];
+  end.push(...le(directory.length, 4), ...le(body.length, 4), ...le(0, 2));
+  return Uint8Array.from([...body, ...directory, ...end]);
+}
+
+/** A checkpoint of a pickle given as Latin-1 text, and one storage of four f32: 1, 2, 3, 4. */
+function checkpoint(pickle: string, ...more: Entry[]): Uint8Array<ArrayBuffer> {
+  const storage = new Uint8Array(Float32Array.of(1, 2, 3, 4).buffer);
+  const bytes = Uint8Array.from(pickle, (c) => c.charCodeAt(0));
+  return zip([["x/data.pkl", bytes], ["x/data/0", storage], ...more]);
+}
+
+/** The pickle of `{ "w": tensor }` over that storage; all numbers are below 256. */
+function tensor(offset: number, shape: number[], strides: number[]): string {
+  const byte = (n: number): string => `K${String.fromCharCode(n)}`;
+  const tuple = (sizes: number[]): string => `(${sizes.map(byte).join("")}t`;
+  const text = (value: string): string => `X${String.fromCharCode(value.length)}\0\0\0${value}`;
+  const id = `(${text("storage")}ctorch\nFloatStorage\n${text("0")}${text("cpu")}${byte(4)}tQ`;
+  return `\x80\x02}${text("w")}ctorch._utils\n_rebuild_tensor_v2\n` +
+    `(${id}${byte(offset)}${tuple(shape)}${tuple(strides)}\x89}tRs.`;
+}
+
 const tiny = await Deno.readFile(golden("tiny.checkpoint"));
 
 Deno.test("`readCheckpointArrays()` reads every type, stride and shape that PyTorch saved", async () => {
@@ -47,6 +90,68 @@ Deno.test("a pickle that names a function is refused, and the function named", a
   );
 });
 
+Deno.test("every callable but those of tensors is refused by its name", () => {
+  for (const name of ["builtins.eval", "__builtin__.eval", "os.system", "torch.load"]) {
+    const [module, callable] = name.split(".");
+    const pickle = `\x80\x02c${module}\n${callable}\nX\x03\0\0\x001+1\x85R.`;
+    assert.throws(
+      () => decodeTorchCheckpoint(checkpoint(pickle), "x"),
+      (error) => error instanceof UserError && error.message.includes(`names "${name}"`),
+    );
+  }
+});
+
+Deno.test("a bare state_dict is read; a tensor beyond its storage is refused", () => {
+  const read = (...of: Parameters<typeof tensor>): number[] => [
+    ...decodeTorchCheckpoint(checkpoint(tensor(...of)), "x").get("w")?.data ?? [],
+  ];
+  assert.deepEqual(read(0, [2, 2], [1, 2]), [1, 3, 2, 4]);
+  assert.deepEqual(read(3, [1], [1]), [4]);
+  assert.deepEqual(read(1, [3], [0]), [2, 2, 2]);
+  assert.deepEqual(read(0, [], []), [1]);
+  const beyond = /reaches beyond its storage/;
+  assert.throws(() => read(0, [5], [1]), beyond);
+  assert.throws(() => read(3, [2], [1]), beyond);
+  assert.throws(() => read(0, [2, 2], [1, 3]), beyond);
+  assert.throws(() => read(4, [], []), beyond);
+  assert.throws(() => read(0, [2, 2], [1]), beyond);
+});
+
+Deno.test("a storage that is missing or short, and big-endian numbers, are refused", () => {
+  const whole = tensor(0, [4], [1]);
+  const pickle = Uint8Array.from(whole, (c) => c.charCodeAt(0));
+  const cut = zip([["x/data.pkl", pickle], ["x/data/0", new Uint8Array(15)]]);
+  assert.throws(() => decodeTorchCheckpoint(cut, "x"), /storage 0 is missing or was cut off/);
+  const none = zip([["x/data.pkl", pickle]]);
+  assert.throws(() => decodeTorchCheckpoint(none, "x"), /storage 0 is missing or was cut off/);
+  const order = (text: string): Entry => ["x/byteorder", new TextEncoder().encode(text)];
+  assert.equal(decodeTorchCheckpoint(checkpoint(whole, order("little")), "x").size, 1);
+  assert.throws(
+    () => decodeTorchCheckpoint(checkpoint(whole, order("big")), "x"),
+    (error) => error instanceof UserError && /big-endian/.test(error.message),
+  );
+});
+
+Deno.test("a damaged pickle behind a right checksum is an error or an archive, soon", () => {
+  const entries = [...readZip(tiny, "tiny")];
+  const at = entries.findIndex(([name]) => name.endsWith("/data.pkl"));
+  const pickle = entries[at]?.[1] ?? new Uint8Array();
+  let refused = 0;
+  for (let i = 0; i < pickle.length; i++) {
+    const flipped = pickle.slice();
+    flipped[i] = (flipped[i] ?? 0) ^ (1 + i * 0x55 % 255);
+    const started = performance.now();
+    try {
+      decodeTorchCheckpoint(zip(entries.map((e, j) => j === at ? [e[0], flipped] : e)), "x");
+    } catch (error) {
+      assert.ok(error instanceof UserError, `byte ${i}: ${error}`);
+      refused++;
+    }
+    assert.ok(performance.now() - started < 5000, `byte ${i} took too long`);
+  }
+  assert.ok(refused > pickle.length / 4, `only ${refused} of ${pickle.length} were refused`);
+});
+
 Deno.test("a checkpoint cut off anywhere is a clear error, never a crash", () => {
   for (let length = 0; length < tiny.length; length += 7) {
     assert.throws(() => decodeTorchCheckpoint(tiny.subarray(0, length), "cut"), UserError);
@@ -82,19 +187,40 @@ testWithShared(
   async () => {
     const { tensors } = await readCheckpointArrays(sharedPath(sngp));
     const golden = await readSafetensors(sharedPath("reference/golden/sngp.safetensors"));
+    const scalars: string[] = [];
     let compared = 0;
-    for (const [name, { data }] of golden.tensors) {
+    for (const [name, { shape, data }] of golden.tensors) {
       if (!name.startsWith("state.")) continue;
+      const read = tensors.get(name.slice(6))?.shape;
+      // The golden file keeps a single number as an array of one.
+      if (read?.length === 0) scalars.push(name.slice(6));
+      assert.deepEqual(read?.length === 0 ? [1] : read, shape, name);
       assert.deepEqual(tensors.get(name.slice(6))?.data, data, name);
       compared++;
     }
     assert.equal(compared, 25);
+    assert.equal(tensors.size, 25);
+    assert.deepEqual(scalars.toSorted(), ["rff.lengthscale", "seen_data"]);
   },
 );
 
 const due = "reference/checkpoints/due_seed0.checkpoint";
-testWithShared("the names of a sparse Gaussian process are read", [due], async () => {
+testWithShared("the names and shapes of a sparse Gaussian process are read", [due], async () => {
   const { tensors } = await readCheckpointArrays(sharedPath(due));
-  const points = [...tensors].find(([name]) => name.endsWith("inducing_points"));
-  assert.deepEqual(points?.[1].shape, [10, 84]);
+  assert.equal(tensors.size, 27);
+  const variational = "gp.variational_strategy.base_variational_strategy";
+  const expected: Readonly<Record<string, number[]>> = {
+    "feature_extractor.conv1.0.weight_orig": [6, 1, 5, 5],
+    "feature_extractor.fc_1.0.weight_orig": [84, 256],
+    [`${variational}.inducing_points`]: [10, 84],
+    [`${variational}.updated_strategy`]: [],
+    [`${variational}._variational_distribution.variational_mean`]: [10, 10],
+    [`${variational}._variational_distribution.chol_variational_covar`]: [10, 10, 10],
+    "gp.mean_module.constant": [10, 1],
+    "gp.covar_module.raw_outputscale": [10],
+    "gp.covar_module.base_kernel.raw_lengthscale": [10, 1, 1],
+  };
+  for (const [name, shape] of Object.entries(expected)) {
+    assert.deepEqual(tensors.get(name)?.shape, shape, name);
+  }
 });

@@ -25,7 +25,10 @@ export interface ProgramSpec {
   readonly name?: string;
   /** Placeholders, in the order `run` takes their values. */
   readonly inputs?: readonly Tensor[];
-  /** Nodes that `read` can return after a run. */
+  /**
+   * Nodes that `read` can return after a run: values of before its updates, but for an updated
+   * parameter itself, which reads as it is then.
+   */
   readonly outputs?: readonly Tensor[];
   readonly updates?: Updates;
   /** Nodes whose values are kept on the device at every run, until `drain` reads all of them at once. */

@@ -151,6 +151,10 @@ class CompiledProgram implements Program {
           `Cannot run "${this.name}": input ${i} is ${show(t.shape)}, got ${data?.length} values`,
         );
       }
+      const dtype = data instanceof Uint32Array ? "u32" : "f32";
+      if (t.source.kind === "input" && t.source.dtype !== dtype) {
+        throw new Error(`Cannot run "${this.name}": input ${i} is ${t.source.dtype}, got ${dtype}`);
+      }
       if (this.plan.uses(t)) {
         const { buffer, offset } = this.#resource(t);
         gpu.queue.writeBuffer(buffer, offset, bytesOf(data));
@@ -243,6 +247,14 @@ export class Recorder {
     if (this.#count + times <= this.#capacity) return;
     const old = this.#buffer;
     while (this.#count + times > this.#capacity) this.#capacity *= 2;
+    const limit = this.device.limits.maxBufferSize;
+    if (this.from.size * this.#capacity > limit) {
+      throw new Error(
+        `Cannot record "${this.tensor.name}": ${this.#count} values take ${
+          this.from.size * this.#count
+        } bytes, a buffer may have ${limit}; drain more often`,
+      );
+    }
     this.#buffer = this.#create();
     const encoder = this.device.gpu.createCommandEncoder();
     encoder.copyBufferToBuffer(old, 0, this.#buffer, 0, this.from.size * this.#count);

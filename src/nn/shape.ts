@@ -47,6 +47,9 @@ export function view(x: Tensor, offset: number, shape: Shape): Tensor {
 
 /** Axes in another order: axis i of the result is axis `order[i]` of x (rank up to 4). */
 export function permute(x: Tensor, order: readonly number[]): Tensor {
+  if (order.length !== x.shape.length || x.shape.some((_, axis) => !order.includes(axis))) {
+    throw new Error(`Cannot permute ${show(x.shape)} to the order ${show(order)}`);
+  }
   const strides = stridesOf(x.shape);
   const inverse = order.map((_, i) => order.indexOf(i));
   return strided(
@@ -85,9 +88,8 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
 /** The box of the given sizes that starts at `start`. */
 export function slice(x: Tensor, start: readonly number[], sizes: Shape): Tensor {
   const strides = stridesOf(x.shape);
-  const inside = sizes.every((n, i) =>
-    (start[i] ?? 0) >= 0 && (start[i] ?? 0) + n <= (x.shape[i] ?? 0)
-  );
+  const inside = sizes.length === x.shape.length &&
+    sizes.every((n, i) => (start[i] ?? 0) >= 0 && (start[i] ?? 0) + n <= (x.shape[i] ?? 0));
   if (!inside) throw new Error(`Cannot slice ${show(sizes)} at ${show(start)} of ${show(x.shape)}`);
   if (sameShape(sizes, x.shape)) return x;
   const offset = start.reduce((a, s, i) => a + s * (strides[i] ?? 0), 0);

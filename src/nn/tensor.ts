@@ -142,6 +142,7 @@ export class Parameter {
   /**
    * Moves parameters into one flat block `[rows, P]`, whose first row holds their values and whose
    * other rows are zero (an optimiser's state). P counts padding: each starts at a multiple of 64.
+   * Gradients are taken by the parameters, not by the block.
    */
   static pack(parameters: readonly Parameter[], rows: number): PackedParameters {
     const offsets: number[] = [];
