@@ -28,7 +28,8 @@ export {
   type RunOptions,
   thresholds,
 } from "./src/config.ts";
-export { attack, attackWithExamples, evaluate, train } from "./src/run.ts";
+export { attack, type AttackRun, attackWithExamples, evaluate, train } from "./src/run.ts";
+export type { Attacked } from "./src/predict.ts";
 export { type Progress, type Reporter, silent } from "./src/reporter.ts";
 export {
   type AttackResult,
@@ -38,15 +39,45 @@ export {
   type TrainResult,
   trainResultSchema,
 } from "./src/results.ts";
-export { accuracy, brier, entropy, nanRows, nll, rejectionRate } from "./src/metrics.ts";
-export { type Attack, attacks, type AttackSettings, iterate } from "./src/attack/mod.ts";
-export { type Method, methods, type Model } from "./src/methods/mod.ts";
 export {
+  accuracy,
+  brier,
+  entropy,
+  type MeanOptions,
+  nanRows,
+  nll,
+  type Predictions,
+  rejectionRate,
+} from "./src/metrics.ts";
+export {
+  type Attack,
+  type AttackName,
+  attacks,
+  type AttackSettings,
+  type Iterate,
+  iterate,
+  type IterateOptions,
+} from "./src/attack/mod.ts";
+export {
+  type Method,
+  type MethodName,
+  methods,
+  type Model,
+  type ModelOptions,
+  type TrainStep,
+} from "./src/methods/mod.ts";
+export {
+  type EmbeddedSplit,
   type ImageSet,
   limit,
   loadEmbedded,
   loadMnist,
   loadNotMnist,
+  type NotMnistOptions,
+  type OpenPair,
   openPair,
+  type OpenPairOptions,
+  type PairName,
+  type Split,
 } from "./data/mod.ts";
 export * as nn from "./src/nn/mod.ts";

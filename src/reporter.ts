@@ -6,8 +6,9 @@
 
 /** A piece of long work. */
 export interface Progress {
-  /** @param done of the total; @param fields short figures to show, such as `{ loss: "0.31" }` */
+  /** Shows how much of the total is done, and short figures such as `{ loss: "0.31" }`. */
   update(done: number, fields?: Readonly<Record<string, string>>): void;
+  /** Ends the bar. */
   stop(): void;
 }
 

@@ -8,7 +8,7 @@ import { pgd } from "./pgd.ts";
 import type { Attack } from "./types.ts";
 
 export type { Attack, AttackSettings, IterateOptions } from "./types.ts";
-export { iterate } from "./iterate.ts";
+export { type Iterate, iterate } from "./iterate.ts";
 
 /** Every attack by its name. */
 export const attacks = { fgsm, pgd } as const satisfies Record<string, Attack>;

@@ -24,9 +24,11 @@ export interface Pipeline {
 
 /** An open GPU. Shared by all programs; close it with `using` or `[Symbol.dispose]()`. */
 export interface Device {
+  /** WebGPU's own object. */
   readonly gpu: GPUDevice;
   readonly adapter: AdapterFacts;
   readonly limits: GPUSupportedLimits;
+  /** Whether kernels can be timed on the device. */
   readonly hasTimestamps: boolean;
   /** The pipeline of a kernel with these overrides, compiled once a device. */
   pipeline(kernel: Kernel, overrides: Overrides): Promise<Pipeline>;

@@ -72,10 +72,19 @@ export interface LayerOptions {
 
 /** `act(x W^T + b)`: x `[B, in]`, W `[out, in]`, b `[out]`. */
 export class Linear implements Layer {
+  /** The learned factors, by the class's formula. */
   readonly weight: Parameter;
+  /** The learned offsets. */
   readonly bias: Parameter;
+  /** Both, as `weight` and `bias`. */
   readonly state: State;
 
+  /**
+   * Weights and offsets uniform in +-1/sqrt(inputs).
+   *
+   * @param inputs features of a row
+   * @param outputs features that are made of them
+   */
   constructor(
     random: Random,
     inputs: number,
@@ -98,10 +107,20 @@ export class Linear implements Layer {
 
 /** `act(x * W + b)` as a cross-correlation: W `[out, in, k, k]`, b `[out]`. */
 export class Conv2d implements Layer {
+  /** The learned factors, by the class's formula. */
   readonly weight: Parameter;
+  /** The learned offsets. */
   readonly bias: Parameter;
+  /** Both, as `weight` and `bias`. */
   readonly state: State;
 
+  /**
+   * Weights and offsets uniform in +-1/sqrt(inputs kernelSize^2).
+   *
+   * @param inputs channels
+   * @param outputs channels that are made of them
+   * @param kernelSize side of the square kernel
+   */
   constructor(
     random: Random,
     inputs: number,
@@ -122,10 +141,14 @@ export class Conv2d implements Layer {
 
 /** Layer normalisation over the last axis with learned scale and offset (Ba et al. 2016). */
 export class LayerNorm implements Layer {
+  /** The learned factors, by the class's formula. */
   readonly weight: Parameter;
+  /** The learned offsets. */
   readonly bias: Parameter;
+  /** Both, as `weight` and `bias`. */
   readonly state: State;
 
+  /** @param features of a row; scale starts at 1, offset at 0 */
   constructor(features: number) {
     this.weight = new Parameter([features], 1, true);
     this.bias = new Parameter([features], 0, true);
@@ -193,10 +216,19 @@ class SpectralWeight {
 
 /** A linear layer whose weight has a spectral norm of about `coeff` at most. */
 export class SpectralLinear implements Layer {
+  /** The weight and its power iteration. */
   readonly spectral: SpectralWeight;
+  /** The learned offsets. */
   readonly bias: Parameter;
+  /** `bias`, and the weight's `weight_orig`, `weight_u`, `weight_v` and `weight_sigma`. */
   readonly state: State;
 
+  /**
+   * As `Linear`; u and v start as random unit vectors.
+   *
+   * @param inputs features of a row
+   * @param outputs features that are made of them
+   */
   constructor(
     random: Random,
     inputs: number,
@@ -231,10 +263,20 @@ export interface SpectralConvOptions extends LayerOptions, ConvOptions {
 
 /** A convolution whose operator norm on images of the given size is about `coeff` at most. */
 export class SpectralConv2d implements Layer {
+  /** The weight and its power iteration. */
   readonly spectral: SpectralWeight;
+  /** The learned offsets. */
   readonly bias: Parameter;
+  /** `bias`, and the weight's `weight_orig`, `weight_u`, `weight_v` and `weight_sigma`. */
   readonly state: State;
 
+  /**
+   * As `Conv2d`; u and v start as random unit images.
+   *
+   * @param inputs channels
+   * @param outputs channels that are made of them
+   * @param kernelSize side of the square kernel
+   */
   constructor(
     random: Random,
     inputs: number,
