@@ -1,9 +1,13 @@
 /** PyTorch's checkpoints: read right, and never run. */
 import assert from "node:assert/strict";
-import { crc32 } from "node:zlib";
+import { crc32, deflateRawSync } from "node:zlib";
 import { UserError } from "../src/errors.ts";
 import { readSafetensors } from "../src/checkpoint/safetensors.ts";
-import { decodeTorchCheckpoint, readCheckpointArrays } from "../src/checkpoint/torch.ts";
+import {
+  decodeTorchCheckpoint,
+  readCheckpointArrays,
+  readTorchCheckpoint,
+} from "../src/checkpoint/torch.ts";
 import { readZip } from "../src/checkpoint/zip.ts";
 import { sharedPath, testWithShared } from "./shared.ts";
 
@@ -17,22 +21,52 @@ type Entry = readonly [name: string, content: Uint8Array];
 const le = (value: number, bytes: number): number[] =>
   Array.from({ length: bytes }, (_, i) => Math.floor(value / 2 ** (8 * i)) % 256);
 
-/** A zip archive of stored files with right checksums. */
-function zip(entries: readonly Entry[]): Uint8Array<ArrayBuffer> {
+/** How an archive is written: deflated, or with every number in 64 bits. */
+interface ZipOptions {
+  readonly deflate?: boolean;
+  readonly wide?: boolean;
+}
+
+/** A zip archive with right checksums. */
+function zip(entries: readonly Entry[], options: ZipOptions = {}): Uint8Array<ArrayBuffer> {
   const body: number[] = [];
   const directory: number[] = [];
+  const short = (n: number): number[] => le(options.wide ? 0xffffffff : n, 4);
   for (const [name, content] of entries) {
     const path = [...new TextEncoder().encode(name)];
-    const [size, at] = [le(content.length, 4), le(body.length, 4)];
-    const head = [...le(20, 2), ...le(0, 8), ...le(crc32(content), 4), ...size, ...size];
-    head.push(...le(path.length, 2), ...le(0, 2));
-    body.push(...le(0x04034b50, 4), ...head, ...path, ...content);
-    directory.push(...le(0x02014b50, 4), ...le(20, 2), ...head, ...le(0, 10), ...at, ...path);
+    const packed = options.deflate ? deflateRawSync(content) : content;
+    const sizes = [content.length, packed.length];
+    const wide = [...sizes, body.length].flatMap((n) => le(n, 8));
+    // A field of another kind stands before, as padding does.
+    const extra = options.wide ? [...le(0x4246, 2), ...le(1, 2), 0, ...le(1, 2), ...le(24, 2)] : [];
+    if (options.wide) extra.push(...wide);
+    const head = [...le(20, 2), 0, 0, ...le(options.deflate ? 8 : 0, 2), ...le(0, 4)];
+    head.push(...le(crc32(content), 4));
+    const at = short(body.length);
+    directory.push(
+      ...le(0x02014b50, 4),
+      ...le(20, 2),
+      ...head,
+      ...sizes.toReversed().flatMap(short),
+    );
+    directory.push(...le(path.length, 2), ...le(extra.length, 2), ...le(0, 10), ...at);
+    directory.push(...path, ...extra);
+    body.push(...le(0x04034b50, 4), ...head, ...sizes.toReversed().flatMap((n) => le(n, 4)));
+    body.push(...le(path.length, 2), 0, 0, ...path, ...packed);
   }
-  const count = le(entries.length, 2);
-  const end = [...le(0x06054b50, 4), ...le(0, 4), ...count, ...count];
-  end.push(...le(directory.length, 4), ...le(body.length, 4), ...le(0, 2));
-  return Uint8Array.from([...body, ...directory, ...end]);
+  const start = body.length;
+  body.push(...directory);
+  if (options.wide) {
+    const record = [entries.length, entries.length, directory.length, start];
+    const at = body.length;
+    body.push(...le(0x06064b50, 4), ...le(44, 8), ...le(45, 2), ...le(45, 2), ...le(0, 8));
+    body.push(...record.flatMap((n) => le(n, 8)));
+    body.push(...le(0x07064b50, 4), ...le(0, 4), ...le(at, 8), ...le(1, 4));
+  }
+  const count = le(options.wide ? 0xffff : entries.length, 2);
+  body.push(...le(0x06054b50, 4), ...le(0, 4), ...count, ...count);
+  body.push(...short(directory.length), ...short(start), ...le(0, 2));
+  return Uint8Array.from(body);
 }
 
 /** A checkpoint of a pickle given as Latin-1 text, and one storage of four f32: 1, 2, 3, 4. */
@@ -103,7 +137,7 @@ Deno.test("every callable but those of tensors is refused by its name", () => {
 
 Deno.test("a bare state_dict is read; a tensor beyond its storage is refused", () => {
   const read = (...of: Parameters<typeof tensor>): number[] => [
-    ...decodeTorchCheckpoint(checkpoint(tensor(...of)), "x").get("w")?.data ?? [],
+    ...decodeTorchCheckpoint(checkpoint(tensor(...of)), "x").stateDict.get("w")?.data ?? [],
   ];
   assert.deepEqual(read(0, [2, 2], [1, 2]), [1, 3, 2, 4]);
   assert.deepEqual(read(3, [1], [1]), [4]);
@@ -125,11 +159,61 @@ Deno.test("a storage that is missing or short, and big-endian numbers, are refus
   const none = zip([["x/data.pkl", pickle]]);
   assert.throws(() => decodeTorchCheckpoint(none, "x"), /storage 0 is missing or was cut off/);
   const order = (text: string): Entry => ["x/byteorder", new TextEncoder().encode(text)];
-  assert.equal(decodeTorchCheckpoint(checkpoint(whole, order("little")), "x").size, 1);
+  assert.equal(decodeTorchCheckpoint(checkpoint(whole, order("little")), "x").stateDict.size, 1);
   assert.throws(
     () => decodeTorchCheckpoint(checkpoint(whole, order("big")), "x"),
     (error) => error instanceof UserError && /big-endian/.test(error.message),
   );
+});
+
+Deno.test("`readTorchCheckpoint()` reads archives deflated and in 64 bits, and how far it was", async () => {
+  const { stateDict, epoch, bestAccuracy } = await readTorchCheckpoint(golden("tiny.checkpoint"));
+  assert.deepEqual([epoch, bestAccuracy], [3, 98.5]);
+  const entries: Entry[] = [...readZip(tiny, "tiny")];
+  assert.ok(entries.some(([, content]) => content.length === 0));
+  for (const options of [{ deflate: true }, { wide: true }, { deflate: true, wide: true }]) {
+    assert.deepEqual(decodeTorchCheckpoint(zip(entries, options), "x").stateDict, stateDict);
+  }
+  const wide = zip(entries, { wide: true });
+  for (let at = wide.length - 98; at < wide.length; at++) {
+    const flipped = wide.slice();
+    flipped[at] = (flipped[at] ?? 0) ^ 0x55;
+    try {
+      decodeTorchCheckpoint(flipped, "x");
+    } catch (error) {
+      assert.ok(error instanceof UserError, `byte ${at}: ${error}`);
+    }
+  }
+});
+
+Deno.test("integers keep every digit, in f64 where f32 would round, and are refused beyond 2^53", () => {
+  const read = (...values: bigint[]): Float32Array | Float64Array | Uint32Array | undefined => {
+    const pickle = tensor(0, [2], [1]).replace("FloatStorage", "LongStorage");
+    const bytes = Uint8Array.from(pickle.replace("K\x04t", "K\x02t"), (c) => c.charCodeAt(0));
+    const storage = new Uint8Array(BigInt64Array.from(values).buffer);
+    const archive = zip([["x/data.pkl", bytes], ["x/data/0", storage]]);
+    return decodeTorchCheckpoint(archive, "x").stateDict.get("w")?.data;
+  };
+  assert.deepEqual(read(-3n, 2n ** 40n), Float32Array.of(-3, 2 ** 40));
+  assert.deepEqual(read(1n, 2n ** 24n + 1n), Float64Array.of(1, 2 ** 24 + 1));
+  assert.throws(
+    () => read(0n, 2n ** 53n + 1n),
+    (error) => error instanceof UserError && /an integer beyond 2\^53/.test(error.message),
+  );
+});
+
+Deno.test("a small file cannot ask for an enormous tensor", () => {
+  const many = tensor(0, [255, 255, 255, 2], [0, 0, 0, 0]);
+  assert.throws(
+    () => decodeTorchCheckpoint(checkpoint(many), "x"),
+    (error) => error instanceof UserError && /far larger than the numbers/.test(error.message),
+  );
+});
+
+Deno.test("a list in a storage's place is refused", () => {
+  const pickle = "\x80\x02}X\x01\0\0\0wctorch._utils\n_rebuild_tensor_v2\n(]K\x07a" +
+    "K\0K\x01\x85K\x01\x85\x89}tRs.";
+  assert.throws(() => decodeTorchCheckpoint(checkpoint(pickle), "x"), /tensors is damaged/);
 });
 
 Deno.test("a damaged pickle behind a right checksum is an error or an archive, soon", () => {
@@ -163,7 +247,7 @@ Deno.test("a flipped byte gives an error or an archive, never a crash or a hang"
     const bytes = tiny.slice();
     bytes[at] = (bytes[at] ?? 0) ^ 0x55;
     try {
-      assert.ok(decodeTorchCheckpoint(bytes, "flipped").size > 0);
+      assert.ok(decodeTorchCheckpoint(bytes, "flipped").stateDict.size > 0);
     } catch (error) {
       assert.ok(error instanceof UserError, `byte ${at}: ${error}`);
     }
@@ -205,6 +289,11 @@ testWithShared(
 );
 
 const due = "reference/checkpoints/due_seed0.checkpoint";
+testWithShared("the original's accuracy, a scalar of NumPy, is read", [sngp], async () => {
+  const { epoch, bestAccuracy } = await readTorchCheckpoint(sharedPath(sngp));
+  assert.deepEqual([epoch, bestAccuracy], [1.988671875, 0.988671875]);
+});
+
 testWithShared("the names and shapes of a sparse Gaussian process are read", [due], async () => {
   const { tensors } = await readCheckpointArrays(sharedPath(due));
   assert.equal(tensors.size, 27);

@@ -7,10 +7,10 @@ import { z } from "zod";
 import { writeAtomic } from "../atomic.ts";
 import { UserError } from "../errors.ts";
 
-/** An array in memory: f32, or u32 where bits matter. */
+/** An array in memory: f32, u32 where bits matter, or f64 for integers that f32 would round. */
 export interface NamedArray {
   readonly shape: readonly number[];
-  readonly data: Float32Array | Uint32Array;
+  readonly data: Float32Array | Float64Array | Uint32Array;
 }
 
 /** Arrays by name, in order, and a block of strings about them. */
@@ -19,19 +19,25 @@ export interface Archive {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** Bytes of an element, and how one is read, by the format's type names. */
-const types: Readonly<Record<string, { size: number; read: (v: DataView, at: number) => number }>> =
-  {
-    F64: { size: 8, read: (v, at) => v.getFloat64(at, true) },
-    F32: { size: 4, read: (v, at) => v.getFloat32(at, true) },
-    F16: { size: 2, read: (v, at) => halfToNumber(v.getUint16(at, true)) },
-    BF16: { size: 2, read: (v, at) => bfloatToNumber(v.getUint16(at, true)) },
-    I64: { size: 8, read: (v, at) => Number(v.getBigInt64(at, true)) },
-    I32: { size: 4, read: (v, at) => v.getInt32(at, true) },
-    U32: { size: 4, read: (v, at) => v.getUint32(at, true) },
-    U8: { size: 1, read: (v, at) => v.getUint8(at) },
-    BOOL: { size: 1, read: (v, at) => v.getUint8(at) },
-  };
+/** Bytes of an element, how one is read, and whether it is an integer that f32 may not hold. */
+export interface ElementType {
+  readonly size: number;
+  readonly read: (view: DataView, at: number) => number;
+  readonly whole?: true;
+}
+
+/** Elements by the format's type names, little-endian. */
+export const elementTypes = {
+  F64: { size: 8, read: (v, at) => v.getFloat64(at, true) },
+  F32: { size: 4, read: (v, at) => v.getFloat32(at, true) },
+  F16: { size: 2, read: (v, at) => halfToNumber(v.getUint16(at, true)) },
+  BF16: { size: 2, read: (v, at) => bfloatToNumber(v.getUint16(at, true)) },
+  I64: { size: 8, read: (v, at) => exactNumber(v.getBigInt64(at, true)), whole: true },
+  I32: { size: 4, read: (v, at) => v.getInt32(at, true), whole: true },
+  U32: { size: 4, read: (v, at) => v.getUint32(at, true) },
+  U8: { size: 1, read: (v, at) => v.getUint8(at) },
+  BOOL: { size: 1, read: (v, at) => v.getUint8(at) },
+} as const satisfies Readonly<Record<string, ElementType>>;
 
 const entrySchema = z.object({
   dtype: z.string(),
@@ -39,15 +45,32 @@ const entrySchema = z.object({
   data_offsets: z.tuple([z.int().min(0), z.int().min(0)]),
 });
 
-/** Encodes arrays as F32 (or U32), in their order: equal archives make equal bytes. */
+/**
+ * Encodes arrays as F32, U32, or I64 (those in f64), in their order: equal archives make equal bytes.
+ *
+ * @throws Error when a shape does not fit its data, or an array bears the metadata's name
+ */
 export function encodeSafetensors({ tensors, metadata }: Archive): Uint8Array<ArrayBuffer> {
-  const header: Record<string, unknown> = { __metadata__: metadata };
+  const entries = [`"__metadata__":${JSON.stringify(metadata)}`];
+  const parts: Uint8Array[] = [];
   let end = 0;
   for (const [name, { shape, data }] of tensors) {
-    const dtype = data instanceof Uint32Array ? "U32" : "F32";
-    header[name] = { dtype, shape, data_offsets: [end, end += data.byteLength] };
+    if (name === "__metadata__" || shape.reduce((a, b) => a * b, 1) !== data.length) {
+      throw new Error(`Cannot encode "${name}": [${shape}] with ${data.length} values`);
+    }
+    const dtype = data instanceof Uint32Array
+      ? "U32"
+      : data instanceof Float32Array
+      ? "F32"
+      : "I64";
+    const raw = data instanceof Float64Array ? BigInt64Array.from(data, BigInt) : data;
+    const part = new Uint8Array(raw.buffer, raw.byteOffset, raw.byteLength);
+    const entry = { dtype, shape, data_offsets: [end, end += part.length] };
+    // Put together by hand: an object would move names that look like numbers to its front.
+    entries.push(`${JSON.stringify(name)}:${JSON.stringify(entry)}`);
+    parts.push(part);
   }
-  const text = JSON.stringify(header);
+  const text = `{${entries.join(",")}}`;
   const json = new TextEncoder().encode(text);
   const start = 8 + Math.ceil(json.length / 8) * 8;
   const bytes = new Uint8Array(start + end);
@@ -55,15 +78,16 @@ export function encodeSafetensors({ tensors, metadata }: Archive): Uint8Array<Ar
   new DataView(bytes.buffer).setBigUint64(0, BigInt(start - 8), true);
   bytes.set(json, 8);
   let at = start;
-  for (const { data } of tensors.values()) {
-    bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
-    at += data.byteLength;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
   }
   return bytes;
 }
 
 /**
- * Decodes an archive; every type becomes f32, but U32, which stays.
+ * Decodes an archive; every type becomes f32, but U32, which stays, and integers that f32 would
+ * round, which become f64.
  *
  * @param name of the file, for messages
  * @throws UserError when it is no safetensors file, cut off or inconsistent
@@ -76,34 +100,47 @@ export function decodeSafetensors(bytes: Uint8Array, name: string): Archive {
   const length = Number(view.getBigUint64(0, true));
   if (length > bytes.length - 8) throw fail("it is no safetensors file, or was cut off");
   let header: unknown;
+  let keys: string[] = [];
   try {
-    header = JSON.parse(
-      new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(8, 8 + length)),
-    );
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(8, 8 + length));
+    header = JSON.parse(text);
+    keys = topKeys(text);
   } catch {
     throw fail("its header is damaged");
   }
-  const parsed = z.record(z.string(), z.unknown()).safeParse(header);
-  if (!parsed.success) throw fail("its header is damaged");
-  const { __metadata__: meta = {}, ...entries } = parsed.data;
-  const metadata = z.record(z.string(), z.string()).safeParse(meta);
+  if (typeof header !== "object" || header === null || Array.isArray(header)) {
+    throw fail("its header is damaged");
+  }
+  const known = new Set<string>();
+  const twice = keys.find((key) => known.size === known.add(key).size);
+  if (twice !== undefined) throw fail(`its header holds "${twice}" twice`);
+  const values = new Map<string, unknown>(Object.entries(header));
+  const metadata = z.record(z.string(), z.string()).safeParse(values.get("__metadata__") ?? {});
   if (!metadata.success) throw fail("its metadata are damaged");
   const tensors = new Map<string, NamedArray>();
   const body = bytes.length - 8 - length;
   const ranges: [number, number][] = [];
-  for (const [key, value] of Object.entries(entries)) {
-    const entry = entrySchema.safeParse(value);
-    const type = entry.success ? types[entry.data.dtype] : undefined;
+  for (const key of keys) {
+    if (key === "__metadata__") continue;
+    const entry = entrySchema.safeParse(values.get(key));
+    const type = entry.success ? typeOf(entry.data.dtype) : undefined;
     if (!entry.success || !type) throw fail(`the entry "${key}" is damaged or of an unknown type`);
     const { dtype, shape, data_offsets: [from, to] } = entry.data;
     const count = shape.reduce((a, b) => a * b, 1);
     if (to > body) throw fail(`the array "${key}" was cut off`);
     if (to - from !== count * type.size) throw fail(`the array "${key}" has the wrong size`);
     ranges.push([from, to]);
-    const data = dtype === "U32" ? new Uint32Array(count) : new Float32Array(count);
+    const data = dtype === "U32"
+      ? new Uint32Array(count)
+      : type.whole
+      ? new Float64Array(count)
+      : new Float32Array(count);
     const start = 8 + length + from;
     for (let i = 0; i < count; i++) data[i] = type.read(view, start + i * type.size);
-    tensors.set(key, { shape, data });
+    if (type.whole && data.some(Number.isNaN)) {
+      throw fail(`the array "${key}" holds an integer beyond 2^53`);
+    }
+    tensors.set(key, { shape, data: data instanceof Float64Array ? narrow(data) : data });
   }
   ranges.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
   let end = 0;
@@ -137,6 +174,34 @@ export async function readFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
       : error.message;
     throw new UserError(`Cannot read "${path}": ${state}; check the path`, { cause: error });
   }
+}
+
+/** Integers as f32 where that holds each of them exactly, else as they are. */
+export function narrow(integers: Float64Array): Float32Array | Float64Array {
+  const narrowed = Float32Array.from(integers);
+  return integers.every((value, i) => value === narrowed[i]) ? narrowed : integers;
+}
+
+function typeOf(dtype: string): ElementType | undefined {
+  return new Map<string, ElementType>(Object.entries(elementTypes)).get(dtype);
+}
+
+/** Keys of a JSON object's first level, in the text's order, repeated ones included. */
+function topKeys(json: string): string[] {
+  const keys: string[] = [];
+  let depth = 0;
+  for (const [token, text, colon] of json.matchAll(/("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{}[\]]/g)) {
+    if (text !== undefined) {
+      if (depth === 1 && colon !== undefined) keys.push(String(JSON.parse(text)));
+    } else depth += token === "{" || token === "[" ? 1 : -1;
+  }
+  return keys;
+}
+
+/** An integer of 64 bits as a number; NaN when that would round it. */
+function exactNumber(value: bigint): number {
+  const number = Number(value);
+  return BigInt(number) === value ? number : NaN;
 }
 
 /** An IEEE half-precision number from its bits. */

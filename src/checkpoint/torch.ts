@@ -6,10 +6,11 @@
 import { UserError } from "../errors.ts";
 import { PickleError, PickleGlobal, readPickle } from "./pickle.ts";
 import {
-  bfloatToNumber,
   decodeSafetensors,
-  halfToNumber,
+  type ElementType,
+  elementTypes,
   type NamedArray,
+  narrow,
   readFile,
 } from "./safetensors.ts";
 import { readZip } from "./zip.ts";
@@ -21,27 +22,38 @@ export interface CheckpointArrays {
   readonly format: "safetensors" | "torch";
 }
 
+/** What the original's training wrote: its model, and how far it was. */
+export interface TorchCheckpoint {
+  readonly stateDict: ReadonlyMap<string, NamedArray>;
+  /** As written; the original's own files hold 1 + accuracy here, not a count. */
+  readonly epoch?: number;
+  /** `prec1`, in 0..1 in the original's own files. */
+  readonly bestAccuracy?: number;
+}
+
 /** A storage's elements. */
 interface Storage {
   readonly length: number;
+  readonly whole: boolean;
   readonly at: (index: number) => number;
 }
 
-/** Bytes of an element and how to read one, by PyTorch's names of storages. */
-const storages: Readonly<
-  Record<string, { size: number; read: (v: DataView, i: number) => number }>
-> = {
-  "torch.DoubleStorage": { size: 8, read: (v, i) => v.getFloat64(i, true) },
-  "torch.FloatStorage": { size: 4, read: (v, i) => v.getFloat32(i, true) },
-  "torch.HalfStorage": { size: 2, read: (v, i) => halfToNumber(v.getUint16(i, true)) },
-  "torch.BFloat16Storage": { size: 2, read: (v, i) => bfloatToNumber(v.getUint16(i, true)) },
-  "torch.LongStorage": { size: 8, read: (v, i) => Number(v.getBigInt64(i, true)) },
-  "torch.IntStorage": { size: 4, read: (v, i) => v.getInt32(i, true) },
-  "torch.ByteStorage": { size: 1, read: (v, i) => v.getUint8(i) },
-  "torch.BoolStorage": { size: 1, read: (v, i) => v.getUint8(i) },
+/** Elements by PyTorch's names of storages. */
+const storages: Readonly<Record<string, ElementType>> = {
+  "torch.DoubleStorage": elementTypes.F64,
+  "torch.FloatStorage": elementTypes.F32,
+  "torch.HalfStorage": elementTypes.F16,
+  "torch.BFloat16Storage": elementTypes.BF16,
+  "torch.LongStorage": elementTypes.I64,
+  "torch.IntStorage": elementTypes.I32,
+  "torch.ByteStorage": elementTypes.U8,
+  "torch.BoolStorage": elementTypes.BOOL,
 };
 
-/** What a checkpoint of tensors may name; NumPy's scalars stand for counters and are not read. */
+/** Elements that the tensors of a small file may have in all; views repeat those of a storage. */
+const leastBudget = 2 ** 24;
+
+/** What a checkpoint of tensors may name; NumPy's scalars hold the original's `prec1`. */
 const allowed = new Set([
   ...Object.keys(storages),
   "collections.OrderedDict",
@@ -61,15 +73,28 @@ const allowed = new Set([
 export async function readCheckpointArrays(path: string): Promise<CheckpointArrays> {
   const bytes = await readFile(path);
   if (bytes[0] === 0x50 && bytes[1] === 0x4b) {
-    return { tensors: decodeTorchCheckpoint(bytes, path), metadata: {}, format: "torch" };
+    return { tensors: decodeTorchCheckpoint(bytes, path).stateDict, metadata: {}, format: "torch" };
   }
-  if (bytes[0] === 0x80 && bytes[1] === 2) {
-    throw new UserError(
-      `Cannot read "${path}": it is in PyTorch's format from before 1.6; load it there and save it ` +
-        "again with torch.save",
-    );
-  }
+  if (bytes[0] === 0x80 && bytes[1] === 2) throw outdated(path);
   return { ...decodeSafetensors(bytes, path), format: "safetensors" };
+}
+
+/**
+ * Reads a checkpoint of PyTorch.
+ *
+ * @throws UserError naming the file when it is missing, damaged, or none of PyTorch's
+ */
+export async function readTorchCheckpoint(path: string): Promise<TorchCheckpoint> {
+  const bytes = await readFile(path);
+  if (bytes[0] === 0x80 && bytes[1] === 2) throw outdated(path);
+  return decodeTorchCheckpoint(bytes, path);
+}
+
+function outdated(path: string): UserError {
+  return new UserError(
+    `Cannot read "${path}": it is in PyTorch's format from before 1.6; load it there and save it ` +
+      "again with torch.save",
+  );
 }
 
 /**
@@ -78,10 +103,7 @@ export async function readCheckpointArrays(path: string): Promise<CheckpointArra
  * @param name of the file, for messages
  * @throws UserError when it is damaged, or its pickle holds more than tensors
  */
-export function decodeTorchCheckpoint(
-  bytes: Uint8Array,
-  name: string,
-): ReadonlyMap<string, NamedArray> {
+export function decodeTorchCheckpoint(bytes: Uint8Array, name: string): TorchCheckpoint {
   const files = readZip(bytes, name);
   const entry = [...files.keys()].find((file) => file.endsWith("/data.pkl"));
   const pickle = entry === undefined ? undefined : files.get(entry);
@@ -93,12 +115,21 @@ export function decodeTorchCheckpoint(
     if (new TextDecoder().decode(files.get(`${folder}byteorder`) ?? new Uint8Array()) === "big") {
       throw new PickleError("its numbers are big-endian");
     }
+    const stored = [...files.values()].reduce((sum, file) => sum + file.length, 0);
+    const budget = { left: Math.max(leastBudget, 4 * stored) };
     const top = readPickle(pickle, {
       allowed,
-      reduce,
+      reduce: (callable, args) => reduce(callable, args, budget),
       persistent: (id) => storage(id, (key) => files.get(`${folder}data/${key}`)),
     });
-    return stateDict(top);
+    const [epoch, bestAccuracy] = ["epoch", "prec1"].map((key) =>
+      numberOf(top instanceof Map ? top.get(key) : undefined)
+    );
+    return {
+      stateDict: stateDict(top),
+      ...(epoch !== undefined && { epoch }),
+      ...(bestAccuracy !== undefined && { bestAccuracy }),
+    };
   } catch (error) {
     if (!(error instanceof PickleError)) throw error;
     throw new UserError(
@@ -120,23 +151,44 @@ function stateDict(top: unknown): ReadonlyMap<string, NamedArray> {
   return tensors;
 }
 
-function reduce({ name }: PickleGlobal, args: readonly unknown[]): unknown {
+/** A number, be it plain or a tensor of one element. */
+function numberOf(value: unknown): number | undefined {
+  const number = isArray(value) && value.data.length === 1 ? value.data[0] : value;
+  return typeof number === "number" ? number : undefined;
+}
+
+function reduce(
+  { name }: PickleGlobal,
+  args: readonly unknown[],
+  budget: { left: number },
+): unknown {
   switch (name) {
     case "collections.OrderedDict":
       return new Map();
     case "torch._utils._rebuild_tensor_v2":
-      return rebuild(args);
+      return rebuild(args, budget);
     case "torch._utils._rebuild_parameter":
+    case "_codecs.encode":
+    case "numpy.dtype":
       return args[0];
+    case "numpy.core.multiarray.scalar":
+      return scalar(args);
     default:
       return null;
   }
 }
 
+/** A scalar of NumPy: its f64 from eight Latin-1 characters; others are not read. */
+function scalar([type, raw]: readonly unknown[]): number | null {
+  if (type !== "f8" || typeof raw !== "string" || raw.length !== 8) return null;
+  const bytes = Uint8Array.from(raw, (c) => c.charCodeAt(0));
+  return new DataView(bytes.buffer).getFloat64(0, true);
+}
+
 function storage(id: unknown, file: (key: string) => Uint8Array | undefined): Storage {
   const [kind, type, key, , length] = Array.isArray(id) ? id : [];
   const format = type instanceof PickleGlobal ? storages[type.name] : undefined;
-  if (kind !== "storage" || !format || typeof length !== "number") {
+  if (kind !== "storage" || !format || !isSizes([length])) {
     throw new PickleError("it refers to something that is no tensor's storage");
   }
   const bytes = file(String(key));
@@ -144,11 +196,15 @@ function storage(id: unknown, file: (key: string) => Uint8Array | undefined): St
     throw new PickleError(`its storage ${key} is missing or was cut off`);
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return { length, at: (i) => format.read(view, i * format.size) };
+  const whole = format.whole ?? false;
+  return { length, whole, at: (i) => format.read(view, i * format.size) };
 }
 
-/** A tensor from its storage: any strides, made contiguous. */
-function rebuild([from, offset, shape, strides]: readonly unknown[]): NamedArray {
+/** A tensor from its storage: any strides, made contiguous; integers that f32 would round in f64. */
+function rebuild(
+  [from, offset, shape, strides]: readonly unknown[],
+  budget: { left: number },
+): NamedArray {
   if (!isStorage(from) || typeof offset !== "number" || !isSizes(shape) || !isSizes(strides)) {
     throw new PickleError("one of its tensors is damaged");
   }
@@ -157,7 +213,11 @@ function rebuild([from, offset, shape, strides]: readonly unknown[]): NamedArray
   if (offset < 0 || shape.length !== strides.length || (count > 0 && last >= from.length)) {
     throw new PickleError("one of its tensors reaches beyond its storage");
   }
-  const data = new Float32Array(count);
+  budget.left -= count;
+  if (!(budget.left >= 0)) {
+    throw new PickleError("its tensors are far larger than the numbers it holds");
+  }
+  const data = from.whole ? new Float64Array(count) : new Float32Array(count);
   const index = shape.map(() => 0);
   let at = offset;
   for (let i = 0; i < count; i++) {
@@ -171,11 +231,13 @@ function rebuild([from, offset, shape, strides]: readonly unknown[]): NamedArray
       index[axis] = 0;
     }
   }
-  return { shape, data };
+  if (data instanceof Float32Array) return { shape, data };
+  if (data.some(Number.isNaN)) throw new PickleError("it holds an integer beyond 2^53");
+  return { shape, data: narrow(data) };
 }
 
 function isStorage(value: unknown): value is Storage {
-  return typeof value === "object" && value !== null && "at" in value && "length" in value;
+  return typeof value === "object" && value !== null && "at" in value && "whole" in value;
 }
 
 function isArray(value: unknown): value is NamedArray {

@@ -10,12 +10,14 @@ import { UserError } from "../errors.ts";
 const centralEntry = 0x02014b50;
 const localEntry = 0x04034b50;
 const endOfDirectory = 0x06054b50;
+const locator64 = 0x07064b50;
+const endOfDirectory64 = 0x06064b50;
 
 /**
  * The files of an archive by name, in their order, stored or deflated, checksums verified.
  *
  * @param name of the archive, for messages
- * @throws UserError when the archive is cut off or damaged, encrypted or larger than 4 GiB
+ * @throws UserError when the archive is cut off or damaged, or encrypted
  */
 export function readZip(bytes: Uint8Array, name: string): Map<string, Uint8Array> {
   const fail = (state: string): UserError =>
@@ -24,10 +26,15 @@ export function readZip(bytes: Uint8Array, name: string): Map<string, Uint8Array
   let end = bytes.length - 22;
   while (end >= 0 && view.getUint32(end, true) !== endOfDirectory) end--;
   if (end < 0) throw fail("the zip archive was cut off");
-  const count = view.getUint16(end + 10, true);
+  let count = view.getUint16(end + 10, true);
   let at = view.getUint32(end + 16, true);
-  if (count === 0xffff || at === 0xffffffff) {
-    throw fail("zip archives over 4 GiB are not supported");
+  if (end >= 20 && view.getUint32(end - 20, true) === locator64) {
+    const far = Number(view.getBigUint64(end - 12, true));
+    if (far + 56 > end || view.getUint32(far, true) !== endOfDirectory64) {
+      throw fail("the zip archive's directory is damaged");
+    }
+    count = Number(view.getBigUint64(far + 32, true));
+    at = Number(view.getBigUint64(far + 48, true));
   }
   const files = new Map<string, Uint8Array>();
   for (let i = 0; i < count; i++) {
@@ -36,11 +43,15 @@ export function readZip(bytes: Uint8Array, name: string): Map<string, Uint8Array
     }
     const method = view.getUint16(at + 10, true);
     const checksum = view.getUint32(at + 16, true);
-    const packed = view.getUint32(at + 20, true);
-    const size = view.getUint32(at + 24, true);
     const nameLength = view.getUint16(at + 28, true);
-    const skip = view.getUint16(at + 30, true) + view.getUint16(at + 32, true);
-    const local = view.getUint32(at + 42, true);
+    const extraLength = view.getUint16(at + 30, true);
+    const skip = extraLength + view.getUint16(at + 32, true);
+    if (at + 46 + nameLength + skip > end) throw fail("the zip archive's directory is damaged");
+    const extra = wide(view, at + 46 + nameLength, extraLength);
+    const [size = 0, packed = 0, local = 0] = [24, 20, 42].map((field) => {
+      const short = view.getUint32(at + field, true);
+      return short === 0xffffffff ? extra.shift() ?? short : short;
+    });
     const file = new TextDecoder().decode(bytes.subarray(at + 46, at + 46 + nameLength));
     at += 46 + nameLength + skip;
     if (local + 30 > bytes.length || view.getUint32(local, true) !== localEntry) {
@@ -57,6 +68,21 @@ export function readZip(bytes: Uint8Array, name: string): Map<string, Uint8Array
   return files;
 }
 
+/** The 64-bit numbers of an entry whose fields are too short for them. */
+function wide(view: DataView, start: number, length: number): number[] {
+  for (let at = start; at + 4 <= start + length;) {
+    const bytes = Math.min(view.getUint16(at + 2, true), start + length - at - 4);
+    if (view.getUint16(at, true) === 1) {
+      return Array.from(
+        { length: bytes >> 3 },
+        (_, i) => Number(view.getBigUint64(at + 4 + 8 * i, true)),
+      );
+    }
+    at += 4 + bytes;
+  }
+  return [];
+}
+
 function unpack(
   content: Uint8Array,
   method: number,
@@ -66,7 +92,7 @@ function unpack(
   if (method === 0 && content.length === size) return content;
   if (method !== 8) throw damaged();
   try {
-    const unpacked = inflateRawSync(content, { maxOutputLength: size });
+    const unpacked = inflateRawSync(content, { maxOutputLength: Math.max(1, size) });
     if (unpacked.length !== size) throw damaged();
     return unpacked;
   } catch {
