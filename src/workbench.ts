@@ -67,7 +67,7 @@ export async function findOrTrain(
     await model.finish?.(device);
     return { checkpoint: config.checkpoint };
   }
-  const { folder, found } = await findTraining(bench);
+  const { folder, found, config: trainingConfig } = await findTraining(bench);
   const { best } = checkpointPaths(folder);
   const quick = bench.pair.embedded ? quickEpochs.embedded : quickEpochs.downloaded;
   const target = config.epochs ?? Number(found?.metadata["targetEpochs"] ?? quick);
@@ -79,7 +79,7 @@ export async function findOrTrain(
         : `There is no ${model.name} of seed ${config.seed} for this data yet: training one for ` +
           `${target} epoch${target === 1 ? "" : "s"}`,
     );
-    await trainModel(bench, target, reporter, clock);
+    await trainModel({ ...bench, config: trainingConfig }, target, reporter, clock);
   } else if (config.epochs !== undefined && done > target) {
     reporter.note(
       `The ${model.name} in ${folder} has ${done} epochs, more than ${target}: using it`,
@@ -97,12 +97,16 @@ export async function findOrTrain(
  */
 async function findTraining(
   bench: Workbench,
-): Promise<{ folder: string; found: Awaited<ReturnType<typeof readExtras>> }> {
+): Promise<{
+  folder: string;
+  found: Awaited<ReturnType<typeof readExtras>>;
+  config: RunConfig;
+}> {
   const { limit: _, ...unlimited } = bench.config;
   for (const config of [unlimited, bench.config]) {
     const { folder } = await trainingFolder({ ...bench, config });
     const found = await readExtras(checkpointPaths(folder).last);
-    if (found || config === bench.config) return { folder, found };
+    if (found || config === bench.config) return { folder, found, config };
   }
   throw new Error("Unreachable: the second configuration is taken as it is");
 }

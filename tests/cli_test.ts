@@ -151,6 +151,19 @@ Deno.test("train, eval and attack print one valid document, the same again but f
     assert.equal(outDomain.entropy, result.clean.entropy);
   }));
 
+Deno.test("`attack --limit` goes on with the training of all images where one was begun", () =>
+  inFolder(async (folder) => {
+    const path = ["--save-path", folder, "--json"];
+    const trained = await mirage(["train", "--epochs", "1", ...path]);
+    const { best } = trainResultSchema.parse(JSON.parse(trained.stdout));
+    const attacked = await mirage(["attack", "--epochs", "2", "--limit", "64", ...path]);
+    assert.match(attacked.stderr, /has 1 of 2 epochs: training goes on/);
+    const { checkpoint, inDomain } = attackResultSchema.parse(JSON.parse(attacked.stdout));
+    assert.equal(checkpoint, best.path);
+    assert.equal(inDomain.count, 64);
+    assert.ok(inDomain.accuracy > 0.6, `accuracy ${inDomain.accuracy}`);
+  }));
+
 Deno.test("without --json a table and a verdict are printed, with --explain the programs too", () =>
   inFolder(async (folder) => {
     const { code, stdout, stderr } = await mirage([
