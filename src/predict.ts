@@ -42,17 +42,33 @@ export interface Job {
 
 const classes = 10;
 
-/** Log-probabilities of every image of a set. */
-export async function predict(job: Job): Promise<Predictions> {
+/** A compiled prediction over a set, to be run again as the model changes. */
+export interface Predictor extends Disposable {
+  run(): Promise<Predictions>;
+}
+
+/** Compiles the prediction of every image of a set. */
+export async function predictor(job: Job): Promise<Predictor> {
   const { device, model, set, reporter } = job;
   const batch = Math.min(job.batchSize, set.count);
   const index = input([batch]);
   const output = model.logProbabilities(set.images(index));
-  using program = await compile(device, { name: "predict", inputs: [index], records: [output] });
+  const program = await compile(device, { name: "predict", inputs: [index], records: [output] });
   if (job.explain) reporter.note(program.toString());
-  for (const { index } of batches(set.count, batch)) program.run([index]);
-  const [logProbabilities = new Float32Array()] = await program.drain();
-  return { logProbabilities: logProbabilities.subarray(0, set.count * classes), classes };
+  return {
+    async run(): Promise<Predictions> {
+      for (const { index } of batches(set.count, batch)) program.run([index]);
+      const [logProbabilities = new Float32Array()] = await program.drain();
+      return { logProbabilities: logProbabilities.subarray(0, set.count * classes), classes };
+    },
+    [Symbol.dispose]: () => program[Symbol.dispose](),
+  };
+}
+
+/** Log-probabilities of every image of a set, once. */
+export async function predict(job: Job): Promise<Predictions> {
+  using compiled = await predictor(job);
+  return await compiled.run();
 }
 
 /** What an attack did. */

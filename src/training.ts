@@ -36,7 +36,7 @@ import {
 } from "./nn/mod.ts";
 import { flatGradient } from "./nn/optim.ts";
 import { Pace } from "./pace.ts";
-import { predict } from "./predict.ts";
+import { predictor } from "./predict.ts";
 import type { Reporter } from "./reporter.ts";
 import type { TrainResult } from "./results.ts";
 import { versions } from "./version.ts";
@@ -96,6 +96,12 @@ export async function fit(training: Training): Promise<Trained> {
     }
   }
   if (config.explain) programs.forEach(({ program }) => reporter.note(program.toString()));
+  using selector = await predictor({
+    ...training,
+    set: training.selection,
+    batchSize: 200,
+    explain: false,
+  });
   const bar = reporter.progress("train", (epochs - history.length) * trainIndex.length);
   const first = history.length;
   try {
@@ -106,13 +112,7 @@ export async function fit(training: Training): Promise<Trained> {
       });
       await gatherCleanly(training);
       await model.finish?.(device);
-      const predictions = await predict({
-        ...training,
-        set: training.selection,
-        batchSize: 200,
-        explain: false,
-      });
-      const score = accuracy(predictions, training.selection.set.labels);
+      const score = accuracy(await selector.run(), training.selection.set.labels);
       const before = summary(history).best.accuracy;
       history.push({ epoch, ...figures, accuracy: score });
       await pull(device, [...model.state.values(), packed.block]);
