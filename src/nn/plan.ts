@@ -194,7 +194,6 @@ export function plan(spec: ProgramSpec): Plan {
     for (const owner of new Set(t.inputs.map((x) => locate(x).owner))) {
       if (lastUse.get(owner) === i) pool.free(homes.get(owner));
     }
-    if (!lastUse.has(t)) pool.free(homes.get(t));
     if (!varying.has(t)) invariant = steps.length;
   });
 
