@@ -4,23 +4,12 @@
  * @module
  */
 import { z } from "zod";
-import { type MethodName, methods } from "./methods/mod.ts";
 import { UserError } from "./errors.ts";
-
-/** Modes of the original that are not there yet. */
-export const plannedModes = [
-  "baseline",
-  "deep_ensemble",
-  "deep_ensemble_at",
-  "duq",
-  "due",
-] as const;
+import { gpKernels, type MethodName, methods } from "./methods/mod.ts";
+import { type Procedure, procedureOf, type ProtocolOption, protocolOptions } from "./protocol.ts";
 
 /** The modes there are. */
 export const modes = Object.keys(methods) as [MethodName, ...MethodName[]];
-
-/** Kernels of DUE's Gaussian process. */
-export const gpKernels = ["RBF", "Matern12", "Matern32", "Matern52", "RQ"] as const;
 
 /** Thresholds of the rejection rate. */
 export const thresholds = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9] as const;
@@ -28,6 +17,19 @@ export const thresholds = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9] as const
 const fraction = z.number().min(0).max(1);
 const count = z.int().min(1);
 const batch = z.int().min(1).max(65536);
+
+/** One optional entry for each difference between the protocols. */
+const entries: Record<string, z.ZodType> = Object.fromEntries(
+  Object.entries<ProtocolOption>(protocolOptions).map(([name, option]) => {
+    const value = "values" in option
+      ? z.enum(option.values)
+      : (option.whole ? z.int() : z.number()).min(option.min).max(option.max);
+    return [name, value.optional()];
+  }),
+);
+const differences = entries as {
+  [K in keyof Procedure]: z.ZodOptional<z.ZodType<Procedure[K], Procedure[K]>>;
+};
 
 /** The schema of {@linkcode RunConfig}: units, ranges and defaults of every option. */
 export const runConfigSchema = z.strictObject({
@@ -57,30 +59,47 @@ export const runConfigSchema = z.strictObject({
   epsilon: fraction.default(0.1),
   /** Radius of the attack (pixels are in [0, 1]). */
   epsilonAttack: fraction.default(0.1),
-  /** Members of an ensemble. */
-  numEnsembles: count.default(10),
-  /** Weight of DUQ's gradient penalty. */
-  lambdaReg: z.number().min(0).default(0.1),
+  /**
+   * Members of an ensemble, of the seeds `seed`, `seed + 1`, ...: as many as there are checkpoints, else
+   * 10 (3 on the embedded data).
+   */
+  numEnsembles: count.optional(),
+  /**
+   * Weight of DUQ's gradient penalty: 0.3 for `train`; an evaluation or an attack takes what was
+   * trained, else 0.1.
+   */
+  lambdaReg: z.number().min(0).optional(),
   /** Inducing points of DUE. */
   nInducingPoints: count.default(10),
   /** Kernel of DUE's Gaussian process. */
   kernel: z.enum(gpKernels).default("RBF"),
+  /** Iterations of pgd. */
+  steps: count.max(10_000).default(10),
   /** Class that the attack steers to; the model's own prediction when not given. */
   targeted: z.int().min(0).max(9).optional(),
   /** Folder of the data sets; the embedded data when not given and not found in ./Data. */
   dataPath: z.string().optional(),
   /** Folder that checkpoints go to. */
   savePath: z.string().default("trained_models"),
-  /** Checkpoint to use instead of the one under savePath; also a `.checkpoint` of PyTorch. */
-  checkpoint: z.string().optional(),
+  /**
+   * Checkpoints to use instead of those under savePath, also `.checkpoint`s of PyTorch: one a member.
+   * `{seed}` in a path stands for each member's seed.
+   */
+  checkpoint: z.union([z.string(), z.array(z.string()).min(1)]).optional(),
   /** Images of each set: the first N, of a set in folders the first N/10 of each. */
   limit: count.optional(),
   /** Print what the compiled programs do and cost. */
   explain: z.boolean().default(false),
+  ...differences,
 });
 
 /** The configuration of a run; written into its result as it is. */
 export type RunConfig = Readonly<z.infer<typeof runConfigSchema>>;
+
+/** How a configuration's experiment is run: its protocol with the options that were chosen otherwise. */
+export function procedureFor(config: RunConfig): Procedure {
+  return procedureOf(config.protocol, config);
+}
 
 /** What a caller gives: `mode`, and whatever should differ from the defaults. */
 export type RunOptions = z.input<typeof runConfigSchema>;

@@ -44,6 +44,11 @@ export function rejectionRate(
   );
 }
 
+/** Mean of each row's largest log-probability, in nats, at most 0. */
+export function logConfidence(predictions: Predictions, options: MeanOptions = {}): number {
+  return meanOfRows(predictions, options, max);
+}
+
 /** Share of rows whose most probable class is the label, 0 to 1. */
 export function accuracy(
   predictions: Predictions,

@@ -7,12 +7,13 @@ import type { AttackSettings } from "./attack/mod.ts";
 import { iterate } from "./attack/mod.ts";
 import { batches, type ResidentSet } from "./dataset.ts";
 import type { Predictions } from "./metrics.ts";
-import type { Model } from "./methods/mod.ts";
+import type { Subject } from "./methods/mod.ts";
 import {
   abs,
   compile,
   type Device,
   drainAll,
+  Draws,
   input,
   max,
   maximum,
@@ -31,8 +32,10 @@ import type { Progress, Reporter } from "./reporter.ts";
 /** What both jobs need. */
 export interface Job {
   readonly device: Device;
-  readonly model: Model;
+  readonly subject: Subject;
   readonly set: ResidentSet;
+  /** Seed of the noise that evaluation and attack draw; it starts anew at every batch, as the original's. */
+  readonly seed: number;
   /** Images a step. */
   readonly batchSize: number;
   readonly reporter: Reporter;
@@ -42,46 +45,96 @@ export interface Job {
 
 const classes = 10;
 
+/** Answers to a set: the subject's own, and its other readings. */
+export interface Answers {
+  readonly predictions: Predictions;
+  readonly readings: Readonly<Record<string, ReadingValues>>;
+}
+
+/** A reading of a set. */
+export interface ReadingValues {
+  /** Logarithms of confidences, `[N, C]`. */
+  readonly predictions: Predictions;
+  /** Whether a row sums to one. */
+  readonly normalised: boolean;
+}
+
 /** A compiled prediction over a set, to be run again as the model changes. */
 export interface Predictor extends Disposable {
-  run(): Promise<Predictions>;
+  run(): Promise<Answers>;
 }
 
 /** Compiles the prediction of every image of a set. */
 export async function predictor(job: Job): Promise<Predictor> {
-  const { device, model, set, reporter } = job;
+  const { device, subject, set, reporter } = job;
   const batch = Math.min(job.batchSize, set.count);
   const index = input([batch]);
-  const output = model.logProbabilities(set.images(index));
-  const program = await compile(device, { name: "predict", inputs: [index], records: [output] });
+  const images = set.images(index);
+  const traced = traceAnswers(job, Array(subject.copies).fill(images));
+  const program = await compile(device, {
+    name: "predict",
+    inputs: [index],
+    records: traced.records,
+  });
   if (job.explain) reporter.note(program.toString());
   return {
-    async run(): Promise<Predictions> {
+    async run(): Promise<Answers> {
       for (const { index } of batches(set.count, batch)) program.run([index]);
-      const [logProbabilities = new Float32Array()] = await program.drain();
-      return { logProbabilities: logProbabilities.subarray(0, set.count * classes), classes };
+      return traced.read(await program.drain(), set.count);
     },
     [Symbol.dispose]: () => program[Symbol.dispose](),
   };
 }
 
-/** Log-probabilities of every image of a set, once. */
-export async function predict(job: Job): Promise<Predictions> {
+/** Answers to every image of a set, once. */
+export async function predict(job: Job): Promise<Answers> {
   using compiled = await predictor(job);
   return await compiled.run();
 }
 
+/** Answers as records of a program, and how to take them from what it recorded. */
+interface TracedAnswers {
+  readonly records: readonly Tensor[];
+  read(values: readonly Float32Array[], count: number): Answers;
+}
+
+function traceAnswers({ subject, seed }: Job, images: readonly Tensor[]): TracedAnswers {
+  const draws = new Draws(new Random(seed).fork("samples"));
+  const readings = Object.entries(subject.readings(images));
+  return {
+    records: [
+      subject.logProbabilities(images, draws),
+      ...readings.map(([, { logConfidences }]) => logConfidences),
+    ],
+    read(values, count): Answers {
+      const [predictions = noPredictions, ...others] = values.map((v) => ({
+        logProbabilities: v.subarray(0, count * classes),
+        classes,
+      }));
+      return {
+        predictions,
+        readings: Object.fromEntries(readings.map(([name, { normalised }], i) => [
+          name,
+          { predictions: others[i] ?? noPredictions, normalised },
+        ])),
+      };
+    },
+  };
+}
+
+const noPredictions: Predictions = { logProbabilities: new Float32Array(), classes };
+
 /** What an attack did. */
 export interface Attacked {
-  readonly clean: Predictions;
-  readonly adversarial: Predictions;
-  /** Largest change of any pixel, of each image. */
+  readonly clean: Answers;
+  readonly adversarial: Answers;
+  /** Largest change of any pixel, of each image (in any copy). */
   readonly linf: Float32Array;
   /** Furthest any pixel of an attacked image lies outside of [0, 1], of each image; at most 0 inside. */
   readonly outside: Float32Array;
   /** Largest `|d loss / d pixel|` at the first step, of each image. */
   readonly slope: Float32Array;
-  /** The images asked for, clean and attacked, `[n, C, H, W]`. */
+  /** The images asked for, clean and attacked (the first copy), `[n, C, H, W]`. */
   readonly examples: { readonly clean: Float32Array; readonly adversarial: Float32Array };
 }
 
@@ -89,50 +142,84 @@ export interface Attacked {
 export interface AttackJob extends Job {
   readonly settings: AttackSettings;
   readonly target?: number | undefined;
-  /** Seed of the start's noise; the generator starts anew at every batch, as the original's does. */
-  readonly seed: number;
   /** Number of leading images to return. */
   readonly keep?: number;
 }
 
 /** Attacks every image of a set: all steps of a batch are one submission. */
 export async function attackSet(job: AttackJob): Promise<Attacked> {
-  const { device, model, set, settings, reporter } = job;
+  const { device, subject, set, settings, reporter, target } = job;
   const batch = Math.min(job.batchSize, set.count);
   const shape = [batch, ...set.set.shape];
   const index = input([batch]);
-  const state = iterate((x) => model.confidenceLoss(x, job.target), shape, settings);
-  const [x0, x] = [state.clean.tensor, state.result.tensor];
-  const perImage = (t: Tensor): Tensor => max(reshape(t, [batch, -1]));
-  const step = state.step();
-  const judged = [
-    model.logProbabilities(x0),
-    model.logProbabilities(x),
-    perImage(abs(sub(x, x0))),
-    perImage(maximum(neg(x), sub(x, 1))),
-  ];
+  const images = set.images(index);
   const key = new Random(job.seed).fork("attack");
+  const loss = (copy: number) => (x: Tensor, count: Tensor): Tensor =>
+    subject.confidenceLoss(x, copy, { draws: new Draws(key.fork("loss"), count), target });
+  const states = Array.from(
+    { length: subject.copies },
+    (_, copy) => iterate(loss(copy), shape, settings),
+  );
+  const [first] = states;
+  if (!first) throw new Error("Unreachable: a subject without a copy");
+  const steps = states.map((state) => state.step());
+  const [x0, xs] = [first.clean.tensor, states.map((state) => state.result.tensor)];
+  const perImage = (t: Tensor): Tensor => max(reshape(t, [batch, -1]));
+  const worst = (f: (x: Tensor) => Tensor): Tensor => xs.map(f).reduce((a, b) => maximum(a, b));
+  const [clean, adversarial] = [traceAnswers(job, xs.map(() => x0)), traceAnswers(job, xs)];
+  const bounds = [
+    worst((x) => perImage(abs(sub(x, x0)))),
+    worst((x) => perImage(maximum(neg(x), sub(x, 1)))),
+  ];
+  const slope = steps.map(({ gradient }) => perImage(abs(gradient))).reduce((a, b) =>
+    maximum(a, b)
+  );
   const programs = {
     start: await compile(device, {
       name: "attack start",
       inputs: [index],
-      updates: state.start(set.images(index), key),
+      updates: new Map(states.flatMap((state) => [...state.start(images, key)])),
     }),
     step: await compile(device, {
       name: "attack step",
-      updates: step.updates,
-      records: [perImage(abs(step.gradient))],
+      updates: new Map(steps.flatMap(({ updates }) => [...updates])),
+      records: [slope],
     }),
-    judge: await compile(device, { name: "judge", records: judged, outputs: [x0, x] }),
+    judge: await compile(device, {
+      name: "judge",
+      records: [...bounds, ...clean.records, ...adversarial.records],
+      outputs: [x0, ...xs.slice(0, 1)],
+    }),
   };
   const bar = reporter.progress("attack", set.count);
   try {
     if (job.explain) Object.values(programs).forEach((p) => reporter.note(p.toString()));
-    return await attackBatches(job, programs, { batch, repeats: state.repeats, x0, x }, bar);
+    const [x = x0] = xs;
+    const { values, slopes, examples } = await attackBatches(
+      job,
+      programs,
+      { batch, repeats: first.repeats, x0, x },
+      bar,
+    );
+    const [linf, outside, ...answers] = values.map((v) =>
+      v.subarray(0, v.length / (Math.ceil(set.count / batch) * batch) * set.count)
+    );
+    const none = new Float32Array();
+    return {
+      clean: clean.read(answers.slice(0, clean.records.length), set.count),
+      adversarial: adversarial.read(answers.slice(clean.records.length), set.count),
+      linf: linf ?? none,
+      outside: outside ?? none,
+      slope: Float32Array.from(
+        { length: set.count },
+        (_, i) => slopes[Math.floor(i / batch) * first.repeats * batch + i % batch] ?? 0,
+      ),
+      examples,
+    };
   } finally {
     bar.stop();
     Object.values(programs).forEach((p) => p[Symbol.dispose]());
-    release(device, state.parameters);
+    release(device, states.flatMap(({ parameters }) => parameters));
   }
 }
 
@@ -142,12 +229,20 @@ interface AttackPrograms {
   readonly judge: Program;
 }
 
+/** What the programs recorded, batch after batch. */
+interface Recorded {
+  readonly values: Float32Array[];
+  /** At every step. */
+  readonly slopes: Float32Array;
+  readonly examples: Attacked["examples"];
+}
+
 async function attackBatches(
   { device, set, keep = 0 }: AttackJob,
   { start, step, judge }: AttackPrograms,
   { batch, repeats, x0, x }: { batch: number; repeats: number; x0: Tensor; x: Tensor },
   bar: Progress,
-): Promise<Attacked> {
+): Promise<Recorded> {
   const image = size(set.set.shape);
   const examples = { clean: new Float32Array(), adversarial: new Float32Array() };
   const pace = new Pace();
@@ -169,20 +264,5 @@ async function attackBatches(
     }
   }
   const [values = [], [slopes = new Float32Array()] = []] = await drainAll(device, [judge, step]);
-  const [clean, adversarial, linf, outside] = values.map((v) =>
-    v.subarray(0, v.length / (Math.ceil(set.count / batch) * batch) * set.count)
-  );
-  const firstSteps = Float32Array.from(
-    { length: set.count },
-    (_, i) => slopes[Math.floor(i / batch) * repeats * batch + i % batch] ?? 0,
-  );
-  const empty = new Float32Array();
-  return {
-    clean: { logProbabilities: clean ?? empty, classes },
-    adversarial: { logProbabilities: adversarial ?? empty, classes },
-    linf: linf ?? empty,
-    outside: outside ?? empty,
-    slope: firstSteps,
-    examples,
-  };
+  return { values, slopes, examples };
 }

@@ -17,6 +17,15 @@ export const uncertaintySchema = z.strictObject({
   rejection,
 });
 
+/**
+ * The same by another reading of the same answer: entropy is null where confidences do not sum to one;
+ * `logConfidence` is the mean of the largest logarithm.
+ */
+export const readingSchema = uncertaintySchema.extend({
+  logConfidence: z.number().nullable(),
+});
+const readings = z.record(z.string(), readingSchema);
+
 /** Quality in-domain: accuracy, Brier score (mean over classes), negative log-likelihood in nats. */
 export const inDomainSchema = z.strictObject({
   name: z.string(),
@@ -40,17 +49,23 @@ const common = {
   mode: z.string(),
   model: z.string(),
   protocol: z.enum(["paper", "corrected"]),
+  /** Every difference between the protocols that concerns the mode, as it was done here. */
+  procedure: z.record(z.string(), z.union([z.string(), z.number()])),
+  /** Hyper-parameters of the mode's own. */
+  hyperparameters: z.record(z.string(), z.union([z.string(), z.number()])),
   seed: z.int(),
-  /** Path of the checkpoint, or that it was trained in this run. */
-  checkpoint: z.string(),
   adapter,
   versions,
 };
 
+/** Paths of the checkpoints, one a member. */
+const checkpoints = z.array(z.string()).min(1);
+
 /** What `attack --json` prints. */
 export const attackResultSchema = z.strictObject({
-  schema: z.literal("mirage/attack@1"),
+  schema: z.literal("mirage/attack@2"),
   ...common,
+  checkpoints,
   epsilonAttack: share,
   attack: z.strictObject({
     name: z.string(),
@@ -68,8 +83,9 @@ export const attackResultSchema = z.strictObject({
     /** Files left out because they are broken. */
     skipped: z.int(),
   }),
-  clean: uncertaintySchema,
+  clean: uncertaintySchema.extend({ nanRows: z.int(), readings }),
   adversarial: uncertaintySchema.extend({
+    readings,
     /** Largest change of any pixel. */
     linf: z.number(),
     /** Rows whose probabilities are not numbers; they count as rejected. */
@@ -81,31 +97,37 @@ export const attackResultSchema = z.strictObject({
 
 /** What `eval --json` prints. */
 export const evalResultSchema = z.strictObject({
-  schema: z.literal("mirage/eval@1"),
+  schema: z.literal("mirage/eval@2"),
   ...common,
+  checkpoints,
   inDomain: inDomainSchema,
-  outDomain: z.strictObject({ name: z.string(), count: z.int() }).extend(uncertaintySchema.shape),
+  outDomain: z.strictObject({ name: z.string(), count: z.int() }).extend(uncertaintySchema.shape)
+    .extend({ nanRows: z.int(), readings }),
   seconds: z.strictObject({ setup: z.number(), train: z.number(), eval: z.number() }),
 });
 
 /** What `train --json` prints. */
 export const trainResultSchema = z.strictObject({
-  schema: z.literal("mirage/train@1"),
+  schema: z.literal("mirage/train@2"),
   ...common,
   data: z.strictObject({ name: z.string(), count: z.int(), sha256: z.string() }),
-  epochs: z.array(z.strictObject({
-    epoch: z.int(),
-    /** Learning rate of the epoch. */
-    lr: z.number(),
-    /** Means over the epoch's steps. */
-    loss: z.number(),
-    trainAccuracy: share,
-    /** Accuracy that the best checkpoint is chosen by. */
-    accuracy: share,
-    imagesPerSecond: z.number(),
-  })),
-  best: z.strictObject({ epoch: z.int(), accuracy: share, path: z.string() }),
-  last: z.strictObject({ epoch: z.int(), accuracy: share, path: z.string() }),
+  /** One a model; an ensemble has several. */
+  members: z.array(z.strictObject({
+    seed: z.int(),
+    epochs: z.array(z.strictObject({
+      epoch: z.int(),
+      /** Learning rate of the epoch. */
+      lr: z.number(),
+      /** Means over the epoch's steps. */
+      loss: z.number(),
+      trainAccuracy: share,
+      /** Accuracy that the best checkpoint is chosen by. */
+      accuracy: share,
+      imagesPerSecond: z.number(),
+    })),
+    best: z.strictObject({ epoch: z.int(), accuracy: share, path: z.string() }),
+    last: z.strictObject({ epoch: z.int(), accuracy: share, path: z.string() }),
+  })).min(1),
   seconds: z.strictObject({ setup: z.number(), train: z.number() }),
 });
 
@@ -117,5 +139,7 @@ export type EvalResult = z.infer<typeof evalResultSchema>;
 export type TrainResult = z.infer<typeof trainResultSchema>;
 /** See {@linkcode uncertaintySchema}. */
 export type Uncertainty = z.infer<typeof uncertaintySchema>;
+/** See {@linkcode readingSchema}. */
+export type Reading = z.infer<typeof readingSchema>;
 /** See {@linkcode inDomainSchema}. */
 export type InDomain = z.infer<typeof inDomainSchema>;

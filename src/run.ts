@@ -12,6 +12,7 @@ import {
   accuracy,
   brier,
   entropy,
+  logConfidence,
   type MeanOptions,
   nanRows,
   nll,
@@ -19,7 +20,8 @@ import {
   rejectionRate,
 } from "./metrics.ts";
 import type { Device } from "./nn/mod.ts";
-import { type Attacked, attackSet, type Job, predict } from "./predict.ts";
+import { type Answers, type Attacked, attackSet, type Job, predict } from "./predict.ts";
+import { concerning } from "./protocol.ts";
 import { type Reporter, silent } from "./reporter.ts";
 import {
   type AttackResult,
@@ -27,12 +29,20 @@ import {
   type EvalResult,
   evalResultSchema,
   type InDomain,
+  type Reading,
   type TrainResult,
   trainResultSchema,
   type Uncertainty,
 } from "./results.ts";
 import { versions } from "./version.ts";
-import { findOrTrain, limited, openWorkbench, trainModel, type Workbench } from "./workbench.ts";
+import {
+  findOrTrain,
+  limited,
+  openWorkbench,
+  type TrainedMember,
+  trainMember,
+  type Workbench,
+} from "./workbench.ts";
 
 /** Images in a step of evaluation or attack: the paper's. */
 const evalBatch = 200;
@@ -47,17 +57,26 @@ export async function train(
   reporter: Reporter = silent,
 ): Promise<TrainResult> {
   const clock = new Clock();
-  using bench = await openWorkbench(config);
+  using bench = await openWorkbench(config, "train");
   const epochs = config.epochs ?? 80;
-  const { trained, paths, set } = await trainModel(bench, epochs, reporter, clock);
-  const last = trained.epochs.at(-1);
+  const members: TrainedMember[] = [];
+  for (const position of bench.members.keys()) {
+    members.push(await trainMember(bench, position, epochs, reporter, clock));
+  }
+  const [set] = members.map((m) => m.set);
   return trainResultSchema.parse({
-    schema: "mirage/train@1",
-    ...common(bench, paths.best),
-    data: { name: set.name, count: set.count, sha256: set.sha256 },
-    epochs: trained.epochs,
-    best: { ...trained.best, path: paths.best },
-    last: { epoch: last?.epoch ?? 0, accuracy: last?.accuracy ?? 0, path: paths.last },
+    schema: "mirage/train@2",
+    ...common(bench),
+    data: { name: set?.name, count: set?.count, sha256: set?.sha256 },
+    members: members.map(({ seed, trained, paths }) => {
+      const last = trained.epochs.at(-1);
+      return {
+        seed,
+        epochs: trained.epochs,
+        best: { ...trained.best, path: paths.best },
+        last: { epoch: last?.epoch ?? 0, accuracy: last?.accuracy ?? 0, path: paths.last },
+      };
+    }),
     seconds: { setup: clock.setup, train: clock.train },
   });
 }
@@ -73,20 +92,21 @@ export async function evaluate(
   reporter: Reporter = silent,
 ): Promise<EvalResult> {
   const clock = new Clock();
-  using bench = await openWorkbench(config);
-  const { checkpoint } = await findOrTrain(bench, reporter, clock);
+  using bench = await openWorkbench(config, "use");
+  const { checkpoints } = await findOrTrain(bench, reporter, clock);
   const { inDomain, outDomain, outSet } = await clock.time("work", async () => {
     const outSet = limited(await bench.pair.outDomain(), config);
-    const predictions = await predict(job(bench, outSet, reporter));
+    const answers = await predict(job(bench, outSet, reporter));
     return {
       inDomain: await evaluateInDomain(bench, reporter),
-      outDomain: uncertainty(predictions, meanOptions(config)),
+      outDomain: uncertainties(answers, meanOptions(bench)),
       outSet,
     };
   });
   return evalResultSchema.parse({
-    schema: "mirage/eval@1",
-    ...common(bench, checkpoint),
+    schema: "mirage/eval@2",
+    ...common(bench),
+    checkpoints,
     inDomain,
     outDomain: { name: outSet.name, count: outSet.count, ...outDomain },
     seconds: { setup: clock.setup, train: clock.train, eval: clock.work },
@@ -119,12 +139,14 @@ export async function attackWithExamples(
   keep: number,
 ): Promise<AttackRun> {
   const clock = new Clock();
-  using bench = await openWorkbench(config);
-  const { checkpoint } = await findOrTrain(bench, reporter, clock);
-  const { method } = bench;
-  const settings = attacks[method.attack].settings(config.epsilonAttack, {
-    protocol: config.protocol,
+  using bench = await openWorkbench(config, "use");
+  const { checkpoints } = await findOrTrain(bench, reporter, clock);
+  const { method, procedure } = bench;
+  const name = procedure.attack === "published" ? method.attack : procedure.attack;
+  const settings = attacks[name].settings(config.epsilonAttack, {
+    procedure,
     startNoise: method.startNoise,
+    steps: config.steps,
   });
   const { inDomain, attacked, outDomain } = await clock.time("work", async () => {
     const outDomain = limited(await bench.pair.outDomain(), config);
@@ -132,16 +154,16 @@ export async function attackWithExamples(
       ...job(bench, outDomain, reporter),
       settings,
       target: config.targeted,
-      seed: config.seed,
       keep,
     });
     return { inDomain: await evaluateInDomain(bench, reporter), attacked, outDomain };
   });
-  const mean = meanOptions(config);
-  const { name, steps, stepSize, startNoise, projectStart } = settings;
+  const mean = meanOptions(bench);
+  const { steps, stepSize, startNoise, projectStart } = settings;
   const result = attackResultSchema.parse({
-    schema: "mirage/attack@1",
-    ...common(bench, checkpoint),
+    schema: "mirage/attack@2",
+    ...common(bench),
+    checkpoints,
     epsilonAttack: config.epsilonAttack,
     attack: {
       name,
@@ -157,11 +179,10 @@ export async function attackWithExamples(
       sha256: outDomain.sha256,
       skipped: outDomain.skipped?.length ?? 0,
     },
-    clean: uncertainty(attacked.clean, mean),
+    clean: uncertainties(attacked.clean, mean),
     adversarial: {
-      ...uncertainty(attacked.adversarial, mean),
-      linf: Math.max(...attacked.linf),
-      nanRows: nanRows(attacked.adversarial),
+      ...uncertainties(attacked.adversarial, mean),
+      linf: attacked.linf.reduce((a, b) => Math.max(a, b), 0),
     },
     warnings: doubts(attacked, settings),
     seconds: { setup: clock.setup, train: clock.train, attack: clock.work },
@@ -171,8 +192,8 @@ export async function attackWithExamples(
 
 async function evaluateInDomain(bench: Workbench, reporter: Reporter): Promise<InDomain> {
   const set = limited(await bench.pair.test(), bench.config);
-  const predictions = await predict(job(bench, set, reporter));
-  const mean = meanOptions(bench.config);
+  const { predictions } = await predict(job(bench, set, reporter));
+  const mean = meanOptions(bench);
   return {
     name: set.name,
     count: set.count,
@@ -182,20 +203,36 @@ async function evaluateInDomain(bench: Workbench, reporter: Reporter): Promise<I
   };
 }
 
-function job({ config, device, model }: Workbench, set: ImageSet, reporter: Reporter): Job {
+function job({ config, device, subject }: Workbench, set: ImageSet, reporter: Reporter): Job {
   return {
     device,
-    model,
+    subject,
     set: new ResidentSet(set),
+    seed: config.seed,
     batchSize: config.batchSize ?? evalBatch,
     reporter,
     explain: config.explain,
   };
 }
 
-/** The paper averages means of batches of 200; corrected averages samples. */
-function meanOptions({ protocol, batchSize }: RunConfig): MeanOptions {
-  return protocol === "paper" ? { batchSize: batchSize ?? evalBatch } : {};
+function meanOptions({ config, procedure }: Workbench): MeanOptions {
+  return procedure.mean === "batches" ? { batchSize: config.batchSize ?? evalBatch } : {};
+}
+
+function uncertainties(
+  { predictions, readings }: Answers,
+  mean: MeanOptions,
+): Uncertainty & { nanRows: number; readings: Record<string, Reading> } {
+  const others = Object.entries(readings).map(([name, reading]): [string, Reading] => [name, {
+    ...uncertainty(reading.predictions, mean),
+    ...(reading.normalised ? {} : { entropy: null }),
+    logConfidence: finite(logConfidence(reading.predictions, mean)),
+  }]);
+  return {
+    ...uncertainty(predictions, mean),
+    nanRows: nanRows(predictions),
+    readings: Object.fromEntries(others),
+  };
 }
 
 function uncertainty(predictions: Predictions, mean: MeanOptions): Uncertainty {
@@ -225,16 +262,28 @@ function doubts({ linf, outside, slope }: Attacked, { epsilon }: AttackSettings)
   return checks.flatMap(([bad, what]) => bad > 0 ? [`${percent(bad)} ${what}`] : []);
 }
 
-function common({ config, device, model }: Workbench, checkpoint: string): {
+function common({ config, trainingConfig, procedure, device, method, network }: Workbench): {
   mode: string;
   model: string;
   protocol: RunConfig["protocol"];
+  procedure: ReturnType<typeof concerning>;
+  hyperparameters: Record<string, string | number>;
   seed: number;
-  checkpoint: string;
   adapter: Device["adapter"];
   versions: ReturnType<typeof versions>;
 } {
   const { mode, protocol, seed } = config;
   const { adapter } = device;
-  return { mode, model: model.name, protocol, seed, checkpoint, adapter, versions: versions() };
+  return {
+    mode,
+    model: network,
+    protocol,
+    procedure: concerning(procedure, mode),
+    hyperparameters: Object.fromEntries(
+      method.hyperparameters.map((name) => [name, trainingConfig[name]]),
+    ),
+    seed,
+    adapter,
+    versions: versions(),
+  };
 }

@@ -13,12 +13,13 @@ import {
 import type { RunConfig } from "./config.ts";
 import type { ResidentSet } from "./dataset.ts";
 import { UserError } from "./errors.ts";
-import type { Model } from "./methods/mod.ts";
+import { type Model, single } from "./methods/mod.ts";
 import { accuracy } from "./metrics.ts";
 import {
   argmax,
   compile,
   type Device,
+  Draws,
   equal,
   grad,
   input,
@@ -42,13 +43,20 @@ import type { TrainResult } from "./results.ts";
 import { versions } from "./version.ts";
 
 /** Figures of one epoch. */
-export type EpochFigures = TrainResult["epochs"][number];
+export type EpochFigures = TrainResult["members"][number]["epochs"][number];
 
 /** What a training needs. */
 export interface Training {
   readonly device: Device;
   readonly model: Model;
+  /** Its seed is the model's. */
   readonly config: RunConfig;
+  /** Whether every epoch sees the images in the same order. */
+  readonly fixedOrder: boolean;
+  /** Whether the last, incomplete batch of an epoch is left out. */
+  readonly dropLast: boolean;
+  /** What the bar is called. */
+  readonly title: string;
   /** Epochs in all, those before a resumption counted. */
   readonly epochs: number;
   /** Images of one step. */
@@ -87,22 +95,31 @@ export async function fit(training: Training): Promise<Trained> {
   if (history.length >= epochs) return summary(history);
 
   await makeFolder(folder);
-  const programs = new Map<number, TrainProgram>();
-  const { batchSize, trainIndex } = training;
-  const remainder = trainIndex.length % batchSize;
-  for (const size of [batchSize, remainder]) {
-    if (size > 0 && size <= trainIndex.length) {
-      programs.set(size, await trainProgram(training, packed, size));
-    }
+  const { trainIndex } = training;
+  if (history.length === 0) {
+    const { train } = training;
+    await model.initialise?.({ device, trainIndex, images: (index) => train.images(index) });
   }
-  if (config.explain) programs.forEach(({ program }) => reporter.note(program.toString()));
+  const programs = new Map<number, TrainPrograms>();
+  for (const size of new Set(stepSizes(training))) {
+    programs.set(size, await trainPrograms(training, packed, size));
+  }
+  if (config.explain) {
+    programs.forEach(({ step, after }) => {
+      reporter.note(step.toString());
+      if (after) reporter.note(after.toString());
+    });
+  }
   using selector = await predictor({
-    ...training,
+    device,
+    reporter,
+    subject: single([model]),
+    seed: config.seed,
     set: training.selection,
     batchSize: 200,
     explain: false,
   });
-  const bar = reporter.progress("train", (epochs - history.length) * trainIndex.length);
+  const bar = reporter.progress(training.title, (epochs - history.length) * trainIndex.length);
   const first = history.length;
   try {
     for (let epoch = first; epoch < epochs; epoch++) {
@@ -112,7 +129,8 @@ export async function fit(training: Training): Promise<Trained> {
       });
       await gatherCleanly(training);
       await model.finish?.(device);
-      const score = accuracy(await selector.run(), training.selection.set.labels);
+      const { predictions } = await selector.run();
+      const score = accuracy(predictions, training.selection.set.labels);
       const before = summary(history).best.accuracy;
       history.push({ epoch, ...figures, accuracy: score });
       await pull(device, [...model.state.values(), packed.block]);
@@ -122,7 +140,10 @@ export async function fit(training: Training): Promise<Trained> {
     }
   } finally {
     bar.stop();
-    programs.forEach(({ program }) => program[Symbol.dispose]());
+    programs.forEach(({ step, after }) => {
+      step[Symbol.dispose]();
+      after?.[Symbol.dispose]();
+    });
   }
   return summary(history);
 }
@@ -135,27 +156,35 @@ function summary(history: readonly EpochFigures[]): Trained {
   return { epochs: history, best };
 }
 
-/** A compiled training step for one batch size. */
-interface TrainProgram {
-  readonly program: Program;
-  readonly size: number;
+/** Sizes of an epoch's steps, in order. */
+function stepSizes({ batchSize, trainIndex, dropLast }: Training): number[] {
+  const sizes = Array<number>(Math.floor(trainIndex.length / batchSize)).fill(batchSize);
+  const rest = trainIndex.length % batchSize;
+  return rest > 0 && (!dropLast || sizes.length === 0) ? [...sizes, rest] : sizes;
 }
 
-async function trainProgram(
-  { device, model, config, train }: Training,
+/** A training step compiled for one batch size, and what follows each. */
+interface TrainPrograms {
+  readonly step: Program;
+  readonly after?: Program;
+}
+
+async function trainPrograms(
+  { device, model, config, train, trainIndex }: Training,
   packed: PackedParameters,
   size: number,
-): Promise<TrainProgram> {
-  const [index, lr] = [input([size]), input([1])];
-  const pass = new Pass(true);
-  const labels = train.labels(index);
-  const { loss, logits } = model.train(train.images(index), labels, pass);
+): Promise<TrainPrograms> {
+  const [index, lr, count] = [input([size]), input([1]), input([1])];
+  const pass = new Pass(true, new Draws(new Random(config.seed).fork("training"), count));
+  const [images, labels] = [train.images(index), train.labels(index)];
+  const context = { pass, trainCount: trainIndex.length };
+  const { loss, logits } = model.train(images, labels, context);
   const gradients = grad(loss, packed.parameters.map((p) => p.tensor));
   const updates = new Map(pass.updates);
   updates.set(packed.block, sgd(packed, gradients, lr, config));
-  const program = await compile(device, {
+  const step = await compile(device, {
     name: `train step, batch ${size}`,
-    inputs: [index, lr],
+    inputs: [index, lr, count],
     updates,
     records: [
       loss,
@@ -163,17 +192,21 @@ async function trainProgram(
       sum(nonFinite(flatGradient(packed, gradients))),
     ],
   });
-  return { program, size };
+  const following = model.afterStep?.(images, labels);
+  if (!following) return { step };
+  const name = `after the step, batch ${size}`;
+  return { step, after: await compile(device, { name, inputs: [index], updates: following }) };
 }
 
 /** One pass over the training set; figures are read a few times a second, never per step. */
 async function runEpoch(
-  { config, trainIndex, batchSize }: Training,
-  programs: ReadonlyMap<number, TrainProgram>,
+  training: Training,
+  programs: ReadonlyMap<number, TrainPrograms>,
   epoch: number,
   progress: (done: number, fields: Record<string, string>) => void,
 ): Promise<Omit<EpochFigures, "epoch" | "accuracy">> {
-  const order = new Random(config.seed).fork(`order of epoch ${epoch}`).permutation(
+  const { config, fixedOrder, trainIndex } = training;
+  const order = new Random(config.seed).fork(`order of epoch ${fixedOrder ? 0 : epoch}`).permutation(
     trainIndex.length,
   );
   const lr = stepDecay(config.lr, epoch, milestones);
@@ -206,16 +239,20 @@ async function runEpoch(
       speed: `${speed.toFixed(0)} images/s`,
     });
   };
-  for (let start = 0; start < order.length; start += batchSize) {
-    const picks = order.subarray(start, start + batchSize);
-    const index = Float32Array.from(picks, (i) => trainIndex[i] ?? 0);
-    const chosen = programs.get(picks.length);
-    if (!chosen) throw new Error(`Unreachable: no program for ${picks.length} images`);
-    chosen.program.run([index, Float32Array.of(lr)]);
-    done += picks.length;
-    const isLast = start + batchSize >= order.length || order.length - done < batchSize;
-    if (pace.due() || isLast) {
-      await settle(chosen.program, chosen.size);
+  const sizes = stepSizes(training);
+  for (const [i, size] of sizes.entries()) {
+    const index = Float32Array.from(
+      order.subarray(done, done + size),
+      (pick) => trainIndex[pick] ?? 0,
+    );
+    const chosen = programs.get(size);
+    if (!chosen) throw new Error(`Unreachable: no program for ${size} images`);
+    const count = epoch * sizes.length + i;
+    chosen.step.run([index, Float32Array.of(lr), Float32Array.of(count)]);
+    chosen.after?.run([index]);
+    done += size;
+    if (pace.due() || sizes[i + 1] !== size) {
+      await settle(chosen.step, size);
       pace.rest();
     }
   }

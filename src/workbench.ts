@@ -1,17 +1,24 @@
 /**
- * What stands ready on every run: data, GPU, and a model that was loaded or trained.
+ * What stands ready on every run: data, GPU, and the models that were loaded or trained.
  *
  * @module
  */
 import { join } from "node:path";
-import { type ImageSet, limit, openPair } from "../data/mod.ts";
+import { type ImageSet, limit, type OpenPair, openPair } from "../data/mod.ts";
 import { checkpointPaths, loadCheckpoint, readExtras } from "./checkpoint/checkpoint.ts";
 import type { Clock } from "./clock.ts";
-import type { RunConfig } from "./config.ts";
+import { procedureFor, type RunConfig } from "./config.ts";
 import { ResidentSet } from "./dataset.ts";
 import { UserError } from "./errors.ts";
-import { type Method, methods, type Model } from "./methods/mod.ts";
-import { type Device, openDevice, push, Random } from "./nn/mod.ts";
+import {
+  type Hyperparameters,
+  type Method,
+  methods,
+  type Model,
+  type Subject,
+} from "./methods/mod.ts";
+import { type Device, openDevice, push, Random, release } from "./nn/mod.ts";
+import { concerning, type Procedure } from "./protocol.ts";
 import type { Reporter } from "./reporter.ts";
 import { fit, type Trained } from "./training.ts";
 
@@ -24,132 +31,242 @@ const trainBatch = 256;
  */
 const quickEpochs = { embedded: 20, downloaded: 10 } as const;
 
+/** Members of an ensemble where nobody says how many; the embedded data is for a first look. */
+const quickMembers = { embedded: 3, downloaded: 10 } as const;
+
+/** Weights of DUQ's penalty: the original trains with one by default, and evaluates with the other. */
+const lambdas = { train: 0.3, use: 0.1 } as const;
+
+/** A model and the seed that it was or will be trained with. */
+export interface Member {
+  readonly seed: number;
+  readonly model: Model;
+}
+
 /** What stands ready on every run. */
 export interface Workbench extends Disposable {
   readonly config: RunConfig;
+  /** As `config`, but with what decides the training settled: how many images, which hyper-parameters. */
+  readonly trainingConfig: RunConfig & Hyperparameters;
+  readonly procedure: Procedure;
   readonly device: Device;
   readonly method: Method;
-  readonly model: Model;
-  readonly pair: Awaited<ReturnType<typeof openPair>>;
+  /** Name of the network. */
+  readonly network: string;
+  readonly pair: OpenPair;
+  /** One, or those of an ensemble. */
+  readonly members: readonly Member[];
+  /** All of them as what is evaluated and attacked. */
+  readonly subject: Subject;
 }
 
 /**
- * Checks what was asked for, finds the data, opens the GPU and builds the model.
+ * Checks what was asked for, finds the data, opens the GPU and builds the models.
  *
+ * @param purpose to train models, or to use those that were trained before
  * @throws UserError when one of them cannot be had
  */
-export async function openWorkbench(config: RunConfig): Promise<Workbench> {
+export async function openWorkbench(
+  config: RunConfig,
+  purpose: "train" | "use",
+): Promise<Workbench> {
   const method: Method = methods[config.mode];
-  const name = config.model ?? method.models[0] ?? "";
-  if (!method.models.includes(name)) {
+  const network = config.model ?? method.models[0] ?? "";
+  if (!method.models.includes(network)) {
     throw new UserError(
-      `Cannot run mode "${method.name}" with the model "${name}": choose ${
+      `Cannot run mode "${method.name}" with the model "${network}": choose ${
         method.models.join(" or ")
       }`,
     );
   }
   const pair = await openPair("mnist", config.dataPath);
+  const procedure = procedureFor(config);
+  const place = { config, procedure, method, network, pair };
+  const seeds = memberSeeds(place);
+  const trainingConfig = await settleTraining(place, purpose, seeds[0] ?? config.seed);
   const device = await openDevice();
-  const { protocol, seed } = config;
-  const model = method.create(name, { protocol, random: new Random(seed).fork("model") });
-  return { config, device, method, model, pair, [Symbol.dispose]: () => device[Symbol.dispose]() };
+  const members = seeds.map((seed): Member => ({
+    seed,
+    model: method.create(network, {
+      ...trainingConfig,
+      procedure,
+      random: new Random(seed).fork("model"),
+    }),
+  }));
+  const subject = method.subject(members.map(({ model }) => model), procedure);
+  const close = (): void => device[Symbol.dispose]();
+  return { ...place, trainingConfig, device, members, subject, [Symbol.dispose]: close };
 }
 
-/** Loads the checkpoint that is named or was trained before, else trains one. */
+/** What is known before the GPU is open. */
+type Place = Pick<Workbench, "config" | "procedure" | "method" | "network" | "pair">;
+
+/** Seeds of the models: the run's own, or as many from it on as an ensemble has members. */
+function memberSeeds({ config, method, pair }: Place): number[] {
+  const given = checkpointsOf(config);
+  const template = given?.some((path) => path.includes("{seed}")) ?? false;
+  const quick = pair.embedded ? quickMembers.embedded : quickMembers.downloaded;
+  const listed = given && !template ? given.length : undefined;
+  const count = method.ensemble ? config.numEnsembles ?? listed ?? quick : 1;
+  if (listed !== undefined && listed !== count) {
+    throw new UserError(
+      `Cannot run mode "${method.name}" with ${listed} checkpoint${listed === 1 ? "" : "s"}: it ` +
+        `takes ${count}; give one --checkpoint a member, or one with {seed} in its path`,
+    );
+  }
+  return Array.from({ length: count }, (_, i) => config.seed + i);
+}
+
+function checkpointsOf({ checkpoint }: RunConfig): readonly string[] | undefined {
+  return typeof checkpoint === "string" ? [checkpoint] : checkpoint;
+}
+
+/**
+ * The training to use, or to begin: that of the whole training set where there is one, although --limit
+ * asks for few images to attack; and that of the weight of DUQ's penalty that there is.
+ */
+async function settleTraining(
+  place: Place,
+  purpose: "train" | "use",
+  seed: number,
+): Promise<Workbench["trainingConfig"]> {
+  const { limit: _, ...unlimited } = place.config;
+  const { lambdaReg } = place.config;
+  const settle = (config: RunConfig, value: number): Workbench["trainingConfig"] => ({
+    ...config,
+    lambdaReg: lambdaReg ?? value,
+  });
+  if (purpose === "train") return settle(place.config, lambdas.train);
+  const wanted = settle(place.config, lambdas.use);
+  if (checkpointsOf(place.config)) return wanted;
+  for (const config of [unlimited, place.config]) {
+    for (const value of [lambdas.use, lambdas.train]) {
+      const candidate = settle(config, value);
+      const { folder } = await trainingFolder({ ...place, trainingConfig: candidate }, seed);
+      if (await readExtras(checkpointPaths(folder).last)) return candidate;
+    }
+  }
+  return wanted;
+}
+
+/** Loads the checkpoints that are named or were trained before, and trains those that are missing. */
 export async function findOrTrain(
   bench: Workbench,
   reporter: Reporter,
   clock: Clock,
-): Promise<{ checkpoint: string }> {
-  const { config, device, model } = bench;
-  if (config.checkpoint !== undefined) {
-    await loadCheckpoint(model, config.checkpoint);
-    await model.finish?.(device);
-    return { checkpoint: config.checkpoint };
+): Promise<{ checkpoints: string[] }> {
+  const { config, device, members } = bench;
+  const given = checkpointsOf(config);
+  const checkpoints: string[] = [];
+  if (given === undefined && bench.method.ensemble && config.numEnsembles === undefined) {
+    reporter.note(
+      `The ensemble has ${members.length} members${
+        bench.pair.embedded ? " on the embedded data" : ""
+      }; --num-ensembles makes it larger or smaller`,
+    );
   }
-  const { folder, found, config: trainingConfig } = await findTraining(bench);
-  const { best } = checkpointPaths(folder);
-  const quick = bench.pair.embedded ? quickEpochs.embedded : quickEpochs.downloaded;
+  for (const [i, member] of members.entries()) {
+    const { model, seed } = member;
+    const path = given
+      ? (given.length === 1 ? given[0] : given[i])?.replaceAll("{seed}", String(seed)) ?? ""
+      : await trainedCheckpoint(bench, member, i, reporter, clock);
+    await loadCheckpoint(model, path);
+    push(device, model.state.values());
+    await model.finish?.(device);
+    checkpoints.push(path);
+  }
+  return { checkpoints };
+}
+
+/** The best checkpoint of a member's training, which is begun or gone on with where it has too few epochs. */
+async function trainedCheckpoint(
+  bench: Workbench,
+  member: Member,
+  position: number,
+  reporter: Reporter,
+  clock: Clock,
+): Promise<string> {
+  const { config, network, pair } = bench;
+  const { folder } = await trainingFolder(bench, member.seed);
+  const { best, last } = checkpointPaths(folder);
+  const found = await readExtras(last);
+  const quick = pair.embedded ? quickEpochs.embedded : quickEpochs.downloaded;
   const target = config.epochs ?? Number(found?.metadata["targetEpochs"] ?? quick);
   const done = Number(found?.metadata["epoch"] ?? -1) + 1;
   if (done < target) {
     reporter.note(
       found
-        ? `The ${model.name} in ${folder} has ${done} of ${target} epochs: training goes on`
-        : `There is no ${model.name} of seed ${config.seed} for this data yet: training one for ` +
+        ? `The ${network} in ${folder} has ${done} of ${target} epochs: training goes on`
+        : `There is no ${network} of seed ${member.seed} for this data yet: training one for ` +
           `${target} epoch${target === 1 ? "" : "s"}`,
     );
-    await trainModel({ ...bench, config: trainingConfig }, target, reporter, clock);
+    await trainMember(bench, position, target, reporter, clock);
   } else if (config.epochs !== undefined && done > target) {
     reporter.note(
-      `The ${model.name} in ${folder} has ${done} epochs, more than ${target}: using it`,
+      `The ${network} in ${folder} has ${done} epochs, more than ${target}: using it`,
     );
   }
-  await loadCheckpoint(model, best);
-  push(device, model.state.values());
-  await model.finish?.(device);
-  return { checkpoint: best };
+  return best;
 }
 
-/**
- * The training run to use: that of the whole training set where there is one, although --limit asks
- * for few images to attack; else that of the images it leaves.
- */
-async function findTraining(
-  bench: Workbench,
-): Promise<{
-  folder: string;
-  found: Awaited<ReturnType<typeof readExtras>>;
-  config: RunConfig;
-}> {
-  const { limit: _, ...unlimited } = bench.config;
-  for (const config of [unlimited, bench.config]) {
-    const { folder } = await trainingFolder({ ...bench, config });
-    const found = await readExtras(checkpointPaths(folder).last);
-    if (found || config === bench.config) return { folder, found, config };
-  }
-  throw new Error("Unreachable: the second configuration is taken as it is");
+/** What a member's training left. */
+export interface TrainedMember {
+  readonly seed: number;
+  readonly trained: Trained;
+  readonly paths: { readonly best: string; readonly last: string };
+  readonly set: ImageSet;
 }
 
-/** Trains `bench.model` to `epochs`, from where its folder's last checkpoint stands. */
-export async function trainModel(
+/** Trains one member to `epochs`, from where its folder's last checkpoint stands. */
+export async function trainMember(
   bench: Workbench,
+  position: number,
   epochs: number,
   reporter: Reporter,
   clock: Clock,
-): Promise<{ trained: Trained; paths: { best: string; last: string }; set: ImageSet }> {
-  const { config, device, model } = bench;
-  const { folder, set } = await trainingFolder(bench);
-  const { learn, select } = await splitForSelection(bench, set);
+): Promise<TrainedMember> {
+  const { trainingConfig, procedure, device, method, members } = bench;
+  const member = members[position];
+  if (!member) throw new Error(`Unreachable: there is no member ${position}`);
+  const { seed, model } = member;
+  const { folder, set } = await trainingFolder(bench, seed);
+  const { learn, select } = await splitForSelection(bench, seed, set);
+  const { epochOrder } = concerning(procedure, method.name, "training");
+  const [train, selection] = [new ResidentSet(set), new ResidentSet(select)];
   const trained = await clock.time("train", () =>
     fit({
       device,
       model,
-      config,
+      config: { ...trainingConfig, seed },
+      fixedOrder: epochOrder === "fixed",
+      dropLast: method.dropLast,
+      title: members.length === 1 ? "train" : `train ${position + 1}/${members.length}`,
       epochs,
-      batchSize: Math.min(trainBatchOf(config), learn.length),
-      train: new ResidentSet(set),
+      batchSize: Math.min(trainBatchOf(trainingConfig), learn.length),
+      train,
       trainIndex: learn,
-      selection: new ResidentSet(select),
+      selection,
       folder,
       reporter,
     }));
-  return { trained, paths: checkpointPaths(folder), set };
+  release(device, [...train.parameters, ...selection.parameters]);
+  return { seed, trained, paths: checkpointPaths(folder), set };
 }
 
 /**
- * Paper: learn from the whole training set, choose the best epoch on the *test* set. Corrected: hold
- * out every tenth image, at random, and choose on those.
+ * Learn from the whole training set and choose the best epoch on the *test* set, or hold out every
+ * tenth image, at random, and choose on those.
  */
 async function splitForSelection(
-  { config, pair }: Workbench,
+  { trainingConfig, procedure, pair }: Workbench,
+  seed: number,
   set: ImageSet,
 ): Promise<{ learn: Uint32Array; select: ImageSet }> {
-  if (config.protocol === "paper") {
+  if (procedure.selection === "test") {
     const learn = Uint32Array.from({ length: set.count }, (_, i) => i);
-    return { learn, select: limited(await pair.test(), config) };
+    return { learn, select: limited(await pair.test(), trainingConfig) };
   }
-  const order = new Random(config.seed).fork("validation").permutation(set.count);
+  const order = new Random(seed).fork("validation").permutation(set.count);
   const held = Math.max(1, Math.floor(set.count / 10));
   const size = set.images.length / set.count;
   const images = new Uint8Array(held * size);
@@ -164,20 +281,37 @@ async function splitForSelection(
 
 /** The folder of a training run, named by what determines it (but for the number of epochs). */
 async function trainingFolder(
-  { config, method, model, pair }: Workbench,
+  place: Omit<Place, "config"> & Pick<Workbench, "trainingConfig">,
+  seed: number,
 ): Promise<{ folder: string; set: ImageSet }> {
+  const { trainingConfig: config, procedure, method, network, pair } = place;
   const set = limited(await pair.train(), config);
-  const { protocol, seed, lr, momentum, weightDecay } = config;
-  const batchSize = trainBatchOf(config);
-  const determines = [protocol, seed, lr, momentum, weightDecay, batchSize, set.sha256, set.count];
+  const { lr, momentum, weightDecay } = config;
+  const own = Object.fromEntries(method.hyperparameters.map((name) => [name, config[name]]));
   const digest = await crypto.subtle.digest(
     "SHA-256",
-    new TextEncoder().encode(JSON.stringify(determines)),
+    new TextEncoder().encode(JSON.stringify({
+      procedure: concerning(procedure, method.name, "training"),
+      own,
+      seed,
+      lr,
+      momentum,
+      weightDecay,
+      batchSize: trainBatchOf(config),
+      data: set.sha256,
+      count: set.count,
+    })),
   );
   const key = [...new Uint8Array(digest)].map((b) => b.toString(16).padStart(2, "0")).join("");
-  const family = method.name.toUpperCase();
-  const folder = `${pair.embedded ? "embedded" : pair.name}-${key.slice(0, 8)}`;
-  return { folder: join(config.savePath, family, model.name, `seed_${seed}`, folder), set };
+  const parts = [
+    method.family,
+    network,
+    ...("epsilon" in own ? [`eps_${own["epsilon"]}`] : []),
+    ...("lambdaReg" in own ? [`lambda_reg_${own["lambdaReg"]}`] : []),
+    `seed_${seed}`,
+    `${pair.embedded ? "embedded" : pair.name}-${key.slice(0, 8)}`,
+  ];
+  return { folder: join(config.savePath, ...parts), set };
 }
 
 /** Only `train` takes --batch-size for training steps; elsewhere it is the size of evaluation steps. */

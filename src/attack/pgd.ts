@@ -13,16 +13,15 @@ import type { Attack, AttackSettings } from "./types.ts";
 /** Iterated sign steps inside the ball. */
 export const pgd: Attack = {
   name: "pgd",
-  settings(epsilon, { protocol, startNoise = 0, steps = 10 }): AttackSettings {
-    const corrected = protocol === "corrected";
+  settings(epsilon, { procedure, startNoise = 0, steps = 10 }): AttackSettings {
     return {
       name: "pgd",
       epsilon,
       steps,
-      stepSize: (corrected ? 2.5 : 1) * epsilon / steps,
+      stepSize: procedure.stepFactor * epsilon / steps,
       startNoise,
-      projectStart: corrected,
-      keepBest: corrected,
+      projectStart: procedure.start === "projected",
+      keepBest: procedure.keep === "best",
     };
   },
 };

@@ -3,9 +3,7 @@
  *
  * @module
  */
-
-/** The published procedure, or the one without its faults. */
-export type Protocol = "paper" | "corrected";
+import type { Procedure } from "../protocol.ts";
 
 /** An attack, ready to be traced. Images are in [0, 1]. */
 export interface AttackSettings {
@@ -31,9 +29,9 @@ export interface Attack {
 
 /** What a method or a user may choose about an attack. */
 export interface IterateOptions {
-  readonly protocol: Protocol;
+  readonly procedure: Procedure;
   /** See {@linkcode AttackSettings.startNoise}. */
   readonly startNoise?: number;
   /** Iterations, where the attack leaves a choice. */
-  readonly steps?: number;
+  readonly steps?: number | undefined;
 }

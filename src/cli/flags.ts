@@ -5,29 +5,34 @@
  */
 import { merge, object, or } from "@optique/core/constructs";
 import { message, text } from "@optique/core/message";
-import { multiple, optional, withDefault } from "@optique/core/modifiers";
-import type { InferValue } from "@optique/core/parser";
+import { map, multiple, optional, withDefault } from "@optique/core/modifiers";
+import type { InferValue, Parser } from "@optique/core/parser";
 import { argument, command, constant, flag, option } from "@optique/core/primitives";
-import { choice, float, integer } from "@optique/core/valueparser";
+import { choice, float, integer, type ValueParser } from "@optique/core/valueparser";
 import { path } from "@optique/run/valueparser";
 import { type SourceName, sources } from "../../data/mod.ts";
-import { gpKernels, modes, plannedModes, runConfigSchema } from "../config.ts";
-import { methods } from "../methods/mod.ts";
+import { modes, runConfigSchema } from "../config.ts";
+import { gpKernels, methods } from "../methods/mod.ts";
+import {
+  type Procedure,
+  type ProtocolOption,
+  type ProtocolOptionName,
+  protocolOptions,
+} from "../protocol.ts";
 
 /** Networks of the original that are not there yet. */
 export const plannedModels = [
-  "LeNet",
-  "LeNet_DUQ",
-  "LeNet_DUE",
   "ResNet-18",
   "ResNet-18_DUQ",
   "ResNet-18_DUE",
   "ResNet-18_SNGP",
 ] as const;
 
-const allModes = [...modes, ...plannedModes];
-const attackModes = allModes.filter((m) => m !== "baseline").map((m) => `attack_${m}`);
-const models = [...Object.values(methods).flatMap((m) => m.models), ...plannedModels];
+const attackModes = modes.map((m) => `attack_${m}`);
+const models = [
+  ...new Set(Object.values(methods).flatMap((m): readonly string[] => m.models)),
+  ...plannedModels,
+];
 /** A misspelt value gets a guess. */
 const near = { suggest: "nearest" } as const;
 const defaults = runConfigSchema.parse({ mode: modes[0] });
@@ -43,25 +48,17 @@ const output = {
 /** What the three experiments take. */
 const shared = object("Experiment", {
   mode: withDefault(
-    option("--mode", choice([...allModes, ...attackModes], near), {
-      description: message`Method; ${text("attack_X")} means ${
-        text("attack --mode X")
-      }. There yet: ${text(modes.join(", "))}`,
+    option("--mode", choice([...modes, ...attackModes], near), {
+      description: message`Method; ${text("attack_X")} means ${text("attack --mode X")}`,
     }),
     "sngp",
   ),
   model: optional(option("--model", choice(models, near), {
     description: message`Network; the method's own when not given`,
   })),
-  protocol: withDefault(
-    option("--protocol", choice(["paper", "corrected"], near), {
-      description: message`The published procedure with its faults, or without them`,
-    }),
-    defaults.protocol,
-  ),
   seed: withDefault(
     option("--seed", integer({ min: 0, metavar: "N" }), {
-      description: message`Seed of every random number`,
+      description: message`Seed of every random number; members of an ensemble count up from it`,
     }),
     defaults.seed,
   ),
@@ -112,11 +109,10 @@ const training = object("Training", {
     }),
     defaults.epsilon,
   ),
-  numEnsembles: withDefault(
+  numEnsembles: optional(
     option("--num-ensembles", integer({ min: 1 }), {
-      description: message`Members of an ensemble`,
+      description: message`Members of an ensemble [10; 3 on embedded data]`,
     }),
-    defaults.numEnsembles,
   ),
   nInducingPoints: withDefault(
     option("--n-inducing-points", integer({ min: 1 }), {
@@ -131,12 +127,11 @@ const training = object("Training", {
 });
 
 /** The original's default weight of the penalty differs between training and evaluation. */
-const lambdaReg = (value: number) => ({
-  lambdaReg: withDefault(
+const lambdaReg = (otherwise: string) => ({
+  lambdaReg: optional(
     option("--lambda-reg", float({ min: 0 }), {
-      description: message`Weight of DUQ's gradient penalty`,
+      description: message`Weight of DUQ's gradient penalty [${text(otherwise)}]`,
     }),
-    value,
   ),
 });
 
@@ -150,9 +145,14 @@ const batchSize = (value: number) => ({
 });
 
 const checkpoint = object({
-  checkpoint: optional(option("--checkpoint", path({ metavar: "FILE" }), {
-    description: message`Model to use: a .safetensors, or a .checkpoint of PyTorch`,
-  })),
+  checkpoint: map(
+    multiple(option("--checkpoint", path({ metavar: "FILE" }), {
+      description: message`Model to use: a .safetensors, or a .checkpoint of PyTorch; once a member, or with ${
+        text("{seed}")
+      } in its path`,
+    })),
+    (paths) => paths.length === 0 ? undefined : [...paths],
+  ),
 });
 
 const attacking = object("Attack", {
@@ -162,9 +162,49 @@ const attacking = object("Attack", {
     }),
     defaults.epsilonAttack,
   ),
+  steps: withDefault(
+    option("--steps", integer({ min: 1, max: 10_000, metavar: "N" }), {
+      description: message`Iterations of pgd`,
+    }),
+    defaults.steps,
+  ),
   targeted: optional(option("--targeted", integer({ min: 0, max: 9, metavar: "CLASS" }), {
     description: message`Steer to this class instead of the model's own prediction`,
   })),
+});
+
+/** `epsilonAttack` as it is typed: `--epsilon-attack`. */
+export function flagOf(name: string): string {
+  return `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+/** One flag for each difference between the protocols. */
+function differences(): { [K in ProtocolOptionName]: Parser<"sync", Procedure[K] | undefined> } {
+  const flags = Object.entries<ProtocolOption>(protocolOptions).map(([name, difference]) => {
+    const { about, paper, corrected, modes } = difference;
+    const values: ValueParser<"sync", string | number> = "values" in difference
+      ? choice(difference.values, near)
+      : difference.whole
+      ? integer({ min: difference.min, max: difference.max, metavar: "N" })
+      : float({ min: difference.min, max: difference.max });
+    const whom = modes ? ` (${modes.join(", ")})` : "";
+    const description = message`${text(about)}${text(whom)} [paper: ${
+      text(String(paper))
+    }, corrected: ${text(String(corrected))}]`;
+    return [name, optional(option(flagOf(name) as `--${string}`, values, { description }))];
+  });
+  return Object.fromEntries(flags);
+}
+
+/** The published procedure or the corrected one, and every difference by itself. */
+const protocol = object("Protocol", {
+  protocol: withDefault(
+    option("--protocol", choice(["paper", "corrected"], near), {
+      description: message`The published procedure with its faults, or without them`,
+    }),
+    defaults.protocol,
+  ),
+  ...differences(),
 });
 
 /** Each command alone: a misspelt flag is then compared with the command's own. */
@@ -177,7 +217,8 @@ export const commands = {
       attacking,
       checkpoint,
       training,
-      object({ ...batchSize(200), ...lambdaReg(0.1) }),
+      protocol,
+      object({ ...batchSize(200), ...lambdaReg("what was trained, else 0.1") }),
     ),
     { description: message`Attack a model's uncertainty; trains the model where there is none` },
   ),
@@ -189,7 +230,8 @@ export const commands = {
       attacking,
       checkpoint,
       training,
-      object({ ...batchSize(200), ...lambdaReg(0.1) }),
+      protocol,
+      object({ ...batchSize(200), ...lambdaReg("what was trained, else 0.1") }),
     ),
     { description: message`Evaluate a model in-domain and out-domain` },
   ),
@@ -199,7 +241,8 @@ export const commands = {
       object({ command: constant("train") }),
       shared,
       training,
-      object({ ...batchSize(256), ...lambdaReg(0.3) }),
+      protocol,
+      object({ ...batchSize(256), ...lambdaReg("0.3") }),
     ),
     { description: message`Train a model, or go on with its training` },
   ),

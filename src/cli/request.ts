@@ -3,16 +3,9 @@
  *
  * @module
  */
-import {
-  modes,
-  plannedModes,
-  type RunConfig,
-  runConfig,
-  runConfigSchema,
-  type RunOptions,
-} from "../config.ts";
+import { type RunConfig, runConfig, runConfigSchema, type RunOptions } from "../config.ts";
 import { UserError } from "../errors.ts";
-import { type Invocation, plannedModels } from "./flags.ts";
+import { flagOf, type Invocation, plannedModels } from "./flags.ts";
 
 /** An experiment to run. */
 export interface Request {
@@ -23,7 +16,7 @@ export interface Request {
 /**
  * Resolves the original's `attack_X` modes, and turns away what is not there yet.
  *
- * @throws UserError for a mode or model that is planned, or a value out of range
+ * @throws UserError for a model that is planned, or a value out of range
  */
 export function toRun(
   invocation: Exclude<Invocation, { command: "data" | "doctor" }>,
@@ -35,8 +28,7 @@ export function toRun(
       `Cannot train the mode "${invocation.mode}": it is an attack; run attack --mode ${mode}`,
     );
   }
-  refusePlanned("mode", mode, plannedModes, modes.join(", "));
-  refusePlanned("model", invocation.model, plannedModels, "LeNet_SNGP");
+  refusePlanned(invocation.model);
   const { command, batchSize, ...rest } = invocation;
   const batch = command === "train" ? { trainBatchSize: batchSize } : { batchSize };
   const known = Object.keys(runConfigSchema.shape);
@@ -48,9 +40,8 @@ export function toRun(
   const [issue] = checked.error?.issues ?? [];
   const key = String(issue?.path[0] ?? "");
   if (issue && key in options) {
-    const flag = key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
     throw new UserError(
-      `Cannot run with --${flag} ${options[key]}: ${issue.message}; see mirage ${command} --help`,
+      `Cannot run with ${flagOf(key)} ${options[key]}: ${issue.message}; see mirage ${command} --help`,
     );
   }
   return {
@@ -59,14 +50,9 @@ export function toRun(
   };
 }
 
-function refusePlanned(
-  what: string,
-  name: string | undefined,
-  planned: readonly string[],
-  there: string,
-): void {
-  if (name === undefined || !planned.includes(name)) return;
+function refusePlanned(model: string | undefined): void {
+  if (!plannedModels.some((name) => name === model)) return;
   throw new UserError(
-    `Cannot run the ${what} "${name}": it is not there yet; there is ${there}`,
+    `Cannot run the model "${model}": it is not there yet; leave out --model to use the mode's LeNet`,
   );
 }

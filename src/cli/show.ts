@@ -5,7 +5,9 @@
  */
 import Table from "cli-table3";
 import { type MethodName, methods } from "../methods/mod.ts";
+import { type ProtocolOption, protocolOptions } from "../protocol.ts";
 import type { AttackResult, EvalResult, InDomain, TrainResult, Uncertainty } from "../results.ts";
+import { flagOf } from "./flags.ts";
 
 /** The threshold that the paper's tables report. */
 const tau = "0.9";
@@ -22,9 +24,10 @@ export function showAttack(result: AttackResult): string {
     const rates = change(clean.rejection[threshold] ?? 0, adversarial.rejection[threshold] ?? 0);
     table.push([`rejected at ${threshold}`, ...rates]);
   }
+  for (const [name, rates] of readingRows(result)) table.push([name, ...rates]);
   const target = attack.targeted === null ? "" : `, targeted at ${attack.targeted}`;
   return [
-    `${title(result.mode)} (${result.model}, protocol ${result.protocol}, seed ${result.seed})`,
+    heading(result, result.checkpoints.length),
     inDomain(result.inDomain),
     `out-domain: ${outDomain.count} images of ${outDomain.name}` +
     (outDomain.skipped > 0 ? ` (${outDomain.skipped} broken files left out)` : ""),
@@ -81,7 +84,7 @@ export function showEval(result: EvalResult): string {
   const table = newTable(["out-domain", outDomain.name]);
   for (const [label, value] of rows(outDomain)) table.push([label, value]);
   return [
-    `${title(result.mode)} (${result.model}, protocol ${result.protocol}, seed ${result.seed})`,
+    heading(result, result.checkpoints.length),
     inDomain(result.inDomain),
     table.toString(),
     `Of ${outDomain.count} images that are no digits ${
@@ -93,25 +96,77 @@ export function showEval(result: EvalResult): string {
 
 /** A training's result. */
 export function showTrain(result: TrainResult): string {
-  const table = newTable(["epoch", "loss", "accuracy", "test accuracy", "images/s"]);
-  for (const e of result.epochs.slice(-20)) {
-    table.push([
-      String(e.epoch),
-      e.loss.toFixed(4),
-      e.trainAccuracy.toFixed(4),
-      e.accuracy.toFixed(4),
-      e.imagesPerSecond.toFixed(0),
-    ]);
-  }
-  const { best, last } = result;
+  const { members } = result;
+  const several = members.length > 1;
+  const lines = members.flatMap(({ seed, epochs, best, last }) => {
+    const table = newTable(["epoch", "loss", "accuracy", "selection", "images/s"]);
+    for (const e of epochs.slice(-20)) {
+      table.push([
+        String(e.epoch),
+        e.loss.toFixed(4),
+        e.trainAccuracy.toFixed(4),
+        e.accuracy.toFixed(4),
+        e.imagesPerSecond.toFixed(0),
+      ]);
+    }
+    const whose = several ? `Seed ${seed}, best` : "Best";
+    return [
+      ...(several ? [] : [table.toString()]),
+      `${whose}: ${percent(best.accuracy)} right in epoch ${best.epoch}, in ${best.path}`,
+      ...(several
+        ? []
+        : [`Last: ${percent(last.accuracy)} right in epoch ${last.epoch}, in ${last.path}`]),
+    ];
+  });
   return [
-    `${title(result.mode)} (${result.model}, protocol ${result.protocol}, seed ${result.seed}), ` +
-    `trained on ${result.data.count} images of ${result.data.name}`,
-    table.toString(),
-    `Best: ${percent(best.accuracy)} right in epoch ${best.epoch}, in ${best.path}`,
-    `Last: ${percent(last.accuracy)} right in epoch ${last.epoch}, in ${last.path}`,
+    `${heading(result, members.length)}, trained on ${result.data.count} images of ` +
+    result.data.name,
+    ...lines,
     footer(result, {}),
   ].join("\n");
+}
+
+/** Mode, network and what it was done by. */
+function heading(
+  result: AttackResult | EvalResult | TrainResult,
+  members: number,
+): string {
+  const { mode, model, protocol, procedure, hyperparameters, seed } = result;
+  const chosen = Object.entries(procedure).filter(([name, value]) =>
+    Object.entries<ProtocolOption>(protocolOptions)
+      .some(([key, option]) => key === name && option[protocol] !== value)
+  );
+  const parts = [
+    members === 1 ? model : `${members} x ${model}`,
+    `protocol ${protocol}`,
+    ...Object.entries({ ...hyperparameters, ...Object.fromEntries(chosen) })
+      .map(([name, value]) => `${flagOf(name).slice(2)} ${value}`),
+    members === 1 ? `seed ${seed}` : `seeds ${seed} to ${seed + members - 1}`,
+  ];
+  return `${title(mode)} (${parts.join(", ")})`;
+}
+
+/** What readings are called. */
+const readingNames: Readonly<Record<string, string>> = {
+  kernel: "kernel value",
+  meanOfLogits: "mean of logits",
+  meanOfProbabilities: "mean of probabilities",
+};
+
+/** The other readings of the answers, before and after. */
+function readingRows({ clean, adversarial }: AttackResult): [string, [string, string, string]][] {
+  return Object.entries(clean.readings).flatMap(([key, before]) => {
+    const after = adversarial.readings[key];
+    const name = readingNames[key] ?? key;
+    if (!after) return [];
+    const rates = change(before.rejection[tau] ?? 0, after.rejection[tau] ?? 0);
+    const rows: [string, [string, string, string]][] = [[`${name}: rejected at ${tau}`, rates]];
+    if (before.entropy === null) {
+      const logs = change(before.logConfidence, after.logConfidence);
+      return [...rows, [`${name}: mean of log max`, logs]];
+    }
+    return [[`${name}: entropy`, change(before.entropy, after.entropy)], ...rows];
+  });
 }
 
 function inDomain({ name, count, accuracy, brier, nll }: InDomain): string {
@@ -135,15 +190,18 @@ function change(before: number | null, after: number | null): [string, string, s
 }
 
 function footer(
-  { adapter, checkpoint, seconds }: AttackResult | EvalResult | TrainResult,
+  result: AttackResult | EvalResult | TrainResult,
   work: Readonly<Record<string, number>>,
 ): string {
+  const { adapter, seconds } = result;
+  const paths = "checkpoints" in result ? result.checkpoints : [];
   const times = Object.entries({ setup: seconds.setup, train: seconds.train, ...work })
     .map(([phase, s]) => `${phase} ${s.toFixed(1)} s`).join(", ");
   const device = adapter.description || adapter.device || adapter.vendor;
-  return `checkpoint: ${checkpoint}\non ${device}${
-    adapter.software ? " (software)" : ""
-  }: ${times}`;
+  return [
+    ...paths.map((path) => `checkpoint: ${path}`),
+    `on ${device}${adapter.software ? " (software)" : ""}: ${times}`,
+  ].join("\n");
 }
 
 function newTable(head: string[]): InstanceType<typeof Table> {

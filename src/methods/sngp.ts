@@ -18,8 +18,6 @@
  */
 import {
   add,
-  argmax,
-  constant,
   crossEntropy,
   type Device,
   div,
@@ -47,8 +45,10 @@ import {
   type Tensor,
   type Updates,
 } from "../nn/mod.ts";
+import { labelOf } from "./classifier.ts";
 import { inversePositiveDefinite } from "./inverse.ts";
-import type { Method, Model, ModelOptions, TrainStep } from "./types.ts";
+import { single } from "./single.ts";
+import type { LossOptions, Method, Model, ModelOptions, TrainContext, TrainStep } from "./types.ts";
 
 /** Hyper-parameters, with the paper's values. */
 const settings = {
@@ -67,9 +67,14 @@ export const sngp: Method = {
   name: "sngp",
   title: "SNGP",
   models: ["LeNet_SNGP"],
+  family: "SNGP",
+  ensemble: false,
+  hyperparameters: [],
+  dropLast: false,
   attack: "pgd",
   startNoise: 0.001,
   create: (_model, options) => new Sngp(options),
+  subject: single,
 };
 
 class Sngp implements Model {
@@ -87,7 +92,7 @@ class Sngp implements Model {
   readonly #covariance: Parameter;
   readonly gather?: (images: Tensor) => Updates;
 
-  constructor({ random, protocol }: ModelOptions) {
+  constructor({ random, procedure }: ModelOptions) {
     const { numRandomFeatures: d, projectedFeatures: k, projectionStd, classes } = settings;
     this.#encoder = new SpectralLeNet(random.fork("encoder"), settings.spectralCoeff);
     const { features } = this.#encoder;
@@ -109,12 +114,12 @@ class Sngp implements Model {
       ["rff.b", this.#phases],
       ...nest({ beta: this.#beta }),
     ]);
-    if (protocol === "corrected") {
+    if (procedure.precision === "clean") {
       this.gather = (images) => this.#gathered(this.#features(images, new Pass(false)));
     }
   }
 
-  train(images: Tensor, labels: Tensor, pass: Pass): TrainStep {
+  train(images: Tensor, labels: Tensor, { pass }: TrainContext): TrainStep {
     const phi = this.#features(images, pass);
     const logits = this.#beta.forward(phi, pass);
     for (const [parameter, value] of this.#gathered(phi)) pass.set(parameter, value);
@@ -137,10 +142,9 @@ class Sngp implements Model {
     return logSoftmax(this.#meanFieldLogits(images));
   }
 
-  confidenceLoss(images: Tensor, target?: number): Tensor {
+  confidenceLoss(images: Tensor, { target }: LossOptions): Tensor {
     const logits = this.#meanFieldLogits(images);
-    const label = target === undefined ? argmax(logits) : constant(target, [images.shape[0] ?? 1]);
-    return crossEntropy(logits, label);
+    return crossEntropy(logits, labelOf(logits, target));
   }
 
   /** `[B, 1, 28, 28]` to `[B, D]`. */

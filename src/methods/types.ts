@@ -1,16 +1,45 @@
 /**
- * What a method is: how a model is built, trained, finished and attacked.
+ * What a method is: how its models are built, trained, finished and attacked.
+ *
+ * A *model* is what one training makes and one checkpoint holds. A *subject* is what is evaluated and
+ * attacked: one model, or several as an ensemble.
  *
  * @module
  */
 import type { AttackName } from "../attack/mod.ts";
-import type { Protocol } from "../attack/types.ts";
-import type { Device, Pass, Random, State, Tensor, Updates } from "../nn/mod.ts";
+import type { Device, Draws, Pass, Random, State, Tensor, Updates } from "../nn/mod.ts";
+import type { Procedure } from "../protocol.ts";
+
+/** Kernels of DUE's Gaussian process. */
+export const gpKernels = ["RBF", "Matern12", "Matern32", "Matern52", "RQ"] as const;
+
+/** The name of such a kernel. */
+export type GpKernel = (typeof gpKernels)[number];
+
+/** Hyper-parameters that belong to one method or another. */
+export interface Hyperparameters {
+  /** Radius of adversarial training, 0 to 1. */
+  readonly epsilon: number;
+  /** Weight of DUQ's gradient penalty. */
+  readonly lambdaReg: number;
+  /** Inducing points of DUE. */
+  readonly nInducingPoints: number;
+  /** Kernel of DUE's Gaussian process. */
+  readonly kernel: GpKernel;
+}
 
 /** What determines a model before it is trained. */
-export interface ModelOptions {
+export interface ModelOptions extends Hyperparameters {
   readonly random: Random;
-  readonly protocol: Protocol;
+  readonly procedure: Procedure;
+}
+
+/** What a training step knows. */
+export interface TrainContext {
+  /** Train mode, with a supply of noise that is fresh at every step. */
+  readonly pass: Pass;
+  /** Images in the training set. */
+  readonly trainCount: number;
 }
 
 /** One training step of a model, traced. */
@@ -21,7 +50,32 @@ export interface TrainStep {
   readonly logits: Tensor;
 }
 
-/** A model under one method. */
+/** What a model may look at before its first training step. */
+export interface InitialiseContext {
+  readonly device: Device;
+  /** Traces the images `[B, C, H, W]` at indices `[B]`. */
+  readonly images: (index: Tensor) => Tensor;
+  /** Indices of the images to learn from. */
+  readonly trainIndex: Uint32Array;
+}
+
+/** What the attack's loss may depend on besides the image. */
+export interface LossOptions {
+  /** A supply of noise whose counter goes up at every step of the attack. */
+  readonly draws: Draws;
+  /** The class to steer to; the model's own prediction when not given. */
+  readonly target?: number | undefined;
+}
+
+/** Other ways to read the answer of the same model: what its largest element is taken as confidence. */
+export interface Reading {
+  /** Logarithms of confidences, `[B, C]`. */
+  readonly logConfidences: Tensor;
+  /** Whether a row sums to one, so that it has an entropy. */
+  readonly normalised: boolean;
+}
+
+/** One trained thing under one method. */
 export interface Model {
   /** Name of the network, for example `LeNet_SNGP`. */
   readonly name: string;
@@ -31,24 +85,44 @@ export interface Model {
   readonly state: State;
   /** Entries of a checkpoint by other code that this model has no use for. */
   readonly ignored: readonly string[];
+  /** Sets what the training data decides about the initial state; called once, before the first step. */
+  initialise?(context: InitialiseContext): Promise<void>;
   /** Traces a training step on images `[B, C, H, W]` and class indices `[B]`. */
-  train(images: Tensor, labels: Tensor, pass: Pass): TrainStep;
+  train(images: Tensor, labels: Tensor, context: TrainContext): TrainStep;
+  /** Traces what changes after each step of the optimiser, on the same images. */
+  afterStep?(images: Tensor, labels: Tensor): Updates;
   /** Resets what an epoch gathers; called before each epoch. */
   beginEpoch?(device: Device): void;
   /**
-   * Where the corrected protocol gathers statistics in a clean pass after training: traces what one
-   * batch adds.
+   * Where the procedure gathers statistics in a clean pass after training: traces what one batch adds.
    */
   gather?(images: Tensor): Updates;
   /** Derives what evaluation needs from the state, after training or loading. */
   finish?(device: Device): Promise<void>;
   /** Log-probabilities `[B, C]` of images in evaluation. */
-  logProbabilities(images: Tensor): Tensor;
+  logProbabilities(images: Tensor, draws: Draws): Tensor;
+  /** Other readings of the same answer, by name. */
+  readings?(images: Tensor): Readonly<Record<string, Reading>>;
   /**
    * What the attack descends: a loss per image `[B]` against the model's own prediction, or against
    * a target class.
    */
-  confidenceLoss(images: Tensor, target?: number): Tensor;
+  confidenceLoss(images: Tensor, options: LossOptions): Tensor;
+}
+
+/** What is evaluated and attacked. */
+export interface Subject {
+  /**
+   * Adversarial images for each clean one: more than one where each member of an ensemble is attacked
+   * on its own copy. Whatever takes `images` takes as many versions of the batch.
+   */
+  readonly copies: number;
+  /** Log-probabilities `[B, C]`. */
+  logProbabilities(images: readonly Tensor[], draws: Draws): Tensor;
+  /** Other readings of the same answer, by name. */
+  readings(images: readonly Tensor[]): Readonly<Record<string, Reading>>;
+  /** What the attack on one copy descends, per image `[B]`. */
+  confidenceLoss(image: Tensor, copy: number, options: LossOptions): Tensor;
 }
 
 /** A method of uncertainty estimation. */
@@ -59,9 +133,19 @@ export interface Method {
   readonly title: string;
   /** Networks it goes with, the default first. */
   readonly models: readonly string[];
+  /** The mode whose checkpoints it uses: its own but for an ensemble of another mode's models. */
+  readonly family: string;
+  /** Whether it takes several models. */
+  readonly ensemble: boolean;
+  /** The hyper-parameters that are its own. */
+  readonly hyperparameters: readonly (keyof Hyperparameters)[];
+  /** Whether training leaves out the last, incomplete batch of an epoch. */
+  readonly dropLast: boolean;
   /** The paper's attack on it. */
   readonly attack: AttackName;
   /** Standard deviation of the noise that the paper's attack on it starts with. */
   readonly startNoise: number;
   create(model: string, options: ModelOptions): Model;
+  /** Makes one subject of trained models. */
+  subject(models: readonly Model[], procedure: Procedure): Subject;
 }

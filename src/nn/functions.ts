@@ -6,8 +6,9 @@
 import wgsl from "../shaders/log_softmax.wgsl" with { type: "text" };
 import { add, div, exp, log, maximum, mul, neg, sqrt, square, sub } from "./elementwise.ts";
 import { kernel } from "./kernel.ts";
-import { mean, oneHot, sum } from "./reduce.ts";
-import { dim, node, size, type Tensor } from "./tensor.ts";
+import { max, mean, oneHot, sum } from "./reduce.ts";
+import { reshape } from "./shape.ts";
+import { dim, node, size, stopGradient, type Tensor, withVjp } from "./tensor.ts";
 
 const logSoftmaxKernel = kernel("log_softmax", wgsl);
 
@@ -30,16 +31,43 @@ export function softmax(x: Tensor): Tensor {
 
 /** Cross-entropy of each row: logits `[B, C]`, class indices `[B]`, to `[B]` nats. */
 export function crossEntropy(logits: Tensor, label: Tensor): Tensor {
-  return neg(sum(mul(oneHot(label, dim(logits, -1)), logSoftmax(logits)), [-1]));
+  return negativeLogLikelihood(logSoftmax(logits), label);
+}
+
+/** `-l[b, label_b]` of each row: log-probabilities `[B, C]`, class indices `[B]`, to `[B]` nats. */
+export function negativeLogLikelihood(l: Tensor, label: Tensor): Tensor {
+  return neg(sum(mul(oneHot(label, dim(l, -1)), l), [-1]));
 }
 
 /**
  * Binary cross-entropy of each element of p in [0, 1] against targets of the same shape, in nats.
- * Logarithms are taken of no less than 2^-126, the smallest normal f32; below it the gradient is 0.
+ *
+ * Logarithms are taken of no less than 2^-126, the smallest normal f32. The derivative is PyTorch's,
+ * `(p - t) / max(p (1 - p), 1e-12)`: it fades where p is within 1e-12 of 0 or 1. No gradient flows
+ * to the targets.
  */
 export function binaryCrossEntropy(p: Tensor, target: Tensor): Tensor {
   const bounded = (x: Tensor): Tensor => log(maximum(x, 2 ** -126));
-  return neg(add(mul(target, bounded(p)), mul(sub(1, target), bounded(sub(1, p)))));
+  const loss = neg(add(mul(target, bounded(p)), mul(sub(1, target), bounded(sub(1, p)))));
+  return withVjp(loss, [p], (g) => [
+    mul(g, div(sub(p, target), maximum(mul(p, sub(1, p)), 1e-12))),
+  ]);
+}
+
+/**
+ * As {@linkcode binaryCrossEntropy}, of probabilities given by their logarithms l <= 0: exact however
+ * small they are.
+ */
+export function logBinaryCrossEntropy(l: Tensor, target: Tensor): Tensor {
+  const other = log(maximum(sub(1, exp(l)), 2 ** -24));
+  return neg(add(mul(target, l), mul(sub(1, target), other)));
+}
+
+/** `log(mean(exp(x)))` over the first axis, stable: `[S, ...]` to `[...]`. */
+export function logMeanExp(x: Tensor): Tensor {
+  const top = stopGradient(max(x, 0, true));
+  const total = mean(exp(sub(x, top)), [0], true);
+  return reshape(add(log(total), top), x.shape.slice(1));
 }
 
 /** Euclidean norm of each row: `[B, ...]` to `[B]`; its derivative at 0 is 0. */

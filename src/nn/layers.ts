@@ -7,6 +7,7 @@ import { add, div, maximum, mul, scale } from "./elementwise.ts";
 import { conv2d, conv2dInput, type ConvOptions } from "./conv2d.ts";
 import { normalizeRows, unit } from "./functions.ts";
 import { matmul } from "./matmul.ts";
+import type { Draws } from "./noise.ts";
 import type { Random } from "./random.ts";
 import { sum } from "./reduce.ts";
 import { reshape } from "./shape.ts";
@@ -19,8 +20,25 @@ import { Parameter, stopGradient, type Tensor } from "./tensor.ts";
 export class Pass {
   readonly #updates = new Map<Parameter, Tensor>();
 
-  /** @param train whether running statistics move */
-  constructor(readonly train: boolean) {}
+  readonly #draws: Draws | undefined;
+
+  /**
+   * @param train whether running statistics move
+   * @param draws the pass's supply of noise, where a model needs one
+   */
+  constructor(readonly train: boolean, draws?: Draws) {
+    this.#draws = draws;
+  }
+
+  /**
+   * The supply of noise.
+   *
+   * @throws Error when the pass was made without one
+   */
+  get draws(): Draws {
+    if (!this.#draws) throw new Error("Cannot draw noise: the pass was made without a supply");
+    return this.#draws;
+  }
 
   /** What the pass changes, for a program's `updates`. */
   get updates(): ReadonlyMap<Parameter, Tensor> {

@@ -85,12 +85,18 @@ export function triangularSolve(l: Tensor, b: Tensor, transposed = false): Tenso
 /** The diagonal `[..., N]` of matrices `[..., N, N]`. */
 export function diagonal(l: Tensor): Tensor {
   const n = dim(l, -1);
-  const eye = constant(
-    Float32Array.from({ length: n * n }, (_, i) => i % (n + 1) === 0 ? 1 : 0),
-    [n, n],
-  );
-  const picked = matmul(reshape(mul(l, eye), [-1, n]), constant(1, [n, 1]));
+  const picked = matmul(reshape(mul(l, identity(n)), [-1, n]), constant(1, [n, 1]));
   return reshape(picked, l.shape.slice(0, -1));
+}
+
+/** Matrices `[..., N, N]` with zeros above the diagonal. */
+export function lowerTriangle(a: Tensor): Tensor {
+  return mul(a, lowerMask(dim(a, -1), 1));
+}
+
+/** The identity matrix `[N, N]`. */
+export function identity(n: number): Tensor {
+  return constant(Float32Array.from({ length: n * n }, (_, i) => i % (n + 1) === 0 ? 1 : 0), [n, n]);
 }
 
 /** 1 below the diagonal, `onDiagonal` on it, 0 above. */

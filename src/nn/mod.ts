@@ -42,6 +42,7 @@ export { pull, push, release } from "./storage.ts";
 export {
   constant,
   type Data,
+  dim,
   input,
   type PackedParameters,
   Parameter,

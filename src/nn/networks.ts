@@ -4,7 +4,9 @@
  * @module
  */
 import {
+  Conv2d,
   type Layer,
+  Linear,
   nest,
   type Pass,
   SpectralConv2d,
@@ -15,6 +17,50 @@ import { maxPool2d } from "./pool2d.ts";
 import type { Random } from "./random.ts";
 import { reshape } from "./shape.ts";
 import type { Tensor } from "./tensor.ts";
+
+/** LeNet up to its 84 features, after their ReLU: `[B, 1, 28, 28]` to `[B, 84]`; 28 -> 14 -> 10 -> 5. */
+export class LeNetFeatures implements Layer {
+  readonly features = 84;
+  readonly state: State;
+  readonly #conv1: Layer;
+  readonly #conv2: Layer;
+  readonly #linear: Layer;
+
+  constructor(random: Random) {
+    const relu = { activation: "relu" } as const;
+    this.#conv1 = new Conv2d(random, 1, 6, 5, { ...relu, padding: 2 });
+    this.#conv2 = new Conv2d(random, 6, 16, 5, relu);
+    this.#linear = new Linear(random, 400, this.features, relu);
+    this.state = nest({
+      "conv1.0": this.#conv1,
+      "conv2.0": this.#conv2,
+      "fc_1.0": this.#linear,
+    });
+  }
+
+  forward(x: Tensor, pass: Pass): Tensor {
+    const a = maxPool2d(this.#conv1.forward(x, pass), 2); // [B, 6, 14, 14]
+    const b = maxPool2d(this.#conv2.forward(a, pass), 2); // [B, 16, 5, 5]
+    return this.#linear.forward(reshape(b, [-1, 400]), pass);
+  }
+}
+
+/** LeNet: `[B, 1, 28, 28]` to logits `[B, 10]`. 37,106 trainable parameters. */
+export class LeNet implements Layer {
+  readonly state: State;
+  readonly #features: LeNetFeatures;
+  readonly #linear: Layer;
+
+  constructor(random: Random) {
+    this.#features = new LeNetFeatures(random);
+    this.#linear = new Linear(random, this.#features.features, 10);
+    this.state = new Map([...this.#features.state, ...nest({ "fc_2.0": this.#linear })]);
+  }
+
+  forward(x: Tensor, pass: Pass): Tensor {
+    return this.#linear.forward(this.#features.forward(x, pass), pass);
+  }
+}
 
 /**
  * LeNet up to its 84 features, both convolutions without padding and every layer under soft spectral

@@ -41,3 +41,22 @@ export function noise(
     threads: Math.ceil(n / 4),
   }, () => [null, null]);
 }
+
+/**
+ * A supply of noise for one walk through a model: every call draws other numbers, and the counter
+ * decides whether the next run draws the same ones again.
+ */
+export class Draws {
+  #calls = 0;
+
+  /**
+   * @param key the stream
+   * @param counter as in {@linkcode noise}; a constant repeats the same numbers at every run
+   */
+  constructor(readonly key: NoiseKey, readonly counter: Tensor = constant(0, [1])) {}
+
+  /** Standard normal numbers of the given shape. */
+  normal(shape: Shape): Tensor {
+    return noise("normal", this.key, this.counter, shape, this.#calls++);
+  }
+}

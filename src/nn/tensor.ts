@@ -96,6 +96,11 @@ export function stopGradient(x: Tensor): Tensor {
   return node("stopGradient", [x], x.shape, { kind: "view", offset: 0 }, () => [null]);
 }
 
+/** The values of x with a derivative of their own, by the given operands. */
+export function withVjp(x: Tensor, operands: readonly Tensor[], vjp: Vjp): Tensor {
+  return node(x.name, [x], x.shape, { kind: "view", offset: 0 }, vjp, operands);
+}
+
 /**
  * State that outlives a program: weights, running statistics, an image under attack.
  *

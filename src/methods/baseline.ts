@@ -1,0 +1,23 @@
+/**
+ * Baseline: one network trained by cross-entropy, whose softmax is its uncertainty.
+ *
+ * @module
+ */
+import { Classifier, classifiers } from "./classifier.ts";
+import { single } from "./single.ts";
+import type { Method } from "./types.ts";
+
+/** One plain classifier. */
+export const baseline: Method = {
+  name: "baseline",
+  title: "Baseline",
+  models: classifiers,
+  family: "baseline",
+  ensemble: false,
+  hyperparameters: [],
+  dropLast: false,
+  attack: "fgsm",
+  startNoise: 0,
+  create: (_model, options) => new Classifier(options),
+  subject: single,
+};

@@ -1,0 +1,96 @@
+/**
+ * Deep ensemble: several networks from different seeds, averaged.
+ *
+ * Paper: B. Lakshminarayanan et al., "Simple and scalable predictive uncertainty estimation using deep
+ * ensembles", NeurIPS 2017.
+ *
+ * The members are baselines of the seeds s, s + 1, ... The published attack is one FGSM step on each
+ * member, **each on a copy of the image of its own**, against the class that this member predicts at
+ * the clean image; the answer is the softmax of the mean of the members' logits on their own copies.
+ * There is then no one adversarial image. "corrected" attacks one image by the gradient of the
+ * ensemble's predictive log-probability, `log (1/N) sum_i p_i(y | x)` (eq. 1 of the paper above), in
+ * iterations; options `ensembleAttack`, `ensembleMean` and `attack` choose one by one.
+ *
+ * @module
+ */
+import {
+  add,
+  exp,
+  log,
+  logSoftmax,
+  maximum,
+  negativeLogLikelihood,
+  scale,
+  stopGradient,
+  sub,
+  type Tensor,
+} from "../nn/mod.ts";
+import type { Procedure } from "../protocol.ts";
+import { Classifier, classifiers, labelOf } from "./classifier.ts";
+import type { Method, Model, Subject } from "./types.ts";
+
+/** Several baselines. */
+export const deepEnsemble: Method = {
+  name: "deep_ensemble",
+  title: "Deep ensemble",
+  models: classifiers,
+  family: "baseline",
+  ensemble: true,
+  hyperparameters: [],
+  dropLast: false,
+  attack: "fgsm",
+  startNoise: 0,
+  create: (_model, options) => new Classifier(options),
+  subject: ensemble,
+};
+
+/** Averages classifiers. */
+export function ensemble(
+  models: readonly Model[],
+  { ensembleAttack, ensembleMean }: Procedure,
+): Subject {
+  const members = models.filter((m) => m instanceof Classifier);
+  if (members.length !== models.length || members.length === 0) {
+    throw new Error("Unreachable: an ensemble is made of classifiers");
+  }
+  const joint = ensembleAttack === "joint";
+  const means = { logits: ofLogits, probabilities: ofProbabilities };
+  /** Each member's logits, on its own copy of the image or on the one there is. */
+  const logits = (images: readonly Tensor[]): Tensor[] =>
+    members.map((member, i) => {
+      const image = images[joint ? 0 : i];
+      if (!image) throw new Error(`Unreachable: no image for member ${i}`);
+      return member.logits(image);
+    });
+  return {
+    copies: joint ? 1 : members.length,
+    logProbabilities: (images) => means[ensembleMean](logits(images)),
+    readings: (images) => ({
+      meanOfLogits: { logConfidences: ofLogits(logits(images)), normalised: true },
+      meanOfProbabilities: { logConfidences: ofProbabilities(logits(images)), normalised: true },
+    }),
+    confidenceLoss(image, copy, options) {
+      const member = members[copy];
+      if (!joint && member) return member.confidenceLoss(image, options);
+      const answer = means[ensembleMean](members.map((m) => m.logits(image)));
+      return negativeLogLikelihood(answer, labelOf(answer, options.target));
+    },
+  };
+}
+
+/** Log-softmax of the mean of the members' logits. */
+function ofLogits(logits: readonly Tensor[]): Tensor {
+  return logSoftmax(scale(total(logits), 1 / logits.length));
+}
+
+/** `log((1/N) sum_i softmax(logits_i))`, stable. */
+function ofProbabilities(logits: readonly Tensor[]): Tensor {
+  const each = logits.map(logSoftmax);
+  const top = stopGradient(each.reduce((a, b) => maximum(a, b)));
+  const mean = scale(total(each.map((l) => exp(sub(l, top)))), 1 / each.length);
+  return add(log(mean), top);
+}
+
+function total(xs: readonly Tensor[]): Tensor {
+  return xs.reduce((a, b) => add(a, b));
+}

@@ -1,0 +1,205 @@
+/**
+ * DUQ: deterministic uncertainty quantification.
+ *
+ * Paper: J. van Amersfoort et al., "Uncertainty estimation using a single deep deterministic neural
+ * network", ICML 2020.
+ *
+ * A class's kernel value is `K_c(x) = exp(-mean_k (W_c z - m_c / N_c)_k^2 / (2 sigma^2))` (eq. 1) over
+ * the encoder's features z; m and N are exponential moving sums of embeddings and counts (eqs. 4-6),
+ * updated after every step in evaluation. The loss is the binary cross-entropy of K against one-hot,
+ * the mean over images and classes (eq. 2), plus `lambda mean_b (|d sum_c K_c / dx_b| - 1)^2`, the
+ * two-sided gradient penalty (eq. 7): its gradient is of second order. The norm's derivative at 0 is 0.
+ *
+ * Deviations, as the attacked code has them: probabilities are K / sum K, which throws the distance
+ * away (the reading `kernel` keeps it); every epoch sees the images in the same order. Where all ten K
+ * underflow in f32, "paper" makes 0 / 0, a row that is no number; "corrected" works on log K.
+ *
+ * @module
+ */
+import {
+  add,
+  binaryCrossEntropy,
+  broadcastTo,
+  constant,
+  div,
+  equal,
+  exp,
+  grad,
+  LeNetFeatures,
+  log,
+  logBinaryCrossEntropy,
+  logSoftmax,
+  matmul,
+  mean,
+  mul,
+  nest,
+  oneHot,
+  Parameter,
+  Pass,
+  reshape,
+  rowNorm,
+  scale,
+  square,
+  type State,
+  sub,
+  sum,
+  type Tensor,
+  type Updates,
+  where,
+} from "../nn/mod.ts";
+import type { Procedure } from "../protocol.ts";
+import { labelOf } from "./classifier.ts";
+import { single } from "./single.ts";
+import type {
+  LossOptions,
+  Method,
+  Model,
+  ModelOptions,
+  Reading,
+  TrainContext,
+  TrainStep,
+} from "./types.ts";
+
+/** Hyper-parameters, with the paper's values. */
+const settings = {
+  centroidSize: 42,
+  lengthScale: 0.5,
+  gamma: 0.999,
+  initialCount: 13,
+  centroidStd: 0.05,
+  classes: 10,
+} as const;
+
+/** DUQ with LeNet. */
+export const duq: Method = {
+  name: "duq",
+  title: "DUQ",
+  models: ["LeNet_DUQ"],
+  family: "DUQ",
+  ensemble: false,
+  hyperparameters: ["lambdaReg"],
+  dropLast: true,
+  attack: "pgd",
+  startNoise: 0.001,
+  create: (_model, options) => new Duq(options),
+  subject: single,
+};
+
+class Duq implements Model {
+  readonly name = "LeNet_DUQ";
+  readonly imageShape = [1, 28, 28];
+  readonly ignored = [];
+  readonly state: State;
+  readonly #arithmetic: Procedure["kernelArithmetic"];
+  readonly #lambda: number;
+  readonly #encoder: LeNetFeatures;
+  readonly #weight: Parameter;
+  readonly #counts: Parameter;
+  readonly #sums: Parameter;
+
+  constructor({ random, procedure, lambdaReg }: ModelOptions) {
+    const { centroidSize, classes, initialCount, centroidStd } = settings;
+    this.#arithmetic = procedure.kernelArithmetic;
+    this.#lambda = lambdaReg;
+    this.#encoder = new LeNetFeatures(random.fork("encoder"));
+    const head = random.fork("head");
+    const { features } = this.#encoder;
+    // Kaiming's normal initialisation; PyTorch takes classes x features as fan-in of this shape.
+    const std = Math.sqrt(2 / (classes * features));
+    const shape = [centroidSize, classes, features];
+    this.#weight = new Parameter(
+      shape,
+      head.normal(centroidSize * classes * features).map((n) => n * std),
+      true,
+    );
+    this.#counts = new Parameter([classes], initialCount);
+    this.#sums = new Parameter(
+      [centroidSize, classes],
+      head.normal(centroidSize * classes).map((n) => n * centroidStd * initialCount),
+    );
+    this.state = new Map([
+      ["W", this.#weight],
+      ["N", this.#counts],
+      ["m", this.#sums],
+      ...nest({ feature_extractor: this.#encoder }),
+    ]);
+  }
+
+  train(images: Tensor, labels: Tensor, { pass }: TrainContext): TrainStep {
+    const logKernel = this.#logKernel(images, pass);
+    const { bce, penalty } = this.#losses(images, labels, logKernel);
+    return { loss: add(bce, scale(penalty, this.#lambda)), logits: logKernel };
+  }
+
+  /** The two parts of the loss: binary cross-entropy and unweighted gradient penalty, scalars. */
+  #losses(
+    images: Tensor,
+    labels: Tensor,
+    logKernel: Tensor,
+  ): { bce: Tensor; penalty: Tensor } {
+    const [slope = images] = grad(exp(logKernel), [images]);
+    return {
+      bce: mean(this.#crossEntropy(logKernel, labels)),
+      penalty: mean(square(sub(rowNorm(slope), 1))),
+    };
+  }
+
+  /** The centroids with one batch more, by the embeddings of the weights as they are. */
+  afterStep(images: Tensor, labels: Tensor): Updates {
+    const { gamma, classes } = settings;
+    const pass = new Pass(false);
+    const targets = oneHot(labels, classes); // [B, C]
+    const embeddings = this.#embeddings(images, pass); // [B, K, C]
+    const each = mul(embeddings, reshape(targets, [-1, 1, classes]));
+    const blend = (p: Parameter, batch: Tensor): Tensor =>
+      add(scale(pass.get(p), gamma), scale(batch, 1 - gamma));
+    return new Map([
+      [this.#counts, blend(this.#counts, sum(targets, [0]))],
+      [this.#sums, blend(this.#sums, sum(each, [0]))],
+    ]);
+  }
+
+  logProbabilities(images: Tensor): Tensor {
+    const logKernel = this.#logKernel(images, new Pass(false));
+    if (this.#arithmetic === "log") return logSoftmax(logKernel);
+    const kernel = exp(logKernel);
+    const total = sum(kernel, [-1], true);
+    // Said by hand, for WGSL leaves open what 0 / 0 is.
+    const underflown = broadcastTo(equal(total, 0), kernel.shape);
+    return where(underflown, constant(NaN), log(div(kernel, total)));
+  }
+
+  readings(images: Tensor): Record<string, Reading> {
+    const logConfidences = this.#logKernel(images, new Pass(false));
+    return { kernel: { logConfidences, normalised: false } };
+  }
+
+  confidenceLoss(images: Tensor, { target }: LossOptions): Tensor {
+    const logKernel = this.#logKernel(images, new Pass(false));
+    return mean(this.#crossEntropy(logKernel, labelOf(logKernel, target)), [1]);
+  }
+
+  /** Binary cross-entropy of each kernel value against one-hot: `[B, C]`. */
+  #crossEntropy(logKernel: Tensor, labels: Tensor): Tensor {
+    const targets = oneHot(labels, settings.classes);
+    return this.#arithmetic === "log"
+      ? logBinaryCrossEntropy(logKernel, targets)
+      : binaryCrossEntropy(exp(logKernel), targets);
+  }
+
+  /** `[B, 1, 28, 28]` to `W z`, `[B, K, C]`. */
+  #embeddings(images: Tensor, pass: Pass): Tensor {
+    const { centroidSize, classes } = settings;
+    const { features } = this.#encoder;
+    const z = this.#encoder.forward(images, pass); // [B, 84]
+    const w = reshape(pass.get(this.#weight), [centroidSize * classes, features]);
+    return reshape(matmul(z, w, { transposeB: true }), [-1, centroidSize, classes]);
+  }
+
+  /** `[B, 1, 28, 28]` to log K, `[B, C]`. */
+  #logKernel(images: Tensor, pass: Pass): Tensor {
+    const centroids = div(pass.get(this.#sums), pass.get(this.#counts)); // [K, C]
+    const distances = mean(square(sub(this.#embeddings(images, pass), centroids)), [1]);
+    return scale(distances, -1 / (2 * settings.lengthScale ** 2));
+  }
+}
