@@ -69,7 +69,8 @@ export const protocolOptions = {
     corrected: "log",
   },
   precision: {
-    about: "SNGP's precision sums over the last epoch's moving weights, or over a clean pass after it",
+    about:
+      "SNGP's precision sums over the last epoch's moving weights, or over a clean pass after it",
     stage: "training",
     modes: ["sngp"],
     values: ["moving", "clean"],

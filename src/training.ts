@@ -206,9 +206,10 @@ async function runEpoch(
   progress: (done: number, fields: Record<string, string>) => void,
 ): Promise<Omit<EpochFigures, "epoch" | "accuracy">> {
   const { config, fixedOrder, trainIndex } = training;
-  const order = new Random(config.seed).fork(`order of epoch ${fixedOrder ? 0 : epoch}`).permutation(
-    trainIndex.length,
-  );
+  const order = new Random(config.seed).fork(`order of epoch ${fixedOrder ? 0 : epoch}`)
+    .permutation(
+      trainIndex.length,
+    );
   const lr = stepDecay(config.lr, epoch, milestones);
   const started = performance.now();
   const pace = new Pace();

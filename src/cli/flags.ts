@@ -147,9 +147,10 @@ const batchSize = (value: number) => ({
 const checkpoint = object({
   checkpoint: map(
     multiple(option("--checkpoint", path({ metavar: "FILE" }), {
-      description: message`Model to use: a .safetensors, or a .checkpoint of PyTorch; once a member, or with ${
-        text("{seed}")
-      } in its path`,
+      description:
+        message`Model to use: a .safetensors, or a .checkpoint of PyTorch; once a member, or with ${
+          text("{seed}")
+        } in its path`,
     })),
     (paths) => paths.length === 0 ? undefined : [...paths],
   ),

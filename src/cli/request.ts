@@ -41,7 +41,9 @@ export function toRun(
   const key = String(issue?.path[0] ?? "");
   if (issue && key in options) {
     throw new UserError(
-      `Cannot run with ${flagOf(key)} ${options[key]}: ${issue.message}; see mirage ${command} --help`,
+      `Cannot run with ${flagOf(key)} ${
+        options[key]
+      }: ${issue.message}; see mirage ${command} --help`,
     );
   }
   return {

@@ -81,7 +81,8 @@ export const due: Method = {
   subject: single,
 };
 
-class Due implements Model {
+/** LeNet_DUE. */
+export class Due implements Model {
   readonly name = "LeNet_DUE";
   readonly imageShape = [1, 28, 28];
   readonly ignored = [
@@ -93,7 +94,8 @@ class Due implements Model {
   ];
   readonly state: State;
   readonly #encoder: SpectralLeNet;
-  readonly #process: SparseGaussianProcess;
+  /** The head. */
+  readonly process: SparseGaussianProcess;
   readonly #procedure: Procedure;
   readonly #random: Random;
   readonly #inducingPoints: number;
@@ -103,13 +105,18 @@ class Due implements Model {
     this.#random = random.fork("initialise");
     this.#inducingPoints = nInducingPoints;
     this.#encoder = new SpectralLeNet(random.fork("encoder"), settings.spectralCoeff);
-    this.#process = new SparseGaussianProcess(random.fork("process"), {
+    this.process = new SparseGaussianProcess(random.fork("process"), {
       classes: settings.classes,
       features: this.#encoder.features,
       inducingPoints: nInducingPoints,
       kernel,
     });
-    this.state = nest({ feature_extractor: this.#encoder, gp: this.#process });
+    this.state = nest({ feature_extractor: this.#encoder, gp: this.process });
+  }
+
+  /** Features `[B, D]` of images. */
+  encode(images: Tensor, pass: Pass): Tensor {
+    return this.#encoder.forward(images, pass);
   }
 
   /** Encodes training images in train mode, as the original does, and starts the process from them. */
@@ -125,7 +132,7 @@ class Due implements Model {
     }
     const index = input([batch]);
     const pass = new Pass(true);
-    const features = this.#encoder.forward(images(index), pass);
+    const features = this.encode(images(index), pass);
     using program = await compile(device, {
       name: "encode",
       inputs: [index],
@@ -145,12 +152,12 @@ class Due implements Model {
       (_, i) => [...values.subarray(i * width, (i + 1) * width)],
     );
     const { centroids } = kMeansCluster(rows, this.#inducingPoints, () => this.#random.uniform());
-    this.#process.start(centroids.flat(), meanDistance(rows));
+    this.process.start(centroids.flat(), meanDistance(rows));
     push(device, this.state.values());
   }
 
   train(images: Tensor, labels: Tensor, { pass, trainCount }: TrainContext): TrainStep {
-    const marginals = this.#process.posterior(this.#encoder.forward(images, pass), pass);
+    const marginals = this.process.posterior(this.encode(images, pass), pass);
     const [rows = 1] = labels.shape;
     const noise = pass.draws.normal([settings.trainSamples, rows, settings.classes]);
     return {
@@ -172,11 +179,11 @@ class Due implements Model {
     trainCount: number,
   ): Tensor {
     const fit = mean(expectedLoss(marginals, labels, noise));
-    return add(fit, scale(this.#process.divergence(pass), 1 / trainCount));
+    return add(fit, scale(this.process.divergence(pass), 1 / trainCount));
   }
 
   async finish(device: Device): Promise<void> {
-    await this.#process.finish(device, new Pass(false));
+    await this.process.finish(device, new Pass(false));
   }
 
   logProbabilities(images: Tensor, draws: Draws): Tensor {
@@ -195,7 +202,7 @@ class Due implements Model {
 
   #marginals(images: Tensor): Marginals {
     const pass = new Pass(false);
-    return this.#process.posterior(this.#encoder.forward(images, pass), pass);
+    return this.process.posterior(this.encode(images, pass), pass);
   }
 
   /** Logarithm of the mean over samples of `softmax(f)`, `[B, C]`. */

@@ -98,9 +98,7 @@ export class SparseGaussianProcess {
       ["mean_module.constant", this.#constant],
       ["covar_module.raw_outputscale", this.#rawOutputScale],
       ["covar_module.base_kernel.raw_lengthscale", this.#rawLengthScale],
-      ...(this.#rawAlpha
-        ? [["covar_module.base_kernel.raw_alpha", this.#rawAlpha] as const]
-        : []),
+      ...(this.#rawAlpha ? [["covar_module.base_kernel.raw_alpha", this.#rawAlpha] as const] : []),
     ]);
   }
 

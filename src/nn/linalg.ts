@@ -96,7 +96,10 @@ export function lowerTriangle(a: Tensor): Tensor {
 
 /** The identity matrix `[N, N]`. */
 export function identity(n: number): Tensor {
-  return constant(Float32Array.from({ length: n * n }, (_, i) => i % (n + 1) === 0 ? 1 : 0), [n, n]);
+  return constant(Float32Array.from({ length: n * n }, (_, i) => i % (n + 1) === 0 ? 1 : 0), [
+    n,
+    n,
+  ]);
 }
 
 /** 1 below the diagonal, `onDiagonal` on it, 0 above. */
