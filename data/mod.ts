@@ -67,7 +67,7 @@ export const dataPairs = {
 /** The name of a pair. */
 export type PairName = keyof typeof dataPairs;
 
-/** A pair that was found; each function reads its set anew. */
+/** A pair that was found; each function reads its set once, when it is first asked for. */
 export interface OpenPair {
   readonly name: PairName;
   readonly train: () => Promise<ImageSet>;
@@ -102,9 +102,9 @@ export async function openPair(
   if (missing.length === 0) {
     return {
       name,
-      train: () => pair.train(path),
-      test: () => pair.test(path),
-      outDomain: () => pair.outDomainSet(path),
+      train: once(() => pair.train(path)),
+      test: once(() => pair.test(path)),
+      outDomain: once(() => pair.outDomainSet(path)),
       embedded: false,
       missing,
     };
@@ -119,12 +119,17 @@ export async function openPair(
   }
   return {
     name,
-    train: () => loadEmbedded(pair.embedded.train),
-    test: () => loadEmbedded(pair.embedded.test),
-    outDomain: () => loadEmbedded(pair.embedded.outDomain),
+    train: once(() => loadEmbedded(pair.embedded.train)),
+    test: once(() => loadEmbedded(pair.embedded.test)),
+    outDomain: once(() => loadEmbedded(pair.embedded.outDomain)),
     embedded: true,
     missing,
   };
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => made ??= make();
 }
 
 /** What is known of one set on this machine. */

@@ -70,6 +70,44 @@ export async function openWorkbench(
   config: RunConfig,
   purpose: "train" | "use",
 ): Promise<Workbench> {
+  const place = await openPlace(config, purpose);
+  const { procedure, method, network, trainingConfig } = place;
+  const device = await openDevice();
+  const members = place.seeds.map((seed): Member => ({
+    seed,
+    model: method.create(network, {
+      ...trainingConfig,
+      procedure,
+      random: new Random(seed).fork("model"),
+    }),
+  }));
+  const subject = method.subject(members.map(({ model }) => model), procedure);
+  const close = (): void => device[Symbol.dispose]();
+  return { ...place, device, members, subject, [Symbol.dispose]: close };
+}
+
+/** Epochs that a run would have to train first, summed over its members, and images of one. */
+export async function pendingTraining(
+  config: RunConfig,
+): Promise<{ epochs: number; images: number }> {
+  const place = await openPlace(config, "use");
+  const set = limited(await place.pair.train(), place.trainingConfig);
+  if (checkpointsOf(config)) return { epochs: 0, images: set.count };
+  let epochs = 0;
+  for (const seed of place.seeds) {
+    const { done, target } = await trainingState(place, seed);
+    epochs += Math.max(0, target - done);
+  }
+  return { epochs, images: set.count };
+}
+
+/** What is known before the GPU is open. */
+type Place = Omit<Workbench, "device" | "members" | "subject" | typeof Symbol.dispose> & {
+  /** Of the members. */
+  readonly seeds: readonly number[];
+};
+
+async function openPlace(config: RunConfig, purpose: "train" | "use"): Promise<Place> {
   const method: Method = methods[config.mode];
   const network = config.model ?? method.models[0] ?? "";
   if (!method.models.includes(network)) {
@@ -80,29 +118,16 @@ export async function openWorkbench(
     );
   }
   const pair = await openPair("mnist", config.dataPath);
-  const procedure = procedureFor(config);
-  const place = { config, procedure, method, network, pair };
+  const place = { config, procedure: procedureFor(config), method, network, pair };
   const seeds = memberSeeds(place);
   const trainingConfig = await settleTraining(place, purpose, seeds[0] ?? config.seed);
-  const device = await openDevice();
-  const members = seeds.map((seed): Member => ({
-    seed,
-    model: method.create(network, {
-      ...trainingConfig,
-      procedure,
-      random: new Random(seed).fork("model"),
-    }),
-  }));
-  const subject = method.subject(members.map(({ model }) => model), procedure);
-  const close = (): void => device[Symbol.dispose]();
-  return { ...place, trainingConfig, device, members, subject, [Symbol.dispose]: close };
+  return { ...place, seeds, trainingConfig };
 }
 
-/** What is known before the GPU is open. */
-type Place = Pick<Workbench, "config" | "procedure" | "method" | "network" | "pair">;
-
 /** Seeds of the models: the run's own, or as many from it on as an ensemble has members. */
-function memberSeeds({ config, method, pair }: Place): number[] {
+function memberSeeds(
+  { config, method, pair }: Pick<Place, "config" | "method" | "pair">,
+): number[] {
   const given = checkpointsOf(config);
   const template = given?.some((path) => path.includes("{seed}")) ?? false;
   const quick = pair.embedded ? quickMembers.embedded : quickMembers.downloaded;
@@ -126,7 +151,7 @@ function checkpointsOf({ checkpoint }: RunConfig): readonly string[] | undefined
  * asks for few images to attack; and that of the weight of DUQ's penalty that there is.
  */
 async function settleTraining(
-  place: Place,
+  place: Omit<Place, "seeds" | "trainingConfig">,
   purpose: "train" | "use",
   seed: number,
 ): Promise<Workbench["trainingConfig"]> {
@@ -186,16 +211,11 @@ async function trainedCheckpoint(
   reporter: Reporter,
   clock: Clock,
 ): Promise<string> {
-  const { config, network, pair } = bench;
-  const { folder } = await trainingFolder(bench, member.seed);
-  const { best, last } = checkpointPaths(folder);
-  const found = await readExtras(last);
-  const quick = pair.embedded ? quickEpochs.embedded : quickEpochs.downloaded;
-  const target = config.epochs ?? Number(found?.metadata["targetEpochs"] ?? quick);
-  const done = Number(found?.metadata["epoch"] ?? -1) + 1;
+  const { config, network } = bench;
+  const { folder, done, target } = await trainingState(bench, member.seed);
   if (done < target) {
     reporter.note(
-      found
+      done > 0
         ? `The ${network} in ${folder} has ${done} of ${target} epochs: training goes on`
         : `There is no ${network} of seed ${member.seed} for this data yet: training one for ` +
           `${target} epoch${target === 1 ? "" : "s"}`,
@@ -206,7 +226,22 @@ async function trainedCheckpoint(
       `The ${network} in ${folder} has ${done} epochs, more than ${target}: using it`,
     );
   }
-  return best;
+  return checkpointPaths(folder).best;
+}
+
+/** How far the training of a seed has come, and how far it is to go. */
+async function trainingState(
+  place: TrainingPlace,
+  seed: number,
+): Promise<{ folder: string; done: number; target: number }> {
+  const { folder } = await trainingFolder(place, seed);
+  const found = await readExtras(checkpointPaths(folder).last);
+  const quick = place.pair.embedded ? quickEpochs.embedded : quickEpochs.downloaded;
+  return {
+    folder,
+    done: Number(found?.metadata["epoch"] ?? -1) + 1,
+    target: place.config.epochs ?? Number(found?.metadata["targetEpochs"] ?? quick),
+  };
 }
 
 /** What a member's training left. */
@@ -279,9 +314,12 @@ async function splitForSelection(
   return { learn: order.subarray(held).toSorted(), select };
 }
 
+/** What determines the folder of a training. */
+type TrainingPlace = Omit<Place, "seeds">;
+
 /** The folder of a training run, named by what determines it (but for the number of epochs). */
 async function trainingFolder(
-  place: Omit<Place, "config"> & Pick<Workbench, "trainingConfig">,
+  place: TrainingPlace,
   seed: number,
 ): Promise<{ folder: string; set: ImageSet }> {
   const { trainingConfig: config, procedure, method, network, pair } = place;

@@ -16,6 +16,7 @@ export const baseline: Method = {
   ensemble: false,
   hyperparameters: [],
   dropLast: false,
+  passes: { train: 3, attack: 3 },
   attack: "fgsm",
   startNoise: 0,
   create: (_model, options) => new Classifier(options),

@@ -38,6 +38,7 @@ export const deepEnsemble: Method = {
   ensemble: true,
   hyperparameters: [],
   dropLast: false,
+  passes: { train: 3, attack: 3 },
   attack: "fgsm",
   startNoise: 0,
   create: (_model, options) => new Classifier(options),
@@ -55,6 +56,9 @@ export function ensemble(
   }
   const joint = ensembleAttack === "joint";
   const means = { logits: ofLogits, probabilities: ofProbabilities };
+  const other = ensembleMean === "logits"
+    ? ["meanOfProbabilities", ofProbabilities] as const
+    : ["meanOfLogits", ofLogits] as const;
   /** Each member's logits, on its own copy of the image or on the one there is. */
   const logits = (images: readonly Tensor[]): Tensor[] =>
     members.map((member, i) => {
@@ -65,10 +69,10 @@ export function ensemble(
   return {
     copies: joint ? 1 : members.length,
     logProbabilities: (images) => means[ensembleMean](logits(images)),
-    readings: (images) => ({
-      meanOfLogits: { logConfidences: ofLogits(logits(images)), normalised: true },
-      meanOfProbabilities: { logConfidences: ofProbabilities(logits(images)), normalised: true },
-    }),
+    readings: (images) => {
+      const [name, mean] = other;
+      return { [name]: { logConfidences: mean(logits(images)), normalised: true } };
+    },
     confidenceLoss(image, copy, options) {
       const member = members[copy];
       if (!joint && member) return member.confidenceLoss(image, options);

@@ -37,6 +37,7 @@ export const deepEnsembleAt: Method = {
   ensemble: true,
   hyperparameters: ["epsilon"],
   dropLast: false,
+  passes: { train: 9, attack: 3 },
   attack: "fgsm",
   startNoise: 0,
   create: (_model, options) => new AdversariallyTrained(options),

@@ -75,6 +75,7 @@ export const due: Method = {
   ensemble: false,
   hyperparameters: ["nInducingPoints", "kernel"],
   dropLast: true,
+  passes: { train: 4, attack: 3 },
   attack: "pgd",
   startNoise: 0,
   create: (_model, options) => new Due(options),

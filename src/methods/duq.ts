@@ -79,6 +79,7 @@ export const duq: Method = {
   ensemble: false,
   hyperparameters: ["lambdaReg"],
   dropLast: true,
+  passes: { train: 10, attack: 3 },
   attack: "pgd",
   startNoise: 0.001,
   create: (_model, options) => new Duq(options),

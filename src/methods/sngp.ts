@@ -71,6 +71,7 @@ export const sngp: Method = {
   ensemble: false,
   hyperparameters: [],
   dropLast: false,
+  passes: { train: 4, attack: 3 },
   attack: "pgd",
   startNoise: 0.001,
   create: (_model, options) => new Sngp(options),

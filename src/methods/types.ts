@@ -141,6 +141,8 @@ export interface Method {
   readonly hyperparameters: readonly (keyof Hyperparameters)[];
   /** Whether training leaves out the last, incomplete batch of an epoch. */
   readonly dropLast: boolean;
+  /** Work of a training step and of an attack's step in forward passes an image, to foretell time. */
+  readonly passes: { readonly train: number; readonly attack: number };
   /** The paper's attack on it. */
   readonly attack: AttackName;
   /** Standard deviation of the noise that the paper's attack on it starts with. */

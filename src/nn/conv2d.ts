@@ -10,7 +10,8 @@ import weightWgsl from "../shaders/conv2d_weight.wgsl" with { type: "text" };
 import { mul, step } from "./elementwise.ts";
 import { kernel } from "./kernel.ts";
 import { sum, sumParts } from "./reduce.ts";
-import { dim, node, show, type Tensor } from "./tensor.ts";
+import { flip, pad, permute } from "./shape.ts";
+import { dim, node, show, type Tensor, type Vjp } from "./tensor.ts";
 import { conv2dInputTile, conv2dTile, conv2dWeightTile, type ConvShape } from "./tiles.ts";
 
 const forwardKernel = kernel("conv2d", forwardWgsl);
@@ -43,17 +44,11 @@ export function conv2d(x: Tensor, w: Tensor, options: Conv2dOptions = {}): Tenso
     throw new Error(`Cannot convolve ${show(x.shape)} with ${show(w.shape)}: channels differ`);
   }
   const s = sizes(x.shape, w.shape, geometry);
-  const { CHANNELS, PIXELS, threads } = conv2dTile(s);
-  return node(
+  return correlate(
     "conv2d",
-    [x, w, bias ?? w],
-    [s.B, s.CO, s.OH, s.OW],
-    {
-      kind: "dispatch",
-      kernel: forwardKernel,
-      overrides: { ...s, CHANNELS, PIXELS, HAS_BIAS: bias ? 1 : 0, ACTIVATION: activation },
-      threads,
-    },
+    s,
+    [x, packFilters(w, [1, 2, 3, 0]), bias],
+    activation,
     (upstream, y) => {
       const g = activation === "relu" ? mul(upstream, step(y)) : upstream;
       return [
@@ -62,7 +57,38 @@ export function conv2d(x: Tensor, w: Tensor, options: Conv2dOptions = {}): Tenso
         bias ? sum(g, [0, 2, 3]) : null,
       ];
     },
+    [x, w, bias ?? w],
   );
+}
+
+/** One dispatch of the forward kernel, whose weights are packed as the kernel reads them. */
+function correlate(
+  name: string,
+  s: ConvShape,
+  [x, packed, bias]: readonly [Tensor, Tensor, (Tensor | undefined)?],
+  activation: "none" | "relu",
+  vjp: Vjp,
+  operands: readonly Tensor[],
+): Tensor {
+  const { GROUPS, PIXELS, threads } = conv2dTile(s);
+  const source = {
+    kind: "dispatch",
+    kernel: forwardKernel,
+    overrides: { ...s, GROUPS, PIXELS, HAS_BIAS: bias ? 1 : 0, ACTIVATION: activation },
+    threads,
+  } as const;
+  const inputs = [x, packed, bias ?? packed];
+  return node(name, inputs, [s.B, s.CO, s.OH, s.OW], source, vjp, operands);
+}
+
+/**
+ * Filters with their axes in another order and the last one, the channels that are made, rounded up
+ * to a multiple of four: vectors that are loaded at once.
+ */
+function packFilters(w: Tensor, order: readonly number[]): Tensor {
+  const turned = permute(w, order);
+  const channels = 4 * Math.ceil(dim(turned, 3) / 4);
+  return pad(turned, [0, 0, 0, 0], [...turned.shape.slice(0, 3), channels]);
 }
 
 /**
@@ -81,13 +107,22 @@ export function conv2dInput(
   if (g.shape.length !== 4 || dim(g, 1) !== s.CO || dim(g, 2) !== s.OH || dim(g, 3) !== s.OW) {
     throw new Error(`Cannot transpose a convolution of ${show(g.shape)} with ${show(w.shape)}`);
   }
+  const vjp: Vjp = (h) => [conv2d(h, w, options), conv2dWeight(h, g, [s.KH, s.KW], options)];
+  const reach = s.KH - 1 - s.PAD;
+  if (s.STRIDE === 1 && s.KH === s.KW && reach >= 0) {
+    // A correlation of the gradient with the filters turned round.
+    const turned = packFilters(flip(w, [2, 3]), [0, 2, 3, 1]);
+    const { CI, CO, H, W, OH, OW } = s;
+    const mirrored = { ...s, CI: CO, CO: CI, H: OH, W: OW, OH: H, OW: W, PAD: reach };
+    return correlate("conv2dInput", mirrored, [g, turned], "none", vjp, [g, w]);
+  }
   const { CHANNELS, PIXELS, threads } = conv2dInputTile(s);
   return node("conv2dInput", [g, w], [s.B, s.CI, s.H, s.W], {
     kind: "dispatch",
     kernel: inputKernel,
     overrides: { ...s, CHANNELS, PIXELS },
     threads,
-  }, (h) => [conv2d(h, w, options), conv2dWeight(h, g, [s.KH, s.KW], options)]);
+  }, vjp);
 }
 
 /**
@@ -106,11 +141,11 @@ export function conv2dWeight(
   if (dim(g, 0) !== s.B || dim(g, 2) !== s.OH || dim(g, 3) !== s.OW) {
     throw new Error(`Cannot correlate ${show(x.shape)} with ${show(g.shape)}`);
   }
-  const { CHANNELS, SPLIT, threads } = conv2dWeightTile(s);
+  const { CHANNELS, ROWS, SPLIT, threads } = conv2dWeightTile(s);
   const parts = node("conv2dWeight", [x, g], [SPLIT, ...shape], {
     kind: "dispatch",
     kernel: weightKernel,
-    overrides: { ...s, CHANNELS, SPLIT },
+    overrides: { ...s, CHANNELS, ROWS, SPLIT },
     threads,
   });
   const vjp = (h: Tensor): Tensor[] => [

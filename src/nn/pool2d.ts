@@ -75,7 +75,7 @@ function gather(x: Tensor, index: Tensor, s: Window): Tensor {
 /** Adds g at its window's maximum, zero elsewhere. */
 function scatter(g: Tensor, index: Tensor, s: Window): Tensor {
   const shape = [...g.shape.slice(0, 2), s.H, s.W];
-  const n = size(shape);
+  const n = size(shape) / s.W;
   return node("poolScatter", [g, index], shape, {
     kind: "dispatch",
     kernel: scatterKernel,

@@ -32,17 +32,24 @@ export interface ConvTile {
 /** Results on a side of the tile of `matmul` and `random_features`. */
 const side = 8;
 
-/** Pixels of a row that a thread of `conv2d` and `conv2d_input` may make. */
+/** Pixels of a row, and groups of four channels, that a thread of `conv2d` makes at most. */
+const longestStrip = 16;
+const mostGroups = 4;
+
+/** Pixels of a row that a thread of `conv2d_input` may make. */
 const strips = [4, 8, 12] as const;
 
 /** What loading a weight for a strip costs, in pixels: measured on lavapipe. */
 const stripCost = 12;
 
-/** Columns of the kernel that a thread of `conv2d_weight` makes. */
+/** Columns of the kernel that a thread of `conv2d_weight` makes, and rows at most. */
 const run = 5;
 
-/** Threads that keep any device busy. */
-const enough = 2048;
+/** Threads that keep a device busy without making too many parts of a sum. */
+const enough = 512;
+
+/** Turns of a thread's loops; lavapipe ends them after 65,535. */
+const longestLoop = 32_768;
 
 /** Invocations of `matmul`. */
 export function matmulThreads({ batch, m, n }: { batch: number; m: number; n: number }): number {
@@ -54,9 +61,18 @@ export function randomFeaturesThreads({ n, d }: { n: number; d: number }): numbe
   return Math.ceil(n / side) * Math.ceil(d / side);
 }
 
-/** The cut of `conv2d`. */
-export function conv2dTile(s: ConvShape): ConvTile {
-  return rows(s.B, s.CO, s.OH, s.OW);
+/** The cut of `conv2d`: pixels of a row and groups of four channels that a thread makes. */
+export function conv2dTile(
+  s: ConvShape,
+): { readonly GROUPS: number; readonly PIXELS: number; readonly threads: number } {
+  const strips = Math.ceil(s.OW / longestStrip);
+  const quads = Math.ceil(s.CO / 4);
+  const blocks = Math.ceil(quads / mostGroups);
+  return {
+    PIXELS: Math.ceil(s.OW / strips),
+    GROUPS: Math.ceil(quads / blocks),
+    threads: s.B * blocks * s.OH * strips,
+  };
 }
 
 /** The cut of `conv2d_input`. */
@@ -66,16 +82,23 @@ export function conv2dInputTile(s: ConvShape): ConvTile {
 
 /**
  * The cut of `conv2d_weight`: the batch is summed in `SPLIT` parts, enough of them for the device to
- * have work.
+ * have work and for no thread's loops to grow too long.
  */
 export function conv2dWeightTile(
   s: ConvShape,
   split?: number,
-): Omit<ConvTile, "PIXELS"> & { readonly SPLIT: number } {
+): {
+  readonly CHANNELS: number;
+  readonly ROWS: number;
+  readonly SPLIT: number;
+  readonly threads: number;
+} {
   const CHANNELS = channels(s.CO);
-  const each = Math.ceil(s.CO / CHANNELS) * s.CI * s.KH * Math.ceil(s.KW / run);
-  const SPLIT = split ?? Math.min(s.B, Math.max(1, Math.ceil(enough / each)));
-  return { CHANNELS, SPLIT, threads: SPLIT * each };
+  const ROWS = Math.ceil(s.KH / Math.ceil(s.KH / run));
+  const each = Math.ceil(s.CO / CHANNELS) * s.CI * Math.ceil(s.KH / ROWS) * Math.ceil(s.KW / run);
+  const least = Math.max(enough / each, s.B * s.OH * s.OW / longestLoop);
+  const SPLIT = split ?? Math.min(s.B, Math.max(1, Math.ceil(least)));
+  return { CHANNELS, ROWS, SPLIT, threads: SPLIT * each };
 }
 
 /** The cut of images `[B, C, H, W]` into strips of rows in blocks of channels that wastes least. */

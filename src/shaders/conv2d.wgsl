@@ -1,7 +1,8 @@
-// y[b, co, oh, ow] = act(sum x[b, ci, oh STRIDE + kh - PAD, ow STRIDE + kw - PAD] w[co, ci, kh, kw] + bias[co])
-// B images, CI CO channels, H W in, OH OW out, KH KW kernel; a thread makes PIXELS pixels of a row in CHANNELS channels
+// y[b, co, oh, ow] = act(sum x[b, ci, oh STRIDE + kh - PAD, ow STRIDE + kw - PAD] w[ci, kh, kw, co] + bias[co])
+// B images, CI CO channels, H W in, OH OW out, KH KW kernel; w has CO rounded up to a multiple of 4
+// A thread makes PIXELS pixels of a row in GROUPS groups of 4 channels: accumulator a_p_g.
 @group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> w: array<f32>;
+@group(0) @binding(1) var<storage, read> w: array<vec4f>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
@@ -16,8 +17,8 @@ override OH: u32;
 override OW: u32;
 override STRIDE: u32 = 1u;
 override PAD: u32 = 0u;
-override CHANNELS: u32 = 8u; // output channels a thread makes, 1 to 8
-override PIXELS: u32 = 8u; // pixels of a row it makes: 4, 8 or 12
+override GROUPS: u32 = 2u; // groups of 4 output channels a thread makes, 1 to 4
+override PIXELS: u32 = 8u; // pixels of a row it makes, 1 to 16
 override HAS_BIAS: u32 = 0u;
 override ACTIVATION: u32 = 0u;
 const ACTIVATION_none = 0u;
@@ -31,60 +32,64 @@ fn pixel(row: u32, v: u32) -> f32 {
   return select(0.0, x[row + min(v - PAD, W - 1u)], v >= PAD && v < W + PAD);
 }
 
-// Four pixels a stride apart.
-fn four(row: u32, v: u32) -> vec4f {
-  return vec4f(pixel(row, v), pixel(row, v + STRIDE), pixel(row, v + 2u * STRIDE), pixel(row, v + 3u * STRIDE));
+fn offsets(co: u32) -> vec4f {
+  if (HAS_BIAS == 0u) {
+    return vec4f(0.0);
+  }
+  let last = CO - 1u;
+  return vec4f(bias[min(co, last)], bias[min(co + 1u, last)], bias[min(co + 2u, last)], bias[min(co + 3u, last)]);
 }
 
-fn store(i: u32, ow: u32, co: u32, value: vec4f) {
-  var v = value;
-  if (HAS_BIAS == 1u) {
-    v += bias[co];
+// Four channels of one pixel; i is the first one's place.
+fn store(i: u32, ow: u32, co: u32, sum: vec4f) {
+  if (ow >= OW) {
+    return;
   }
+  var v = sum;
   if (ACTIVATION == ACTIVATION_relu) {
     v = select(v, vec4f(0.0), v <= vec4f(0.0));
   }
-  if (ow < OW) { y[i + ow] = v.x; }
-  if (ow + 1u < OW) { y[i + ow + 1u] = v.y; }
-  if (ow + 2u < OW) { y[i + ow + 2u] = v.z; }
-  if (ow + 3u < OW) { y[i + ow + 3u] = v.w; }
-}
-
-fn finish(n: u32, co: u32, oh: u32, ow: u32, y: vec4f, z: vec4f, u: vec4f) {
-  if (co >= CO) {
-    return;
-  }
-  let i = ((n * CO + co) * OH + oh) * OW;
-  store(i, ow, co, y);
-  if (PIXELS > 4u) {
-    store(i, ow + 4u, co, z);
-  }
-  if (PIXELS > 8u) {
-    store(i, ow + 8u, co, u);
-  }
+  let plane = OH * OW;
+  if (co < CO) { y[i] = v.x; }
+  if (co + 1u < CO) { y[i + plane] = v.y; }
+  if (co + 2u < CO) { y[i + 2u * plane] = v.z; }
+  if (co + 3u < CO) { y[i + 3u * plane] = v.w; }
 }
 
 @compute @workgroup_size(32)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let t = id.x + id.y * groups.x * 32u;
   let strips = (OW + PIXELS - 1u) / PIXELS;
-  let blocks = (CO + CHANNELS - 1u) / CHANNELS;
+  let quads = (CO + 3u) / 4u;
+  let blocks = (quads + GROUPS - 1u) / GROUPS;
   if (t >= B * blocks * OH * strips) {
     return;
   }
   let ow = t % strips * PIXELS;
   let oh = t / strips % OH;
-  let co = t / (strips * OH) % blocks * CHANNELS;
+  let quad = t / (strips * OH) % blocks * GROUPS;
   let n = t / (strips * OH * blocks);
-  let filters = CI * KH * KW;
-  let f0 = min(co, CO - 1u) * filters; var y0 = vec4f(0.0); var z0 = vec4f(0.0); var u0 = vec4f(0.0);
-  let f1 = min(co + 1u, CO - 1u) * filters; var y1 = vec4f(0.0); var z1 = vec4f(0.0); var u1 = vec4f(0.0);
-  let f2 = min(co + 2u, CO - 1u) * filters; var y2 = vec4f(0.0); var z2 = vec4f(0.0); var u2 = vec4f(0.0);
-  let f3 = min(co + 3u, CO - 1u) * filters; var y3 = vec4f(0.0); var z3 = vec4f(0.0); var u3 = vec4f(0.0);
-  let f4 = min(co + 4u, CO - 1u) * filters; var y4 = vec4f(0.0); var z4 = vec4f(0.0); var u4 = vec4f(0.0);
-  let f5 = min(co + 5u, CO - 1u) * filters; var y5 = vec4f(0.0); var z5 = vec4f(0.0); var u5 = vec4f(0.0);
-  let f6 = min(co + 6u, CO - 1u) * filters; var y6 = vec4f(0.0); var z6 = vec4f(0.0); var u6 = vec4f(0.0);
-  let f7 = min(co + 7u, CO - 1u) * filters; var y7 = vec4f(0.0); var z7 = vec4f(0.0); var u7 = vec4f(0.0);
+  let co = quad * 4u;
+  let b0 = offsets(co + 0u);
+  let b1 = offsets(co + 4u);
+  let b2 = offsets(co + 8u);
+  let b3 = offsets(co + 12u);
+  var a0_0 = b0; var a0_1 = b1; var a0_2 = b2; var a0_3 = b3;
+  var a1_0 = b0; var a1_1 = b1; var a1_2 = b2; var a1_3 = b3;
+  var a2_0 = b0; var a2_1 = b1; var a2_2 = b2; var a2_3 = b3;
+  var a3_0 = b0; var a3_1 = b1; var a3_2 = b2; var a3_3 = b3;
+  var a4_0 = b0; var a4_1 = b1; var a4_2 = b2; var a4_3 = b3;
+  var a5_0 = b0; var a5_1 = b1; var a5_2 = b2; var a5_3 = b3;
+  var a6_0 = b0; var a6_1 = b1; var a6_2 = b2; var a6_3 = b3;
+  var a7_0 = b0; var a7_1 = b1; var a7_2 = b2; var a7_3 = b3;
+  var a8_0 = b0; var a8_1 = b1; var a8_2 = b2; var a8_3 = b3;
+  var a9_0 = b0; var a9_1 = b1; var a9_2 = b2; var a9_3 = b3;
+  var a10_0 = b0; var a10_1 = b1; var a10_2 = b2; var a10_3 = b3;
+  var a11_0 = b0; var a11_1 = b1; var a11_2 = b2; var a11_3 = b3;
+  var a12_0 = b0; var a12_1 = b1; var a12_2 = b2; var a12_3 = b3;
+  var a13_0 = b0; var a13_1 = b1; var a13_2 = b2; var a13_3 = b3;
+  var a14_0 = b0; var a14_1 = b1; var a14_2 = b2; var a14_3 = b3;
+  var a15_0 = b0; var a15_1 = b1; var a15_2 = b2; var a15_3 = b3;
   for (var ci = 0u; ci < CI; ci++) {
     for (var kh = 0u; kh < KH; kh++) {
       let h = oh * STRIDE + kh;
@@ -92,58 +97,105 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         continue;
       }
       let row = ((n * CI + ci) * H + h - PAD) * W;
-      let k = (ci * KH + kh) * KW;
+      var k = (ci * KH + kh) * KW * quads + quad;
       let v = ow * STRIDE;
-      var p = four(row, v);
-      var q = vec4f(0.0);
-      if (PIXELS > 4u) {
-        q = four(row, v + 4u * STRIDE);
-      }
-      var r = vec4f(0.0);
-      if (PIXELS > 8u) {
-        r = four(row, v + 8u * STRIDE);
-      }
+      var x0 = pixel(row, v);
+      var x1 = 0.0; if (PIXELS > 1u) { x1 = pixel(row, v + 1u * STRIDE); }
+      var x2 = 0.0; if (PIXELS > 2u) { x2 = pixel(row, v + 2u * STRIDE); }
+      var x3 = 0.0; if (PIXELS > 3u) { x3 = pixel(row, v + 3u * STRIDE); }
+      var x4 = 0.0; if (PIXELS > 4u) { x4 = pixel(row, v + 4u * STRIDE); }
+      var x5 = 0.0; if (PIXELS > 5u) { x5 = pixel(row, v + 5u * STRIDE); }
+      var x6 = 0.0; if (PIXELS > 6u) { x6 = pixel(row, v + 6u * STRIDE); }
+      var x7 = 0.0; if (PIXELS > 7u) { x7 = pixel(row, v + 7u * STRIDE); }
+      var x8 = 0.0; if (PIXELS > 8u) { x8 = pixel(row, v + 8u * STRIDE); }
+      var x9 = 0.0; if (PIXELS > 9u) { x9 = pixel(row, v + 9u * STRIDE); }
+      var x10 = 0.0; if (PIXELS > 10u) { x10 = pixel(row, v + 10u * STRIDE); }
+      var x11 = 0.0; if (PIXELS > 11u) { x11 = pixel(row, v + 11u * STRIDE); }
+      var x12 = 0.0; if (PIXELS > 12u) { x12 = pixel(row, v + 12u * STRIDE); }
+      var x13 = 0.0; if (PIXELS > 13u) { x13 = pixel(row, v + 13u * STRIDE); }
+      var x14 = 0.0; if (PIXELS > 14u) { x14 = pixel(row, v + 14u * STRIDE); }
+      var x15 = 0.0; if (PIXELS > 15u) { x15 = pixel(row, v + 15u * STRIDE); }
       for (var kw = 0u; kw < KW; kw++) {
-        let w0 = w[f0 + k + kw]; y0 += w0 * p; if (PIXELS > 4u) { z0 += w0 * q; } if (PIXELS > 8u) { u0 += w0 * r; }
-        if (CHANNELS > 1u) { let w1 = w[f1 + k + kw]; y1 += w1 * p; if (PIXELS > 4u) { z1 += w1 * q; } if (PIXELS > 8u) { u1 += w1 * r; } }
-        if (CHANNELS > 2u) { let w2 = w[f2 + k + kw]; y2 += w2 * p; if (PIXELS > 4u) { z2 += w2 * q; } if (PIXELS > 8u) { u2 += w2 * r; } }
-        if (CHANNELS > 3u) { let w3 = w[f3 + k + kw]; y3 += w3 * p; if (PIXELS > 4u) { z3 += w3 * q; } if (PIXELS > 8u) { u3 += w3 * r; } }
-        if (CHANNELS > 4u) { let w4 = w[f4 + k + kw]; y4 += w4 * p; if (PIXELS > 4u) { z4 += w4 * q; } if (PIXELS > 8u) { u4 += w4 * r; } }
-        if (CHANNELS > 5u) { let w5 = w[f5 + k + kw]; y5 += w5 * p; if (PIXELS > 4u) { z5 += w5 * q; } if (PIXELS > 8u) { u5 += w5 * r; } }
-        if (CHANNELS > 6u) { let w6 = w[f6 + k + kw]; y6 += w6 * p; if (PIXELS > 4u) { z6 += w6 * q; } if (PIXELS > 8u) { u6 += w6 * r; } }
-        if (CHANNELS > 7u) { let w7 = w[f7 + k + kw]; y7 += w7 * p; if (PIXELS > 4u) { z7 += w7 * q; } if (PIXELS > 8u) { u7 += w7 * r; } }
+        let w0 = w[k];
+        var w1 = w0; if (GROUPS > 1u) { w1 = w[min(k + 1u, CI * KH * KW * quads - 1u)]; }
+        var w2 = w0; if (GROUPS > 2u) { w2 = w[min(k + 2u, CI * KH * KW * quads - 1u)]; }
+        var w3 = w0; if (GROUPS > 3u) { w3 = w[min(k + 3u, CI * KH * KW * quads - 1u)]; }
+        k += quads;
+        if (PIXELS > 0u) { a0_0 += x0 * w0; if (GROUPS > 1u) { a0_1 += x0 * w1; } if (GROUPS > 2u) { a0_2 += x0 * w2; } if (GROUPS > 3u) { a0_3 += x0 * w3; } }
+        if (PIXELS > 1u) { a1_0 += x1 * w0; if (GROUPS > 1u) { a1_1 += x1 * w1; } if (GROUPS > 2u) { a1_2 += x1 * w2; } if (GROUPS > 3u) { a1_3 += x1 * w3; } }
+        if (PIXELS > 2u) { a2_0 += x2 * w0; if (GROUPS > 1u) { a2_1 += x2 * w1; } if (GROUPS > 2u) { a2_2 += x2 * w2; } if (GROUPS > 3u) { a2_3 += x2 * w3; } }
+        if (PIXELS > 3u) { a3_0 += x3 * w0; if (GROUPS > 1u) { a3_1 += x3 * w1; } if (GROUPS > 2u) { a3_2 += x3 * w2; } if (GROUPS > 3u) { a3_3 += x3 * w3; } }
+        if (PIXELS > 4u) { a4_0 += x4 * w0; if (GROUPS > 1u) { a4_1 += x4 * w1; } if (GROUPS > 2u) { a4_2 += x4 * w2; } if (GROUPS > 3u) { a4_3 += x4 * w3; } }
+        if (PIXELS > 5u) { a5_0 += x5 * w0; if (GROUPS > 1u) { a5_1 += x5 * w1; } if (GROUPS > 2u) { a5_2 += x5 * w2; } if (GROUPS > 3u) { a5_3 += x5 * w3; } }
+        if (PIXELS > 6u) { a6_0 += x6 * w0; if (GROUPS > 1u) { a6_1 += x6 * w1; } if (GROUPS > 2u) { a6_2 += x6 * w2; } if (GROUPS > 3u) { a6_3 += x6 * w3; } }
+        if (PIXELS > 7u) { a7_0 += x7 * w0; if (GROUPS > 1u) { a7_1 += x7 * w1; } if (GROUPS > 2u) { a7_2 += x7 * w2; } if (GROUPS > 3u) { a7_3 += x7 * w3; } }
+        if (PIXELS > 8u) { a8_0 += x8 * w0; if (GROUPS > 1u) { a8_1 += x8 * w1; } if (GROUPS > 2u) { a8_2 += x8 * w2; } if (GROUPS > 3u) { a8_3 += x8 * w3; } }
+        if (PIXELS > 9u) { a9_0 += x9 * w0; if (GROUPS > 1u) { a9_1 += x9 * w1; } if (GROUPS > 2u) { a9_2 += x9 * w2; } if (GROUPS > 3u) { a9_3 += x9 * w3; } }
+        if (PIXELS > 10u) { a10_0 += x10 * w0; if (GROUPS > 1u) { a10_1 += x10 * w1; } if (GROUPS > 2u) { a10_2 += x10 * w2; } if (GROUPS > 3u) { a10_3 += x10 * w3; } }
+        if (PIXELS > 11u) { a11_0 += x11 * w0; if (GROUPS > 1u) { a11_1 += x11 * w1; } if (GROUPS > 2u) { a11_2 += x11 * w2; } if (GROUPS > 3u) { a11_3 += x11 * w3; } }
+        if (PIXELS > 12u) { a12_0 += x12 * w0; if (GROUPS > 1u) { a12_1 += x12 * w1; } if (GROUPS > 2u) { a12_2 += x12 * w2; } if (GROUPS > 3u) { a12_3 += x12 * w3; } }
+        if (PIXELS > 13u) { a13_0 += x13 * w0; if (GROUPS > 1u) { a13_1 += x13 * w1; } if (GROUPS > 2u) { a13_2 += x13 * w2; } if (GROUPS > 3u) { a13_3 += x13 * w3; } }
+        if (PIXELS > 14u) { a14_0 += x14 * w0; if (GROUPS > 1u) { a14_1 += x14 * w1; } if (GROUPS > 2u) { a14_2 += x14 * w2; } if (GROUPS > 3u) { a14_3 += x14 * w3; } }
+        if (PIXELS > 15u) { a15_0 += x15 * w0; if (GROUPS > 1u) { a15_1 += x15 * w1; } if (GROUPS > 2u) { a15_2 += x15 * w2; } if (GROUPS > 3u) { a15_3 += x15 * w3; } }
         // The window moves on by one column: with stride 1 all but one of its pixels are there.
-        let c = v + kw + 1u;
-        if (STRIDE == 1u) {
-          let next = pixel(row, v + PIXELS + kw);
-          if (PIXELS == 4u) {
-            p = vec4f(p.yzw, next);
-          } else if (PIXELS == 8u) {
-            p = vec4f(p.yzw, q.x);
-            q = vec4f(q.yzw, next);
+        if (kw + 1u < KW) {
+          if (STRIDE == 1u) {
+            let next = pixel(row, v + PIXELS + kw);
+            if (PIXELS > 1u) { x0 = x1; } else if (PIXELS == 1u) { x0 = next; }
+            if (PIXELS > 2u) { x1 = x2; } else if (PIXELS == 2u) { x1 = next; }
+            if (PIXELS > 3u) { x2 = x3; } else if (PIXELS == 3u) { x2 = next; }
+            if (PIXELS > 4u) { x3 = x4; } else if (PIXELS == 4u) { x3 = next; }
+            if (PIXELS > 5u) { x4 = x5; } else if (PIXELS == 5u) { x4 = next; }
+            if (PIXELS > 6u) { x5 = x6; } else if (PIXELS == 6u) { x5 = next; }
+            if (PIXELS > 7u) { x6 = x7; } else if (PIXELS == 7u) { x6 = next; }
+            if (PIXELS > 8u) { x7 = x8; } else if (PIXELS == 8u) { x7 = next; }
+            if (PIXELS > 9u) { x8 = x9; } else if (PIXELS == 9u) { x8 = next; }
+            if (PIXELS > 10u) { x9 = x10; } else if (PIXELS == 10u) { x9 = next; }
+            if (PIXELS > 11u) { x10 = x11; } else if (PIXELS == 11u) { x10 = next; }
+            if (PIXELS > 12u) { x11 = x12; } else if (PIXELS == 12u) { x11 = next; }
+            if (PIXELS > 13u) { x12 = x13; } else if (PIXELS == 13u) { x12 = next; }
+            if (PIXELS > 14u) { x13 = x14; } else if (PIXELS == 14u) { x13 = next; }
+            if (PIXELS > 15u) { x14 = x15; } else if (PIXELS == 15u) { x14 = next; }
+            if (PIXELS == 16u) { x15 = next; }
           } else {
-            p = vec4f(p.yzw, q.x);
-            q = vec4f(q.yzw, r.x);
-            r = vec4f(r.yzw, next);
-          }
-        } else {
-          p = four(row, c);
-          if (PIXELS > 4u) {
-            q = four(row, c + 4u * STRIDE);
-          }
-          if (PIXELS > 8u) {
-            r = four(row, c + 8u * STRIDE);
+            let c = v + kw + 1u;
+            if (PIXELS > 0u) { x0 = pixel(row, c + 0u * STRIDE); }
+            if (PIXELS > 1u) { x1 = pixel(row, c + 1u * STRIDE); }
+            if (PIXELS > 2u) { x2 = pixel(row, c + 2u * STRIDE); }
+            if (PIXELS > 3u) { x3 = pixel(row, c + 3u * STRIDE); }
+            if (PIXELS > 4u) { x4 = pixel(row, c + 4u * STRIDE); }
+            if (PIXELS > 5u) { x5 = pixel(row, c + 5u * STRIDE); }
+            if (PIXELS > 6u) { x6 = pixel(row, c + 6u * STRIDE); }
+            if (PIXELS > 7u) { x7 = pixel(row, c + 7u * STRIDE); }
+            if (PIXELS > 8u) { x8 = pixel(row, c + 8u * STRIDE); }
+            if (PIXELS > 9u) { x9 = pixel(row, c + 9u * STRIDE); }
+            if (PIXELS > 10u) { x10 = pixel(row, c + 10u * STRIDE); }
+            if (PIXELS > 11u) { x11 = pixel(row, c + 11u * STRIDE); }
+            if (PIXELS > 12u) { x12 = pixel(row, c + 12u * STRIDE); }
+            if (PIXELS > 13u) { x13 = pixel(row, c + 13u * STRIDE); }
+            if (PIXELS > 14u) { x14 = pixel(row, c + 14u * STRIDE); }
+            if (PIXELS > 15u) { x15 = pixel(row, c + 15u * STRIDE); }
           }
         }
       }
     }
   }
-  finish(n, co, oh, ow, y0, z0, u0);
-  if (CHANNELS > 1u) { finish(n, co + 1u, oh, ow, y1, z1, u1); }
-  if (CHANNELS > 2u) { finish(n, co + 2u, oh, ow, y2, z2, u2); }
-  if (CHANNELS > 3u) { finish(n, co + 3u, oh, ow, y3, z3, u3); }
-  if (CHANNELS > 4u) { finish(n, co + 4u, oh, ow, y4, z4, u4); }
-  if (CHANNELS > 5u) { finish(n, co + 5u, oh, ow, y5, z5, u5); }
-  if (CHANNELS > 6u) { finish(n, co + 6u, oh, ow, y6, z6, u6); }
-  if (CHANNELS > 7u) { finish(n, co + 7u, oh, ow, y7, z7, u7); }
+  let i = ((n * CO + co) * OH + oh) * OW + ow;
+  let group = 4u * OH * OW;
+  if (PIXELS > 0u) { store(i + 0u, ow + 0u, co, a0_0); if (GROUPS > 1u) { store(i + 1u * group + 0u, ow + 0u, co + 4u, a0_1); } if (GROUPS > 2u) { store(i + 2u * group + 0u, ow + 0u, co + 8u, a0_2); } if (GROUPS > 3u) { store(i + 3u * group + 0u, ow + 0u, co + 12u, a0_3); } }
+  if (PIXELS > 1u) { store(i + 1u, ow + 1u, co, a1_0); if (GROUPS > 1u) { store(i + 1u * group + 1u, ow + 1u, co + 4u, a1_1); } if (GROUPS > 2u) { store(i + 2u * group + 1u, ow + 1u, co + 8u, a1_2); } if (GROUPS > 3u) { store(i + 3u * group + 1u, ow + 1u, co + 12u, a1_3); } }
+  if (PIXELS > 2u) { store(i + 2u, ow + 2u, co, a2_0); if (GROUPS > 1u) { store(i + 1u * group + 2u, ow + 2u, co + 4u, a2_1); } if (GROUPS > 2u) { store(i + 2u * group + 2u, ow + 2u, co + 8u, a2_2); } if (GROUPS > 3u) { store(i + 3u * group + 2u, ow + 2u, co + 12u, a2_3); } }
+  if (PIXELS > 3u) { store(i + 3u, ow + 3u, co, a3_0); if (GROUPS > 1u) { store(i + 1u * group + 3u, ow + 3u, co + 4u, a3_1); } if (GROUPS > 2u) { store(i + 2u * group + 3u, ow + 3u, co + 8u, a3_2); } if (GROUPS > 3u) { store(i + 3u * group + 3u, ow + 3u, co + 12u, a3_3); } }
+  if (PIXELS > 4u) { store(i + 4u, ow + 4u, co, a4_0); if (GROUPS > 1u) { store(i + 1u * group + 4u, ow + 4u, co + 4u, a4_1); } if (GROUPS > 2u) { store(i + 2u * group + 4u, ow + 4u, co + 8u, a4_2); } if (GROUPS > 3u) { store(i + 3u * group + 4u, ow + 4u, co + 12u, a4_3); } }
+  if (PIXELS > 5u) { store(i + 5u, ow + 5u, co, a5_0); if (GROUPS > 1u) { store(i + 1u * group + 5u, ow + 5u, co + 4u, a5_1); } if (GROUPS > 2u) { store(i + 2u * group + 5u, ow + 5u, co + 8u, a5_2); } if (GROUPS > 3u) { store(i + 3u * group + 5u, ow + 5u, co + 12u, a5_3); } }
+  if (PIXELS > 6u) { store(i + 6u, ow + 6u, co, a6_0); if (GROUPS > 1u) { store(i + 1u * group + 6u, ow + 6u, co + 4u, a6_1); } if (GROUPS > 2u) { store(i + 2u * group + 6u, ow + 6u, co + 8u, a6_2); } if (GROUPS > 3u) { store(i + 3u * group + 6u, ow + 6u, co + 12u, a6_3); } }
+  if (PIXELS > 7u) { store(i + 7u, ow + 7u, co, a7_0); if (GROUPS > 1u) { store(i + 1u * group + 7u, ow + 7u, co + 4u, a7_1); } if (GROUPS > 2u) { store(i + 2u * group + 7u, ow + 7u, co + 8u, a7_2); } if (GROUPS > 3u) { store(i + 3u * group + 7u, ow + 7u, co + 12u, a7_3); } }
+  if (PIXELS > 8u) { store(i + 8u, ow + 8u, co, a8_0); if (GROUPS > 1u) { store(i + 1u * group + 8u, ow + 8u, co + 4u, a8_1); } if (GROUPS > 2u) { store(i + 2u * group + 8u, ow + 8u, co + 8u, a8_2); } if (GROUPS > 3u) { store(i + 3u * group + 8u, ow + 8u, co + 12u, a8_3); } }
+  if (PIXELS > 9u) { store(i + 9u, ow + 9u, co, a9_0); if (GROUPS > 1u) { store(i + 1u * group + 9u, ow + 9u, co + 4u, a9_1); } if (GROUPS > 2u) { store(i + 2u * group + 9u, ow + 9u, co + 8u, a9_2); } if (GROUPS > 3u) { store(i + 3u * group + 9u, ow + 9u, co + 12u, a9_3); } }
+  if (PIXELS > 10u) { store(i + 10u, ow + 10u, co, a10_0); if (GROUPS > 1u) { store(i + 1u * group + 10u, ow + 10u, co + 4u, a10_1); } if (GROUPS > 2u) { store(i + 2u * group + 10u, ow + 10u, co + 8u, a10_2); } if (GROUPS > 3u) { store(i + 3u * group + 10u, ow + 10u, co + 12u, a10_3); } }
+  if (PIXELS > 11u) { store(i + 11u, ow + 11u, co, a11_0); if (GROUPS > 1u) { store(i + 1u * group + 11u, ow + 11u, co + 4u, a11_1); } if (GROUPS > 2u) { store(i + 2u * group + 11u, ow + 11u, co + 8u, a11_2); } if (GROUPS > 3u) { store(i + 3u * group + 11u, ow + 11u, co + 12u, a11_3); } }
+  if (PIXELS > 12u) { store(i + 12u, ow + 12u, co, a12_0); if (GROUPS > 1u) { store(i + 1u * group + 12u, ow + 12u, co + 4u, a12_1); } if (GROUPS > 2u) { store(i + 2u * group + 12u, ow + 12u, co + 8u, a12_2); } if (GROUPS > 3u) { store(i + 3u * group + 12u, ow + 12u, co + 12u, a12_3); } }
+  if (PIXELS > 13u) { store(i + 13u, ow + 13u, co, a13_0); if (GROUPS > 1u) { store(i + 1u * group + 13u, ow + 13u, co + 4u, a13_1); } if (GROUPS > 2u) { store(i + 2u * group + 13u, ow + 13u, co + 8u, a13_2); } if (GROUPS > 3u) { store(i + 3u * group + 13u, ow + 13u, co + 12u, a13_3); } }
+  if (PIXELS > 14u) { store(i + 14u, ow + 14u, co, a14_0); if (GROUPS > 1u) { store(i + 1u * group + 14u, ow + 14u, co + 4u, a14_1); } if (GROUPS > 2u) { store(i + 2u * group + 14u, ow + 14u, co + 8u, a14_2); } if (GROUPS > 3u) { store(i + 3u * group + 14u, ow + 14u, co + 12u, a14_3); } }
+  if (PIXELS > 15u) { store(i + 15u, ow + 15u, co, a15_0); if (GROUPS > 1u) { store(i + 1u * group + 15u, ow + 15u, co + 4u, a15_1); } if (GROUPS > 2u) { store(i + 2u * group + 15u, ow + 15u, co + 8u, a15_2); } if (GROUPS > 3u) { store(i + 3u * group + 15u, ow + 15u, co + 12u, a15_3); } }
 }

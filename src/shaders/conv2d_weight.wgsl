@@ -1,7 +1,8 @@
 // w[s, co, ci, kh, kw] = sum over the images of split s, oh, ow of x[b, ci, oh STRIDE + kh - PAD, ow STRIDE + kw - PAD] g[b, co, oh, ow]
-// B images, CI CO channels, H W in, OH OW out, KH KW kernel; a thread makes 5 kw of one kh, one ci and CHANNELS channels co
+// B images, CI CO channels, H W in, OH OW out, KH KW kernel; SPLIT shares of the images
+// A thread makes 5 kw of ROWS kh of one ci in CHANNELS channels co: y_c_r holds four kw, z_c_r the fifth.
 @group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> g: array<vec4f>;
+@group(0) @binding(1) var<storage, read> g: array<f32>;
 @group(0) @binding(2) var<storage, read_write> w: array<f32>;
 
 override B: u32;
@@ -17,102 +18,113 @@ override STRIDE: u32 = 1u;
 override PAD: u32 = 0u;
 override SPLIT: u32 = 1u;
 override CHANNELS: u32 = 8u; // output channels a thread makes, 1 to 8
+override ROWS: u32 = 5u; // rows of the kernel it makes, 1 to 5
 
-fn pixel(row: u32, v: u32) -> f32 {
+// The pixel at row h and column v of the padded plane that starts at `plane`, 0 in the padding.
+fn pixel(plane: u32, h: u32, v: u32) -> f32 {
   if (PAD == 0u) {
-    return x[row + min(v, W - 1u)];
+    return x[plane + min(h, H - 1u) * W + min(v, W - 1u)];
   }
-  return select(0.0, x[row + min(v - PAD, W - 1u)], v >= PAD && v < W + PAD);
+  let inside = h >= PAD && h < H + PAD && v >= PAD && v < W + PAD;
+  return select(0.0, x[plane + min(h - PAD, H - 1u) * W + min(v - PAD, W - 1u)], inside);
 }
 
-// Four gradients of a row from ow on, 0 past its end.
-fn gradients(i: u32, ow: u32) -> vec4f {
-  if (OW % 4u == 0u) {
-    return g[(i + ow) >> 2u];
-  }
-  let a = i + ow;
-  let b = i + min(ow + 1u, OW - 1u);
-  let c = i + min(ow + 2u, OW - 1u);
-  let d = i + min(ow + 3u, OW - 1u);
-  return vec4f(
-    g[a >> 2u][a & 3u],
-    select(0.0, g[b >> 2u][b & 3u], ow + 1u < OW),
-    select(0.0, g[c >> 2u][c & 3u], ow + 2u < OW),
-    select(0.0, g[d >> 2u][d & 3u], ow + 3u < OW),
-  );
+fn four(plane: u32, h: u32, v: u32) -> vec4f {
+  return vec4f(pixel(plane, h, v), pixel(plane, h, v + 1u), pixel(plane, h, v + 2u), pixel(plane, h, v + 3u));
 }
 
-fn store(i: u32, kw: u32, four: vec4f, fifth: f32) {
-  if (kw < KW) { w[i + kw] = four.x; }
-  if (kw + 1u < KW) { w[i + kw + 1u] = four.y; }
-  if (kw + 2u < KW) { w[i + kw + 2u] = four.z; }
-  if (kw + 3u < KW) { w[i + kw + 3u] = four.w; }
-  if (kw + 4u < KW) { w[i + kw + 4u] = fifth; }
+fn store(s: u32, co: u32, ci: u32, kh: u32, kw: u32, y: vec4f, z: f32) {
+  if (co >= CO || kh >= KH) {
+    return;
+  }
+  let i = (((s * CO + co) * CI + ci) * KH + kh) * KW;
+  if (kw < KW) { w[i + kw] = y.x; }
+  if (kw + 1u < KW) { w[i + kw + 1u] = y.y; }
+  if (kw + 2u < KW) { w[i + kw + 2u] = y.z; }
+  if (kw + 3u < KW) { w[i + kw + 3u] = y.w; }
+  if (kw + 4u < KW) { w[i + kw + 4u] = z; }
 }
 
 @compute @workgroup_size(32)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let t = id.x + id.y * groups.x * 32u;
   let runs = (KW + 4u) / 5u;
+  let bands = (KH + ROWS - 1u) / ROWS;
   let blocks = (CO + CHANNELS - 1u) / CHANNELS;
-  if (t >= SPLIT * blocks * CI * KH * runs) {
+  if (t >= SPLIT * blocks * CI * bands * runs) {
     return;
   }
   let kw = t % runs * 5u;
-  let kh = t / runs % KH;
-  let ci = t / (runs * KH) % CI;
-  let co = t / (runs * KH * CI) % blocks * CHANNELS;
-  let s = t / (runs * KH * CI * blocks);
+  let kh = t / runs % bands * ROWS;
+  let ci = t / (runs * bands) % CI;
+  let co = t / (runs * bands * CI) % blocks * CHANNELS;
+  let s = t / (runs * bands * CI * blocks);
   let chunk = (B + SPLIT - 1u) / SPLIT;
-  let f0 = min(co, CO - 1u) * OH * OW; var y0 = vec4f(0.0); var z0 = 0.0;
-  let f1 = min(co + 1u, CO - 1u) * OH * OW; var y1 = vec4f(0.0); var z1 = 0.0;
-  let f2 = min(co + 2u, CO - 1u) * OH * OW; var y2 = vec4f(0.0); var z2 = 0.0;
-  let f3 = min(co + 3u, CO - 1u) * OH * OW; var y3 = vec4f(0.0); var z3 = 0.0;
-  let f4 = min(co + 4u, CO - 1u) * OH * OW; var y4 = vec4f(0.0); var z4 = 0.0;
-  let f5 = min(co + 5u, CO - 1u) * OH * OW; var y5 = vec4f(0.0); var z5 = 0.0;
-  let f6 = min(co + 6u, CO - 1u) * OH * OW; var y6 = vec4f(0.0); var z6 = 0.0;
-  let f7 = min(co + 7u, CO - 1u) * OH * OW; var y7 = vec4f(0.0); var z7 = 0.0;
+  let f0 = min(co, CO - 1u) * OH * OW;
+  let f1 = min(co + 1u, CO - 1u) * OH * OW;
+  let f2 = min(co + 2u, CO - 1u) * OH * OW;
+  let f3 = min(co + 3u, CO - 1u) * OH * OW;
+  let f4 = min(co + 4u, CO - 1u) * OH * OW;
+  let f5 = min(co + 5u, CO - 1u) * OH * OW;
+  let f6 = min(co + 6u, CO - 1u) * OH * OW;
+  let f7 = min(co + 7u, CO - 1u) * OH * OW;
+  var y0_0 = vec4f(0.0); var z0_0 = 0.0; var y0_1 = vec4f(0.0); var z0_1 = 0.0; var y0_2 = vec4f(0.0); var z0_2 = 0.0; var y0_3 = vec4f(0.0); var z0_3 = 0.0; var y0_4 = vec4f(0.0); var z0_4 = 0.0;
+  var y1_0 = vec4f(0.0); var z1_0 = 0.0; var y1_1 = vec4f(0.0); var z1_1 = 0.0; var y1_2 = vec4f(0.0); var z1_2 = 0.0; var y1_3 = vec4f(0.0); var z1_3 = 0.0; var y1_4 = vec4f(0.0); var z1_4 = 0.0;
+  var y2_0 = vec4f(0.0); var z2_0 = 0.0; var y2_1 = vec4f(0.0); var z2_1 = 0.0; var y2_2 = vec4f(0.0); var z2_2 = 0.0; var y2_3 = vec4f(0.0); var z2_3 = 0.0; var y2_4 = vec4f(0.0); var z2_4 = 0.0;
+  var y3_0 = vec4f(0.0); var z3_0 = 0.0; var y3_1 = vec4f(0.0); var z3_1 = 0.0; var y3_2 = vec4f(0.0); var z3_2 = 0.0; var y3_3 = vec4f(0.0); var z3_3 = 0.0; var y3_4 = vec4f(0.0); var z3_4 = 0.0;
+  var y4_0 = vec4f(0.0); var z4_0 = 0.0; var y4_1 = vec4f(0.0); var z4_1 = 0.0; var y4_2 = vec4f(0.0); var z4_2 = 0.0; var y4_3 = vec4f(0.0); var z4_3 = 0.0; var y4_4 = vec4f(0.0); var z4_4 = 0.0;
+  var y5_0 = vec4f(0.0); var z5_0 = 0.0; var y5_1 = vec4f(0.0); var z5_1 = 0.0; var y5_2 = vec4f(0.0); var z5_2 = 0.0; var y5_3 = vec4f(0.0); var z5_3 = 0.0; var y5_4 = vec4f(0.0); var z5_4 = 0.0;
+  var y6_0 = vec4f(0.0); var z6_0 = 0.0; var y6_1 = vec4f(0.0); var z6_1 = 0.0; var y6_2 = vec4f(0.0); var z6_2 = 0.0; var y6_3 = vec4f(0.0); var z6_3 = 0.0; var y6_4 = vec4f(0.0); var z6_4 = 0.0;
+  var y7_0 = vec4f(0.0); var z7_0 = 0.0; var y7_1 = vec4f(0.0); var z7_1 = 0.0; var y7_2 = vec4f(0.0); var z7_2 = 0.0; var y7_3 = vec4f(0.0); var z7_3 = 0.0; var y7_4 = vec4f(0.0); var z7_4 = 0.0;
   for (var n = s * chunk; n < min(B, (s + 1u) * chunk); n++) {
+    let plane = (n * CI + ci) * H * W;
     for (var oh = 0u; oh < OH; oh++) {
       let h = oh * STRIDE + kh;
-      if (h < PAD || h >= H + PAD) {
-        continue;
-      }
-      let row = ((n * CI + ci) * H + h - PAD) * W;
-      let image = n * CO * OH * OW + oh * OW;
-      for (var ow = 0u; ow < OW; ow += 4u) {
-        // u_j: the pixels that gradient j meets under kw .. kw + 3, and e: under kw + 4.
+      let i = n * CO * OH * OW + oh * OW;
+      var p0 = four(plane, h, kw); var e0 = 0.0;
+      var p1 = vec4f(0.0); var e1 = 0.0; if (ROWS > 1u) { p1 = four(plane, h + 1u, kw); }
+      var p2 = vec4f(0.0); var e2 = 0.0; if (ROWS > 2u) { p2 = four(plane, h + 2u, kw); }
+      var p3 = vec4f(0.0); var e3 = 0.0; if (ROWS > 3u) { p3 = four(plane, h + 3u, kw); }
+      var p4 = vec4f(0.0); var e4 = 0.0; if (ROWS > 4u) { p4 = four(plane, h + 4u, kw); }
+      for (var ow = 0u; ow < OW; ow++) {
+        // Under the gradient at ow lie the pixels p of kw .. kw + 3, and e of kw + 4.
         let v = ow * STRIDE + kw;
-        var u0: vec4f; var u1: vec4f; var u2: vec4f; var u3: vec4f; var e: vec4f;
-        if (STRIDE == 1u) {
-          let p = vec4f(pixel(row, v), pixel(row, v + 1u), pixel(row, v + 2u), pixel(row, v + 3u));
-          let q = vec4f(pixel(row, v + 4u), pixel(row, v + 5u), pixel(row, v + 6u), pixel(row, v + 7u));
-          u0 = p; u1 = vec4f(p.yzw, q.x); u2 = vec4f(p.zw, q.xy); u3 = vec4f(p.w, q.xyz); e = q;
-        } else {
-          let a = v + STRIDE; let b = a + STRIDE; let c = b + STRIDE;
-          u0 = vec4f(pixel(row, v), pixel(row, v + 1u), pixel(row, v + 2u), pixel(row, v + 3u));
-          u1 = vec4f(pixel(row, a), pixel(row, a + 1u), pixel(row, a + 2u), pixel(row, a + 3u));
-          u2 = vec4f(pixel(row, b), pixel(row, b + 1u), pixel(row, b + 2u), pixel(row, b + 3u));
-          u3 = vec4f(pixel(row, c), pixel(row, c + 1u), pixel(row, c + 2u), pixel(row, c + 3u));
-          e = vec4f(pixel(row, v + 4u), pixel(row, a + 4u), pixel(row, b + 4u), pixel(row, c + 4u));
+        if (STRIDE != 1u) {
+          p0 = four(plane, h, v);
+          if (ROWS > 1u) { p1 = four(plane, h + 1u, v); }
+          if (ROWS > 2u) { p2 = four(plane, h + 2u, v); }
+          if (ROWS > 3u) { p3 = four(plane, h + 3u, v); }
+          if (ROWS > 4u) { p4 = four(plane, h + 4u, v); }
         }
-        let g0 = gradients(image + f0, ow); y0 += g0.x * u0 + g0.y * u1 + g0.z * u2 + g0.w * u3; z0 += dot(g0, e);
-        if (CHANNELS > 1u) { let g1 = gradients(image + f1, ow); y1 += g1.x * u0 + g1.y * u1 + g1.z * u2 + g1.w * u3; z1 += dot(g1, e); }
-        if (CHANNELS > 2u) { let g2 = gradients(image + f2, ow); y2 += g2.x * u0 + g2.y * u1 + g2.z * u2 + g2.w * u3; z2 += dot(g2, e); }
-        if (CHANNELS > 3u) { let g3 = gradients(image + f3, ow); y3 += g3.x * u0 + g3.y * u1 + g3.z * u2 + g3.w * u3; z3 += dot(g3, e); }
-        if (CHANNELS > 4u) { let g4 = gradients(image + f4, ow); y4 += g4.x * u0 + g4.y * u1 + g4.z * u2 + g4.w * u3; z4 += dot(g4, e); }
-        if (CHANNELS > 5u) { let g5 = gradients(image + f5, ow); y5 += g5.x * u0 + g5.y * u1 + g5.z * u2 + g5.w * u3; z5 += dot(g5, e); }
-        if (CHANNELS > 6u) { let g6 = gradients(image + f6, ow); y6 += g6.x * u0 + g6.y * u1 + g6.z * u2 + g6.w * u3; z6 += dot(g6, e); }
-        if (CHANNELS > 7u) { let g7 = gradients(image + f7, ow); y7 += g7.x * u0 + g7.y * u1 + g7.z * u2 + g7.w * u3; z7 += dot(g7, e); }
+        e0 = pixel(plane, h, v + 4u);
+        if (ROWS > 1u) { e1 = pixel(plane, h + 1u, v + 4u); }
+        if (ROWS > 2u) { e2 = pixel(plane, h + 2u, v + 4u); }
+        if (ROWS > 3u) { e3 = pixel(plane, h + 3u, v + 4u); }
+        if (ROWS > 4u) { e4 = pixel(plane, h + 4u, v + 4u); }
+        let g0 = g[i + f0 + ow]; y0_0 += g0 * p0; z0_0 += g0 * e0; if (ROWS > 1u) { y0_1 += g0 * p1; z0_1 += g0 * e1; } if (ROWS > 2u) { y0_2 += g0 * p2; z0_2 += g0 * e2; } if (ROWS > 3u) { y0_3 += g0 * p3; z0_3 += g0 * e3; } if (ROWS > 4u) { y0_4 += g0 * p4; z0_4 += g0 * e4; }
+        if (CHANNELS > 1u) { let g1 = g[i + f1 + ow]; y1_0 += g1 * p0; z1_0 += g1 * e0; if (ROWS > 1u) { y1_1 += g1 * p1; z1_1 += g1 * e1; } if (ROWS > 2u) { y1_2 += g1 * p2; z1_2 += g1 * e2; } if (ROWS > 3u) { y1_3 += g1 * p3; z1_3 += g1 * e3; } if (ROWS > 4u) { y1_4 += g1 * p4; z1_4 += g1 * e4; } }
+        if (CHANNELS > 2u) { let g2 = g[i + f2 + ow]; y2_0 += g2 * p0; z2_0 += g2 * e0; if (ROWS > 1u) { y2_1 += g2 * p1; z2_1 += g2 * e1; } if (ROWS > 2u) { y2_2 += g2 * p2; z2_2 += g2 * e2; } if (ROWS > 3u) { y2_3 += g2 * p3; z2_3 += g2 * e3; } if (ROWS > 4u) { y2_4 += g2 * p4; z2_4 += g2 * e4; } }
+        if (CHANNELS > 3u) { let g3 = g[i + f3 + ow]; y3_0 += g3 * p0; z3_0 += g3 * e0; if (ROWS > 1u) { y3_1 += g3 * p1; z3_1 += g3 * e1; } if (ROWS > 2u) { y3_2 += g3 * p2; z3_2 += g3 * e2; } if (ROWS > 3u) { y3_3 += g3 * p3; z3_3 += g3 * e3; } if (ROWS > 4u) { y3_4 += g3 * p4; z3_4 += g3 * e4; } }
+        if (CHANNELS > 4u) { let g4 = g[i + f4 + ow]; y4_0 += g4 * p0; z4_0 += g4 * e0; if (ROWS > 1u) { y4_1 += g4 * p1; z4_1 += g4 * e1; } if (ROWS > 2u) { y4_2 += g4 * p2; z4_2 += g4 * e2; } if (ROWS > 3u) { y4_3 += g4 * p3; z4_3 += g4 * e3; } if (ROWS > 4u) { y4_4 += g4 * p4; z4_4 += g4 * e4; } }
+        if (CHANNELS > 5u) { let g5 = g[i + f5 + ow]; y5_0 += g5 * p0; z5_0 += g5 * e0; if (ROWS > 1u) { y5_1 += g5 * p1; z5_1 += g5 * e1; } if (ROWS > 2u) { y5_2 += g5 * p2; z5_2 += g5 * e2; } if (ROWS > 3u) { y5_3 += g5 * p3; z5_3 += g5 * e3; } if (ROWS > 4u) { y5_4 += g5 * p4; z5_4 += g5 * e4; } }
+        if (CHANNELS > 6u) { let g6 = g[i + f6 + ow]; y6_0 += g6 * p0; z6_0 += g6 * e0; if (ROWS > 1u) { y6_1 += g6 * p1; z6_1 += g6 * e1; } if (ROWS > 2u) { y6_2 += g6 * p2; z6_2 += g6 * e2; } if (ROWS > 3u) { y6_3 += g6 * p3; z6_3 += g6 * e3; } if (ROWS > 4u) { y6_4 += g6 * p4; z6_4 += g6 * e4; } }
+        if (CHANNELS > 7u) { let g7 = g[i + f7 + ow]; y7_0 += g7 * p0; z7_0 += g7 * e0; if (ROWS > 1u) { y7_1 += g7 * p1; z7_1 += g7 * e1; } if (ROWS > 2u) { y7_2 += g7 * p2; z7_2 += g7 * e2; } if (ROWS > 3u) { y7_3 += g7 * p3; z7_3 += g7 * e3; } if (ROWS > 4u) { y7_4 += g7 * p4; z7_4 += g7 * e4; } }
+        if (STRIDE == 1u) {
+          p0 = vec4f(p0.yzw, e0);
+          p1 = vec4f(p1.yzw, e1);
+          p2 = vec4f(p2.yzw, e2);
+          p3 = vec4f(p3.yzw, e3);
+          p4 = vec4f(p4.yzw, e4);
+        }
       }
     }
   }
-  if (CHANNELS > 0u && co + 0u < CO) { store((((s * CO + co + 0u) * CI + ci) * KH + kh) * KW, kw, y0, z0); }
-  if (CHANNELS > 1u && co + 1u < CO) { store((((s * CO + co + 1u) * CI + ci) * KH + kh) * KW, kw, y1, z1); }
-  if (CHANNELS > 2u && co + 2u < CO) { store((((s * CO + co + 2u) * CI + ci) * KH + kh) * KW, kw, y2, z2); }
-  if (CHANNELS > 3u && co + 3u < CO) { store((((s * CO + co + 3u) * CI + ci) * KH + kh) * KW, kw, y3, z3); }
-  if (CHANNELS > 4u && co + 4u < CO) { store((((s * CO + co + 4u) * CI + ci) * KH + kh) * KW, kw, y4, z4); }
-  if (CHANNELS > 5u && co + 5u < CO) { store((((s * CO + co + 5u) * CI + ci) * KH + kh) * KW, kw, y5, z5); }
-  if (CHANNELS > 6u && co + 6u < CO) { store((((s * CO + co + 6u) * CI + ci) * KH + kh) * KW, kw, y6, z6); }
-  if (CHANNELS > 7u && co + 7u < CO) { store((((s * CO + co + 7u) * CI + ci) * KH + kh) * KW, kw, y7, z7); }
+  store(s, co + 0u, ci, kh + 0u, kw, y0_0, z0_0); if (ROWS > 1u) { store(s, co + 0u, ci, kh + 1u, kw, y0_1, z0_1); } if (ROWS > 2u) { store(s, co + 0u, ci, kh + 2u, kw, y0_2, z0_2); } if (ROWS > 3u) { store(s, co + 0u, ci, kh + 3u, kw, y0_3, z0_3); } if (ROWS > 4u) { store(s, co + 0u, ci, kh + 4u, kw, y0_4, z0_4); }
+  if (CHANNELS > 1u) { store(s, co + 1u, ci, kh + 0u, kw, y1_0, z1_0); if (ROWS > 1u) { store(s, co + 1u, ci, kh + 1u, kw, y1_1, z1_1); } if (ROWS > 2u) { store(s, co + 1u, ci, kh + 2u, kw, y1_2, z1_2); } if (ROWS > 3u) { store(s, co + 1u, ci, kh + 3u, kw, y1_3, z1_3); } if (ROWS > 4u) { store(s, co + 1u, ci, kh + 4u, kw, y1_4, z1_4); } }
+  if (CHANNELS > 2u) { store(s, co + 2u, ci, kh + 0u, kw, y2_0, z2_0); if (ROWS > 1u) { store(s, co + 2u, ci, kh + 1u, kw, y2_1, z2_1); } if (ROWS > 2u) { store(s, co + 2u, ci, kh + 2u, kw, y2_2, z2_2); } if (ROWS > 3u) { store(s, co + 2u, ci, kh + 3u, kw, y2_3, z2_3); } if (ROWS > 4u) { store(s, co + 2u, ci, kh + 4u, kw, y2_4, z2_4); } }
+  if (CHANNELS > 3u) { store(s, co + 3u, ci, kh + 0u, kw, y3_0, z3_0); if (ROWS > 1u) { store(s, co + 3u, ci, kh + 1u, kw, y3_1, z3_1); } if (ROWS > 2u) { store(s, co + 3u, ci, kh + 2u, kw, y3_2, z3_2); } if (ROWS > 3u) { store(s, co + 3u, ci, kh + 3u, kw, y3_3, z3_3); } if (ROWS > 4u) { store(s, co + 3u, ci, kh + 4u, kw, y3_4, z3_4); } }
+  if (CHANNELS > 4u) { store(s, co + 4u, ci, kh + 0u, kw, y4_0, z4_0); if (ROWS > 1u) { store(s, co + 4u, ci, kh + 1u, kw, y4_1, z4_1); } if (ROWS > 2u) { store(s, co + 4u, ci, kh + 2u, kw, y4_2, z4_2); } if (ROWS > 3u) { store(s, co + 4u, ci, kh + 3u, kw, y4_3, z4_3); } if (ROWS > 4u) { store(s, co + 4u, ci, kh + 4u, kw, y4_4, z4_4); } }
+  if (CHANNELS > 5u) { store(s, co + 5u, ci, kh + 0u, kw, y5_0, z5_0); if (ROWS > 1u) { store(s, co + 5u, ci, kh + 1u, kw, y5_1, z5_1); } if (ROWS > 2u) { store(s, co + 5u, ci, kh + 2u, kw, y5_2, z5_2); } if (ROWS > 3u) { store(s, co + 5u, ci, kh + 3u, kw, y5_3, z5_3); } if (ROWS > 4u) { store(s, co + 5u, ci, kh + 4u, kw, y5_4, z5_4); } }
+  if (CHANNELS > 6u) { store(s, co + 6u, ci, kh + 0u, kw, y6_0, z6_0); if (ROWS > 1u) { store(s, co + 6u, ci, kh + 1u, kw, y6_1, z6_1); } if (ROWS > 2u) { store(s, co + 6u, ci, kh + 2u, kw, y6_2, z6_2); } if (ROWS > 3u) { store(s, co + 6u, ci, kh + 3u, kw, y6_3, z6_3); } if (ROWS > 4u) { store(s, co + 6u, ci, kh + 4u, kw, y6_4, z6_4); } }
+  if (CHANNELS > 7u) { store(s, co + 7u, ci, kh + 0u, kw, y7_0, z7_0); if (ROWS > 1u) { store(s, co + 7u, ci, kh + 1u, kw, y7_1, z7_1); } if (ROWS > 2u) { store(s, co + 7u, ci, kh + 2u, kw, y7_2, z7_2); } if (ROWS > 3u) { store(s, co + 7u, ci, kh + 3u, kw, y7_3, z7_3); } if (ROWS > 4u) { store(s, co + 7u, ci, kh + 4u, kw, y7_4, z7_4); } }
 }

@@ -1,5 +1,6 @@
 // x[p, h, w] = sum of g[p, oh, ow] over the windows with i[p, oh, ow] = h W + w: gather's adjoint
-// P planes, x [H, W], g and i [OH, OW], N = P H W; SIZE window edge. Sums run in row-major order.
+// P planes, x [H, W], g and i [OH, OW], N = P H; SIZE window edge. Sums run in row-major order.
+// Where windows do not overlap a thread makes a row, window by window, else it makes one pixel after another.
 override N: u32;
 override H: u32;
 override W: u32;
@@ -16,28 +17,33 @@ override STRIDE: u32;
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let t = id.x + id.y * groups.x * 64u;
   if t >= N { return; }
-  let pixel = t % (H * W);
-  let h = pixel / W;
-  let w = pixel % W;
-  let plane = t / (H * W) * (OH * OW);
-  var sum = 0.0;
+  let h = t % H;
+  let plane = t / H * (OH * OW);
   if STRIDE >= SIZE {
-    // Windows do not overlap: at most one holds this pixel. No branch, for cheaper loads.
     let oh = h / STRIDE;
-    let ow = w / STRIDE;
-    let k = plane + min(oh, OH - 1u) * OW + min(ow, OW - 1u);
-    sum = select(0.0, g[k], i[k] == f32(pixel));
-  } else {
-    let last_h = min(h / STRIDE + 1u, OH);
+    let row = plane + min(oh, OH - 1u) * OW;
+    for (var ow = 0u; ow * STRIDE < W; ow++) {
+      let k = row + min(ow, OW - 1u);
+      let place = u32(i[k]);
+      let value = select(0.0, g[k], oh < OH && ow < OW);
+      for (var w = ow * STRIDE; w < min((ow + 1u) * STRIDE, W); w++) {
+        x[t * W + w] = select(0.0, value, place == h * W + w);
+      }
+    }
+    return;
+  }
+  let last_h = min(h / STRIDE + 1u, OH);
+  for (var w = 0u; w < W; w++) {
     let last_w = min(w / STRIDE + 1u, OW);
+    var sum = 0.0;
     for (var oh = first_window(h); oh < last_h; oh++) {
       for (var ow = first_window(w); ow < last_w; ow++) {
         let k = plane + oh * OW + ow;
-        if i[k] == f32(pixel) { sum += g[k]; }
+        if i[k] == f32(h * W + w) { sum += g[k]; }
       }
     }
+    x[t * W + w] = sum;
   }
-  x[t] = sum;
 }
 
 // The first window that reaches pixel c: ceil((c + 1 - SIZE) / STRIDE), at least 0.

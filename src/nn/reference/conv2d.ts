@@ -14,10 +14,18 @@ type Sizes = Readonly<
 /** Sees one product of the form: flat indices into x, w and g. */
 type Visit = (x: number, w: number, g: number) => void;
 
-/** x[B,CI,H,W], w[CO,CI,KH,KW], bias[CO] -> y[B,CO,OH,OW] = act(cross-correlation + bias). */
+/**
+ * x[B,CI,H,W], w[CI,KH,KW,CO rounded up to 4], bias[CO] -> y[B,CO,OH,OW] = act(cross-correlation + bias).
+ */
 export const conv2d: ReferenceKernel = (inputs, o, length) => {
   const s = sizes(o);
-  const [x, w] = [input(inputs, 0), input(inputs, 1)];
+  const [x, packed] = [input(inputs, 0), input(inputs, 1)];
+  const columns = 4 * Math.ceil(s.co / 4);
+  const taps = s.ci * s.kh * s.kw;
+  const w = Float64Array.from(
+    { length: s.co * taps },
+    (_, i) => at(packed, (i % taps) * columns + Math.floor(i / taps)),
+  );
   const bias = number(o, "HAS_BIAS", 0) ? input(inputs, 2) : undefined;
   const act = activation(choice(o, "ACTIVATION", "none"));
   const y = new Float64Array(length);

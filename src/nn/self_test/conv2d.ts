@@ -55,14 +55,14 @@ function overrides(s: ConvShape): Record<string, number> {
 }
 
 function forward(s: ConvShape, bias: boolean, relu: boolean): KernelCase {
-  const { x, w, y } = lengths(s);
-  const { CHANNELS, PIXELS, threads } = conv2dTile(s);
+  const { x, y } = lengths(s);
+  const { GROUPS, PIXELS, threads } = conv2dTile(s);
   return {
     kernel: "conv2d",
     label: label(s) + (bias ? ", bias" : "") + (relu ? ", relu" : ""),
     overrides: {
       ...overrides(s),
-      CHANNELS,
+      GROUPS,
       PIXELS,
       ...(bias ? { HAS_BIAS: 1 } : {}),
       ...(relu ? { ACTIVATION: "relu" } : {}),
@@ -70,7 +70,7 @@ function forward(s: ConvShape, bias: boolean, relu: boolean): KernelCase {
     threads,
     inputs: () => [
       uniform(81, x),
-      uniform(82, w),
+      uniform(82, s.CI * s.KH * s.KW * 4 * Math.ceil(s.CO / 4)),
       bias ? uniform(83, s.CO) : Float32Array.of(NaN),
     ],
     outputLength: y,
@@ -86,7 +86,7 @@ export const conv2dCases: readonly KernelCase[] = [
     label: "NaN in one pixel, relu",
     inputs: () => [
       uniform(84, 144).map((x, i) => i === 20 ? NaN : x),
-      uniform(85, 54),
+      uniform(85, 72),
       Float32Array.of(0),
     ],
   },
@@ -109,11 +109,11 @@ export const conv2dInputCases: readonly KernelCase[] = geometries.map((s) => {
 
 function weightCase(s: ConvShape, split: number): KernelCase {
   const { x, w, y } = lengths(s);
-  const { CHANNELS, threads } = conv2dWeightTile(s, split);
+  const { CHANNELS, ROWS, threads } = conv2dWeightTile(s, split);
   return {
     kernel: "conv2d_weight",
     label: `${label(s)} in ${split}`,
-    overrides: { ...overrides(s), CHANNELS, ...(split === 1 ? {} : { SPLIT: split }) },
+    overrides: { ...overrides(s), CHANNELS, ROWS, ...(split === 1 ? {} : { SPLIT: split }) },
     threads,
     inputs: () => [uniform(88, x), uniform(89, y)],
     outputLength: split * w,

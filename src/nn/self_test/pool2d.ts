@@ -84,8 +84,8 @@ export const pool2dScatterCases: readonly KernelCase[] = windows.map((of) => {
   return {
     kernel: "pool2d_scatter",
     label,
-    overrides: { N: planes * H * W, H, W, OH: oh, OW: ow, SIZE, STRIDE },
-    threads: planes * H * W,
+    overrides: { N: planes * H, H, W, OH: oh, OW: ow, SIZE, STRIDE },
+    threads: planes * H,
     inputs: () => [uniform(44, out), positions(of)],
     outputLength: planes * H * W,
     tolerance: sumTolerance(SIZE * SIZE),

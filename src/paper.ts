@@ -1,0 +1,71 @@
+/**
+ * What the paper's tables say, as published: Zeng et al., "On attacking out-domain uncertainty
+ * estimation in deep neural networks", IJCAI 2022, Tables 1 and 2. Rejection at tau = 0.9.
+ *
+ * @module
+ */
+import type { PairName } from "../data/mod.ts";
+import type { MethodName } from "./methods/mod.ts";
+
+/** Mean entropy in nats and rejection rate. */
+export interface Figures {
+  readonly entropy: number;
+  readonly rejection: number;
+}
+
+/** A row of the tables. */
+export interface PaperRow {
+  readonly title: string;
+  readonly mode: MethodName;
+  /** Radius of adversarial training. */
+  readonly epsilon?: number;
+  readonly clean: Figures;
+  /** Under attack, in the order of the tables' radii. */
+  readonly attacked: readonly Figures[];
+}
+
+/** The tables of one pair of data sets. */
+export interface PaperTables {
+  /** Radii of the attack: that of Table 1, then those of Table 2. */
+  readonly epsilons: readonly number[];
+  readonly rows: readonly PaperRow[];
+}
+
+/** `[entropy, rejection]` clean and under attack. */
+function row(
+  title: string,
+  mode: MethodName,
+  figures: readonly (readonly [entropy: number, rejection: number])[],
+  epsilon?: number,
+): PaperRow {
+  const [clean = { entropy: NaN, rejection: NaN }, ...attacked] = figures.map(
+    ([entropy, rejection]) => ({ entropy, rejection }),
+  );
+  return { title, mode, clean, attacked, ...(epsilon === undefined ? {} : { epsilon }) };
+}
+
+/** Tables 1a and 2a: MNIST against notMNIST, LeNet. */
+const mnist: PaperTables = {
+  epsilons: [0.1, 0.2, 0.3],
+  rows: [
+    row("DE", "deep_ensemble", [[0.42, 0.44], [0.26, 0.26], [0.22, 0.22], [0.22, 0.21]]),
+    row(
+      "DE-AT 0.1",
+      "deep_ensemble_at",
+      [[0.65, 0.60], [0.49, 0.44], [0.45, 0.40], [0.48, 0.41]],
+      0.1,
+    ),
+    row(
+      "DE-AT 0.2",
+      "deep_ensemble_at",
+      [[0.72, 0.65], [0.58, 0.52], [0.53, 0.47], [0.73, 0.57]],
+      0.2,
+    ),
+    row("DUQ", "duq", [[1.29, 0.98], [1.02, 0.78], [0.80, 0.48], [0.72, 0.40]]),
+    row("DUE", "due", [[0.83, 0.69], [0.09, 0.01], [0.07, 0.00], [0.08, 0.00]]),
+    row("SNGP", "sngp", [[1.22, 0.80], [0.23, 0.17], [0.14, 0.12], [0.15, 0.11]]),
+  ],
+};
+
+/** The tables by pair. */
+export const paperTables = { mnist } as const satisfies Record<PairName, PaperTables>;
