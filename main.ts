@@ -1,5 +1,5 @@
 /**
- * The command line: train, eval, attack, data, doctor. The only user of Deno.args and Deno.exit.
+ * The command line: train, eval, attack, table, data, doctor. The only user of Deno.args and Deno.exit.
  *
  * @module
  */
@@ -11,11 +11,13 @@ import { doctor, showDoctor } from "./src/cli/doctor.ts";
 import { commandLine, commands, type Invocation, normalise } from "./src/cli/flags.ts";
 import { failure } from "./src/cli/failure.ts";
 import { stopBars, terminal } from "./src/cli/reporter.ts";
-import { toRun } from "./src/cli/request.ts";
+import { toRun, toTable } from "./src/cli/request.ts";
 import { showAttack, showEval, showTrain } from "./src/cli/show.ts";
+import { showTable } from "./src/cli/show_table.ts";
 import { writeAtomic } from "./src/atomic.ts";
 import { UserError } from "./src/errors.ts";
 import { attack, evaluate, train } from "./src/run.ts";
+import { table } from "./src/table.ts";
 import { version } from "./src/version.ts";
 
 /** A finished command: the document, the same for people, and whether it went well. */
@@ -33,6 +35,10 @@ async function answer(invocation: Invocation): Promise<Answer> {
   if (invocation.command === "doctor") {
     const document = await doctor(invocation.dataPath, terminal);
     return { document, text: showDoctor(document), ok: document.healthy };
+  }
+  if (invocation.command === "table") {
+    const document = await table(toTable(invocation), terminal);
+    return { document, text: showTable(document), ok: true };
   }
   const { command, config } = toRun(invocation);
   switch (command) {
@@ -87,6 +93,7 @@ const stops = {
   attack: "Stopped; the same command goes on from the last finished epoch",
   eval: "Stopped; the same command goes on from the last finished epoch",
   train: "Stopped; the same command goes on from the last finished epoch",
+  table: "Stopped; the same command goes on from the last finished epoch or attack",
   data: "Stopped; the same command goes on with what was downloaded",
   doctor: "Stopped",
 } as const satisfies Record<Invocation["command"], string>;

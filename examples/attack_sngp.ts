@@ -24,8 +24,10 @@ const reporter = {
   }),
 };
 
-const { best } = await train(config, reporter);
-console.log(`trained: ${(100 * best.accuracy).toFixed(2)} % of the test digits right`);
+const { members: [member] } = await train(config, reporter);
+console.log(
+  `trained: ${(100 * (member?.best.accuracy ?? 0)).toFixed(2)} % of the test digits right`,
+);
 
 for (const epsilonAttack of [0.05, 0.1, 0.2]) {
   const { clean, adversarial } = await attack(runConfig({ ...config, epsilonAttack }));

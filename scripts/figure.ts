@@ -16,9 +16,9 @@ import { attackWithExamples, runConfig, silent, train } from "../mod.ts";
 
 const side = 28;
 const letters = 3;
-const { best } = await train(runConfig({ mode: "sngp", epochs: 20 }));
+const { members: [member] } = await train(runConfig({ mode: "sngp", epochs: 20 }));
 const { attacked, outDomain, result } = await attackWithExamples(
-  runConfig({ mode: "sngp", checkpoint: best.path, limit: 200 }),
+  runConfig({ mode: "sngp", checkpoint: member?.best.path, limit: 200 }),
   silent,
   200,
 );
@@ -42,8 +42,8 @@ function choose(): Example[] {
       letter: outDomain.labels[i] ?? 0,
       clean: image(attacked.examples.clean),
       adversarial: image(attacked.examples.adversarial),
-      before: row(attacked.clean.logProbabilities),
-      after: row(attacked.adversarial.logProbabilities),
+      before: row(attacked.clean.predictions.logProbabilities),
+      after: row(attacked.adversarial.predictions.logProbabilities),
     };
   });
   const gain = ({ before, after }: Example): number => Math.max(...after) - Math.max(...before);

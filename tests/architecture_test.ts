@@ -5,7 +5,7 @@ const root = new URL("../", import.meta.url);
 
 /** Layers from the bottom up: a file may import from its own layer and those below. */
 const layers = [
-  ["src/errors.ts", "src/atomic.ts"],
+  ["src/errors.ts", "src/atomic.ts", "src/protocol.ts"],
   ["data"],
   ["src/shaders"],
   ["src/nn"],
@@ -24,6 +24,7 @@ const loners = [
   "src/atomic.ts",
   "src/metrics.ts",
   "src/pace.ts",
+  "src/protocol.ts",
   "src/reporter.ts",
   "src/nn/philox.ts",
 ];

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { type AttackName, attacks, type AttackSettings, iterate } from "../src/attack/mod.ts";
 import * as nn from "../src/nn/mod.ts";
+import { procedureOf } from "../src/protocol.ts";
 import { withDevice } from "./support.ts";
 
 const shape = [4, 6];
@@ -50,7 +51,10 @@ for (const [name, attack] of Object.entries(attacks)) {
   for (const protocol of ["paper", "corrected"] as const) {
     Deno.test(`\`${name}\` (${protocol}) stays in the ball and the box and lowers the loss`, () =>
       withDevice(async (device) => {
-        const settings = attack.settings(epsilon, { protocol, startNoise: 0.001 });
+        const settings = attack.settings(epsilon, {
+          procedure: procedureOf(protocol),
+          startNoise: 0.001,
+        });
         const { x, before, after } = await run(device, selfTraining, settings);
         x.forEach((v, i) => {
           assert.ok(v >= 0 && v <= 1, `pixel ${i} is ${v}`);
@@ -63,7 +67,7 @@ for (const [name, attack] of Object.entries(attacks)) {
 
 Deno.test("`fgsm` reaches the exact optimum of a linear loss, and `pgd` of one step equals it", () =>
   withDevice(async (device) => {
-    const options = { protocol: "paper", steps: 1 } as const;
+    const options = { procedure: procedureOf("paper"), steps: 1 } as const;
     const expected = images.map((v, i) =>
       Math.min(1, Math.max(0, v - epsilon * Math.sign(slope[i % 6] ?? 0)))
     );
@@ -79,7 +83,10 @@ Deno.test("the best iterate is never worse than the last one, image by image", (
   withDevice(async (device) => {
     // A loss with a narrow valley, which steps of 0.1 jump over again and again.
     const valley = (x: nn.Tensor): nn.Tensor => nn.sum(nn.square(nn.sub(x, 0.42)), [1]);
-    const last = { ...attacks.pgd.settings(0.5, { protocol: "paper", steps: 5 }), steps: 6 };
+    const last = {
+      ...attacks.pgd.settings(0.5, { procedure: procedureOf("paper"), steps: 5 }),
+      steps: 6,
+    };
     const best = { ...last, keepBest: true };
     const a = await run(device, valley, last);
     const b = await run(device, valley, best);
@@ -88,7 +95,7 @@ Deno.test("the best iterate is never worse than the last one, image by image", (
   }));
 
 Deno.test("settings of both protocols are those of the paper and of its correction", () => {
-  const paper = attacks.pgd.settings(0.2, { protocol: "paper", startNoise: 0.001 });
+  const paper = attacks.pgd.settings(0.2, { procedure: procedureOf("paper"), startNoise: 0.001 });
   assert.deepEqual(paper, {
     name: "pgd",
     epsilon: 0.2,
@@ -98,7 +105,7 @@ Deno.test("settings of both protocols are those of the paper and of its correcti
     projectStart: false,
     keepBest: false,
   });
-  const corrected = attacks.pgd.settings(0.2, { protocol: "corrected" });
+  const corrected = attacks.pgd.settings(0.2, { procedure: procedureOf("corrected") });
   assert.equal(corrected.stepSize, 0.05);
   assert.ok(corrected.keepBest && corrected.projectStart);
 });

@@ -263,6 +263,7 @@ export const opCases: Readonly<Record<string, readonly OpCase[]>> = {
     },
     { f: (l, b) => nn.triangularSolve(l, b), at: [lower(2, 3), v(3, 2)] },
   ],
+  lowerTriangle: [{ f: (a) => nn.square(nn.lowerTriangle(a)), at: [v(2, 3, 3)] }],
   diagonal: [{ f: (l) => nn.square(nn.diagonal(l)), at: [v(2, 3, 3)] }],
   rbf: [
     { f: nn.rbf, at: [v(3, 2), v(4, 2), positive(1)] },
@@ -283,6 +284,19 @@ export const opCases: Readonly<Record<string, readonly OpCase[]>> = {
   binaryCrossEntropy: [{
     f: (x) => nn.binaryCrossEntropy(nn.sigmoid(x), target),
     at: [v(2, 3)],
+  }],
+  logBinaryCrossEntropy: [{
+    f: (x) => nn.logBinaryCrossEntropy(nn.neg(nn.softplus(x)), target),
+    at: [v(2, 3)],
+  }],
+  negativeLogLikelihood: [{
+    f: (x) => nn.negativeLogLikelihood(nn.logSoftmax(x), label),
+    at: [v(3, 4)],
+  }],
+  logMeanExp: [{ f: (x) => nn.logMeanExp(nn.scale(x, 3)), at: [v(4, 2, 3)] }],
+  withVjp: [{
+    f: (x) => nn.withVjp(nn.square(x), [x], (g) => [nn.mul(g, nn.scale(x, 2))]),
+    at: [v(5)],
   }],
   rowNorm: [{ f: nn.rowNorm, at: [v(3, 2, 2)] }],
   normalizeRows: [{ f: (x) => nn.normalizeRows(x), at: [v(3, 5)] }],

@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { dataResultSchema } from "../src/cli/data.ts";
 import { doctorResultSchema } from "../src/cli/doctor.ts";
+import { nameOf } from "../src/cli/flags.ts";
+import { protocolOptions } from "../src/protocol.ts";
 import { attackResultSchema, evalResultSchema, trainResultSchema } from "../src/results.ts";
 import { inFolder } from "./support.ts";
 
@@ -25,13 +27,21 @@ async function mirage(args: readonly string[], cwd?: string): Promise<Outcome> {
   return { code, stdout: text(stdout), stderr: text(stderr) };
 }
 
+/** The best checkpoint of a training of one model. */
+function bestOf({ stdout, stderr }: Outcome): { readonly path: string } {
+  assert.notEqual(stdout, "", stderr);
+  const [member] = trainResultSchema.parse(JSON.parse(stdout)).members;
+  assert.ok(member);
+  return member.best;
+}
+
 const quick = ["--limit", "64", "--epochs", "1"];
 
 Deno.test("`mirage` alone and `--help` list the commands; each command's help its flags", async () => {
   for (const args of [[], ["--help"]]) {
     const { code, stdout } = await mirage(args);
     assert.equal(code, 0);
-    for (const name of ["attack", "eval", "train", "data", "doctor"]) {
+    for (const name of ["attack", "eval", "train", "table", "data", "doctor"]) {
       assert.match(stdout, new RegExp(`\\b${name}\\b`));
     }
   }
@@ -39,16 +49,18 @@ Deno.test("`mirage` alone and `--help` list the commands; each command's help it
   assert.equal(code, 0);
   const flags =
     "mode model seed epochs batch-size lr momentum weight-decay epsilon epsilon-attack " +
-    "num-ensembles lambda-reg n-inducing-points kernel targeted data-path save-path checkpoint " +
-    "limit protocol json out explain";
-  for (const flag of flags.split(" ")) assert.ok(stdout.includes(`--${flag}`), `no --${flag}`);
+    "num-ensembles lambda-reg n-inducing-points kernel steps targeted data-path save-path " +
+    "checkpoint limit protocol json out explain";
+  const differences = Object.keys(protocolOptions).map(nameOf);
+  for (const flag of [...flags.split(" "), ...differences]) {
+    assert.ok(stdout.includes(`--${flag}`), `no --${flag}`);
+  }
 });
 
 const mistakes: readonly [what: string, args: string[], message: RegExp][] = [
   ["a misspelt mode", ["attack", "--mode", "sngpp"], /got "sngpp"[^]*Did you mean "sngp"/],
   ["a misspelt flag", ["attack", "--epochz", "3"], /"--epochz"[^]*Did you mean `--epochs`/],
   ["a misspelt command", ["atack"], /`atack`[^]*Did you mean `attack`/],
-  ["a planned mode", ["train", "--mode", "due"], /^Cannot run the mode "due": it is not there yet/],
   [
     "a planned model",
     ["eval", "--model", "ResNet-18"],
@@ -75,6 +87,63 @@ const mistakes: readonly [what: string, args: string[], message: RegExp][] = [
   ["an unknown kernel", ["train", "--kernel", "RBG"], /Did you mean "RBF"/],
   ["a class that is none", ["attack", "--targeted", "10"], /`--targeted`/],
   ["an unknown protocol", ["attack", "--protocol", "papr"], /Did you mean "paper"/],
+  ["no steps", ["attack", "--steps", "0"], /`--steps`/],
+  ["a misspelt attack", ["attack", "--attack", "pdg"], /Did you mean "pgd"/],
+  ["a misspelt start", ["attack", "--start", "fre"], /Did you mean "free"/],
+  ["a misspelt iterate", ["attack", "--keep", "bestt"], /Did you mean "best"/],
+  ["a step of 0", ["attack", "--step-factor", "0"], /`--step-factor`/],
+  ["a misspelt joint", ["attack", "--ensemble-attack", "jiont"], /Did you mean "joint"/],
+  ["a misspelt mean", ["attack", "--ensemble-mean", "logit"], /Did you mean "logits"/],
+  ["a misspelt kind of mean", ["attack", "--mean", "sample"], /Did you mean "samples"/],
+  ["a misspelt selection", ["train", "--selection", "tets"], /Did you mean "test"/],
+  ["a misspelt order", ["train", "--epoch-order", "fixd"], /Did you mean "fixed"/],
+  ["a misspelt arithmetic", ["train", "--kernel-arithmetic", "logs"], /Did you mean "log"/],
+  ["a misspelt precision", ["train", "--precision", "claen"], /Did you mean "clean"/],
+  ["no samples", ["attack", "--due-samples", "0"], /`--due-samples`/],
+  ["half a sample", ["attack", "--due-attack-samples", "0.5"], /`--due-attack-samples`/],
+  ["misspelt noise", ["attack", "--due-noise", "comon"], /Did you mean "common"/],
+  ["an unknown table", ["table", "mnits"], /Did you mean "mnist"/],
+  ["no seeds", ["table", "mnist", "--seeds", "0"], /`--seeds`/],
+  ["no ensembles", ["table", "mnist", "--ensembles", "0"], /`--ensembles`/],
+  [
+    "a table of a mode without a row",
+    ["table", "mnist", "--mode", "baseline"],
+    /`--mode`|"baseline"/,
+  ],
+  ["an unknown ablation", ["table", "mnist", "--ablate-only", "keeep"], /Did you mean "keep"/],
+  [
+    "two checkpoints for one model",
+    ["attack", "--checkpoint", "a", "--checkpoint", "b"],
+    /^Cannot run mode "sngp" with 2 checkpoints: it takes 1/,
+  ],
+  [
+    "two checkpoints for three members",
+    [
+      "attack",
+      "--mode",
+      "deep_ensemble",
+      "--num-ensembles",
+      "3",
+      "--checkpoint",
+      "a",
+      "--checkpoint",
+      "b",
+    ],
+    /^Cannot run mode "deep_ensemble" with 2 checkpoints: it takes 3; give one --checkpoint a member/,
+  ],
+  [
+    "a member's checkpoint that is missing",
+    [
+      "attack",
+      "--mode",
+      "deep_ensemble",
+      "--num-ensembles",
+      "2",
+      "--checkpoint",
+      "no_{seed}.safetensors",
+    ],
+    /^Cannot read "no_0.safetensors": there is no such file/,
+  ],
   ["a limit of 0", ["attack", "--limit", "0"], /`--limit`/],
   [
     "a missing checkpoint",
@@ -121,7 +190,7 @@ Deno.test("train, eval and attack print one valid document, the same again but f
     const path = ["--save-path", join(folder, "models"), "--json"];
     const trained = await mirage(["train", ...quick, ...path]);
     assert.equal(trained.code, 0, trained.stderr);
-    const { best } = trainResultSchema.parse(JSON.parse(trained.stdout));
+    const best = bestOf(trained);
     assert.ok((await Deno.stat(best.path)).isFile);
 
     const out = join(folder, "out.json");
@@ -155,11 +224,11 @@ Deno.test("`attack --limit` goes on with the training of all images where one wa
   inFolder(async (folder) => {
     const path = ["--save-path", folder, "--json"];
     const trained = await mirage(["train", "--epochs", "1", ...path]);
-    const { best } = trainResultSchema.parse(JSON.parse(trained.stdout));
+    const best = bestOf(trained);
     const attacked = await mirage(["attack", "--epochs", "2", "--limit", "64", ...path]);
     assert.match(attacked.stderr, /has 1 of 2 epochs: training goes on/);
-    const { checkpoint, inDomain } = attackResultSchema.parse(JSON.parse(attacked.stdout));
-    assert.equal(checkpoint, best.path);
+    const { checkpoints, inDomain } = attackResultSchema.parse(JSON.parse(attacked.stdout));
+    assert.deepEqual(checkpoints, [best.path]);
     assert.equal(inDomain.count, 64);
     assert.ok(inDomain.accuracy > 0.6, `accuracy ${inDomain.accuracy}`);
   }));

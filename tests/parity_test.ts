@@ -1,69 +1,86 @@
-/** A model trained by the original code, attacked by Mirage, gives the original's figures. */
+/** Every mode with the models that the original code trained gives the figures it measured. */
 import assert from "node:assert/strict";
 import { z } from "zod";
-import { attack, evaluate, runConfig } from "../mod.ts";
+import { attack, evaluate, type MethodName, runConfig } from "../mod.ts";
 import { sharedPath, testWithShared } from "./shared.ts";
 
 const rates = z.record(z.string(), z.number());
 const figures = z.object({ entropy: z.number(), rejection: rates });
 const expectedSchema = z.object({
-  first50: z.object({
-    sngp: z.object({
+  first50: z.record(
+    z.string(),
+    z.object({
       inDomain: z.object({ brier: z.number(), nll: z.number(), accuracy: z.number() }),
       clean: figures,
       adversarial: figures,
     }),
-  }),
+  ),
 });
 
-const files = [
-  "reference/expected.json",
-  "reference/checkpoints/sngp_seed0.checkpoint",
-  "data/notMNIST_small.tar.gz",
-  "data/MNIST/raw/t10k-images-idx3-ubyte.gz",
-];
+/** The original's checkpoints, and how far entropies may differ: it draws noise that we do not. */
+const subjects: Partial<Record<MethodName, readonly [files: string[], tolerance: number]>> = {
+  deep_ensemble: [[0, 1, 2, 3, 4].map((seed) => `de_seed${seed}`), 0.005],
+  deep_ensemble_at: [[0, 1, 2, 3, 4].map((seed) => `deat_eps0.1_seed${seed}`), 0.005],
+  duq: [["duq_lambda0.1_seed0"], 0.01],
+  due: [["due_seed0"], 0.01],
+  sngp: [["sngp_seed0"], 0.005],
+};
 
-testWithShared(
-  "`attack()` on 500 letters gives the original's figures for its SNGP",
-  files,
-  async () => {
-    const text = await Deno.readTextFile(sharedPath("reference/expected.json"));
-    const { sngp: expected } = expectedSchema.parse(JSON.parse(text)).first50;
-    const result = await attack(runConfig({
-      mode: "sngp",
-      dataPath: sharedPath("data"),
-      checkpoint: sharedPath("reference/checkpoints/sngp_seed0.checkpoint"),
-      limit: 500,
-    }));
-    assert.equal(result.outDomain.count, 500);
-    assert.deepEqual(result.warnings, []);
-    for (const which of ["clean", "adversarial"] as const) {
-      const [ours, theirs] = [result[which], expected[which]];
-      near(`${which} entropy`, ours.entropy, theirs.entropy, 0.005);
-      for (const [tau, rate] of Object.entries(theirs.rejection)) {
-        near(`${which} rejection at ${tau}`, ours.rejection[tau], rate, 0.01);
+async function expected(mode: string): Promise<z.infer<typeof expectedSchema>["first50"][string]> {
+  const text = await Deno.readTextFile(sharedPath("reference/expected.json"));
+  const found = expectedSchema.parse(JSON.parse(text)).first50[mode];
+  assert.ok(found, `no figures of ${mode}`);
+  return found;
+}
+
+for (const [mode, [names, tolerance]] of Object.entries(subjects)) {
+  const checkpoints = names.map((name) => `reference/checkpoints/${name}.checkpoint`);
+  const files = [
+    "reference/expected.json",
+    ...checkpoints,
+    "data/notMNIST_small.tar.gz",
+    "data/MNIST/raw/t10k-images-idx3-ubyte.gz",
+  ];
+  const config = {
+    mode: mode as MethodName,
+    dataPath: sharedPath("data"),
+    checkpoint: checkpoints.map(sharedPath),
+  };
+
+  testWithShared(
+    `\`attack()\` on 500 letters gives the original's figures for its ${mode}`,
+    files,
+    async () => {
+      const theirs = await expected(mode);
+      const result = await attack(runConfig({ ...config, limit: 500 }));
+      assert.equal(result.outDomain.count, 500);
+      assert.deepEqual(result.warnings, []);
+      assert.equal(result.adversarial.nanRows, 0);
+      for (const which of ["clean", "adversarial"] as const) {
+        const ours = result[which];
+        near(`${which} entropy`, ours.entropy, theirs[which].entropy, tolerance);
+        for (const [tau, rate] of Object.entries(theirs[which].rejection)) {
+          near(`${which} rejection at ${tau}`, ours.rejection[tau], rate, 0.01);
+        }
       }
-    }
-  },
-);
+    },
+  );
 
-testWithShared(
-  "`evaluate()` on all of MNIST gives the original's accuracy, Brier and NLL",
-  files,
-  async () => {
-    const text = await Deno.readTextFile(sharedPath("reference/expected.json"));
-    const { sngp: expected } = expectedSchema.parse(JSON.parse(text)).first50;
-    const { inDomain } = await evaluate(runConfig({
-      mode: "sngp",
-      dataPath: sharedPath("data"),
-      checkpoint: sharedPath("reference/checkpoints/sngp_seed0.checkpoint"),
-    }));
-    assert.equal(inDomain.count, 10_000);
-    near("accuracy", inDomain.accuracy, expected.inDomain.accuracy, 5e-4);
-    near("Brier", inDomain.brier, expected.inDomain.brier, 5e-6);
-    near("NLL", inDomain.nll, expected.inDomain.nll, 5e-4);
-  },
-);
+  testWithShared(
+    `\`evaluate()\` on all of MNIST gives the original's accuracy, Brier and NLL for its ${mode}`,
+    files,
+    async () => {
+      const theirs = await expected(mode);
+      const { inDomain } = await evaluate(runConfig(config));
+      assert.equal(inDomain.count, 10_000);
+      // Ensembles print their accuracy in two decimals. DUE's ten samples differ.
+      const rough = mode.startsWith("deep") || mode === "due";
+      near("accuracy", inDomain.accuracy, theirs.inDomain.accuracy, rough ? 1e-3 : 5e-4);
+      near("Brier", inDomain.brier, theirs.inDomain.brier, mode === "due" ? 5e-5 : 5e-6);
+      near("NLL", inDomain.nll, theirs.inDomain.nll, mode === "due" ? 2e-3 : 5e-4);
+    },
+  );
+}
 
 /** The figures there are rounded; `tolerance` leaves room for that, and a hair for binary fractions. */
 function near(

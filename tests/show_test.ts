@@ -7,12 +7,14 @@ function result(before: number, after: number, change: Partial<AttackResult> = {
   const rejection = (at09: number): Record<string, number> =>
     Object.fromEntries([1, 2, 3, 4, 5, 6, 7, 8, 9].map((t) => [`0.${t}`, t === 9 ? at09 : 0]));
   return attackResultSchema.parse({
-    schema: "mirage/attack@1",
+    schema: "mirage/attack@2",
     mode: "sngp",
     model: "LeNet_SNGP",
     protocol: "paper",
+    procedure: { attack: "published" },
+    hyperparameters: {},
     seed: 0,
-    checkpoint: "best.safetensors",
+    checkpoints: ["best.safetensors"],
     adapter: { vendor: "", architecture: "", device: "", description: "a GPU", software: false },
     versions: { mirage: "0", deno: "0", v8: "0" },
     epsilonAttack: 0.1,
@@ -25,8 +27,14 @@ function result(before: number, after: number, change: Partial<AttackResult> = {
     },
     inDomain: { name: "MNIST test", count: 10, accuracy: 0.9, brier: 0.01, nll: 0.1 },
     outDomain: { name: "notMNIST", count: 1000, sha256: "", skipped: 2 },
-    clean: { entropy: 1.12, rejection: rejection(before) },
-    adversarial: { entropy: 0.21, rejection: rejection(after), linf: 0.1, nanRows: 0 },
+    clean: { entropy: 1.12, rejection: rejection(before), nanRows: 0, readings: {} },
+    adversarial: {
+      entropy: 0.21,
+      rejection: rejection(after),
+      linf: 0.1,
+      nanRows: 0,
+      readings: {},
+    },
     warnings: [],
     seconds: { setup: 1, train: 0, attack: 2 },
     ...change,

@@ -6,32 +6,40 @@ import { checkpointPaths, loadCheckpoint } from "../src/checkpoint/checkpoint.ts
 import { runConfig } from "../src/config.ts";
 import { ResidentSet } from "../src/dataset.ts";
 import { UserError } from "../src/errors.ts";
-import { methods, type Model } from "../src/methods/mod.ts";
+import { type MethodName, methods, type Model } from "../src/methods/mod.ts";
 import * as nn from "../src/nn/mod.ts";
+import { procedureOf } from "../src/protocol.ts";
 import { silent } from "../src/reporter.ts";
 import { fit, type Trained } from "../src/training.ts";
 import { inFolder, withDevice } from "./support.ts";
 
 interface Options {
+  readonly mode?: MethodName;
   readonly epochs: number;
   readonly folder: string;
   readonly lr?: number;
   readonly protocol?: "paper" | "corrected";
 }
 
-/** Trains SNGP on 90 digits in steps of 32, so that the last step of an epoch is a smaller one. */
+/** Trains a model on 90 digits in steps of 32, so that the last step of an epoch is a smaller one. */
 async function trainBriefly(
   device: nn.Device,
-  { epochs, folder, lr = 0.05, protocol = "paper" }: Options,
+  { mode = "sngp", epochs, folder, lr = 0.05, protocol = "paper" }: Options,
 ): Promise<{ model: Model; trained: Trained }> {
-  const config = runConfig({ mode: "sngp", seed: 3, lr, protocol });
+  const config = runConfig({ mode, seed: 3, lr, protocol });
   const random = new nn.Random(config.seed).fork("model");
-  const model = methods.sngp.create("LeNet_SNGP", { random, protocol });
+  const method = methods[mode];
+  const procedure = procedureOf(protocol);
+  const options = { ...config, lambdaReg: 0.1, random, procedure };
+  const model = method.create(method.models[0] ?? "", options);
   const digits = limit(await loadEmbedded("train"), 90);
   const trained = await fit({
     device,
     model,
     config,
+    fixedOrder: mode === "duq",
+    dropLast: method.dropLast,
+    title: "train",
     epochs,
     batchSize: 32,
     train: new ResidentSet(digits),
@@ -43,25 +51,26 @@ async function trainBriefly(
   return { model, trained };
 }
 
-Deno.test("`fit()` resumed after an epoch leaves the same bits as `fit()` in one go", () =>
-  inFolder(async (folder) => {
-    const [whole, parts] = [join(folder, "whole"), join(folder, "parts")];
-    const run = (epochs: number, folder: string): Promise<void> =>
-      withDevice(async (device) => void await trainBriefly(device, { epochs, folder }));
-    await run(3, whole);
-    await run(1, parts);
-    await run(2, parts);
-    await run(3, parts);
-    for (const which of ["best", "last"] as const) {
-      const read = async (at: string): Promise<Uint8Array> => {
-        const bytes = await Deno.readFile(checkpointPaths(at)[which]);
-        // The header holds the epochs' speeds and targets; the arrays after it are compared.
-        const length = Number(new DataView(bytes.buffer).getBigUint64(0, true));
-        return bytes.subarray(8 + length);
-      };
-      assert.deepEqual(await read(parts), await read(whole), which);
-    }
-  }));
+for (const mode of ["baseline", "deep_ensemble_at", "duq", "due", "sngp"] as const) {
+  Deno.test(`\`fit()\` of ${mode} resumed leaves the same bits as in one go`, () =>
+    inFolder(async (folder) => {
+      const [whole, parts] = [join(folder, "whole"), join(folder, "parts")];
+      const run = (epochs: number, folder: string): Promise<void> =>
+        withDevice(async (device) => void await trainBriefly(device, { mode, epochs, folder }));
+      await run(3, whole);
+      await run(1, parts);
+      await run(3, parts);
+      for (const which of ["best", "last"] as const) {
+        const read = async (at: string): Promise<Uint8Array> => {
+          const bytes = await Deno.readFile(checkpointPaths(at)[which]);
+          // The header holds the epochs' speeds and targets; the arrays after it are compared.
+          const length = Number(new DataView(bytes.buffer).getBigUint64(0, true));
+          return bytes.subarray(8 + length);
+        };
+        assert.deepEqual(await read(parts), await read(whole), which);
+      }
+    }));
+}
 
 Deno.test("`fit()` learns, and keeps the best epoch beside the last", () =>
   inFolder((folder) =>

@@ -10,13 +10,15 @@ import type { InferValue, Parser } from "@optique/core/parser";
 import { argument, command, constant, flag, option } from "@optique/core/primitives";
 import { choice, float, integer, type ValueParser } from "@optique/core/valueparser";
 import { path } from "@optique/run/valueparser";
-import { type SourceName, sources } from "../../data/mod.ts";
+import { type PairName, type SourceName, sources } from "../../data/mod.ts";
 import { modes, runConfigSchema } from "../config.ts";
 import { gpKernels, methods } from "../methods/mod.ts";
+import { paperTables } from "../paper.ts";
 import {
   type Procedure,
   type ProtocolOption,
   type ProtocolOptionName,
+  protocolOptionNames,
   protocolOptions,
 } from "../protocol.ts";
 
@@ -45,8 +47,8 @@ const output = {
   ),
 };
 
-/** What the three experiments take. */
-const shared = object("Experiment", {
+/** Which experiment. */
+const experiment = object("Experiment", {
   mode: withDefault(
     option("--mode", choice([...modes, ...attackModes], near), {
       description: message`Method; ${text("attack_X")} means ${text("attack --mode X")}`,
@@ -62,6 +64,10 @@ const shared = object("Experiment", {
     }),
     defaults.seed,
   ),
+});
+
+/** Where things are, and what is said. */
+const shared = object("Data and output", {
   dataPath: optional(option("--data-path", path({ metavar: "DIR" }), {
     description: message`Folder of the data sets; the embedded data when ./Data has none`,
   })),
@@ -103,12 +109,6 @@ const training = object("Training", {
     option("--weight-decay", float({ min: 0 }), { description: message`L2 penalty` }),
     defaults.weightDecay,
   ),
-  epsilon: withDefault(
-    option("--epsilon", float({ min: 0, max: 1 }), {
-      description: message`Radius of adversarial training; pixels are in 0 to 1`,
-    }),
-    defaults.epsilon,
-  ),
   numEnsembles: optional(
     option("--num-ensembles", integer({ min: 1 }), {
       description: message`Members of an ensemble [10; 3 on embedded data]`,
@@ -123,6 +123,16 @@ const training = object("Training", {
   kernel: withDefault(
     option("--kernel", choice(gpKernels, near), { description: message`Kernel of DUE's GP` }),
     defaults.kernel,
+  ),
+});
+
+/** Adversarial training; a table's rows have their own. */
+const epsilon = object({
+  epsilon: withDefault(
+    option("--epsilon", float({ min: 0, max: 1 }), {
+      description: message`Radius of adversarial training; pixels are in 0 to 1`,
+    }),
+    defaults.epsilon,
   ),
 });
 
@@ -174,10 +184,20 @@ const attacking = object("Attack", {
   })),
 });
 
-/** `epsilonAttack` as it is typed: `--epsilon-attack`. */
-export function flagOf(name: string): string {
-  return `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+/** `epsilonAttack` as it is typed: `epsilon-attack`. */
+export function nameOf(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
+
+/** `epsilonAttack` as a flag: `--epsilon-attack`. */
+export function flagOf(name: string): `--${string}` {
+  return `--${nameOf(name)}`;
+}
+
+/** Modes that the paper's tables have a row of. */
+const tableModes = [
+  ...new Set(Object.values(paperTables).flatMap(({ rows }) => rows.map(({ mode }) => mode))),
+];
 
 /** One flag for each difference between the protocols. */
 function differences(): { [K in ProtocolOptionName]: Parser<"sync", Procedure[K] | undefined> } {
@@ -192,7 +212,7 @@ function differences(): { [K in ProtocolOptionName]: Parser<"sync", Procedure[K]
     const description = message`${text(about)}${text(whom)} [paper: ${
       text(String(paper))
     }, corrected: ${text(String(corrected))}]`;
-    return [name, optional(option(flagOf(name) as `--${string}`, values, { description }))];
+    return [name, optional(option(flagOf(name), values, { description }))];
   });
   return Object.fromEntries(flags);
 }
@@ -214,11 +234,13 @@ export const commands = {
     "attack",
     merge(
       object({ command: constant("attack") }),
-      shared,
+      experiment,
       attacking,
       checkpoint,
       training,
+      epsilon,
       protocol,
+      shared,
       object({ ...batchSize(200), ...lambdaReg("what was trained, else 0.1") }),
     ),
     { description: message`Attack a model's uncertainty; trains the model where there is none` },
@@ -227,11 +249,13 @@ export const commands = {
     "eval",
     merge(
       object({ command: constant("eval") }),
-      shared,
+      experiment,
       attacking,
       checkpoint,
       training,
+      epsilon,
       protocol,
+      shared,
       object({ ...batchSize(200), ...lambdaReg("what was trained, else 0.1") }),
     ),
     { description: message`Evaluate a model in-domain and out-domain` },
@@ -240,12 +264,56 @@ export const commands = {
     "train",
     merge(
       object({ command: constant("train") }),
-      shared,
+      experiment,
       training,
+      epsilon,
       protocol,
+      shared,
       object({ ...batchSize(256), ...lambdaReg("0.3") }),
     ),
     { description: message`Train a model, or go on with its training` },
+  ),
+  table: command(
+    "table",
+    merge(
+      object({ command: constant("table") }),
+      object("Table", {
+        pair: argument(choice(Object.keys(paperTables) as PairName[], near), {
+          description: message`Data sets of the tables`,
+        }),
+        modes: multiple(option("--mode", choice(tableModes, near), {
+          description: message`Only the rows of this method; may be given again`,
+        })),
+        seeds: withDefault(
+          option("--seeds", integer({ min: 1, metavar: "N" }), {
+            description: message`Seeds of the methods of one model: 0 to N - 1`,
+          }),
+          1,
+        ),
+        ensembles: withDefault(
+          option("--ensembles", integer({ min: 1, metavar: "N" }), {
+            description: message`Ensembles, without a member in common`,
+          }),
+          1,
+        ),
+        ablate: withDefault(
+          flag("--ablate", {
+            description: message`The table again with every protocol option changed, one at a time`,
+          }),
+          false,
+        ),
+        ablateOnly: multiple(
+          option("--ablate-only", choice(protocolOptionNames.map(nameOf), near), {
+            description: message`The same, with this option only; may be given again`,
+          }),
+        ),
+      }),
+      training,
+      protocol,
+      shared,
+      object({ ...batchSize(200), ...lambdaReg("what was trained, else 0.1") }),
+    ),
+    { description: message`Make the paper's tables anew: train, attack, compare` },
   ),
   data: command(
     "data",
@@ -287,6 +355,7 @@ export const commandLine = or(
   commands.attack,
   commands.eval,
   commands.train,
+  commands.table,
   commands.data,
   commands.doctor,
 );

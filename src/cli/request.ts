@@ -5,7 +5,9 @@
  */
 import { type RunConfig, runConfig, runConfigSchema, type RunOptions } from "../config.ts";
 import { UserError } from "../errors.ts";
-import { flagOf, type Invocation, plannedModels } from "./flags.ts";
+import { protocolOptionNames } from "../protocol.ts";
+import { ablatable, type TableOptions } from "../table.ts";
+import { flagOf, type Invocation, nameOf, plannedModels } from "./flags.ts";
 
 /** An experiment to run. */
 export interface Request {
@@ -19,7 +21,7 @@ export interface Request {
  * @throws UserError for a model that is planned, or a value out of range
  */
 export function toRun(
-  invocation: Exclude<Invocation, { command: "data" | "doctor" }>,
+  invocation: Extract<Invocation, { command: Request["command"] }>,
 ): Request {
   const attacks = invocation.mode.startsWith("attack_");
   const mode = attacks ? invocation.mode.slice("attack_".length) : invocation.mode;
@@ -31,10 +33,36 @@ export function toRun(
   refusePlanned(invocation.model);
   const { command, batchSize, ...rest } = invocation;
   const batch = command === "train" ? { trainBatchSize: batchSize } : { batchSize };
+  return {
+    command: attacks ? "attack" : command,
+    config: runConfig(checkedOptions(command, { ...rest, ...batch, mode })),
+  };
+}
+
+/**
+ * The table that was asked for.
+ *
+ * @throws UserError for a value out of range
+ */
+export function toTable(invocation: Extract<Invocation, { command: "table" }>): TableOptions {
+  const { pair, seeds, ensembles, modes, ablate, ablateOnly, ...run } = invocation;
+  const { mode: _, ...checked } = checkedOptions("table", { ...run, mode: "sngp" });
+  const named = protocolOptionNames.filter((name) => ablateOnly.includes(nameOf(name)));
+  return {
+    pair,
+    run: checked,
+    seeds,
+    ensembles,
+    modes: [...modes],
+    ablate: ablate ? ablatable(modes) : named,
+  };
+}
+
+/** The options of a run among what was typed, with messages that name flags. */
+function checkedOptions(command: string, given: Readonly<Record<string, unknown>>): RunOptions {
   const known = Object.keys(runConfigSchema.shape);
   const options = Object.fromEntries(
-    Object.entries({ ...rest, ...batch, mode })
-      .filter(([key, value]) => known.includes(key) && value !== undefined),
+    Object.entries(given).filter(([key, value]) => known.includes(key) && value !== undefined),
   );
   const checked = runConfigSchema.safeParse(options);
   const [issue] = checked.error?.issues ?? [];
@@ -46,10 +74,7 @@ export function toRun(
       }: ${issue.message}; see mirage ${command} --help`,
     );
   }
-  return {
-    command: attacks ? "attack" : command,
-    config: runConfig(options as RunOptions),
-  };
+  return options as RunOptions;
 }
 
 function refusePlanned(model: string | undefined): void {

@@ -51,4 +51,5 @@ export {
   size,
   stopGradient,
   type Tensor,
+  withVjp,
 } from "./tensor.ts";

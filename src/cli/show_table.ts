@@ -1,0 +1,110 @@
+/**
+ * The paper's tables as Markdown.
+ *
+ * @module
+ */
+import type { Statistic, TableResult, TableRow } from "../table.ts";
+import { flagOf } from "./flags.ts";
+
+/** Both tables, what was made of them, and the ablation. */
+export function showTable(result: TableResult): string {
+  const { pair, protocol, epochs, inDomain, outDomain, rows, ablation, epsilons } = result;
+  const [first = 0, ...others] = epsilons;
+  const training = epochs === null ? "" : `, ${epochs} epochs`;
+  const sections = [
+    `# ${inDomain} against ${outDomain.name} (${pair}), protocol ${protocol}${training}`,
+    `${outDomain.count} out-domain images. H is the mean entropy in nats, R the share of images ` +
+    "rejected at a confidence of 0.9. Each cell: ours (mean, +- half of the 95 % interval over " +
+    "repetitions where there are several), the paper's figure, the difference.",
+    `## Table 1: epsilon ${first}`,
+    markdown(
+      ["", "runs", "accuracy", "H clean", "H attacked", "R clean", "R attacked"],
+      rows.map((row) => [
+        row.title,
+        String(row.seeds.length),
+        average(row.accuracy),
+        cell(row.clean.entropy),
+        cell(row.attacked[0]?.entropy),
+        cell(row.clean.rejection),
+        cell(row.attacked[0]?.rejection),
+      ]),
+    ),
+    `## Table 2: epsilon ${others.join(" and ")}`,
+    markdown(
+      ["", ...rows.map((row) => row.title)],
+      (["entropy", "rejection"] as const).flatMap((measure) =>
+        others.map((epsilon, i) => [
+          `${measure === "entropy" ? "H" : "R"} attacked, epsilon ${epsilon}`,
+          ...rows.map((row) => cell(row.attacked[i + 1]?.[measure])),
+        ])
+      ),
+    ),
+  ];
+  if (ablation.length > 0) sections.push(...ablationSections(result));
+  return sections.join("\n\n");
+}
+
+/** One option changed at a time, and what that does to each figure. */
+function ablationSections({ rows, ablation, epsilons }: TableResult): string[] {
+  const same = (row: TableRow): TableRow | undefined => rows.find((r) => r.title === row.title);
+  return [
+    "## Ablation: one option changed at a time",
+    "Each cell: ours with the option changed, and the change from the tables above.",
+    markdown(
+      [
+        "option",
+        "",
+        "H clean",
+        "R clean",
+        ...epsilons.flatMap((e) => [`H at ${e}`, `R at ${e}`]),
+      ],
+      ablation.flatMap(({ option, value, rows: changed }) =>
+        changed.map((row) => {
+          const before = same(row);
+          return [
+            `${flagOf(option)} ${value}`,
+            row.title,
+            against(row.clean.entropy, before?.clean.entropy),
+            against(row.clean.rejection, before?.clean.rejection),
+            ...row.attacked.flatMap((figures, i) => [
+              against(figures.entropy, before?.attacked[i]?.entropy),
+              against(figures.rejection, before?.attacked[i]?.rejection),
+            ]),
+          ];
+        })
+      ),
+    ),
+  ];
+}
+
+/** `1.21 +- 0.05 (paper 1.22, -0.01)` */
+function cell(statistic: Statistic | undefined): string {
+  if (!statistic || statistic.mean === null) return "no number";
+  const { mean, halfWidth, paper, difference } = statistic;
+  const spread = halfWidth === null ? "" : ` +- ${halfWidth.toFixed(2)}`;
+  return `${mean.toFixed(2)}${spread} (paper ${paper.toFixed(2)}, ${signed(difference ?? 0)})`;
+}
+
+function against(now: Statistic, before: Statistic | undefined): string {
+  if (now.mean === null) return "no number";
+  const change = typeof before?.mean === "number" ? ` (${signed(now.mean - before.mean)})` : "";
+  return now.mean.toFixed(2) + change;
+}
+
+function average(values: readonly number[]): string {
+  return (values.reduce((a, b) => a + b, 0) / values.length).toFixed(4);
+}
+
+function signed(value: number): string {
+  const text = value.toFixed(2).replace(/^-(0\.00)$/, "$1");
+  return Number(text) > 0 ? `+${text}` : text;
+}
+
+/** A Markdown table, its columns as wide as their widest cell. */
+function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((_, i) => Math.max(...[head, ...rows].map((r) => (r[i] ?? "").length)));
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((c, i) => c.padEnd(widths[i] ?? 0)).join(" | ")} |`;
+  const rule = `|${widths.map((w) => "-".repeat(w + 2)).join("|")}|`;
+  return [line(head), rule, ...rows.map(line)].join("\n");
+}

@@ -1,0 +1,353 @@
+/**
+ * The paper's tables, made anew: every row trained (where it is not yet), attacked at every radius for
+ * every seed, and set beside what was published.
+ *
+ * What is finished is kept: models as checkpoints, attacks as documents under the save path, so an
+ * interrupted table goes on where it stopped.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { z } from "zod";
+import type { PairName } from "../data/mod.ts";
+import { makeFolder, writeAtomic } from "./atomic.ts";
+import { procedureFor, type RunConfig, runConfig, type RunOptions } from "./config.ts";
+import { UserError } from "./errors.ts";
+import { type MethodName, methods } from "./methods/mod.ts";
+import { type PaperRow, paperTables } from "./paper.ts";
+import {
+  type ProtocolOption,
+  type ProtocolOptionName,
+  protocolOptionNames,
+  protocolOptions,
+} from "./protocol.ts";
+import { type Progress, type Reporter, silent } from "./reporter.ts";
+import { type AttackResult, attackResultSchema } from "./results.ts";
+import { attack } from "./run.ts";
+import { halfWidth95, mean } from "./statistics.ts";
+import { version } from "./version.ts";
+import { pendingTraining } from "./workbench.ts";
+
+/** What a table is made of. */
+export interface TableOptions {
+  readonly pair: PairName;
+  /** What every run has in common: data, epochs, protocol. */
+  readonly run: Omit<RunOptions, "mode">;
+  /** Seeds 0, 1, ... of the methods of one model. */
+  readonly seeds: number;
+  /** Ensembles without a member in common. */
+  readonly ensembles: number;
+  /** Rows to make; all of them when empty. */
+  readonly modes: readonly MethodName[];
+  /** Protocol options to make the table once more with, each changed alone. */
+  readonly ablate: readonly ProtocolOptionName[];
+}
+
+/** The tau of the tables. */
+const tau = "0.9";
+
+/** A figure over seeds. */
+export const statisticSchema = z.strictObject({
+  values: z.array(z.number()),
+  mean: z.number().nullable(),
+  /** Half the width of the 95 % interval of the mean by Student's t; null for one value. */
+  halfWidth: z.number().nullable(),
+  paper: z.number(),
+  /** Ours less the paper's. */
+  difference: z.number().nullable(),
+});
+const figures = { entropy: statisticSchema, rejection: statisticSchema };
+
+/** A row of the tables. */
+export const tableRowSchema = z.strictObject({
+  title: z.string(),
+  mode: z.string(),
+  hyperparameters: z.record(z.string(), z.union([z.string(), z.number()])),
+  /** Seeds of the models, a list for each repetition. */
+  seeds: z.array(z.array(z.int())),
+  accuracy: z.array(z.number()),
+  clean: z.strictObject(figures),
+  attacked: z.array(z.strictObject({ epsilon: z.number(), ...figures })),
+});
+
+/** What `table --json` prints. */
+export const tableResultSchema = z.strictObject({
+  schema: z.literal("mirage/table@1"),
+  pair: z.string(),
+  protocol: z.enum(["paper", "corrected"]),
+  epochs: z.int().nullable(),
+  inDomain: z.string(),
+  outDomain: z.strictObject({ name: z.string(), count: z.int(), sha256: z.string() }),
+  epsilons: z.array(z.number()),
+  rows: z.array(tableRowSchema),
+  ablation: z.array(z.strictObject({
+    option: z.string(),
+    value: z.union([z.string(), z.number()]),
+    rows: z.array(tableRowSchema),
+  })),
+  adapter: attackResultSchema.shape.adapter,
+  versions: attackResultSchema.shape.versions,
+  seconds: z.number(),
+});
+
+/** See {@linkcode tableResultSchema}. */
+export type TableResult = z.infer<typeof tableResultSchema>;
+/** See {@linkcode tableRowSchema}. */
+export type TableRow = z.infer<typeof tableRowSchema>;
+/** See {@linkcode statisticSchema}. */
+export type Statistic = z.infer<typeof statisticSchema>;
+
+/** One attack: of a row, a repetition and a radius. */
+interface Cell {
+  readonly row: PaperRow;
+  readonly config: RunConfig;
+}
+
+/** A table with one procedure. */
+interface Variant {
+  readonly option?: ProtocolOptionName;
+  readonly value?: string | number;
+  readonly rows: readonly { readonly row: PaperRow; readonly cells: readonly Cell[] }[];
+}
+
+/**
+ * Makes the tables of a pair.
+ *
+ * @throws UserError for whatever a user can mend
+ */
+export async function table(
+  options: TableOptions,
+  reporter: Reporter = silent,
+): Promise<TableResult> {
+  const started = performance.now();
+  const variants = plan(options);
+  const cells = variants.flatMap(({ rows }) => rows.flatMap((r) => r.cells));
+  const results = await runAll(cells, reporter);
+  const [first] = results.values();
+  if (!first) throw new UserError("Cannot make a table: no row is left; name other modes");
+  const [base, ...others] = variants.map(({ option, value, rows }) => ({
+    option,
+    value,
+    rows: rows.map(({ row, cells }) => summarise(row, cells.map((c) => found(results, c)))),
+  }));
+  return tableResultSchema.parse({
+    schema: "mirage/table@1",
+    pair: options.pair,
+    protocol: first.protocol,
+    epochs: options.run.epochs ?? null,
+    inDomain: first.inDomain.name,
+    outDomain: {
+      name: first.outDomain.name,
+      count: first.outDomain.count,
+      sha256: first.outDomain.sha256,
+    },
+    epsilons: paperTables[options.pair].epsilons,
+    rows: base?.rows,
+    ablation: others,
+    adapter: first.adapter,
+    versions: first.versions,
+    seconds: (performance.now() - started) / 1000,
+  });
+}
+
+/** Every attack of the tables, that of the common procedure first. */
+function plan({ pair, run, seeds, ensembles, modes, ablate }: TableOptions): Variant[] {
+  const { epsilons, rows } = paperTables[pair];
+  const wanted = rows.filter(({ mode }) => modes.length === 0 || modes.includes(mode));
+  const cellsOf = (row: PaperRow, changed: Partial<RunOptions>): Cell[] => {
+    const { ensemble } = methods[row.mode];
+    const members = run.numEnsembles ?? 10;
+    return Array.from({ length: ensemble ? ensembles : seeds }, (_, i) => i).flatMap((i) =>
+      epsilons.map((epsilonAttack) => ({
+        row,
+        config: runConfig({
+          ...run,
+          ...changed,
+          mode: row.mode,
+          seed: ensemble ? i * members : i,
+          epsilonAttack,
+          ...(ensemble ? { numEnsembles: members } : {}),
+          ...(row.epsilon === undefined ? {} : { epsilon: row.epsilon }),
+        }),
+      }))
+    );
+  };
+  const base = wanted.map((row) => ({ row, cells: cellsOf(row, {}) }));
+  const ablation = ablate.map((option): Variant => {
+    const { paper, corrected, modes }: ProtocolOption = protocolOptions[option];
+    const value = run.protocol === "corrected" ? paper : corrected;
+    return {
+      option,
+      value,
+      rows: wanted.filter(({ mode }) => modes?.includes(mode) ?? true)
+        .map((row) => ({ row, cells: cellsOf(row, { [option]: value }) })),
+    };
+  });
+  return [{ rows: base }, ...ablation.filter(({ rows }) => rows.length > 0)];
+}
+
+/** Options that change something for one of these modes. */
+export function ablatable(modes: readonly MethodName[]): ProtocolOptionName[] {
+  return protocolOptionNames.filter((name) => {
+    const option: ProtocolOption = protocolOptions[name];
+    return modes.length === 0 || !option.modes ||
+      option.modes.some((m) => modes.some((n) => n === m));
+  });
+}
+
+/** Runs what is not kept from before. */
+async function runAll(
+  cells: readonly Cell[],
+  reporter: Reporter,
+): Promise<ReadonlyMap<Cell, AttackResult>> {
+  const results = new Map<Cell, AttackResult>();
+  const open: { cell: Cell; path: string; work: number }[] = [];
+  const counted = new Set<string>();
+  for (const cell of cells) {
+    const path = await resultPath(cell.config);
+    const kept = await readKept(path);
+    if (kept) results.set(cell, kept);
+    else open.push({ cell, path, work: await workOf(cell, counted) });
+  }
+  if (results.size > 0) {
+    reporter.note(`${results.size} of ${cells.length} attacks are kept from before`);
+  }
+  const total = open.reduce((sum, { work }) => sum + work, 0);
+  const bar = open.length === 0 ? undefined : reporter.progress("table", total);
+  try {
+    let done = 0;
+    for (const [i, { cell, path, work }] of open.entries()) {
+      const { row, config } = cell;
+      const what = `${row.title} seed ${config.seed} epsilon ${config.epsilonAttack}`;
+      const inner = bar &&
+        within(bar, done, work, `${i + 1}/${open.length} ${what}`, methods[row.mode].passes);
+      const result = await attack(config, inner ?? silent);
+      await makeFolder(join(config.savePath, "table"));
+      await writeAtomic(path, JSON.stringify(result, null, 1) + "\n");
+      results.set(cell, result);
+      done += work;
+      bar?.update(done);
+    }
+  } finally {
+    bar?.stop();
+  }
+  return results;
+}
+
+/** Work of an attack in forward passes of an image: training that no cell before it does, and the attack. */
+async function workOf({ config, row }: Cell, counted: Set<string>): Promise<number> {
+  const { passes } = methods[row.mode];
+  const { epochs, images } = await pendingTraining(config);
+  const { epsilonAttack: _, ...rest } = config;
+  const key = JSON.stringify(rest);
+  const training = counted.has(key) ? 0 : epochs * images * passes.train;
+  counted.add(key);
+  const letters = Math.min(config.limit ?? Infinity, 10_000);
+  return training + letters * passes.attack;
+}
+
+/** A reporter whose bars move a part of the table's. */
+function within(
+  bar: Progress,
+  start: number,
+  work: number,
+  what: string,
+  passes: { readonly train: number; readonly attack: number },
+): Reporter {
+  let finished = 0;
+  return {
+    note: () => {},
+    progress(name, total): Progress {
+      const each = name.startsWith("train") ? passes.train : passes.attack;
+      const from = finished;
+      finished += total * each;
+      return {
+        update: (done, fields = {}) => {
+          const { epoch, speed } = fields;
+          const where = epoch === undefined ? name : `${name} epoch ${epoch}`;
+          bar.update(Math.min(start + work, start + from + done * each), {
+            "": `${what}: ${where}`,
+            ...(speed === undefined ? {} : { at: speed }),
+          });
+        },
+        stop: () => {},
+      };
+    },
+  };
+}
+
+/** Where a configuration's result is kept: named by all that it depends on. */
+export async function resultPath(config: RunConfig): Promise<string> {
+  const { savePath, explain: _, ...rest } = config;
+  const determines = { ...rest, procedure: procedureFor(config), version };
+  const bytes = new TextEncoder().encode(JSON.stringify(determines));
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  const key = [...digest.subarray(0, 8)].map((b) => b.toString(16).padStart(2, "0")).join("");
+  return join(savePath, "table", `attack-${config.mode}-seed_${config.seed}-${key}.json`);
+}
+
+/** A result of before, if its checkpoints have not changed since. */
+async function readKept(path: string): Promise<AttackResult | undefined> {
+  try {
+    const kept = attackResultSchema.parse(JSON.parse(await Deno.readTextFile(path)));
+    const { mtime } = await Deno.stat(path);
+    for (const checkpoint of kept.checkpoints) {
+      const changed = (await Deno.stat(checkpoint)).mtime;
+      if (!mtime || !changed || changed > mtime) return undefined;
+    }
+    return kept;
+  } catch (error) {
+    const unusable = error instanceof Deno.errors.NotFound || error instanceof SyntaxError ||
+      error instanceof z.ZodError;
+    if (unusable) return undefined;
+    throw error;
+  }
+}
+
+function found(results: ReadonlyMap<Cell, AttackResult>, cell: Cell): AttackResult {
+  const result = results.get(cell);
+  if (!result) throw new Error("Unreachable: an attack without a result");
+  return result;
+}
+
+function summarise(row: PaperRow, results: readonly AttackResult[]): TableRow {
+  const epsilons = [...new Set(results.map((r) => r.epsilonAttack))];
+  const at = (epsilon: number | undefined): AttackResult[] =>
+    results.filter((r) => r.epsilonAttack === epsilon);
+  const [first] = results;
+  const clean = at(epsilons[0]);
+  return {
+    title: row.title,
+    mode: row.mode,
+    hyperparameters: first?.hyperparameters ?? {},
+    seeds: clean.map((r) => r.checkpoints.map((_, i) => r.seed + i)),
+    accuracy: clean.map((r) => r.inDomain.accuracy),
+    clean: {
+      entropy: statistic(clean.map((r) => r.clean.entropy), row.clean.entropy),
+      rejection: statistic(clean.map((r) => r.clean.rejection[tau]), row.clean.rejection),
+    },
+    attacked: epsilons.map((epsilon, i) => ({
+      epsilon,
+      entropy: statistic(
+        at(epsilon).map((r) => r.adversarial.entropy),
+        row.attacked[i]?.entropy ?? NaN,
+      ),
+      rejection: statistic(
+        at(epsilon).map((r) => r.adversarial.rejection[tau]),
+        row.attacked[i]?.rejection ?? NaN,
+      ),
+    })),
+  };
+}
+
+function statistic(values: readonly (number | null | undefined)[], paper: number): Statistic {
+  const numbers = values.filter((v) => typeof v === "number");
+  const average = numbers.length === 0 ? null : mean(numbers);
+  return {
+    values: numbers,
+    mean: average,
+    halfWidth: halfWidth95(numbers),
+    paper,
+    difference: average === null ? null : average - paper,
+  };
+}
