@@ -68,4 +68,4 @@ const mnist: PaperTables = {
 };
 
 /** The tables by pair. */
-export const paperTables = { mnist } as const satisfies Record<PairName, PaperTables>;
+export const paperTables = { mnist } as const satisfies Partial<Record<PairName, PaperTables>>;

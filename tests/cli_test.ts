@@ -88,7 +88,7 @@ const mistakes: readonly [what: string, args: string[], message: RegExp][] = [
   ["a class that is none", ["attack", "--targeted", "10"], /`--targeted`/],
   ["an unknown protocol", ["attack", "--protocol", "papr"], /Did you mean "paper"/],
   ["no steps", ["attack", "--steps", "0"], /`--steps`/],
-  ["a misspelt attack", ["attack", "--attack", "pdg"], /Did you mean "pgd"/],
+  ["a misspelt attack", ["attack", "--attack", "pgdd"], /Did you mean "pgd"/],
   ["a misspelt start", ["attack", "--start", "fre"], /Did you mean "free"/],
   ["a misspelt iterate", ["attack", "--keep", "bestt"], /Did you mean "best"/],
   ["a step of 0", ["attack", "--step-factor", "0"], /`--step-factor`/],

@@ -1,0 +1,145 @@
+/** The table: what it is made of, that it goes on where it stopped, and what it says. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { showTable } from "../src/cli/show_table.ts";
+import { runConfig } from "../src/config.ts";
+import { paperTables } from "../src/paper.ts";
+import {
+  concerning,
+  procedureOf,
+  type ProtocolOption,
+  protocolOptionNames,
+  protocolOptions,
+} from "../src/protocol.ts";
+import type { Reporter } from "../src/reporter.ts";
+import { halfWidth95 } from "../src/statistics.ts";
+import { ablatable, resultPath, table, type TableOptions } from "../src/table.ts";
+import { inFolder } from "./support.ts";
+
+function options(folder: string, changed: Partial<TableOptions> = {}): TableOptions {
+  return {
+    pair: "mnist",
+    run: { savePath: folder, epochs: 1, limit: 60, numEnsembles: 2 },
+    seeds: 2,
+    ensembles: 1,
+    modes: ["sngp", "deep_ensemble"],
+    ablate: ["keep", "ensembleAttack"],
+    ...changed,
+  };
+}
+
+Deno.test("a table stopped by a failure goes on where it stopped, and comes out as in one go", () =>
+  inFolder(async (folder) => {
+    const notes: string[] = [];
+    const stopping = (after: number): Reporter => ({
+      note: (text) => notes.push(text),
+      progress: () => ({
+        update: (_done, fields = {}) => {
+          const [place = ""] = Object.values(fields);
+          if (Number(place.split("/")[0]) > after) throw new Error("stopped");
+        },
+        stop: () => {},
+      }),
+    });
+    const parts = join(folder, "parts");
+    await assert.rejects(() => table(options(parts), stopping(4)), /stopped/);
+    const rest = await table(options(parts), stopping(Infinity));
+    assert.ok(
+      notes.some((text) => /^4 of \d+ attacks are kept from before$/.test(text)),
+      `${notes}`,
+    );
+
+    const whole = await table(options(join(folder, "whole")));
+    const figures = { ...whole, seconds: 0 };
+    assert.deepEqual({ ...rest, seconds: 0 }, figures);
+
+    // Once more: nothing is left to do.
+    const again = await table(options(parts), stopping(-1));
+    assert.deepEqual({ ...again, seconds: 0 }, figures);
+
+    assert.deepEqual(whole.epsilons, [0.1, 0.2, 0.3]);
+    assert.deepEqual(whole.rows.map((row) => row.title), ["DE", "SNGP"]);
+    const [ensemble, sngp] = whole.rows;
+    assert.deepEqual(ensemble?.seeds, [[0, 1]]);
+    assert.deepEqual(sngp?.seeds, [[0], [1]]);
+    const { entropy } = sngp?.clean ?? assert.fail();
+    assert.equal(entropy.values.length, 2);
+    assert.equal(entropy.paper, 1.22);
+    const [a = NaN, b = NaN] = entropy.values;
+    assert.ok(Math.abs((entropy.halfWidth ?? NaN) - 12.706 * Math.abs(a - b) / 2) < 1e-9);
+    assert.deepEqual(
+      whole.ablation.map(({ option, value, rows }) => [option, value, rows.map((r) => r.title)]),
+      [["keep", "best", ["DE", "SNGP"]], ["ensembleAttack", "joint", ["DE"]]],
+    );
+    const shown = showTable(whole);
+    assert.match(shown, /## Table 1: epsilon 0.1/);
+    assert.match(shown, /\| SNGP +\| 2 +\|/);
+    assert.match(shown, /\(paper 1.22, [+-]?\d\.\d\d\)/);
+    assert.match(shown, /--ensemble-attack joint/);
+  }));
+
+Deno.test("a kept attack is made anew when its checkpoint has changed", () =>
+  inFolder(async (folder) => {
+    const small = options(folder, { seeds: 1, modes: ["sngp"], ablate: [] });
+    const first = await table(small);
+    const path = await resultPath(
+      runConfig({ ...small.run, mode: "sngp", seed: 0, epsilonAttack: 0.1 }),
+    );
+    const kept = JSON.parse(await Deno.readTextFile(path));
+    const [checkpoint] = kept.checkpoints;
+    await Deno.utime(checkpoint, new Date(), new Date(Date.now() + 60_000));
+    kept.clean.entropy = 9;
+    await Deno.writeTextFile(path, JSON.stringify(kept));
+    const again = await table(small);
+    assert.deepEqual(again.rows, first.rows);
+  }));
+
+Deno.test("two settings never share a result: every option of the protocol has a file of its own", async () => {
+  const paths = new Set<string>();
+  const add = async (more: object): Promise<void> => {
+    paths.add(await resultPath(runConfig({ mode: "due", ...more })));
+  };
+  await add({});
+  await add({ seed: 1 });
+  await add({ epsilonAttack: 0.2 });
+  await add({ protocol: "corrected" });
+  for (const name of protocolOptionNames) await add({ [name]: protocolOptions[name].corrected });
+  assert.equal(paths.size, 4 + protocolOptionNames.length);
+});
+
+Deno.test("a protocol's options differ, and concern modes that there are", () => {
+  for (const [name, option] of Object.entries<ProtocolOption>(protocolOptions)) {
+    assert.notEqual(option.paper, option.corrected, name);
+    if ("values" in option) {
+      assert.ok(option.values.includes(option.paper) && option.values.includes(option.corrected));
+    }
+  }
+  const chosen = procedureOf("corrected", { keep: "last" });
+  assert.equal(chosen.keep, "last");
+  assert.equal(chosen.start, "projected");
+  assert.deepEqual(concerning(chosen, "sngp", "training"), {
+    selection: "validation",
+    precision: "clean",
+  });
+  assert.ok(!("dueSamples" in concerning(chosen, "duq")));
+  assert.deepEqual(ablatable([]), protocolOptionNames);
+  assert.ok(!ablatable(["sngp"]).includes("ensembleMean"));
+});
+
+Deno.test("`paperTables` has every figure of Tables 1a and 2a", () => {
+  const { epsilons, rows } = paperTables.mnist;
+  assert.equal(rows.length, 6);
+  for (const { title, clean, attacked } of rows) {
+    assert.equal(attacked.length, epsilons.length, title);
+    for (const { entropy, rejection } of [clean, ...attacked]) {
+      assert.ok(entropy > 0 && entropy < Math.log(10) && rejection >= 0 && rejection <= 1, title);
+    }
+  }
+});
+
+Deno.test("`halfWidth95()` is Student's interval", () => {
+  assert.equal(halfWidth95([1]), null);
+  // Mean 2, s = 1, n = 3: 4.303 / sqrt(3).
+  assert.ok(Math.abs((halfWidth95([1, 2, 3]) ?? NaN) - 2.4843) < 1e-4);
+  assert.equal(halfWidth95([5, 5, 5, 5]), 0);
+});
