@@ -11,7 +11,7 @@ export async function readUnzipped(path: string | URL): Promise<Uint8Array<Array
   const bytes = await readBytes(path);
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
   try {
-    return new Uint8Array(gunzipSync(bytes));
+    return new Uint8Array(gunzipSync(bytes, { chunkSize: 2 ** 20 }));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new UserError(

@@ -17,7 +17,7 @@ export interface Idx {
   readonly data: Uint8Array<ArrayBuffer>;
 }
 
-/** MNIST as published has a part to train on and a part to test on. */
+/** MNIST and CIFAR-10 as published have a part to train on and a part to test on. */
 export type Split = "train" | "test";
 
 /**

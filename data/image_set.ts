@@ -9,11 +9,11 @@ import { UserError } from "../src/errors.ts";
 
 /** Labelled images, one byte a pixel: N images of [C, H, W]. */
 export interface ImageSet {
-  /** For people and result files: "MNIST test", "notMNIST", "embedded letters". */
+  /** For people and result files: "MNIST test", "SVHN test", "embedded letters". */
   readonly name: string;
   /** Pixels [N, C, H, W], row-major, 0 to 255. */
   readonly images: Uint8Array<ArrayBuffer>;
-  /** Classes [N], 0 to 9. */
+  /** Classes [N], 0 to 9; 255 for an unlabelled image out of domain, whose label nothing uses. */
   readonly labels: Uint8Array<ArrayBuffer>;
   /** N, the number of images. */
   readonly count: number;

@@ -11,19 +11,22 @@
  *
  * @module
  */
-import { join } from "node:path";
 import { UserError } from "../src/errors.ts";
-import { embeddedFiles, type EmbeddedSplit, loadEmbedded } from "./embedded.ts";
-import { sizeOf } from "./files.ts";
-import { loadMnist, missingMnist, presentMnist, type Split } from "./idx.ts";
+import { loadCifar10, missingCifar10 } from "./cifar.ts";
+import { type EmbeddedSplit, loadEmbedded } from "./embedded.ts";
+import { loadMnist, missingMnist } from "./idx.ts";
 import type { ImageSet } from "./image_set.ts";
 import { findNotMnist, loadNotMnist, notMnistPaths } from "./notmnist.ts";
-import { type SourceFile, type SourceName, sources, verify } from "./sources.ts";
+import type { SourceName } from "./sources.ts";
+import { loadSvhn, missingSvhn } from "./svhn.ts";
 
 export { type ImageSet, limit } from "./image_set.ts";
 export { type Idx, loadMnist, readIdx, type Split } from "./idx.ts";
 export { loadNotMnist, type NotMnistOptions } from "./notmnist.ts";
+export { loadCifar10 } from "./cifar.ts";
+export { loadSvhn } from "./svhn.ts";
 export { type EmbeddedSplit, loadEmbedded } from "./embedded.ts";
+export { type DataRow, describeData } from "./describe.ts";
 export { type SourceFile, type SourceName, sources } from "./sources.ts";
 export {
   download,
@@ -46,8 +49,8 @@ export interface DataPair {
   readonly train: (dataPath: string) => Promise<ImageSet>;
   readonly test: (dataPath: string) => Promise<ImageSet>;
   readonly outDomainSet: (dataPath: string) => Promise<ImageSet>;
-  /** The parts of the embedded data that stand in for the three. */
-  readonly embedded: Readonly<Record<"train" | "test" | "outDomain", EmbeddedSplit>>;
+  /** The parts of the embedded data that stand in for the three, where any do. */
+  readonly embedded?: Readonly<Record<"train" | "test" | "outDomain", EmbeddedSplit>>;
 }
 
 /** The pairs, by name. */
@@ -61,6 +64,15 @@ export const dataPairs = {
     test: (dataPath) => loadMnist(dataPath, "test"),
     outDomainSet: (dataPath) => loadNotMnist(dataPath),
     embedded: { train: "train", test: "test", outDomain: "letters" },
+  },
+  cifar10: {
+    inDomain: "CIFAR-10",
+    outDomain: "SVHN",
+    downloads: ["cifar10", "svhn"],
+    missing: missingCifar10Pair,
+    train: (dataPath) => loadCifar10(dataPath, "train"),
+    test: (dataPath) => loadCifar10(dataPath, "test"),
+    outDomainSet: (dataPath) => loadSvhn(dataPath),
   },
 } as const satisfies Record<string, DataPair>;
 
@@ -87,9 +99,10 @@ export interface OpenPairOptions {
 
 /**
  * Finds a pair under `dataPath`. With `dataPath` undefined the default path is looked at, and the
- * embedded data taken where the pair is not whole there.
+ * embedded data taken where the pair is not whole there and has a stand-in.
  *
- * @throws {UserError} when `dataPath` was named and a file of the pair is missing there.
+ * @throws {UserError} when a file of the pair is missing under the `dataPath` named, or under the
+ * default path and no embedded data stands in.
  */
 export async function openPair(
   name: PairName,
@@ -109,138 +122,41 @@ export async function openPair(
       missing,
     };
   }
-  if (dataPath !== undefined) {
-    const others = missing.length === 1 ? "" : ` (and ${missing.length - 1} more)`;
-    throw new UserError(
-      `Cannot use the data in "${dataPath}": "${missing[0]}"${others} is missing; run deno task ` +
-        `data ${pair.downloads.join(" ")} --data-path ${dataPath}, or leave out --data-path to ` +
-        `use the embedded data`,
-    );
+  const { embedded } = pair;
+  if (dataPath !== undefined || embedded === undefined) {
+    throw notWhole(pair, missing, dataPath, path);
   }
   return {
     name,
-    train: once(() => loadEmbedded(pair.embedded.train)),
-    test: once(() => loadEmbedded(pair.embedded.test)),
-    outDomain: once(() => loadEmbedded(pair.embedded.outDomain)),
+    train: once(() => loadEmbedded(embedded.train)),
+    test: once(() => loadEmbedded(embedded.test)),
+    outDomain: once(() => loadEmbedded(embedded.outDomain)),
     embedded: true,
     missing,
   };
 }
 
+/** What is missing at `path`, which is the `dataPath` that was named or the default one. */
+function notWhole(
+  { downloads, embedded }: DataPair,
+  missing: readonly string[],
+  dataPath: string | undefined,
+  path: string,
+): UserError {
+  const others = missing.length === 1 ? "" : ` (and ${missing.length - 1} more)`;
+  const command = `deno task data ${downloads.join(" ")}`;
+  const remedy = dataPath === undefined
+    ? `run ${command}, or name the folder that has it with --data-path`
+    : `run ${command} --data-path ${dataPath}` +
+      (embedded ? ", or leave out --data-path to use the embedded data" : "");
+  return new UserError(
+    `Cannot use the data in "${path}": "${missing[0]}"${others} is missing; ${remedy}`,
+  );
+}
+
 function once<T>(make: () => Promise<T>): () => Promise<T> {
   let made: Promise<T> | undefined;
   return () => made ??= make();
-}
-
-/** What is known of one set on this machine. */
-export interface DataRow {
-  /** "MNIST train", "MNIST test", "notMNIST", "embedded digits train", ... */
-  readonly name: string;
-  /** Whether its files are there; they may still be damaged, as `note` then says. */
-  readonly present: boolean;
-  /** Images that can be used; 0 where there are none or the files are damaged. */
-  readonly count: number;
-  /** Bytes of the files; of a folder, 0. */
-  readonly bytes: number;
-  /** SHA-256 of pixels and labels, in hex; empty where the set cannot be read. */
-  readonly sha256: string;
-  /** Whether the files are the published ones; "none" where nothing is published for them. */
-  readonly checksum: "right" | "differs" | "none";
-  /** Where it is, or where it would be. */
-  readonly path: string;
-  /** What is to be said about it, or an empty string. */
-  readonly note: string;
-}
-
-/** Looks at every set: those under `dataPath`, then the embedded ones. Reads them whole. */
-export async function describeData(dataPath: string): Promise<DataRow[]> {
-  return [
-    await describeMnist(dataPath, "train"),
-    await describeMnist(dataPath, "test"),
-    await describeNotMnist(dataPath),
-    await describeEmbedded("train"),
-    await describeEmbedded("test"),
-    await describeEmbedded("letters"),
-  ];
-}
-
-async function describeMnist(dataPath: string, split: Split): Promise<DataRow> {
-  const missing = await missingMnist(dataPath, split);
-  const present = await presentMnist(dataPath, split);
-  const path = join(dataPath, "MNIST", "raw");
-  const name = `MNIST ${split}`;
-  if (missing.length > 0) {
-    return absent(name, path, `${missing.join(" and ")} missing; run deno task data mnist`);
-  }
-  const checksum = await compare(dataPath, present, sources.mnist);
-  return await describe(name, path, present, checksum, () => loadMnist(dataPath, split));
-}
-
-async function describeNotMnist(dataPath: string): Promise<DataRow> {
-  const { archive } = notMnistPaths(dataPath);
-  const path = await findNotMnist(dataPath);
-  if (path === undefined) return absent("notMNIST", archive, "run deno task data notmnist");
-  const files = path === archive ? [archive] : [];
-  const checksum = await compare(dataPath, files, sources.notmnist);
-  return await describe("notMNIST", path, files, checksum, () => loadNotMnist(dataPath));
-}
-
-async function describeEmbedded(split: EmbeddedSplit): Promise<DataRow> {
-  const files = embeddedFiles(split);
-  const name = split === "letters" ? "embedded letters" : `embedded digits ${split}`;
-  return await describe(name, "embedded", files, "none", () => loadEmbedded(split));
-}
-
-async function describe(
-  name: string,
-  path: string,
-  files: readonly (string | URL)[],
-  checksum: DataRow["checksum"],
-  load: () => Promise<ImageSet>,
-): Promise<DataRow> {
-  const sizes = await Promise.all(files.map((file) => sizeOf(file)));
-  const bytes = sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0);
-  const present = !sizes.includes(undefined);
-  try {
-    const set = await load();
-    const { count, sha256 } = set;
-    return { name, present, count, bytes, sha256, checksum, path, note: noteOn(set) };
-  } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    return { name, present, count: 0, bytes, sha256: "", checksum, path, note: error.message };
-  }
-}
-
-/** What a reader of results should know of a set: that it is a part, that files were passed over. */
-function noteOn({ name, count, skipped = [] }: ImageSet): string {
-  const notes: string[] = [];
-  if (name === "notMNIST" && count < 10_000) {
-    notes.push(`a part: ${count} of the 10000 images that the paper uses`);
-  }
-  if (skipped.length > 0) {
-    notes.push(`${skipped.length} unreadable or of another size, passed over`);
-  }
-  return notes.join("; ");
-}
-
-function absent(name: string, path: string, note: string): DataRow {
-  return { name, present: false, count: 0, bytes: 0, sha256: "", checksum: "none", path, note };
-}
-
-/** Holds files against the published checksums; an unpacked file or a folder has none. */
-async function compare(
-  dataPath: string,
-  paths: readonly string[],
-  published: readonly SourceFile[],
-): Promise<DataRow["checksum"]> {
-  let result: DataRow["checksum"] = "none";
-  for (const path of paths) {
-    const source = published.find((file) => join(dataPath, file.path) === path);
-    if (source === undefined) continue;
-    if (!(await verify(path, source))?.right) return "differs";
-    result = "right";
-  }
-  return result;
 }
 
 async function missingMnistPair(dataPath: string): Promise<string[]> {
@@ -250,4 +166,13 @@ async function missingMnistPair(dataPath: string): Promise<string[]> {
   ];
   if (await findNotMnist(dataPath) === undefined) missing.push(notMnistPaths(dataPath).archive);
   return missing;
+}
+
+async function missingCifar10Pair(dataPath: string): Promise<string[]> {
+  const missing = [
+    ...await missingCifar10(dataPath, "train"),
+    ...await missingCifar10(dataPath, "test"),
+    ...await missingSvhn(dataPath),
+  ];
+  return [...new Set(missing)];
 }

@@ -1,6 +1,6 @@
 /**
  * A reader of Python pickles (protocol 2) that runs nothing: it builds plain values, hands the few
- * callables it knows to the caller, and refuses every other.
+ * callables that the caller allows to the caller, and refuses every other.
  *
  * @module
  */
@@ -20,8 +20,17 @@ export interface PickleOptions {
   readonly allowed: ReadonlySet<string>;
   /** Calls a callable of `allowed`. */
   readonly reduce: Reduce;
-  /** Resolves a persistent id. */
-  readonly persistent: (id: unknown) => unknown;
+  /** Resolves a persistent id; a pickle with one is refused unless told. */
+  readonly persistent?: (id: unknown) => unknown;
+  /** Gives an object that was built its state, in place; states are dropped unless told. */
+  readonly build?: (object: unknown, state: unknown) => void;
+  /** Makes a value of a byte string, a view of the pickle; a string of Latin-1 unless told. */
+  readonly byteString?: (bytes: Uint8Array) => unknown;
+}
+
+/** Text of one character a byte, so that no byte is lost. */
+export function latin1(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
 }
 
 /** A pickle that is damaged or holds what is not allowed; the message is a clause. */
@@ -30,9 +39,11 @@ export class PickleError extends Error {
 }
 
 const mark = Symbol("mark");
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
- * Reads a pickle. Dictionaries become `Map`, tuples and lists arrays, bytes strings of Latin-1.
+ * Reads a pickle. Dictionaries become `Map`, tuples and lists arrays, text strings; byte strings what
+ * the options say.
  *
  * @throws PickleError when it is damaged, or names something that is not allowed
  */
@@ -102,13 +113,13 @@ class Machine {
         stack.push(this.#view.getFloat64(this.#skip(8), false));
         return;
       case "X":
-        stack.push(this.#text(this.#view.getUint32(this.#skip(4), true), "utf-8"));
+        stack.push(decoder.decode(this.#part(this.#view.getUint32(this.#skip(4), true))));
         return;
       case "U":
-        stack.push(this.#text(this.#byte(), "latin1"));
+        stack.push(this.#byteString(this.#byte()));
         return;
       case "T":
-        stack.push(this.#text(this.#view.getUint32(this.#skip(4), true), "latin1"));
+        stack.push(this.#byteString(this.#view.getUint32(this.#skip(4), true)));
         return;
       case "c":
         stack.push(this.#global());
@@ -142,7 +153,8 @@ class Machine {
       }
       case "e": {
         const items = this.#popToMark();
-        this.#list().push(...items);
+        const list = this.#list();
+        for (const item of items) list.push(item);
         return;
       }
       case "s": {
@@ -157,6 +169,9 @@ class Machine {
         return;
       }
       case "Q":
+        if (!this.options.persistent) {
+          throw new PickleError("its pickle refers to something outside itself");
+        }
         stack.push(this.options.persistent(this.#pop()));
         return;
       case "R": {
@@ -168,16 +183,17 @@ class Machine {
         stack.push(this.options.reduce(callable, args));
         return;
       }
-      case "b":
-        // The state of an object: of those allowed only attributes that carry no array.
-        this.#pop();
+      case "b": {
+        const state = this.#pop();
+        this.options.build?.(stack.at(-1), state);
         return;
+      }
       case "0":
         this.#pop();
         return;
       default: {
         const hex = code.charCodeAt(0).toString(16).padStart(2, "0");
-        throw new PickleError(`its pickle holds the instruction 0x${hex}, which no tensors need`);
+        throw new PickleError(`its pickle holds the instruction 0x${hex}, which is not read`);
       }
     }
   }
@@ -193,7 +209,7 @@ class Machine {
   #line(): string {
     const end = this.bytes.indexOf(10, this.#at);
     if (end < 0) throw new PickleError("its pickle was cut off");
-    const text = this.#text(end - this.#at, "utf-8");
+    const text = decoder.decode(this.#part(end - this.#at));
     this.#at++;
     return text;
   }
@@ -207,12 +223,15 @@ class Machine {
     return this.#at - n;
   }
 
-  #text(length: number, encoding: string): string {
+  /** The next bytes, a view. */
+  #part(length: number): Uint8Array {
     const start = this.#skip(length);
     if (start + length > this.bytes.length) throw new PickleError("its pickle was cut off");
-    const part = this.bytes.subarray(start, start + length);
-    if (encoding === "latin1") return String.fromCharCode(...part);
-    return new TextDecoder(encoding).decode(part);
+    return this.bytes.subarray(start, start + length);
+  }
+
+  #byteString(length: number): unknown {
+    return (this.options.byteString ?? latin1)(this.#part(length));
   }
 
   #long(length: number): number {

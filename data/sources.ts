@@ -56,9 +56,24 @@ export const sources = {
       "https://storage.googleapis.com/books1000/notMNIST_small.tar.gz",
     ],
   }],
+  // The MD5 sums of CIFAR-10 and SVHN are those that torchvision goes by.
+  cifar10: [{
+    name: "cifar-10-python.tar.gz",
+    path: "cifar-10-python.tar.gz",
+    size: 170_498_071,
+    checksum: { algorithm: "md5", hex: "c58f30108f718f92721af3b95e74349a" },
+    urls: ["https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"],
+  }],
+  svhn: [{
+    name: "test_32x32.mat",
+    path: "SVHN/test_32x32.mat",
+    size: 64_275_384,
+    checksum: { algorithm: "md5", hex: "eb5a983be6a315427106f1b164d9cef3" },
+    urls: ["http://ufldl.stanford.edu/housenumbers/test_32x32.mat"],
+  }],
 } as const satisfies Record<string, readonly SourceFile[]>;
 
-/** A set that can be downloaded: "mnist" or "notmnist". */
+/** A set that can be downloaded: "mnist", "notmnist", "cifar10" or "svhn". */
 export type SourceName = keyof typeof sources;
 
 /** Holds a file against its published size and checksum; undefined where there is no file. */

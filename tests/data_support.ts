@@ -83,3 +83,71 @@ export async function writeArchive(dataPath: string): Promise<void> {
   const tar = createTar(notMnistFiles());
   await Deno.writeFile(join(dataPath, "notMNIST_small.tar.gz"), gzipSync(tar));
 }
+
+/** 3072 bytes that depend on the seed: a colour image of 32x32. */
+export function colourImage(seed: number): Uint8Array {
+  return Uint8Array.from({ length: 3072 }, (_, i) => (i * 11 + (i >> 8) + seed * 53) & 255);
+}
+
+/** Images of each class. */
+export function perClass(labels: Uint8Array): number[] {
+  return Array.from({ length: 10 }, (_, label) => labels.filter((other) => other === label).length);
+}
+
+/** A batch of CIFAR-10 in records: colour image i and label i. */
+export function batchRecords(labels: readonly number[]): Uint8Array {
+  return Uint8Array.from(labels.flatMap((label, i) => [label, ...colourImage(i)]));
+}
+
+/** The same as the pickle that Python 2 writes of a dictionary with an array. */
+export function batchPickle(
+  labels: readonly number[],
+  count = labels.length,
+  shape: readonly number[] = [count, 3072],
+): Uint8Array {
+  const int = (n: number): number[] => [0x4a, ...u32(n)];
+  const images = Array.from({ length: count }, (_, i) => [...colourImage(i)]).flat();
+  return Uint8Array.from([
+    ...ascii("\x80\x02}q\x01(U\x0bbatch_labelq\x02U\x05a parU\x06labelsq\x03]q\x04("),
+    ...labels.flatMap((label) => [0x4b, label]),
+    ...ascii("eU\x04dataq\x05cnumpy.core.multiarray\n_reconstruct\nq\x06cnumpy\nndarray\n"),
+    ...ascii("q\x07K\0\x85q\x08U\x01bq\x09\x87q\x0aRq\x0b(K\x01"),
+    ...shape.flatMap(int),
+    ...ascii("\x86cnumpy\ndtype\nq\x0cU\x02u1K\0K\x01\x87Rq\x0d(K\x03U\x01|NNNJ"),
+    ...ascii("\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb\x89"),
+    ...byteString(images),
+    ...ascii("tbu."),
+  ]);
+}
+
+/** The pickle that Python 2 writes of a byte string alone. */
+export function pickledText(bytes: Uint8Array): Uint8Array {
+  return Uint8Array.from([0x80, 2, ...byteString([...bytes]), 0x2e]);
+}
+
+function byteString(bytes: readonly number[]): number[] {
+  const head = bytes.length < 256 ? [0x55, bytes.length] : [0x54, ...u32(bytes.length)];
+  return head.concat(bytes);
+}
+
+function u32(n: number): number[] {
+  return [n & 255, (n >> 8) & 255, (n >> 16) & 255, n >>> 24];
+}
+
+function ascii(text: string): number[] {
+  return Array.from(text, (c) => c.charCodeAt(0));
+}
+
+/** Runs a test beside a server of this process that answers every request with these bytes. */
+export async function served(
+  bytes: Uint8Array,
+  test: (url: string) => Promise<void>,
+): Promise<void> {
+  const options = { hostname: "127.0.0.1", port: 0, onListen(): void {} };
+  const server = Deno.serve(options, () => new Response(bytes.slice()));
+  try {
+    await test(`http://127.0.0.1:${server.addr.port}`);
+  } finally {
+    await server.shutdown();
+  }
+}

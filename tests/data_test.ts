@@ -12,7 +12,16 @@ import {
   sources,
 } from "../data/mod.ts";
 import { imageSet } from "../data/image_set.ts";
-import { onReal, real, realPath, says, writeArchive, writeMnist } from "./data_support.ts";
+import {
+  batchRecords,
+  onReal,
+  real,
+  realPath,
+  says,
+  writeArchive,
+  writeMnist,
+} from "./data_support.ts";
+import { svhn } from "./mat_writer.ts";
 import { inFolder } from "./support.ts";
 
 /** A set in groups of the given sizes whose pixels and labels number the images. */
@@ -93,6 +102,37 @@ Deno.test("openPair() falls back on the embedded data by default, but not where 
   });
 });
 
+Deno.test("openPair() opens CIFAR-10 and SVHN, and says what to download where nothing stands in", async () => {
+  await inFolder(async (folder) => {
+    const open = (dataPath?: string): ReturnType<typeof openPair> =>
+      openPair("cifar10", dataPath, { defaultPath: folder });
+    const nothing = new RegExp(
+      '^Cannot use the data in "[^"]*": "[^"]*cifar-10-python.tar.gz" \\(and 1 more\\) is missing; ' +
+        "run deno task data cifar10 svhn, or name the folder that has it with --data-path$",
+    );
+    await assert.rejects(open(), says(nothing));
+    await Deno.mkdir(join(folder, "cifar-10-batches-bin"));
+    for (const name of ["data_batch_4", "test_batch"]) {
+      const path = join(folder, "cifar-10-batches-bin", `${name}.bin`);
+      await Deno.writeFile(path, batchRecords([1, 2]));
+    }
+    await assert.rejects(
+      open(folder),
+      says(/test_32x32\.mat" is missing; run deno task data cifar10 svhn --data-path [^ ]+$/),
+    );
+    await Deno.writeFile(join(folder, "test_32x32.mat"), svhn([7]));
+    for (const pair of [await open(), await open(folder)]) {
+      assert.equal(pair.embedded, false);
+      const sets = [await pair.train(), await pair.test(), await pair.outDomain()];
+      assert.deepEqual(sets.map(({ name }) => name), [
+        "CIFAR-10 train",
+        "CIFAR-10 test",
+        "SVHN test",
+      ]);
+    }
+  });
+});
+
 Deno.test("dataPairs downloads just what a pair misses in an empty folder", async () => {
   for (const pair of Object.values(dataPairs)) {
     const files = pair.downloads.flatMap((name) => sources[name]).map(({ path }) => path);
@@ -126,12 +166,14 @@ Deno.test("describeData() tells what is there, missing, broken or a part", async
     await writeArchive(folder);
     const labels = join(folder, "MNIST", "raw", "t10k-labels-idx1-ubyte");
     await Deno.writeFile(labels, Uint8Array.of(1));
-    const [train, test, letters, ...embedded] = await describeData(folder);
+    const rows = await describeData(folder);
+    const [train, test, letters] = rows;
     assert.deepEqual([train?.count, train?.checksum, train?.note], [3, "differs", ""]);
     assert.deepEqual([test?.present, test?.count, test?.checksum], [true, 0, "none"]);
     assert.match(test?.note ?? "", /it starts with 01/);
     assert.deepEqual([letters?.count, letters?.checksum], [30, "differs"]);
     assert.match(letters?.note ?? "", /30 of the 10000.*30 unreadable/);
+    const embedded = rows.filter(({ path }) => path === "embedded");
     assert.deepEqual(embedded.map(({ name, count, note }) => [name, count >= 2000, note]), [
       ["embedded digits train", true, ""],
       ["embedded digits test", true, ""],

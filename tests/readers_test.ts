@@ -6,13 +6,14 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import { fc } from "./property.ts";
 import { decode } from "fast-png";
 import { createTar, parseTar } from "nanotar";
-import { type ImageSet, loadMnist, loadNotMnist, readIdx } from "../data/mod.ts";
+import { loadMnist, loadNotMnist, readIdx } from "../data/mod.ts";
 import { readTar } from "../data/tar.ts";
 import {
   glyph,
   idx,
   notMnistFiles,
   onReal,
+  perClass,
   real,
   realPath,
   says,
@@ -197,10 +198,6 @@ Deno.test("readTar() reads ustar prefixes, GNU long names and pax paths", async 
   });
 });
 
-function perClass({ labels }: ImageSet): number[] {
-  return Array.from({ length: 10 }, (_, label) => labels.filter((other) => other === label).length);
-}
-
 Deno.test({
   name: `loadMnist() reads the true MNIST${onReal}`,
   ignore: !real,
@@ -208,8 +205,19 @@ Deno.test({
     const train = await loadMnist(realPath, "train");
     const test = await loadMnist(realPath, "test");
     const trained = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949];
-    assert.deepEqual(perClass(train), trained);
-    assert.deepEqual(perClass(test), [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]);
+    assert.deepEqual(perClass(train.labels), trained);
+    assert.deepEqual(perClass(test.labels), [
+      980,
+      1135,
+      1032,
+      1010,
+      982,
+      892,
+      958,
+      1028,
+      974,
+      1009,
+    ]);
     assert.deepEqual([...test.labels.subarray(0, 5)], [7, 2, 1, 0, 4]);
   },
 });
@@ -221,7 +229,7 @@ Deno.test({
     const set = await loadNotMnist(realPath);
     assert.equal(set.count, 5375);
     assert.deepEqual(set.groups, [556, 547, 528, 525, 530, 528, 520, 534, 565, 542]);
-    assert.deepEqual(perClass(set), set.groups);
+    assert.deepEqual(perClass(set.labels), set.groups);
     assert.deepEqual(set.skipped, []);
     const bytes = gunzipSync(await Deno.readFile(join(realPath, "notMNIST_small.tar.gz")));
     const files = new Map(parseTar(new Uint8Array(bytes)).map(({ name, data }) => [name, data]));

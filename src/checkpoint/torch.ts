@@ -3,8 +3,8 @@
  *
  * @module
  */
+import { PickleError, PickleGlobal, readPickle } from "../../data/pickle.ts";
 import { UserError } from "../errors.ts";
-import { PickleError, PickleGlobal, readPickle } from "./pickle.ts";
 import {
   decodeSafetensors,
   type ElementType,

@@ -93,8 +93,8 @@ export function showData({ dataPath, sets, downloaded }: DataResult): string {
     ...sets.filter(({ note }) => note !== "").map(({ name, note }) => `${name}: ${note}`),
     ...(missing
       ? [
-        `Run deno task data mnist notmnist to download what is missing to ${dataPath}; the ` +
-        "embedded data needs no download",
+        "Run deno task data mnist notmnist, or deno task data cifar10 svhn, to download what is " +
+        `missing to ${dataPath}; the embedded data needs no download`,
       ]
       : []),
   ].join("\n");

@@ -1,0 +1,179 @@
+/**
+ * A reader of MATLAB's MAT-files of level 5 (versions 5 to 7): arrays of real numbers, compressed or
+ * not, of either byte order. Cells, structures, text, sparse, complex and 64-bit arrays are passed
+ * over.
+ *
+ * @module
+ */
+import { inflateSync } from "node:zlib";
+import { UserError } from "../src/errors.ts";
+
+/** Numbers of an array, in the type that MATLAB gives it. */
+export type MatData =
+  | Float64Array
+  | Float32Array
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array;
+
+/** One variable. */
+export interface MatArray {
+  /** Dimensions, at least two; MATLAB drops trailing ones of size 1 beyond the second. */
+  readonly shape: readonly number[];
+  /** Elements, column-major: the first index runs fastest. */
+  readonly data: MatData;
+}
+
+/** The type that elements are stored in, which may be narrower than the array's. */
+interface Stored {
+  readonly size: number;
+  readonly read: (view: DataView, at: number, little: boolean) => number;
+}
+
+/** A part of the file: its type and content. */
+interface Element {
+  readonly type: number;
+  readonly body: Uint8Array;
+  /** Where the next one begins. */
+  readonly end: number;
+}
+
+/** Types of elements that are no numbers. */
+const matrixType = 14;
+const compressedType = 15;
+
+const storedTypes: Readonly<Record<number, Stored>> = {
+  1: { size: 1, read: (view, at) => view.getInt8(at) },
+  2: { size: 1, read: (view, at) => view.getUint8(at) },
+  3: { size: 2, read: (view, at, little) => view.getInt16(at, little) },
+  4: { size: 2, read: (view, at, little) => view.getUint16(at, little) },
+  5: { size: 4, read: (view, at, little) => view.getInt32(at, little) },
+  6: { size: 4, read: (view, at, little) => view.getUint32(at, little) },
+  7: { size: 4, read: (view, at, little) => view.getFloat32(at, little) },
+  9: { size: 8, read: (view, at, little) => view.getFloat64(at, little) },
+};
+
+/** Makes the array of a class of real numbers. */
+const classes: Readonly<Record<number, (length: number) => MatData>> = {
+  6: (length) => new Float64Array(length),
+  7: (length) => new Float32Array(length),
+  8: (length) => new Int8Array(length),
+  9: (length) => new Uint8Array(length),
+  10: (length) => new Int16Array(length),
+  11: (length) => new Uint16Array(length),
+  12: (length) => new Int32Array(length),
+  13: (length) => new Uint32Array(length),
+};
+
+const bytesClass = 9;
+const bytesType = 2;
+const complexFlag = 0x800;
+const headerLength = 128;
+
+/**
+ * The variables of a MAT-file by name. Arrays of `uint8` are views of the (inflated) bytes.
+ *
+ * @param name of the file, for messages
+ * @throws {UserError} when it is no MAT-file of level 5, is cut off or damaged.
+ */
+export function readMat(bytes: Uint8Array, name: string): Map<string, MatArray> {
+  const little = byteOrder(bytes, name);
+  const reader = new Reader(name, little);
+  const variables = new Map<string, MatArray>();
+  for (let at = headerLength; at < bytes.length;) {
+    const element = reader.element(bytes, at, false);
+    at = element.end;
+    const { type, body } = element.type === compressedType
+      ? reader.element(reader.inflate(element.body), 0)
+      : element;
+    if (type !== matrixType) continue;
+    const variable = reader.variable(body);
+    if (variable) variables.set(...variable);
+  }
+  return variables;
+}
+
+/** Whether the least byte comes first; refuses what is no MAT-file of level 5. */
+function byteOrder(bytes: Uint8Array, name: string): boolean {
+  const fail = (state: string): UserError => new UserError(`Cannot read "${name}": ${state}`);
+  if (bytes.length === 0) throw fail("it is empty; fetch it again");
+  const at = (start: number, length: number): string =>
+    String.fromCharCode(...bytes.subarray(start, start + length));
+  if ([0, 512].some((start) => at(start, 4) === "\x89HDF")) {
+    throw fail("it is a MAT-file of version 7.3 (HDF5); save it with -v7");
+  }
+  const order = at(126, 2);
+  if (order === "IM" || order === "MI") return order === "IM";
+  if (bytes.length >= 20 && bytes.subarray(0, 4).includes(0)) {
+    throw fail("it is no MAT-file, or one of version 4; save it with -v7");
+  }
+  throw fail("it is no MAT-file; fetch it again");
+}
+
+class Reader {
+  constructor(readonly name: string, readonly little: boolean) {}
+
+  /** The element at a place; those inside a matrix are filled up to 8 bytes. */
+  element(bytes: Uint8Array, at: number, filled = true): Element {
+    if (at + 8 > bytes.length) throw this.#broken("it was cut off");
+    const view = viewOf(bytes);
+    const first = view.getUint32(at, this.little);
+    const isSmall = first > 0xffff;
+    const type = isSmall ? first & 0xffff : first;
+    const length = isSmall ? first >>> 16 : view.getUint32(at + 4, this.little);
+    if (isSmall && length > 4) throw this.#broken("it is damaged");
+    const start = at + (isSmall ? 4 : 8);
+    if (start + length > bytes.length) throw this.#broken("it was cut off");
+    const end = isSmall ? at + 8 : start + (filled ? Math.ceil(length / 8) * 8 : length);
+    return { type, body: bytes.subarray(start, start + length), end };
+  }
+
+  inflate(body: Uint8Array): Uint8Array {
+    try {
+      const { buffer, byteOffset, length } = inflateSync(body, { chunkSize: 2 ** 20 });
+      return new Uint8Array(buffer, byteOffset, length);
+    } catch {
+      throw this.#broken("its compressed data is damaged");
+    }
+  }
+
+  /** A matrix, if it is one of real numbers: flags, dimensions, name, elements. */
+  variable(body: Uint8Array): [name: string, array: MatArray] | undefined {
+    const flags = this.element(body, 0);
+    const [word = 0] = this.#numbers(flags, new Uint32Array(flags.body.length >> 2));
+    const make = classes[word & 0xff];
+    if (!make || (word & complexFlag) !== 0) return undefined;
+    const sizes = this.element(body, flags.end);
+    const shape = [...this.#numbers(sizes, new Int32Array(sizes.body.length >> 2))];
+    const title = this.element(body, sizes.end);
+    const elements = this.element(body, title.end);
+    const count = shape.reduce((a, b) => a * b, 1);
+    const size = storedTypes[elements.type]?.size ?? NaN;
+    if (shape.length < 2 || shape.some((n) => n < 0) || elements.body.length !== count * size) {
+      throw this.#broken("one of its arrays has another size than it says");
+    }
+    const asStored = (word & 0xff) === bytesClass && elements.type === bytesType;
+    const data = asStored ? elements.body : this.#numbers(elements, make(count));
+    return [new TextDecoder().decode(title.body), { shape, data }];
+  }
+
+  /** Fills an array with an element's numbers. */
+  #numbers<T extends MatData>({ type, body }: Element, into: T): T {
+    const stored = storedTypes[type];
+    if (!stored || body.length !== into.length * stored.size) throw this.#broken("it is damaged");
+    const view = viewOf(body);
+    for (let i = 0; i < into.length; i++) into[i] = stored.read(view, i * stored.size, this.little);
+    return into;
+  }
+
+  #broken(state: string): UserError {
+    return new UserError(`Cannot read "${this.name}" as a MAT-file: ${state}; fetch it again`);
+  }
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

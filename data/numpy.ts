@@ -1,0 +1,101 @@
+/**
+ * NumPy arrays of bytes in pickles, as Python 2 and Python 3 write them at protocol 2.
+ *
+ * @module
+ */
+import { latin1, PickleError, PickleGlobal, readPickle } from "./pickle.ts";
+
+/** An array of NumPy's type `uint8`. */
+export class ByteArray {
+  /**
+   * @param shape dimensions, outermost first
+   * @param data elements, row-major
+   */
+  constructor(readonly shape: readonly number[], readonly data: Uint8Array) {}
+}
+
+/** An array as a pickle makes it: empty first, then given its state. */
+class Unfinished {
+  made: ByteArray | undefined;
+}
+
+/** The type of an array's elements, by NumPy's short name: "u1" is `uint8`. */
+class ElementType {
+  constructor(readonly name: unknown) {}
+}
+
+/** The function that makes an empty array, by its names before and since NumPy 2. */
+const reconstruct = ["numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct"];
+const allowed = new Set([...reconstruct, "numpy.ndarray", "numpy.dtype", "_codecs.encode"]);
+/** Byte strings longer than this are an array's elements, not text; protocol 2 parts them here. */
+const longestText = 255;
+
+/**
+ * Reads a pickled dictionary. Byte strings of up to 255 bytes become text, longer ones views; the
+ * values that are arrays of `uint8` become {@link ByteArray}.
+ *
+ * @throws {PickleError} when it is damaged, is no dictionary, holds an array of another type, or
+ * names something besides NumPy's arrays.
+ */
+export function readNumpyDictionary(bytes: Uint8Array): Map<unknown, unknown> {
+  const top = readPickle(bytes, { allowed, reduce, build, byteString: textOrView });
+  if (!(top instanceof Map)) throw new PickleError("its pickle is no dictionary");
+  return new Map([...top].map(([key, value]) => [
+    key,
+    value instanceof Unfinished ? value.made : value,
+  ]));
+}
+
+function reduce({ name }: PickleGlobal, args: readonly unknown[]): unknown {
+  if (reconstruct.includes(name)) return new Unfinished();
+  if (name === "numpy.dtype") return new ElementType(args[0]);
+  if (name !== "_codecs.encode") throw new PickleError(`its pickle calls "${name}"`);
+  // Python 3 has no byte strings at protocol 2: it writes text, to be encoded as Latin-1.
+  const [text, encoding] = args;
+  if (typeof text !== "string" || encoding !== "latin1" || /[\u0100-\uffff]/.test(text)) {
+    throw new PickleError("its pickle holds a damaged byte string");
+  }
+  return textOrView(encode(text));
+}
+
+/** Gives an array its state: version, shape, type, whether column-major, elements. */
+function build(object: unknown, state: unknown): void {
+  if (!(object instanceof Unfinished)) return;
+  const [, shape, type, columnMajor, data] = Array.isArray(state) ? state : [];
+  if (!(type instanceof ElementType) || !isShape(shape)) {
+    throw new PickleError("one of its arrays is damaged");
+  }
+  if (type.name !== "u1") throw new PickleError(`one of its arrays is of type "${type.name}"`);
+  const bytes = typeof data === "string" ? encode(data) : data;
+  if (!(bytes instanceof Uint8Array) || bytes.length !== shape.reduce((a, b) => a * b, 1)) {
+    throw new PickleError("one of its arrays has another size than it says");
+  }
+  object.made = new ByteArray(shape, columnMajor === true ? rowMajor(bytes, shape) : bytes);
+}
+
+/** A matrix [rows, columns] stored column by column, row by row. */
+function rowMajor(bytes: Uint8Array, shape: readonly number[]): Uint8Array {
+  const [rows = 0, columns = 0] = shape;
+  if (shape.length !== 2) throw new PickleError("one of its column-major arrays is no matrix");
+  const result = new Uint8Array(bytes.length);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      result[row * columns + column] = bytes[column * rows + row] ?? 0;
+    }
+  }
+  return result;
+}
+
+function textOrView(bytes: Uint8Array): string | Uint8Array {
+  return bytes.length > longestText ? bytes : latin1(bytes);
+}
+
+function encode(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
+}
+
+function isShape(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((size) => Number.isInteger(size) && size >= 0);
+}

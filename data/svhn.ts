@@ -1,0 +1,102 @@
+/**
+ * SVHN (Y. Netzer et al., 2011), the cropped digits: 32x32 colour photographs of house numbers.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { UserError } from "../src/errors.ts";
+import { readBytes, sizeOf } from "./files.ts";
+import { type ImageSet, imageSet } from "./image_set.ts";
+import { type MatArray, readMat } from "./mat.ts";
+
+/** The label of an image of the subset whose digit is not known. */
+const unlabelled = 255;
+const side = 32;
+const plane = side * side;
+
+/**
+ * The test set from DATA/SVHN/test_32x32.mat or DATA/test_32x32.mat, "SVHN test"; where it is in
+ * neither, the images of DATA/SVHN/svhn_color_subset_32x32.mat stand in, "SVHN (subset)". Images are
+ * [N, 3, 32, 32]; labels are the digits, in the subset 255 where the digit is not known.
+ *
+ * @throws {UserError} when there is none of them, or it is damaged or holds something else.
+ */
+export async function loadSvhn(dataPath: string): Promise<ImageSet> {
+  const source = await findSvhn(dataPath);
+  if (source === undefined) {
+    const [missing] = await missingSvhn(dataPath);
+    throw new UserError(`Cannot read "${missing}": there is no such file; run deno task data svhn`);
+  }
+  const isSubset = source === svhnPaths(dataPath).subset;
+  const variables = readMat(await readBytes(source), source);
+  const [x, y] = [variables.get("X"), variables.get("y")];
+  if (x === undefined || y === undefined) {
+    throw damaged(source, `it has no array of real numbers "${x === undefined ? "X" : "y"}"`);
+  }
+  const images = toImages(x, source);
+  const labels = toLabels(y, images.length / (3 * plane), isSubset, source);
+  const name = isSubset ? "SVHN (subset)" : "SVHN test";
+  return imageSet({ name, images, labels, shape: [3, side, side], source });
+}
+
+/** Path of the file that `loadSvhn` reads; undefined where there is none. */
+export async function findSvhn(dataPath: string): Promise<string | undefined> {
+  const { test, flat, subset } = svhnPaths(dataPath);
+  for (const path of [test, flat, subset]) if (await sizeOf(path) !== undefined) return path;
+  return undefined;
+}
+
+/** Path of the file that a download would bring, where `loadSvhn` finds nothing. */
+export async function missingSvhn(dataPath: string): Promise<string[]> {
+  return await findSvhn(dataPath) === undefined ? [svhnPaths(dataPath).test] : [];
+}
+
+/** Where SVHN is looked for: the test set, in its folder or without one, and its stand-in. */
+export function svhnPaths(dataPath: string): { test: string; flat: string; subset: string } {
+  return {
+    test: join(dataPath, "SVHN", "test_32x32.mat"),
+    flat: join(dataPath, "test_32x32.mat"),
+    subset: join(dataPath, "SVHN", "svhn_color_subset_32x32.mat"),
+  };
+}
+
+/** X, [32, 32, 3, N] column-major, as [N, 3, 32, 32] row-major: every plane is transposed. */
+function toImages({ shape, data }: MatArray, source: string): Uint8Array<ArrayBuffer> {
+  const [height, width, channels, count = 1] = shape;
+  const fits = height === side && width === side && channels === 3 && shape.length <= 4;
+  if (!fits || count === 0 || !(data instanceof Uint8Array)) {
+    const what = data instanceof Uint8Array ? "bytes" : "other numbers";
+    throw damaged(source, `its X is [${shape}] of ${what}, images are [32, 32, 3, N] of bytes`);
+  }
+  const images = new Uint8Array(data.length);
+  for (let start = 0; start < data.length; start += plane) {
+    for (let row = 0; row < side; row++) {
+      const to = start + row * side;
+      for (let column = 0; column < side; column++) {
+        images[to + column] = data[start + column * side + row] ?? 0;
+      }
+    }
+  }
+  return images;
+}
+
+/** y, [N, 1] of 1 to 10, as digits: 10 is the digit 0. */
+function toLabels(
+  { shape, data }: MatArray,
+  count: number,
+  isSubset: boolean,
+  source: string,
+): Uint8Array<ArrayBuffer> {
+  if (shape.length !== 2 || shape[0] !== count || shape[1] !== 1) {
+    throw damaged(source, `its y is [${shape}], the labels of ${count} images are [${count}, 1]`);
+  }
+  return Uint8Array.from(data, (label, i) => {
+    if (isSubset && label === unlabelled) return unlabelled;
+    if (Number.isInteger(label) && label >= 1 && label <= 10) return label % 10;
+    throw damaged(source, `label ${i} is ${label}, labels are 1 to 10`);
+  });
+}
+
+function damaged(source: string, state: string): UserError {
+  return new UserError(`Cannot read "${source}": ${state}; fetch it again`);
+}
