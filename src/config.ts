@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import { UserError } from "./errors.ts";
-import { gpKernels, type MethodName, methods } from "./methods/mod.ts";
+import { familyOf, gpKernels, type MethodName, methods } from "./methods/mod.ts";
 import { type Procedure, procedureOf, type ProtocolOption, protocolOptions } from "./protocol.ts";
 
 /** The modes there are. */
@@ -55,10 +55,10 @@ export const runConfigSchema = z.strictObject({
   momentum: z.number().min(0).max(1).default(0.9),
   /** L2 penalty on every parameter. */
   weightDecay: z.number().min(0).default(1e-4),
-  /** Radius of adversarial training (pixels are in [0, 1]). */
-  epsilon: fraction.default(0.1),
-  /** Radius of the attack (pixels are in [0, 1]). */
-  epsilonAttack: fraction.default(0.1),
+  /** Radius of adversarial training (pixels are in [0, 1]): 0.1 for LeNet, 0.016 for ResNet-18. */
+  epsilon: fraction.optional(),
+  /** Radius of the attack (pixels are in [0, 1]): 0.1 for LeNet, 0.016 for ResNet-18. */
+  epsilonAttack: fraction.optional(),
   /**
    * Members of an ensemble, of the seeds `seed`, `seed + 1`, ...: as many as there are checkpoints, else
    * 10 (3 on the embedded data).
@@ -93,8 +93,13 @@ export const runConfigSchema = z.strictObject({
   ...differences,
 });
 
-/** The configuration of a run; written into its result as it is. */
-export type RunConfig = Readonly<z.infer<typeof runConfigSchema>>;
+/** Radii of training and attack where nobody says otherwise: the paper's smallest. */
+export const smallestEpsilon = { LeNet: 0.1, "ResNet-18": 0.016 } as const;
+
+/** The configuration of a run: what was chosen, defaults filled in. */
+export type RunConfig = Readonly<
+  z.infer<typeof runConfigSchema> & { epsilon: number; epsilonAttack: number }
+>;
 
 /** How a configuration's experiment is run: its protocol with the options that were chosen otherwise. */
 export function procedureFor(config: RunConfig): Procedure {
@@ -111,7 +116,12 @@ export type RunOptions = z.input<typeof runConfigSchema>;
  */
 export function runConfig(options: RunOptions): RunConfig {
   const parsed = runConfigSchema.safeParse(options);
-  if (parsed.success) return Object.freeze(parsed.data);
+  if (parsed.success) {
+    const { mode, model = methods[mode].models[0] ?? "" } = parsed.data;
+    const fallback = smallestEpsilon[familyOf(model)];
+    const { epsilon = fallback, epsilonAttack = fallback } = parsed.data;
+    return Object.freeze({ ...parsed.data, epsilon, epsilonAttack });
+  }
   const [issue] = parsed.error.issues;
   const path = issue?.path.join(".") ?? "";
   const given = Object.entries(options).find(([key]) => key === path)?.[1];

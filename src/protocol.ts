@@ -60,6 +60,15 @@ export const protocolOptions = {
     paper: "fixed",
     corrected: "fresh",
   },
+  batchStatistics: {
+    about:
+      "Batch normalisation is in train mode at the first step of an epoch only, or at every step",
+    stage: "training",
+    modes: ["duq"],
+    values: ["first-step", "every-step"],
+    paper: "first-step",
+    corrected: "every-step",
+  },
   kernelArithmetic: {
     about: "DUQ's kernel values directly, so that all of them may underflow, or as logarithms",
     stage: "training",

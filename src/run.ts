@@ -21,6 +21,7 @@ import {
 } from "./metrics.ts";
 import type { Device } from "./nn/mod.ts";
 import { type Answers, type Attacked, attackSet, type Job, predict } from "./predict.ts";
+import { limited } from "./place.ts";
 import { concerning } from "./protocol.ts";
 import { type Reporter, silent } from "./reporter.ts";
 import {
@@ -37,7 +38,6 @@ import {
 import { versions } from "./version.ts";
 import {
   findOrTrain,
-  limited,
   openWorkbench,
   type TrainedMember,
   trainMember,

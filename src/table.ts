@@ -13,7 +13,7 @@ import type { PairName } from "../data/mod.ts";
 import { makeFolder, writeAtomic } from "./atomic.ts";
 import { procedureFor, type RunConfig, runConfig, type RunOptions } from "./config.ts";
 import { UserError } from "./errors.ts";
-import { type MethodName, methods } from "./methods/mod.ts";
+import { familyOf, type Method, type MethodName, methods } from "./methods/mod.ts";
 import { type PaperRow, paperTables } from "./paper.ts";
 import {
   type ProtocolOption,
@@ -25,8 +25,14 @@ import { type Progress, type Reporter, silent } from "./reporter.ts";
 import { type AttackResult, attackResultSchema } from "./results.ts";
 import { attack } from "./run.ts";
 import { halfWidth95, mean } from "./statistics.ts";
+import {
+  type Statistic,
+  type TableResult,
+  tableResultSchema,
+  type TableRow,
+} from "./table_result.ts";
 import { version } from "./version.ts";
-import { pendingTraining } from "./workbench.ts";
+import { pairs, pendingTraining } from "./place.ts";
 
 /** What a table is made of. */
 export interface TableOptions {
@@ -45,57 +51,6 @@ export interface TableOptions {
 
 /** The tau of the tables. */
 const tau = "0.9";
-
-/** A figure over seeds. */
-export const statisticSchema = z.strictObject({
-  values: z.array(z.number()),
-  mean: z.number().nullable(),
-  /** Half the width of the 95 % interval of the mean by Student's t; null for one value. */
-  halfWidth: z.number().nullable(),
-  paper: z.number(),
-  /** Ours less the paper's. */
-  difference: z.number().nullable(),
-});
-const figures = { entropy: statisticSchema, rejection: statisticSchema };
-
-/** A row of the tables. */
-export const tableRowSchema = z.strictObject({
-  title: z.string(),
-  mode: z.string(),
-  hyperparameters: z.record(z.string(), z.union([z.string(), z.number()])),
-  /** Seeds of the models, a list for each repetition. */
-  seeds: z.array(z.array(z.int())),
-  accuracy: z.array(z.number()),
-  clean: z.strictObject(figures),
-  attacked: z.array(z.strictObject({ epsilon: z.number(), ...figures })),
-});
-
-/** What `table --json` prints. */
-export const tableResultSchema = z.strictObject({
-  schema: z.literal("mirage/table@1"),
-  pair: z.string(),
-  protocol: z.enum(["paper", "corrected"]),
-  epochs: z.int().nullable(),
-  inDomain: z.string(),
-  outDomain: z.strictObject({ name: z.string(), count: z.int(), sha256: z.string() }),
-  epsilons: z.array(z.number()),
-  rows: z.array(tableRowSchema),
-  ablation: z.array(z.strictObject({
-    option: z.string(),
-    value: z.union([z.string(), z.number()]),
-    rows: z.array(tableRowSchema),
-  })),
-  adapter: attackResultSchema.shape.adapter,
-  versions: attackResultSchema.shape.versions,
-  seconds: z.number(),
-});
-
-/** See {@linkcode tableResultSchema}. */
-export type TableResult = z.infer<typeof tableResultSchema>;
-/** See {@linkcode tableRowSchema}. */
-export type TableRow = z.infer<typeof tableRowSchema>;
-/** See {@linkcode statisticSchema}. */
-export type Statistic = z.infer<typeof statisticSchema>;
 
 /** One attack: of a row, a repetition and a radius. */
 interface Cell {
@@ -143,6 +98,7 @@ export async function table(
     },
     epsilons: paperTables[options.pair].epsilons,
     rows: base?.rows,
+    notes: variants[0]?.rows.flatMap(({ row: { note } }) => note === undefined ? [] : [note]),
     ablation: others,
     adapter: first.adapter,
     versions: first.versions,
@@ -155,7 +111,8 @@ function plan({ pair, run, seeds, ensembles, modes, ablate }: TableOptions): Var
   const { epsilons, rows } = paperTables[pair];
   const wanted = rows.filter(({ mode }) => modes.length === 0 || modes.includes(mode));
   const cellsOf = (row: PaperRow, changed: Partial<RunOptions>): Cell[] => {
-    const { ensemble } = methods[row.mode];
+    const { ensemble, models }: Method = methods[row.mode];
+    const model = models.find((name) => pairs[familyOf(name)] === pair);
     const members = run.numEnsembles ?? 10;
     return Array.from({ length: ensemble ? ensembles : seeds }, (_, i) => i).flatMap((i) =>
       epsilons.map((epsilonAttack) => ({
@@ -164,6 +121,7 @@ function plan({ pair, run, seeds, ensembles, modes, ablate }: TableOptions): Var
           ...run,
           ...changed,
           mode: row.mode,
+          ...(model === undefined ? {} : { model }),
           seed: ensemble ? i * members : i,
           epsilonAttack,
           ...(ensemble ? { numEnsembles: members } : {}),

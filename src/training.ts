@@ -10,66 +10,36 @@ import {
   readExtras,
   saveCheckpoint,
 } from "./checkpoint/checkpoint.ts";
-import type { RunConfig } from "./config.ts";
-import type { ResidentSet } from "./dataset.ts";
 import { UserError } from "./errors.ts";
-import { type Model, single } from "./methods/mod.ts";
+import { single } from "./methods/mod.ts";
 import { accuracy } from "./metrics.ts";
 import {
-  argmax,
   compile,
-  type Device,
   Draws,
-  equal,
-  grad,
   input,
-  nonFinite,
   type PackedParameters,
   Parameter,
-  Pass,
   type Program,
   pull,
   push,
   Random,
-  sgd,
   stepDecay,
-  sum,
+  type Tensor,
 } from "./nn/mod.ts";
-import { flatGradient } from "./nn/optim.ts";
 import { Pace } from "./pace.ts";
 import { predictor } from "./predict.ts";
-import type { Reporter } from "./reporter.ts";
 import type { TrainResult } from "./results.ts";
+import {
+  augmented,
+  compilePrograms,
+  type EpochPrograms,
+  stepSizes,
+  type Training,
+} from "./train_step.ts";
 import { versions } from "./version.ts";
 
 /** Figures of one epoch. */
 export type EpochFigures = TrainResult["members"][number]["epochs"][number];
-
-/** What a training needs. */
-export interface Training {
-  readonly device: Device;
-  readonly model: Model;
-  /** Its seed is the model's. */
-  readonly config: RunConfig;
-  /** Whether every epoch sees the images in the same order. */
-  readonly fixedOrder: boolean;
-  /** Whether the last, incomplete batch of an epoch is left out. */
-  readonly dropLast: boolean;
-  /** What the bar is called. */
-  readonly title: string;
-  /** Epochs in all, those before a resumption counted. */
-  readonly epochs: number;
-  /** Images of one step. */
-  readonly batchSize: number;
-  readonly train: ResidentSet;
-  /** Indices of `train` to learn from. */
-  readonly trainIndex: Uint32Array;
-  /** The set whose accuracy chooses the best checkpoint, and the part of it that counts. */
-  readonly selection: ResidentSet;
-  /** Where the checkpoints go. */
-  readonly folder: string;
-  readonly reporter: Reporter;
-}
 
 /** Epochs from which on the learning rate is divided by ten once more. */
 const milestones = [30, 60];
@@ -97,19 +67,12 @@ export async function fit(training: Training): Promise<Trained> {
   await makeFolder(folder);
   const { trainIndex } = training;
   if (history.length === 0) {
-    const { train } = training;
-    await model.initialise?.({ device, trainIndex, images: (index) => train.images(index) });
+    const draws = new Draws(new Random(config.seed).fork("initialise"));
+    const images = (index: Tensor): Tensor => augmented(training, index, draws);
+    await model.initialise?.({ device, trainIndex, images });
   }
-  const programs = new Map<number, TrainPrograms>();
-  for (const size of new Set(stepSizes(training))) {
-    programs.set(size, await trainPrograms(training, packed, size));
-  }
-  if (config.explain) {
-    programs.forEach(({ step, after }) => {
-      reporter.note(step.toString());
-      if (after) reporter.note(after.toString());
-    });
-  }
+  const programs = await compilePrograms(training, packed);
+  if (config.explain) programs.all.forEach((program) => reporter.note(program.toString()));
   using selector = await predictor({
     device,
     reporter,
@@ -140,10 +103,7 @@ export async function fit(training: Training): Promise<Trained> {
     }
   } finally {
     bar.stop();
-    programs.forEach(({ step, after }) => {
-      step[Symbol.dispose]();
-      after?.[Symbol.dispose]();
-    });
+    programs.all.forEach((program) => program[Symbol.dispose]());
   }
   return summary(history);
 }
@@ -156,52 +116,10 @@ function summary(history: readonly EpochFigures[]): Trained {
   return { epochs: history, best };
 }
 
-/** Sizes of an epoch's steps, in order. */
-function stepSizes({ batchSize, trainIndex, dropLast }: Training): number[] {
-  const sizes = Array<number>(Math.floor(trainIndex.length / batchSize)).fill(batchSize);
-  const rest = trainIndex.length % batchSize;
-  return rest > 0 && (!dropLast || sizes.length === 0) ? [...sizes, rest] : sizes;
-}
-
-/** A training step compiled for one batch size, and what follows each. */
-interface TrainPrograms {
-  readonly step: Program;
-  readonly after?: Program;
-}
-
-async function trainPrograms(
-  { device, model, config, train, trainIndex }: Training,
-  packed: PackedParameters,
-  size: number,
-): Promise<TrainPrograms> {
-  const [index, lr, count] = [input([size]), input([1]), input([1])];
-  const pass = new Pass(true, new Draws(new Random(config.seed).fork("training"), count));
-  const [images, labels] = [train.images(index), train.labels(index)];
-  const context = { pass, trainCount: trainIndex.length };
-  const { loss, logits } = model.train(images, labels, context);
-  const gradients = grad(loss, packed.parameters.map((p) => p.tensor));
-  const updates = new Map(pass.updates);
-  updates.set(packed.block, sgd(packed, gradients, lr, config));
-  const step = await compile(device, {
-    name: `train step, batch ${size}`,
-    inputs: [index, lr, count],
-    updates,
-    records: [
-      loss,
-      sum(equal(argmax(logits), labels)),
-      sum(nonFinite(flatGradient(packed, gradients))),
-    ],
-  });
-  const following = model.afterStep?.(images, labels);
-  if (!following) return { step };
-  const name = `after the step, batch ${size}`;
-  return { step, after: await compile(device, { name, inputs: [index], updates: following }) };
-}
-
 /** One pass over the training set; figures are read a few times a second, never per step. */
 async function runEpoch(
   training: Training,
-  programs: ReadonlyMap<number, TrainPrograms>,
+  programs: EpochPrograms,
   epoch: number,
   progress: (done: number, fields: Record<string, string>) => void,
 ): Promise<Omit<EpochFigures, "epoch" | "accuracy">> {
@@ -246,14 +164,15 @@ async function runEpoch(
       order.subarray(done, done + size),
       (pick) => trainIndex[pick] ?? 0,
     );
-    const chosen = programs.get(size);
-    if (!chosen) throw new Error(`Unreachable: no program for ${size} images`);
-    const count = epoch * sizes.length + i;
-    chosen.step.run([index, Float32Array.of(lr), Float32Array.of(count)]);
-    chosen.after?.run([index]);
+    const { step, after } = programs.of(size, i === 0);
+    const count = Float32Array.of(i + (fixedOrder ? 0 : epoch * sizes.length));
+    step.run([index, Float32Array.of(lr), count]);
+    after?.run([index, count]);
     done += size;
-    if (pace.due() || sizes[i + 1] !== size) {
-      await settle(chosen.step, size);
+    // The next step may be another program, whose figures are read apart.
+    const turns = sizes[i + 1] !== size || (i === 0 && training.evalAfterFirstStep);
+    if (pace.due() || turns) {
+      await settle(step, size);
       pace.rest();
     }
   }

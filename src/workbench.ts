@@ -3,39 +3,28 @@
  *
  * @module
  */
-import { join } from "node:path";
-import { type ImageSet, limit, type OpenPair, openPair } from "../data/mod.ts";
-import { checkpointPaths, loadCheckpoint, readExtras } from "./checkpoint/checkpoint.ts";
+import type { ImageSet } from "../data/mod.ts";
+import { checkpointPaths, loadCheckpoint } from "./checkpoint/checkpoint.ts";
 import type { Clock } from "./clock.ts";
-import { procedureFor, type RunConfig } from "./config.ts";
+import type { RunConfig } from "./config.ts";
 import { ResidentSet } from "./dataset.ts";
-import { UserError } from "./errors.ts";
-import {
-  type Hyperparameters,
-  type Method,
-  methods,
-  type Model,
-  type Subject,
-} from "./methods/mod.ts";
+import { familyOf, type Model, type Subject } from "./methods/mod.ts";
 import { type Device, openDevice, push, Random, release } from "./nn/mod.ts";
-import { concerning, type Procedure } from "./protocol.ts";
+import {
+  checkpointsOf,
+  limited,
+  openPlace,
+  type Place,
+  trainBatchOf,
+  trainingFolder,
+  trainingState,
+} from "./place.ts";
+import { concerning } from "./protocol.ts";
 import type { Reporter } from "./reporter.ts";
 import { fit, type Trained } from "./training.ts";
 
-/** Images in a training step: the paper's. */
-const trainBatch = 256;
-
-/**
- * Epochs where an attack or an evaluation has to train first and nobody says how many; the embedded
- * training set is small.
- */
-const quickEpochs = { embedded: 20, downloaded: 10 } as const;
-
-/** Members of an ensemble where nobody says how many; the embedded data is for a first look. */
-const quickMembers = { embedded: 3, downloaded: 10 } as const;
-
-/** Weights of DUQ's penalty: the original trains with one by default, and evaluates with the other. */
-const lambdas = { train: 0.3, use: 0.1 } as const;
+/** Pixels of padding that training images are cropped from at random, and mirrored. */
+const augmentation = { LeNet: 0, "ResNet-18": 4 } as const;
 
 /** A model and the seed that it was or will be trained with. */
 export interface Member {
@@ -44,16 +33,8 @@ export interface Member {
 }
 
 /** What stands ready on every run. */
-export interface Workbench extends Disposable {
-  readonly config: RunConfig;
-  /** As `config`, but with what decides the training settled: how many images, which hyper-parameters. */
-  readonly trainingConfig: RunConfig & Hyperparameters;
-  readonly procedure: Procedure;
+export interface Workbench extends Place, Disposable {
   readonly device: Device;
-  readonly method: Method;
-  /** Name of the network. */
-  readonly network: string;
-  readonly pair: OpenPair;
   /** One, or those of an ensemble. */
   readonly members: readonly Member[];
   /** All of them as what is evaluated and attacked. */
@@ -84,94 +65,6 @@ export async function openWorkbench(
   const subject = method.subject(members.map(({ model }) => model), procedure);
   const close = (): void => device[Symbol.dispose]();
   return { ...place, device, members, subject, [Symbol.dispose]: close };
-}
-
-/** Epochs that a run would have to train first, summed over its members, and images of one. */
-export async function pendingTraining(
-  config: RunConfig,
-): Promise<{ epochs: number; images: number }> {
-  const place = await openPlace(config, "use");
-  const set = limited(await place.pair.train(), place.trainingConfig);
-  if (checkpointsOf(config)) return { epochs: 0, images: set.count };
-  let epochs = 0;
-  for (const seed of place.seeds) {
-    const { done, target } = await trainingState(place, seed);
-    epochs += Math.max(0, target - done);
-  }
-  return { epochs, images: set.count };
-}
-
-/** What is known before the GPU is open. */
-type Place = Omit<Workbench, "device" | "members" | "subject" | typeof Symbol.dispose> & {
-  /** Of the members. */
-  readonly seeds: readonly number[];
-};
-
-async function openPlace(config: RunConfig, purpose: "train" | "use"): Promise<Place> {
-  const method: Method = methods[config.mode];
-  const network = config.model ?? method.models[0] ?? "";
-  if (!method.models.includes(network)) {
-    throw new UserError(
-      `Cannot run mode "${method.name}" with the model "${network}": choose ${
-        method.models.join(" or ")
-      }`,
-    );
-  }
-  const pair = await openPair("mnist", config.dataPath);
-  const place = { config, procedure: procedureFor(config), method, network, pair };
-  const seeds = memberSeeds(place);
-  const trainingConfig = await settleTraining(place, purpose, seeds[0] ?? config.seed);
-  return { ...place, seeds, trainingConfig };
-}
-
-/** Seeds of the models: the run's own, or as many from it on as an ensemble has members. */
-function memberSeeds(
-  { config, method, pair }: Pick<Place, "config" | "method" | "pair">,
-): number[] {
-  const given = checkpointsOf(config);
-  const template = given?.some((path) => path.includes("{seed}")) ?? false;
-  const quick = pair.embedded ? quickMembers.embedded : quickMembers.downloaded;
-  const listed = given && !template ? given.length : undefined;
-  const count = method.ensemble ? config.numEnsembles ?? listed ?? quick : 1;
-  if (listed !== undefined && listed !== count) {
-    throw new UserError(
-      `Cannot run mode "${method.name}" with ${listed} checkpoint${listed === 1 ? "" : "s"}: it ` +
-        `takes ${count}; give one --checkpoint a member, or one with {seed} in its path`,
-    );
-  }
-  return Array.from({ length: count }, (_, i) => config.seed + i);
-}
-
-function checkpointsOf({ checkpoint }: RunConfig): readonly string[] | undefined {
-  return typeof checkpoint === "string" ? [checkpoint] : checkpoint;
-}
-
-/**
- * The training to use, or to begin: that of the whole training set where there is one, although --limit
- * asks for few images to attack; and that of the weight of DUQ's penalty that there is.
- */
-async function settleTraining(
-  place: Omit<Place, "seeds" | "trainingConfig">,
-  purpose: "train" | "use",
-  seed: number,
-): Promise<Workbench["trainingConfig"]> {
-  const { limit: _, ...unlimited } = place.config;
-  const { lambdaReg } = place.config;
-  const settle = (config: RunConfig, value: number): Workbench["trainingConfig"] => ({
-    ...config,
-    lambdaReg: lambdaReg ?? value,
-  });
-  if (purpose === "train") return settle(place.config, lambdas.train);
-  const wanted = settle(place.config, lambdas.use);
-  if (checkpointsOf(place.config)) return wanted;
-  for (const config of [unlimited, place.config]) {
-    for (const value of [lambdas.use, lambdas.train]) {
-      const candidate = settle(config, value);
-      const { folder } = await trainingFolder({ ...place, trainingConfig: candidate }, seed);
-      if (await readExtras(checkpointPaths(folder).last)) return candidate;
-    }
-  }
-  return wanted;
 }
 
 /** Loads the checkpoints that are named or were trained before, and trains those that are missing. */
@@ -229,21 +122,6 @@ async function trainedCheckpoint(
   return checkpointPaths(folder).best;
 }
 
-/** How far the training of a seed has come, and how far it is to go. */
-async function trainingState(
-  place: TrainingPlace,
-  seed: number,
-): Promise<{ folder: string; done: number; target: number }> {
-  const { folder } = await trainingFolder(place, seed);
-  const found = await readExtras(checkpointPaths(folder).last);
-  const quick = place.pair.embedded ? quickEpochs.embedded : quickEpochs.downloaded;
-  return {
-    folder,
-    done: Number(found?.metadata["epoch"] ?? -1) + 1,
-    target: place.config.epochs ?? Number(found?.metadata["targetEpochs"] ?? quick),
-  };
-}
-
 /** What a member's training left. */
 export interface TrainedMember {
   readonly seed: number;
@@ -266,7 +144,9 @@ export async function trainMember(
   const { seed, model } = member;
   const { folder, set } = await trainingFolder(bench, seed);
   const { learn, select } = await splitForSelection(bench, seed, set);
-  const { epochOrder } = concerning(procedure, method.name, "training");
+  const { epochOrder, batchStatistics } = concerning(procedure, method.name, "training");
+  // Where nothing is normalised by batches both modes are the same: one program will do.
+  const normalises = [...model.state.keys()].some((name) => name.endsWith(".running_var"));
   const [train, selection] = [new ResidentSet(set), new ResidentSet(select)];
   const trained = await clock.time("train", () =>
     fit({
@@ -274,6 +154,8 @@ export async function trainMember(
       model,
       config: { ...trainingConfig, seed },
       fixedOrder: epochOrder === "fixed",
+      evalAfterFirstStep: normalises && batchStatistics === "first-step",
+      augment: augmentation[familyOf(model.name)],
       dropLast: method.dropLast,
       title: members.length === 1 ? "train" : `train ${position + 1}/${members.length}`,
       epochs,
@@ -312,52 +194,4 @@ async function splitForSelection(
   });
   const select = { ...set, name: `${set.name} (held out)`, images, labels, count: held };
   return { learn: order.subarray(held).toSorted(), select };
-}
-
-/** What determines the folder of a training. */
-type TrainingPlace = Omit<Place, "seeds">;
-
-/** The folder of a training run, named by what determines it (but for the number of epochs). */
-async function trainingFolder(
-  place: TrainingPlace,
-  seed: number,
-): Promise<{ folder: string; set: ImageSet }> {
-  const { trainingConfig: config, procedure, method, network, pair } = place;
-  const set = limited(await pair.train(), config);
-  const { lr, momentum, weightDecay } = config;
-  const own = Object.fromEntries(method.hyperparameters.map((name) => [name, config[name]]));
-  const digest = await crypto.subtle.digest(
-    "SHA-256",
-    new TextEncoder().encode(JSON.stringify({
-      procedure: concerning(procedure, method.name, "training"),
-      own,
-      seed,
-      lr,
-      momentum,
-      weightDecay,
-      batchSize: trainBatchOf(config),
-      data: set.sha256,
-      count: set.count,
-    })),
-  );
-  const key = [...new Uint8Array(digest)].map((b) => b.toString(16).padStart(2, "0")).join("");
-  const parts = [
-    method.family,
-    network,
-    ...("epsilon" in own ? [`eps_${own["epsilon"]}`] : []),
-    ...("lambdaReg" in own ? [`lambda_reg_${own["lambdaReg"]}`] : []),
-    `seed_${seed}`,
-    `${pair.embedded ? "embedded" : pair.name}-${key.slice(0, 8)}`,
-  ];
-  return { folder: join(config.savePath, ...parts), set };
-}
-
-/** Only `train` takes --batch-size for training steps; elsewhere it is the size of evaluation steps. */
-function trainBatchOf({ trainBatchSize }: RunConfig): number {
-  return trainBatchSize ?? trainBatch;
-}
-
-/** The part of a set that --limit leaves. */
-export function limited(set: ImageSet, { limit: n }: RunConfig): ImageSet {
-  return n === undefined ? set : limit(set, n);
 }

@@ -251,6 +251,54 @@ export const opCases: Readonly<Record<string, readonly OpCase[]>> = {
     { f: (x) => nn.square(nn.maxPool2d(x, 2, 3)), at: [v(1, 2, 6, 5)] },
   ],
   avgPool2d: [{ f: (x) => nn.square(nn.avgPool2d(x, 2)), at: [v(2, 3, 4, 6)] }],
+  channelAffine: [
+    { f: (x, a, d) => nn.square(nn.channelAffine(x, a, d)), at: [v(2, 3, 2, 2), v(3), v(3)] },
+    {
+      f: (x, a, d, z, k) =>
+        nn.square(nn.channelAffine(x, a, d, { second: [z, k], activation: "relu" })),
+      at: [v(2, 3, 2, 1), v(3), v(3), v(2, 3, 2, 1), v(3)],
+    },
+  ],
+  channelProducts: [{
+    f: (g, x) => {
+      const { total, product } = nn.channelProducts(g, x);
+      return nn.mul(nn.square(total), product);
+    },
+    at: [v(2, 3, 2, 2), v(2, 3, 2, 2)],
+  }],
+  channelMoments: [{
+    f: (x) => {
+      const { mean, variance } = nn.channelMoments(x);
+      return nn.mul(nn.add(mean, 2), variance);
+    },
+    at: [v(3, 2, 2, 2)],
+  }],
+  batchNorm: [
+    { f: (x, a, b) => nn.square(nn.batchNorm(x, a, b).y), at: [v(3, 2, 2, 2), v(2), v(2)] },
+    {
+      f: (x, a, b) => nn.square(nn.batchNorm(x, a, b, { activation: "relu" }).y),
+      at: [v(2, 3, 3, 1), v(3), v(3)],
+    },
+    {
+      f: (x, a, b, residual) =>
+        nn.square(nn.batchNorm(x, a, b, { residual, activation: "relu" }).y),
+      at: [v(3, 2, 2, 2), v(2), v(2), v(3, 2, 2, 2)],
+    },
+    {
+      f: (x, a, b) => {
+        const { y, mean, variance } = nn.batchNorm(x, a, b, { epsilon: 0.1 });
+        return nn.mul(nn.exp(y), nn.reshape(nn.mul(mean, variance), [1, 2, 1, 1]));
+      },
+      at: [v(3, 2, 2, 2), v(2), v(2)],
+    },
+  ],
+  normalizeChannels: [{
+    f: (x, a, b, mean, variance, residual) => {
+      const options = { mean, variance, residual, activation: "relu" } as const;
+      return nn.square(nn.normalizeChannels(x, a, b, options));
+    },
+    at: [v(2, 3, 2, 2), v(3), v(3), v(3), positive(3), v(2, 3, 2, 2)],
+  }],
   gatherRows: [{ f: (x) => nn.square(nn.gatherRows(x, index)), at: [v(3, 2)] }],
   cholesky: [{ f: (a) => nn.cholesky(a), at: [definite(2, 4)] }],
   triangularSolve: [

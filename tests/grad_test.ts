@@ -6,7 +6,7 @@ import { checkGrads, type Fn, opCases, positive, v, wave } from "./check_grads.t
 /** Exports that make no differentiable node: constants, indices, noise, optimisers, machinery. */
 const others = new Set(
   [
-    "argmax compile constant defaultInit dim drainAll evaluate equal flatGradient floor gatherImages grad greater input",
+    "argmax compile constant cropAndFlip defaultInit dim drainAll evaluate equal flatGradient floor gatherImages grad greater input",
     "identity nest noise nonFinite oneHot openDevice orthogonal pull push release sgd show sign size step",
     "stepDecay stopGradient topologicalOrder",
   ].join(" ").split(" "),
@@ -150,7 +150,7 @@ for (const name of ["SpectralLinear", "SpectralConv2d"]) {
       const y = layer.forward(x, train);
       const [u1, v1, sigma] = [u, right, layer.spectral.sigma].map((p) => train.get(p));
       const at = new Map([[x, v(...shape)[1]]]);
-      const slope = nn.grad(nn.square(y), [x, weight.tensor, layer.bias.tensor]);
+      const slope = nn.grad(nn.square(y), [x, weight.tensor, layer.bias?.tensor ?? x]);
       const values = nn.evaluate([u1 ?? x, v1 ?? x, sigma ?? x, y, ...slope], at);
 
       // The same layer in eval mode at the new u and v, whose gradient is checked by differences.
@@ -165,13 +165,13 @@ for (const name of ["SpectralLinear", "SpectralConv2d"]) {
       const z = frozen(x, weight.tensor);
       const expected = nn.evaluate([
         z,
-        ...nn.grad(nn.square(z), [x, weight.tensor, layer.bias.tensor]),
+        ...nn.grad(nn.square(z), [x, weight.tensor, layer.bias?.tensor ?? x]),
       ], at);
       expected.forEach((exact, i) => close(values[i + 3], exact, 1e-6));
       const bound = Math.max(1, (values[2]?.[0] ?? NaN) / coeff);
       assert.equal(bound > 1, coeff < 1, "coeff chooses the branch");
       const soft = nn.scale(weight.tensor, 1 / bound);
-      const bias = layer.bias.tensor;
+      const bias = layer.bias?.tensor ?? x;
       const plain = layer instanceof nn.SpectralLinear
         ? nn.matmul(x, soft, { transposeB: true, bias })
         : nn.conv2d(x, soft, { padding: 1, bias });

@@ -38,6 +38,8 @@ async function trainBriefly(
     model,
     config,
     fixedOrder: mode === "duq",
+    evalAfterFirstStep: false,
+    augment: 0,
     dropLast: method.dropLast,
     title: "train",
     epochs,

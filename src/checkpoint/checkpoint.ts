@@ -26,7 +26,9 @@ export async function loadCheckpoint(model: Model, path: string): Promise<Metada
 }
 
 function fill(model: Model, { tensors }: CheckpointArrays, path: string): void {
-  const own = (name: string): boolean => name.startsWith("optimizer.");
+  // Counters of batches, which a fixed momentum has no use for, are passed over.
+  const own = (name: string): boolean =>
+    name.startsWith("optimizer.") || name.endsWith(".num_batches_tracked");
   const unknown = [...tensors.keys()].find((name) =>
     !model.state.has(name) && !model.ignored.includes(name) && !own(name)
   );

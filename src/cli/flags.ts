@@ -11,7 +11,7 @@ import { argument, command, constant, flag, option } from "@optique/core/primiti
 import { choice, float, integer, type ValueParser } from "@optique/core/valueparser";
 import { path } from "@optique/run/valueparser";
 import { type PairName, type SourceName, sources } from "../../data/mod.ts";
-import { modes, runConfigSchema } from "../config.ts";
+import { modes, runConfigSchema, smallestEpsilon } from "../config.ts";
 import { gpKernels, methods } from "../methods/mod.ts";
 import { paperTables } from "../paper.ts";
 import {
@@ -22,22 +22,16 @@ import {
   protocolOptions,
 } from "../protocol.ts";
 
-/** Networks of the original that are not there yet. */
-export const plannedModels = [
-  "ResNet-18",
-  "ResNet-18_DUQ",
-  "ResNet-18_DUE",
-  "ResNet-18_SNGP",
-] as const;
-
 const attackModes = modes.map((m) => `attack_${m}`);
 const models = [
   ...new Set(Object.values(methods).flatMap((m): readonly string[] => m.models)),
-  ...plannedModels,
 ];
 /** A misspelt value gets a guess. */
 const near = { suggest: "nearest" } as const;
 const defaults = runConfigSchema.parse({ mode: modes[0] });
+const radii = text(
+  Object.entries(smallestEpsilon).map(([family, value]) => `${family}: ${value}`).join(", "),
+);
 
 /** What every command takes. */
 const output = {
@@ -128,11 +122,10 @@ const training = object("Training", {
 
 /** Adversarial training; a table's rows have their own. */
 const epsilon = object({
-  epsilon: withDefault(
+  epsilon: optional(
     option("--epsilon", float({ min: 0, max: 1 }), {
-      description: message`Radius of adversarial training; pixels are in 0 to 1`,
+      description: message`Radius of adversarial training; pixels are in 0 to 1 [${radii}]`,
     }),
-    defaults.epsilon,
   ),
 });
 
@@ -167,11 +160,10 @@ const checkpoint = object({
 });
 
 const attacking = object("Attack", {
-  epsilonAttack: withDefault(
+  epsilonAttack: optional(
     option("--epsilon-attack", float({ min: 0, max: 1 }), {
-      description: message`Radius of the attack; pixels are in 0 to 1`,
+      description: message`Radius of the attack; pixels are in 0 to 1 [${radii}]`,
     }),
-    defaults.epsilonAttack,
   ),
   steps: withDefault(
     option("--steps", integer({ min: 1, max: 10_000, metavar: "N" }), {

@@ -7,7 +7,7 @@ import { type RunConfig, runConfig, runConfigSchema, type RunOptions } from "../
 import { UserError } from "../errors.ts";
 import { protocolOptionNames } from "../protocol.ts";
 import { ablatable, type TableOptions } from "../table.ts";
-import { flagOf, type Invocation, nameOf, plannedModels } from "./flags.ts";
+import { flagOf, type Invocation, nameOf } from "./flags.ts";
 
 /** An experiment to run. */
 export interface Request {
@@ -16,9 +16,9 @@ export interface Request {
 }
 
 /**
- * Resolves the original's `attack_X` modes, and turns away what is not there yet.
+ * Resolves the original's `attack_X` modes.
  *
- * @throws UserError for a model that is planned, or a value out of range
+ * @throws UserError for an attack that is to be trained, or a value out of range
  */
 export function toRun(
   invocation: Extract<Invocation, { command: Request["command"] }>,
@@ -30,7 +30,6 @@ export function toRun(
       `Cannot train the mode "${invocation.mode}": it is an attack; run attack --mode ${mode}`,
     );
   }
-  refusePlanned(invocation.model);
   const { command, batchSize, ...rest } = invocation;
   const batch = command === "train" ? { trainBatchSize: batchSize } : { batchSize };
   return {
@@ -75,11 +74,4 @@ function checkedOptions(command: string, given: Readonly<Record<string, unknown>
     );
   }
   return options as RunOptions;
-}
-
-function refusePlanned(model: string | undefined): void {
-  if (!plannedModels.some((name) => name === model)) return;
-  throw new UserError(
-    `Cannot run the model "${model}": it is not there yet; leave out --model to use the mode's LeNet`,
-  );
 }

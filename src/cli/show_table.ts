@@ -3,12 +3,12 @@
  *
  * @module
  */
-import type { Statistic, TableResult, TableRow } from "../table.ts";
+import type { Statistic, TableResult, TableRow } from "../table_result.ts";
 import { flagOf } from "./flags.ts";
 
 /** Both tables, what was made of them, and the ablation. */
 export function showTable(result: TableResult): string {
-  const { pair, protocol, epochs, inDomain, outDomain, rows, ablation, epsilons } = result;
+  const { pair, protocol, epochs, inDomain, outDomain, rows, notes, ablation, epsilons } = result;
   const [first = 0, ...others] = epsilons;
   const training = epochs === null ? "" : `, ${epochs} epochs`;
   const sections = [
@@ -40,6 +40,7 @@ export function showTable(result: TableResult): string {
       ),
     ),
   ];
+  if (notes.length > 0) sections.push(notes.map((note) => `Note: ${note}.`).join("\n"));
   if (ablation.length > 0) sections.push(...ablationSections(result));
   return sections.join("\n\n");
 }

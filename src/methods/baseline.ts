@@ -19,6 +19,6 @@ export const baseline: Method = {
   passes: { train: 3, attack: 3 },
   attack: "fgsm",
   startNoise: 0,
-  create: (_model, options) => new Classifier(options),
+  create: (model, options) => new Classifier(model, options),
   subject: single,
 };

@@ -13,28 +13,33 @@ import {
   logSoftmax,
   mean,
   Pass,
+  ResNet18,
   type State,
   type Tensor,
 } from "../nn/mod.ts";
+import { familyOf, imageShapes } from "./encoders.ts";
 import type { LossOptions, Model, ModelOptions, TrainContext, TrainStep } from "./types.ts";
 
 /** Networks of a plain classifier. */
-export const classifiers: readonly string[] = ["LeNet"];
+export const classifiers: readonly string[] = ["LeNet", "ResNet-18"];
 
-/** LeNet with a softmax over its logits. */
+/** A network with a softmax over its logits. */
 export class Classifier implements Model {
-  readonly name = "LeNet";
-  readonly imageShape = [1, 28, 28];
+  readonly imageShape: readonly number[];
   readonly ignored = [];
   readonly state: State;
   readonly #network: Layer;
 
-  constructor({ random }: Pick<ModelOptions, "random">) {
-    this.#network = new LeNet(random.fork("network"));
+  /** @param name `LeNet` or `ResNet-18` */
+  constructor(readonly name: string, { random }: Pick<ModelOptions, "random">) {
+    const family = familyOf(name);
+    const networks = { LeNet, "ResNet-18": ResNet18 };
+    this.imageShape = imageShapes[family];
+    this.#network = new networks[family](random.fork("network"));
     this.state = this.#network.state;
   }
 
-  /** `[B, 1, 28, 28]` to `[B, 10]`. */
+  /** `[B, C, H, W]` to `[B, 10]`. */
   logits(images: Tensor, pass: Pass = new Pass(false)): Tensor {
     return this.#network.forward(images, pass);
   }

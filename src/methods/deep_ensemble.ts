@@ -41,7 +41,7 @@ export const deepEnsemble: Method = {
   passes: { train: 3, attack: 3 },
   attack: "fgsm",
   startNoise: 0,
-  create: (_model, options) => new Classifier(options),
+  create: (model, options) => new Classifier(model, options),
   subject: ensemble,
 };
 
@@ -73,7 +73,7 @@ export function ensemble(
       const [name, mean] = other;
       return { [name]: { logConfidences: mean(logits(images)), normalised: true } };
     },
-    confidenceLoss(image, copy, options) {
+    confidenceLoss(image, copy, options): Tensor {
       const member = members[copy];
       if (!joint && member) return member.confidenceLoss(image, options);
       const answer = means[ensembleMean](members.map((m) => m.logits(image)));

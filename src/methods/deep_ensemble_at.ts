@@ -40,15 +40,15 @@ export const deepEnsembleAt: Method = {
   passes: { train: 9, attack: 3 },
   attack: "fgsm",
   startNoise: 0,
-  create: (_model, options) => new AdversariallyTrained(options),
+  create: (model, options) => new AdversariallyTrained(model, options),
   subject: ensemble,
 };
 
 class AdversariallyTrained extends Classifier {
   readonly #epsilon: number;
 
-  constructor(options: ModelOptions) {
-    super(options);
+  constructor(name: string, options: ModelOptions) {
+    super(name, options);
     this.#epsilon = options.epsilon;
   }
 

@@ -36,13 +36,13 @@ import {
   push,
   type Random,
   scale,
-  SpectralLeNet,
   sqrt,
   type State,
   type Tensor,
 } from "../nn/mod.ts";
 import type { Procedure } from "../protocol.ts";
 import { labelOf } from "./classifier.ts";
+import { createEncoder, type Encoder } from "./encoders.ts";
 import { single } from "./single.ts";
 import { type Marginals, SparseGaussianProcess } from "./svgp.ts";
 import type {
@@ -66,11 +66,11 @@ const settings = {
   initialBatches: 10,
 } as const;
 
-/** DUE with LeNet. */
+/** DUE. */
 export const due: Method = {
   name: "due",
   title: "DUE",
-  models: ["LeNet_DUE"],
+  models: ["LeNet_DUE", "ResNet-18_DUE"],
   family: "DUE",
   ensemble: false,
   hyperparameters: ["nInducingPoints", "kernel"],
@@ -78,14 +78,13 @@ export const due: Method = {
   passes: { train: 4, attack: 3 },
   attack: "pgd",
   startNoise: 0,
-  create: (_model, options) => new Due(options),
+  create: (model, options) => new Due(model, options),
   subject: single,
 };
 
-/** LeNet_DUE. */
+/** An encoder under a sparse Gaussian process. */
 export class Due implements Model {
-  readonly name = "LeNet_DUE";
-  readonly imageShape = [1, 28, 28];
+  readonly imageShape: readonly number[];
   readonly ignored = [
     "gp.variational_strategy.base_variational_strategy.variational_params_initialized",
     "gp.variational_strategy.base_variational_strategy.updated_strategy",
@@ -94,18 +93,23 @@ export class Due implements Model {
     ),
   ];
   readonly state: State;
-  readonly #encoder: SpectralLeNet;
+  readonly #encoder: Encoder["layer"];
   /** The head. */
   readonly process: SparseGaussianProcess;
   readonly #procedure: Procedure;
   readonly #random: Random;
   readonly #inducingPoints: number;
 
-  constructor({ random, procedure, nInducingPoints, kernel }: ModelOptions) {
+  constructor(
+    readonly name: string,
+    { random, procedure, nInducingPoints, kernel }: ModelOptions,
+  ) {
     this.#procedure = procedure;
     this.#random = random.fork("initialise");
     this.#inducingPoints = nInducingPoints;
-    this.#encoder = new SpectralLeNet(random.fork("encoder"), settings.spectralCoeff);
+    const encoder = createEncoder(name, random.fork("encoder"), { coeff: settings.spectralCoeff });
+    this.imageShape = encoder.imageShape;
+    this.#encoder = encoder.layer;
     this.process = new SparseGaussianProcess(random.fork("process"), {
       classes: settings.classes,
       features: this.#encoder.features,

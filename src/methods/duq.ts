@@ -25,7 +25,6 @@ import {
   equal,
   exp,
   grad,
-  LeNetFeatures,
   log,
   logBinaryCrossEntropy,
   logSoftmax,
@@ -49,6 +48,7 @@ import {
 } from "../nn/mod.ts";
 import type { Procedure } from "../protocol.ts";
 import { labelOf } from "./classifier.ts";
+import { createEncoder, type Encoder, familyOf } from "./encoders.ts";
 import { single } from "./single.ts";
 import type {
   LossOptions,
@@ -62,19 +62,19 @@ import type {
 
 /** Hyper-parameters, with the paper's values. */
 const settings = {
-  centroidSize: 42,
-  lengthScale: 0.5,
+  LeNet: { centroidSize: 42, lengthScale: 0.5 },
+  "ResNet-18": { centroidSize: 512, lengthScale: 0.1 },
   gamma: 0.999,
   initialCount: 13,
   centroidStd: 0.05,
   classes: 10,
 } as const;
 
-/** DUQ with LeNet. */
+/** DUQ. */
 export const duq: Method = {
   name: "duq",
   title: "DUQ",
-  models: ["LeNet_DUQ"],
+  models: ["LeNet_DUQ", "ResNet-18_DUQ"],
   family: "DUQ",
   ensemble: false,
   hyperparameters: ["lambdaReg"],
@@ -82,27 +82,34 @@ export const duq: Method = {
   passes: { train: 10, attack: 3 },
   attack: "pgd",
   startNoise: 0.001,
-  create: (_model, options) => new Duq(options),
+  create: (model, options) => new Duq(model, options),
   subject: single,
 };
 
 class Duq implements Model {
-  readonly name = "LeNet_DUQ";
-  readonly imageShape = [1, 28, 28];
+  readonly imageShape: readonly number[];
   readonly ignored = [];
   readonly state: State;
   readonly #arithmetic: Procedure["kernelArithmetic"];
   readonly #lambda: number;
-  readonly #encoder: LeNetFeatures;
+  readonly #encoder: Encoder["layer"];
+  /** K, the length of an embedding. */
+  readonly #size: number;
+  readonly #lengthScale: number;
   readonly #weight: Parameter;
   readonly #counts: Parameter;
   readonly #sums: Parameter;
 
-  constructor({ random, procedure, lambdaReg }: ModelOptions) {
-    const { centroidSize, classes, initialCount, centroidStd } = settings;
+  constructor(readonly name: string, { random, procedure, lambdaReg }: ModelOptions) {
+    const { classes, initialCount, centroidStd } = settings;
+    const { centroidSize, lengthScale } = settings[familyOf(name)];
+    this.#size = centroidSize;
+    this.#lengthScale = lengthScale;
     this.#arithmetic = procedure.kernelArithmetic;
     this.#lambda = lambdaReg;
-    this.#encoder = new LeNetFeatures(random.fork("encoder"));
+    const encoder = createEncoder(name, random.fork("encoder"), { branch: "downsample" });
+    this.imageShape = encoder.imageShape;
+    this.#encoder = encoder.layer;
     const head = random.fork("head");
     const { features } = this.#encoder;
     // Kaiming's normal initialisation; PyTorch takes classes x features as fan-in of this shape.
@@ -188,19 +195,19 @@ class Duq implements Model {
       : binaryCrossEntropy(exp(logKernel), targets);
   }
 
-  /** `[B, 1, 28, 28]` to `W z`, `[B, K, C]`. */
+  /** Images to `W z`, `[B, K, C]`. */
   #embeddings(images: Tensor, pass: Pass): Tensor {
-    const { centroidSize, classes } = settings;
+    const { classes } = settings;
     const { features } = this.#encoder;
-    const z = this.#encoder.forward(images, pass); // [B, 84]
-    const w = reshape(pass.get(this.#weight), [centroidSize * classes, features]);
-    return reshape(matmul(z, w, { transposeB: true }), [-1, centroidSize, classes]);
+    const z = this.#encoder.forward(images, pass); // [B, 84] or [B, 512]
+    const w = reshape(pass.get(this.#weight), [this.#size * classes, features]);
+    return reshape(matmul(z, w, { transposeB: true }), [-1, this.#size, classes]);
   }
 
-  /** `[B, 1, 28, 28]` to log K, `[B, C]`. */
+  /** Images to log K, `[B, C]`. */
   #logKernel(images: Tensor, pass: Pass): Tensor {
     const centroids = div(pass.get(this.#sums), pass.get(this.#counts)); // [K, C]
     const distances = mean(square(sub(this.#embeddings(images, pass), centroids)), [1]);
-    return scale(distances, -1 / (2 * settings.lengthScale ** 2));
+    return scale(distances, -1 / (2 * this.#lengthScale ** 2));
   }
 }

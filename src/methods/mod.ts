@@ -24,6 +24,7 @@ export type {
   TrainContext,
   TrainStep,
 } from "./types.ts";
+export { familyOf, type NetworkFamily } from "./encoders.ts";
 export { gpKernels } from "./types.ts";
 export { single } from "./single.ts";
 

@@ -4,8 +4,8 @@
  * Paper: J. Z. Liu et al., "Simple and principled uncertainty estimation with deterministic deep
  * learning via distance awareness", NeurIPS 2020.
  *
- * A distance-preserving encoder (every layer `W / max(1, sigma / 3)`), a fixed projection to 256
- * dimensions, layer norm, D = 256 random Fourier features `phi = cos(h W + b) / 2` (eq. 7), and a
+ * A distance-preserving encoder (every layer `W / max(1, sigma / 3)`), a fixed projection to D = 256
+ * dimensions (512 on ResNet-18), layer norm, D random Fourier features `phi = cos(h W + b) / 2` (eq. 7), and a
  * linear layer. The Laplace approximation of its posterior has the precision `P = I + sum phi^T phi`
  * over the training set (eq. 9). Evaluation divides the logits by `sqrt(1 + 25 phi P^-1 phi^T)`, the
  * mean-field approximation of the softmax's expectation (appendix A, eq. 16).
@@ -21,6 +21,7 @@ import {
   crossEntropy,
   type Device,
   div,
+  type Layer,
   LayerNorm,
   Linear,
   logSoftmax,
@@ -37,7 +38,6 @@ import {
   randomFeatures,
   reshape,
   scale,
-  SpectralLeNet,
   sqrt,
   type State,
   stopGradient,
@@ -46,14 +46,15 @@ import {
   type Updates,
 } from "../nn/mod.ts";
 import { labelOf } from "./classifier.ts";
+import { createEncoder, familyOf } from "./encoders.ts";
 import { inversePositiveDefinite } from "./inverse.ts";
 import { single } from "./single.ts";
 import type { LossOptions, Method, Model, ModelOptions, TrainContext, TrainStep } from "./types.ts";
 
 /** Hyper-parameters, with the paper's values. */
 const settings = {
-  numRandomFeatures: 256,
-  projectedFeatures: 256,
+  /** Random features, and dimensions of the fixed projection. */
+  size: { LeNet: 256, "ResNet-18": 512 },
   projectionStd: 0.05,
   lengthScale: 2,
   meanFieldFactor: 25,
@@ -62,11 +63,11 @@ const settings = {
   classes: 10,
 } as const;
 
-/** SNGP with LeNet. */
+/** SNGP. */
 export const sngp: Method = {
   name: "sngp",
   title: "SNGP",
-  models: ["LeNet_SNGP"],
+  models: ["LeNet_SNGP", "ResNet-18_SNGP"],
   family: "SNGP",
   ensemble: false,
   hyperparameters: [],
@@ -74,18 +75,19 @@ export const sngp: Method = {
   passes: { train: 4, attack: 3 },
   attack: "pgd",
   startNoise: 0.001,
-  create: (_model, options) => new Sngp(options),
+  create: (model, options) => new Sngp(model, options),
   subject: single,
 };
 
 class Sngp implements Model {
-  readonly name = "LeNet_SNGP";
-  readonly imageShape = [1, 28, 28];
+  readonly imageShape: readonly number[];
   readonly ignored = ["seen_data", "rff.lengthscale"];
   readonly state: State;
-  readonly #encoder: SpectralLeNet;
+  /** D: random features, and dimensions of the projection. */
+  readonly #size: number;
+  readonly #encoder: Layer;
   readonly #projection: Parameter;
-  readonly #norm = new LayerNorm(settings.projectedFeatures);
+  readonly #norm: LayerNorm;
   readonly #frequencies: Parameter;
   readonly #phases: Parameter;
   readonly #beta: Linear;
@@ -93,20 +95,24 @@ class Sngp implements Model {
   readonly #covariance: Parameter;
   readonly gather?: (images: Tensor) => Updates;
 
-  constructor({ random, procedure }: ModelOptions) {
-    const { numRandomFeatures: d, projectedFeatures: k, projectionStd, classes } = settings;
-    this.#encoder = new SpectralLeNet(random.fork("encoder"), settings.spectralCoeff);
-    const { features } = this.#encoder;
+  constructor(readonly name: string, { random, procedure }: ModelOptions) {
+    const { projectionStd, classes, spectralCoeff: coeff } = settings;
+    const { layer, imageShape } = createEncoder(name, random.fork("encoder"), { coeff });
+    const d = settings.size[familyOf(name)];
+    this.imageShape = imageShape;
+    this.#size = d;
+    this.#encoder = layer;
+    this.#norm = new LayerNorm(d);
     const head = random.fork("head");
     this.#projection = new Parameter(
-      [k, features],
-      head.normal(k * features).map((n) => n * projectionStd),
+      [d, layer.features],
+      head.normal(d * layer.features).map((n) => n * projectionStd),
     );
-    this.#frequencies = new Parameter([k, d], orthogonalFrequencies(head, k, d));
+    this.#frequencies = new Parameter([d, d], orthogonalFrequencies(head, d, d));
     this.#phases = new Parameter([d], head.uniform(d).map((u) => 2 * Math.PI * u));
     this.#beta = new Linear(head, d, classes);
-    this.#precision = new Parameter([d, d], identity(d, settings.ridgePenalty));
-    this.#covariance = new Parameter([d, d], identity(d, 1 / settings.ridgePenalty));
+    this.#precision = new Parameter([d, d], scaledIdentity(d, settings.ridgePenalty));
+    this.#covariance = new Parameter([d, d], scaledIdentity(d, 1 / settings.ridgePenalty));
     this.state = new Map([
       ["random_matrix", this.#projection],
       ["precision_matrix", this.#precision],
@@ -128,13 +134,13 @@ class Sngp implements Model {
   }
 
   beginEpoch(device: Device): void {
-    this.#precision.data.set(identity(settings.numRandomFeatures, settings.ridgePenalty));
+    this.#precision.data.set(scaledIdentity(this.#size, settings.ridgePenalty));
     push(device, [this.#precision]);
   }
 
   async finish(device: Device): Promise<void> {
     await pull(device, [this.#precision]);
-    const d = settings.numRandomFeatures;
+    const d = this.#size;
     this.#covariance.data.set(inversePositiveDefinite(this.#precision.data, d, "precision_matrix"));
     push(device, [this.#covariance]);
   }
@@ -148,10 +154,10 @@ class Sngp implements Model {
     return crossEntropy(logits, labelOf(logits, target));
   }
 
-  /** `[B, 1, 28, 28]` to `[B, D]`. */
+  /** `[B, C, H, W]` to `[B, D]`. */
   #features(images: Tensor, pass: Pass): Tensor {
-    const z = this.#encoder.forward(images, pass); // [B, 84]
-    const k = matmul(z, pass.get(this.#projection), { transposeB: true }); // [B, 256]
+    const z = this.#encoder.forward(images, pass); // [B, 84] or [B, 512]
+    const k = matmul(z, pass.get(this.#projection), { transposeB: true }); // [B, D]
     const h = this.#norm.forward(k, pass);
     const [w, b] = [pass.get(this.#frequencies), pass.get(this.#phases)];
     return randomFeatures(h, w, b, 1 / settings.lengthScale);
@@ -173,7 +179,7 @@ class Sngp implements Model {
   }
 }
 
-function identity(n: number, value: number): Float32Array {
+function scaledIdentity(n: number, value: number): Float32Array {
   return Float32Array.from({ length: n * n }, (_, i) => i % (n + 1) === 0 ? value : 0);
 }
 

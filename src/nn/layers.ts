@@ -123,12 +123,18 @@ export class Linear implements Layer {
   }
 }
 
+/** What convolutions take. */
+export interface ConvLayerOptions extends LayerOptions, ConvOptions {
+  /** Whether offsets are learned; yes when not given. */
+  readonly bias?: boolean;
+}
+
 /** `act(x * W + b)` as a cross-correlation: W `[out, in, k, k]`, b `[out]`. */
 export class Conv2d implements Layer {
   /** The learned factors, by the class's formula. */
   readonly weight: Parameter;
-  /** The learned offsets. */
-  readonly bias: Parameter;
+  /** The learned offsets, if there are any. */
+  readonly bias: Parameter | undefined;
   /** Both, as `weight` and `bias`. */
   readonly state: State;
 
@@ -144,16 +150,18 @@ export class Conv2d implements Layer {
     inputs: number,
     outputs: number,
     kernelSize: number,
-    readonly options: LayerOptions & ConvOptions = {},
+    readonly options: ConvLayerOptions = {},
   ) {
     const fanIn = inputs * kernelSize ** 2;
     this.weight = defaultInit(random, [outputs, inputs, kernelSize, kernelSize], fanIn);
-    this.bias = defaultInit(random, [outputs], fanIn);
-    this.state = new Map([["weight", this.weight], ["bias", this.bias]]);
+    this.bias = options.bias === false ? undefined : defaultInit(random, [outputs], fanIn);
+    this.state = new Map([["weight", this.weight], ...named("bias", this.bias)]);
   }
 
   forward(x: Tensor, pass: Pass): Tensor {
-    return conv2d(x, pass.get(this.weight), { bias: pass.get(this.bias), ...this.options });
+    const { bias: _, ...options } = this.options;
+    const bias = this.bias && pass.get(this.bias);
+    return conv2d(x, pass.get(this.weight), { ...options, ...(bias ? { bias } : {}) });
   }
 }
 
@@ -272,19 +280,22 @@ export class SpectralLinear implements Layer {
 }
 
 /** What a spectral convolution needs to know. */
-export interface SpectralConvOptions extends LayerOptions, ConvOptions {
+export interface SpectralConvOptions extends ConvLayerOptions {
   /** Bound on the operator's norm. */
   readonly coeff: number;
   /** `[H, W]` of the layer's input: the operator depends on it. */
   readonly imageSize: readonly [height: number, width: number];
 }
 
-/** A convolution whose operator norm on images of the given size is about `coeff` at most. */
+/**
+ * A convolution whose operator norm on images of the given size is about `coeff` at most; of a 1 x 1
+ * convolution the norm of its matrix, whatever the stride.
+ */
 export class SpectralConv2d implements Layer {
   /** The weight and its power iteration. */
   readonly spectral: SpectralWeight;
-  /** The learned offsets. */
-  readonly bias: Parameter;
+  /** The learned offsets, if there are any. */
+  readonly bias: Parameter | undefined;
   /** `bias`, and the weight's `weight_orig`, `weight_u`, `weight_v` and `weight_sigma`. */
   readonly state: State;
 
@@ -306,7 +317,16 @@ export class SpectralConv2d implements Layer {
     const geometry = { stride, padding };
     const fanIn = inputs * kernelSize ** 2;
     const weight = defaultInit(random, [outputs, inputs, kernelSize, kernelSize], fanIn);
-    this.bias = defaultInit(random, [outputs], fanIn);
+    this.bias = options.bias === false ? undefined : defaultInit(random, [outputs], fanIn);
+    if (kernelSize === 1) {
+      const matrix = (w: Tensor): Tensor => reshape(w, [outputs, inputs]);
+      this.spectral = new SpectralWeight(random, weight, [1, inputs], [1, outputs], {
+        apply: (v, w) => matmul(v, matrix(w), { transposeB: true }),
+        adjoint: (u, w) => matmul(u, matrix(w)),
+      }, coeff);
+      this.state = new Map([...named("bias", this.bias), ...this.spectral.state]);
+      return;
+    }
     const out = imageSize.map((n) => Math.floor((n + 2 * padding - kernelSize) / stride) + 1);
     this.spectral = new SpectralWeight(
       random,
@@ -319,14 +339,19 @@ export class SpectralConv2d implements Layer {
       },
       coeff,
     );
-    this.state = new Map([["bias", this.bias], ...this.spectral.state]);
+    this.state = new Map([...named("bias", this.bias), ...this.spectral.state]);
   }
 
   forward(x: Tensor, pass: Pass): Tensor {
     const { stride = 1, padding = 0, activation = "none" } = this.options;
-    const bias = pass.get(this.bias);
-    return conv2d(x, this.spectral.value(pass), { stride, padding, bias, activation });
+    const bias = this.bias && pass.get(this.bias);
+    const geometry = { stride, padding, activation };
+    return conv2d(x, this.spectral.value(pass), { ...geometry, ...(bias ? { bias } : {}) });
   }
+}
+
+function named(name: string, parameter: Parameter | undefined): [string, Parameter][] {
+  return parameter ? [[name, parameter]] : [];
 }
 
 function randomUnit(random: Random, shape: readonly number[]): Parameter {

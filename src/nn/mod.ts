@@ -17,7 +17,9 @@
  *
  * @module
  */
+export * from "./batch_norm.ts";
 export * from "./conv2d.ts";
+export * from "./crop.ts";
 export * from "./device.ts";
 export * from "./elementwise.ts";
 export * from "./evaluate.ts";
@@ -29,6 +31,7 @@ export * from "./linalg.ts";
 export * from "./matmul.ts";
 export * from "./networks.ts";
 export * from "./noise.ts";
+export * from "./norm_layers.ts";
 export * from "./optim.ts";
 export * from "./orthogonal.ts";
 export * from "./pool2d.ts";
@@ -37,6 +40,7 @@ export * from "./random.ts";
 export * from "./random_features.ts";
 export * from "./rbf.ts";
 export * from "./reduce.ts";
+export * from "./resnet.ts";
 export * from "./shape.ts";
 export { pull, push, release } from "./storage.ts";
 export {

@@ -55,6 +55,11 @@ export class Draws {
    */
   constructor(readonly key: NoiseKey, readonly counter: Tensor = constant(0, [1])) {}
 
+  /** Numbers uniform in [0, 1) of the given shape. */
+  uniform(shape: Shape): Tensor {
+    return noise("uniform", this.key, this.counter, shape, this.#calls++);
+  }
+
   /** Standard normal numbers of the given shape. */
   normal(shape: Shape): Tensor {
     return noise("normal", this.key, this.counter, shape, this.#calls++);

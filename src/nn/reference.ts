@@ -8,6 +8,7 @@
 import type { Kernel, Overrides } from "./kernel.ts";
 import type { ReferenceKernel } from "./reference/support.ts";
 import { binary, unary, where } from "./reference/elementwise.ts";
+import { channelAffine, channelSums, crop } from "./reference/channels.ts";
 import { gatherBytes, gatherRows, pad, strided } from "./reference/movement.ts";
 import { logSoftmax, reduce } from "./reference/reduce.ts";
 import { matmul, randomFeatures } from "./reference/matmul.ts";
@@ -39,6 +40,9 @@ export const referenceKernels: Readonly<Record<string, ReferenceKernel>> = {
   pool2d_argmax: pool2dArgmax,
   pool2d_gather: pool2dGather,
   pool2d_scatter: pool2dScatter,
+  channel_sums: channelSums,
+  channel_affine: channelAffine,
+  crop,
   log_softmax: logSoftmax,
   cholesky,
   triangular_solve: triangularSolve,

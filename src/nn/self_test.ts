@@ -7,6 +7,7 @@ import type { Device } from "./device.ts";
 import { reference } from "./reference.ts";
 import type { runKernel } from "./run_kernel.ts";
 import { error, type KernelCase } from "./self_test/case.ts";
+import { channelAffineCases, channelSumsCases, cropCases } from "./self_test/channels.ts";
 import { conv2dCases, conv2dInputCases, conv2dWeightCases } from "./self_test/conv2d.ts";
 import { binaryCases, unaryCases, whereCases } from "./self_test/elementwise.ts";
 import { kernels } from "./self_test/kernels.ts";
@@ -38,6 +39,9 @@ export const kernelCases: readonly KernelCase[] = [
   ...pool2dArgmaxCases,
   ...pool2dGatherCases,
   ...pool2dScatterCases,
+  ...channelSumsCases,
+  ...channelAffineCases,
+  ...cropCases,
   ...logSoftmaxCases,
   ...choleskyCases,
   ...triangularSolveCases,

@@ -5,10 +5,13 @@
  */
 import { type Kernel, kernel } from "../kernel.ts";
 import binary from "../../shaders/binary.wgsl" with { type: "text" };
+import channelAffine from "../../shaders/channel_affine.wgsl" with { type: "text" };
+import channelSums from "../../shaders/channel_sums.wgsl" with { type: "text" };
 import cholesky from "../../shaders/cholesky.wgsl" with { type: "text" };
 import conv2d from "../../shaders/conv2d.wgsl" with { type: "text" };
 import conv2dInput from "../../shaders/conv2d_input.wgsl" with { type: "text" };
 import conv2dWeight from "../../shaders/conv2d_weight.wgsl" with { type: "text" };
+import crop from "../../shaders/crop.wgsl" with { type: "text" };
 import gatherBytes from "../../shaders/gather_bytes.wgsl" with { type: "text" };
 import gatherRows from "../../shaders/gather_rows.wgsl" with { type: "text" };
 import logSoftmax from "../../shaders/log_softmax.wgsl" with { type: "text" };
@@ -29,10 +32,13 @@ import where from "../../shaders/where.wgsl" with { type: "text" };
 
 const sources: Readonly<Record<string, string>> = {
   binary,
+  channel_affine: channelAffine,
+  channel_sums: channelSums,
   cholesky,
   conv2d,
   conv2d_input: conv2dInput,
   conv2d_weight: conv2dWeight,
+  crop,
   gather_bytes: gatherBytes,
   gather_rows: gatherRows,
   log_softmax: logSoftmax,
