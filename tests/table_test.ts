@@ -83,7 +83,13 @@ Deno.test("a kept attack is made anew when its checkpoint has changed", () =>
     const small = options(folder, { seeds: 1, modes: ["sngp"], ablate: [] });
     const first = await table(small);
     const path = await resultPath(
-      runConfig({ ...small.run, mode: "sngp", seed: 0, epsilonAttack: 0.1 }),
+      runConfig({
+        ...small.run,
+        mode: "sngp",
+        model: "LeNet_SNGP",
+        seed: 0,
+        epsilonAttack: 0.1,
+      }),
     );
     const kept = JSON.parse(await Deno.readTextFile(path));
     const [checkpoint] = kept.checkpoints;

@@ -176,9 +176,8 @@ async function dataChecks(dataPath: string): Promise<Check[]> {
         ? [`${count} images`, ...told, note].filter(Boolean).join("; ")
         : `not in ${path}`,
       state: damaged || (embedded && !present) ? "broken" : present ? "ok" : "absent",
-      remedy: !present && !embedded
-        ? "deno task data mnist notmnist downloads it; the embedded data serves until then"
-        : damaged || checksum === "differs"
+      // The note of what is absent says how to have it.
+      remedy: damaged || checksum === "differs"
         ? "delete the file and download it again"
         : "",
     };
