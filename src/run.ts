@@ -6,7 +6,7 @@
 import type { ImageSet } from "../data/mod.ts";
 import { attacks, type AttackSettings } from "./attack/mod.ts";
 import { Clock } from "./clock.ts";
-import { type RunConfig, thresholds } from "./config.ts";
+import { procedureFor, type RunConfig, thresholds } from "./config.ts";
 import { ResidentSet } from "./dataset.ts";
 import {
   accuracy,
@@ -19,6 +19,7 @@ import {
   type Predictions,
   rejectionRate,
 } from "./metrics.ts";
+import { type Method, methods } from "./methods/mod.ts";
 import type { Device } from "./nn/mod.ts";
 import { type Answers, type Attacked, attackSet, type Job, predict } from "./predict.ts";
 import { limited } from "./place.ts";
@@ -141,13 +142,7 @@ export async function attackWithExamples(
   const clock = new Clock();
   using bench = await openWorkbench(config, "use");
   const { checkpoints } = await findOrTrain(bench, reporter, clock);
-  const { method, procedure } = bench;
-  const name = procedure.attack === "published" ? method.attack : procedure.attack;
-  const settings = attacks[name].settings(config.epsilonAttack, {
-    procedure,
-    startNoise: method.startNoise,
-    steps: config.steps,
-  });
+  const settings = attackSettings(config);
   const { inDomain, attacked, outDomain } = await clock.time("work", async () => {
     const outDomain = limited(await bench.pair.outDomain(), config);
     const attacked = await attackSet({
@@ -188,6 +183,19 @@ export async function attackWithExamples(
     seconds: { setup: clock.setup, train: clock.train, attack: clock.work },
   });
   return { result, attacked, outDomain };
+}
+
+/** The attack that a configuration asks for: the method's own, or the one that was chosen. */
+export function attackSettings(config: RunConfig): AttackSettings {
+  const method: Method = methods[config.mode];
+  const procedure = procedureFor(config);
+  const name = procedure.attack === "published" ? method.attack : procedure.attack;
+  const { startNoise } = method;
+  return attacks[name].settings(config.epsilonAttack, {
+    procedure,
+    startNoise,
+    steps: config.steps,
+  });
 }
 
 async function evaluateInDomain(bench: Workbench, reporter: Reporter): Promise<InDomain> {

@@ -23,7 +23,7 @@ import {
 } from "./protocol.ts";
 import { type Progress, type Reporter, silent } from "./reporter.ts";
 import { type AttackResult, attackResultSchema } from "./results.ts";
-import { attack } from "./run.ts";
+import { attack, attackSettings } from "./run.ts";
 import { halfWidth95, mean } from "./statistics.ts";
 import {
   type Statistic,
@@ -137,11 +137,23 @@ function plan({ pair, run, seeds, ensembles, modes, ablate }: TableOptions): Var
     return {
       option,
       value,
-      rows: wanted.filter(({ mode }) => modes?.includes(mode) ?? true)
-        .map((row) => ({ row, cells: cellsOf(row, { [option]: value }) })),
+      rows: base.filter(({ row }) => modes?.includes(row.mode) ?? true)
+        .map(({ row, cells }) => ({
+          row,
+          before: cells[0]?.config,
+          cells: cellsOf(row, { [option]: value }),
+        }))
+        .filter(({ before, cells }) => !before || differs(option, before, cells[0]?.config)),
     };
   });
   return [{ rows: base }, ...ablation.filter(({ rows }) => rows.length > 0)];
+}
+
+/** Whether an option makes a difference: those of the attack's steps may not, as `keep` to one step. */
+function differs(option: ProtocolOptionName, a: RunConfig, b: RunConfig | undefined): boolean {
+  const ofSteps = ["attack", "stepFactor", "start", "keep"].includes(option);
+  const settings = (config: RunConfig): string => JSON.stringify(attackSettings(config));
+  return !ofSteps || b === undefined || settings(a) !== settings(b);
 }
 
 /** Options that change something for one of these modes. */

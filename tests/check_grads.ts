@@ -282,7 +282,7 @@ export const opCases: Readonly<Record<string, readonly OpCase[]>> = {
     {
       f: (x, a, b, residual) =>
         nn.square(nn.batchNorm(x, a, b, { residual, activation: "relu" }).y),
-      at: [v(3, 2, 2, 2), v(2), v(2), v(3, 2, 2, 2)],
+      at: [v(3, 2, 2, 2), v(2), v(2), positive(3, 2, 2, 2)],
     },
     {
       f: (x, a, b) => {

@@ -8,7 +8,7 @@ const others = new Set(
   [
     "argmax compile constant cropAndFlip defaultInit dim drainAll evaluate equal flatGradient floor gatherImages grad greater input",
     "identity nest noise nonFinite oneHot openDevice orthogonal pull push release sgd show sign size step",
-    "stepDecay stopGradient topologicalOrder",
+    "stepDecay stopGradient strided topologicalOrder",
   ].join(" ").split(" "),
 );
 

@@ -177,9 +177,7 @@ async function dataChecks(dataPath: string): Promise<Check[]> {
         : `not in ${path}`,
       state: damaged || (embedded && !present) ? "broken" : present ? "ok" : "absent",
       // The note of what is absent says how to have it.
-      remedy: damaged || checksum === "differs"
-        ? "delete the file and download it again"
-        : "",
+      remedy: damaged || checksum === "differs" ? "delete the file and download it again" : "",
     };
   });
 }

@@ -10,7 +10,7 @@ import weightWgsl from "../shaders/conv2d_weight.wgsl" with { type: "text" };
 import { mul, step } from "./elementwise.ts";
 import { kernel } from "./kernel.ts";
 import { sum, sumParts } from "./reduce.ts";
-import { flip, pad, permute } from "./shape.ts";
+import { flip, pad, permute, reshape, strided } from "./shape.ts";
 import { dim, node, show, type Tensor, type Vjp } from "./tensor.ts";
 import { conv2dInputTile, conv2dTile, conv2dWeightTile, type ConvShape } from "./tiles.ts";
 
@@ -82,6 +82,36 @@ function correlate(
 }
 
 /**
+ * The input gradient of a single channel, four rows at a time: four filters, each a row further down,
+ * stand for the four channels that the kernel makes at once.
+ */
+function correlateRows(s: ConvShape, g: Tensor, w: Tensor, vjp: Vjp): Tensor {
+  const { CI, KH, KW } = s;
+  const turned = reshape(flip(w, [2, 3]), [CI, KH, KW]);
+  const rows = KH + 6;
+  const framed = pad(turned, [0, 3, 0], [CI, rows, KW]);
+  const moved = strided("moveRows", framed, {
+    shape: [CI, KH + 3, KW, 4],
+    strides: [rows * KW, KW, 1, -KW],
+    offset: 3 * KW,
+  });
+  const { GROUPS, PIXELS, threads } = conv2dTile(s, 4);
+  return node(
+    "conv2dInput",
+    [g, moved, moved],
+    [s.B, 1, s.OH, s.OW],
+    {
+      kind: "dispatch",
+      kernel: forwardKernel,
+      overrides: { ...s, KH: KH + 3, GROUPS, PIXELS, FOLD: 4 },
+      threads,
+    },
+    vjp,
+    [g, w],
+  );
+}
+
+/**
  * Filters with their axes in another order and the last one, the channels that are made, rounded up
  * to a multiple of four: vectors that are loaded at once.
  */
@@ -114,6 +144,7 @@ export function conv2dInput(
     const turned = packFilters(flip(w, [2, 3]), [0, 2, 3, 1]);
     const { CI, CO, H, W, OH, OW } = s;
     const mirrored = { ...s, CI: CO, CO: CI, H: OH, W: OW, OH: H, OW: W, PAD: reach };
+    if (CI === 1) return correlateRows(mirrored, g, w, vjp);
     return correlate("conv2dInput", mirrored, [g, turned], "none", vjp, [g, w]);
   }
   const { CHANNELS, PIXELS, threads } = conv2dInputTile(s);

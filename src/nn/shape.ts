@@ -52,14 +52,10 @@ export function permute(x: Tensor, order: readonly number[]): Tensor {
   }
   const strides = stridesOf(x.shape);
   const inverse = order.map((_, i) => order.indexOf(i));
-  return strided(
-    "permute",
-    x,
-    order.map((a) => x.shape[a] ?? 1),
-    order.map((a) => strides[a] ?? 0),
-    0,
-    (g) => [permute(g, inverse)],
-  );
+  return strided("permute", x, {
+    shape: order.map((a) => x.shape[a] ?? 1),
+    strides: order.map((a) => strides[a] ?? 0),
+  }, (g) => [permute(g, inverse)]);
 }
 
 /** Swaps the last two axes. */
@@ -82,7 +78,7 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
     if (m !== 1 && m !== n) throw new Error(`Cannot broadcast ${show(x.shape)} to ${show(shape)}`);
     return m === 1 ? 0 : own[i - lead] ?? 0;
   });
-  return strided("broadcast", x, shape, strides, 0, (g) => [sumTo(g, x.shape)]);
+  return strided("broadcast", x, { shape, strides }, (g) => [sumTo(g, x.shape)]);
 }
 
 /** The box of the given sizes that starts at `start`. */
@@ -93,7 +89,7 @@ export function slice(x: Tensor, start: readonly number[], sizes: Shape): Tensor
   if (!inside) throw new Error(`Cannot slice ${show(sizes)} at ${show(start)} of ${show(x.shape)}`);
   if (sameShape(sizes, x.shape)) return x;
   const offset = start.reduce((a, s, i) => a + s * (strides[i] ?? 0), 0);
-  return strided("slice", x, sizes, strides, offset, (g) => [pad(g, start, x.shape)]);
+  return strided("slice", x, { shape: sizes, strides, offset }, (g) => [pad(g, start, x.shape)]);
 }
 
 /** Reverses the order along axes. */
@@ -101,9 +97,8 @@ export function flip(x: Tensor, axes: readonly number[]): Tensor {
   const own = stridesOf(x.shape);
   const turned = (i: number): boolean => axes.includes(i) || axes.includes(i - x.shape.length);
   const offset = own.reduce((a, s, i) => turned(i) ? a + s * ((x.shape[i] ?? 1) - 1) : a, 0);
-  return strided("flip", x, x.shape, own.map((s, i) => turned(i) ? -s : s), offset, (g) => [
-    flip(g, axes),
-  ]);
+  const strides = own.map((s, i) => turned(i) ? -s : s);
+  return strided("flip", x, { shape: x.shape, strides, offset }, (g) => [flip(g, axes)]);
 }
 
 /** x placed at `start` in zeros of the given shape (rank up to 4): the adjoint of `slice`. */
@@ -149,13 +144,19 @@ export function pack(xs: readonly Tensor[], offsets: readonly number[], length: 
 
 type Four = [number, number, number, number];
 
-function strided(
+/** Where the elements of a view lie: that at index i at `offset + sum_k i_k strides_k`. */
+export interface Strides {
+  readonly shape: Shape;
+  readonly strides: readonly number[];
+  readonly offset?: number;
+}
+
+/** Elements of x picked by strides (four axes at most after joining); no gradient when not given one. */
+export function strided(
   name: string,
   x: Tensor,
-  shape: Shape,
-  strides: readonly number[],
-  offset: number,
-  vjp: Vjp,
+  { shape, strides, offset = 0 }: Strides,
+  vjp: Vjp = () => [null],
 ): Tensor {
   const merged = merge(shape, strides);
   const [, d1, d2, d3] = four(merged.shape, 1, name);

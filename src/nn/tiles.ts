@@ -61,9 +61,13 @@ export function randomFeaturesThreads({ n, d }: { n: number; d: number }): numbe
   return Math.ceil(n / side) * Math.ceil(d / side);
 }
 
-/** The cut of `conv2d`: pixels of a row and groups of four channels that a thread makes. */
+/**
+ * The cut of `conv2d`: pixels of a row and groups of four channels that a thread makes, or four rows of
+ * one channel where it folds.
+ */
 export function conv2dTile(
   s: ConvShape,
+  fold: 1 | 4 = 1,
 ): { readonly GROUPS: number; readonly PIXELS: number; readonly threads: number } {
   const strips = Math.ceil(s.OW / longestStrip);
   const quads = Math.ceil(s.CO / 4);
@@ -71,7 +75,7 @@ export function conv2dTile(
   return {
     PIXELS: Math.ceil(s.OW / strips),
     GROUPS: Math.ceil(quads / blocks),
-    threads: s.B * blocks * s.OH * strips,
+    threads: s.B * blocks * Math.ceil(s.OH / fold) * strips,
   };
 }
 

@@ -1,6 +1,7 @@
 // y[b, co, oh, ow] = act(sum x[b, ci, oh STRIDE + kh - PAD, ow STRIDE + kw - PAD] w[ci, kh, kw, co] + bias[co])
 // B images, CI CO channels, H W in, OH OW out, KH KW kernel; w has CO rounded up to a multiple of 4
-// A thread makes PIXELS pixels of a row in GROUPS groups of 4 channels: accumulator a_p_g.
+// A thread makes PIXELS pixels of a row in GROUPS groups of 4 channels: accumulator a_p_g. With FOLD 4 and CO 1
+// it makes PIXELS pixels of four rows: w[ci, kh, kw, r] is then the filter moved down by r rows.
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> w: array<vec4f>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
@@ -19,6 +20,7 @@ override STRIDE: u32 = 1u;
 override PAD: u32 = 0u;
 override GROUPS: u32 = 2u; // groups of 4 output channels a thread makes, 1 to 4
 override PIXELS: u32 = 8u; // pixels of a row it makes, 1 to 16
+override FOLD: u32 = 1u; // 4: the four columns of w are four rows of one output channel, KH + 3 tall
 override HAS_BIAS: u32 = 0u;
 override ACTIVATION: u32 = 0u;
 const ACTIVATION_none = 0u;
@@ -30,6 +32,17 @@ fn pixel(row: u32, v: u32) -> f32 {
     return x[row + min(v, W - 1u)];
   }
   return select(0.0, x[row + min(v - PAD, W - 1u)], v >= PAD && v < W + PAD);
+}
+
+// The pixel at column p of a strip that starts at v. Where one strip is the row, padding costs no load.
+fn start(row: u32, v: u32, p: u32) -> f32 {
+  if (STRIDE == 1u && OW <= PIXELS) {
+    if (p < PAD || p >= W + PAD) {
+      return 0.0;
+    }
+    return x[row + p - PAD];
+  }
+  return pixel(row, v + p * STRIDE);
 }
 
 fn offsets(co: u32) -> vec4f {
@@ -49,6 +62,14 @@ fn store(i: u32, ow: u32, co: u32, sum: vec4f) {
   if (ACTIVATION == ACTIVATION_relu) {
     v = select(v, vec4f(0.0), v <= vec4f(0.0));
   }
+  if (FOLD == 4u) {
+    let row = i / OW % OH;
+    y[i] = v.x;
+    if (row + 1u < OH) { y[i + OW] = v.y; }
+    if (row + 2u < OH) { y[i + 2u * OW] = v.z; }
+    if (row + 3u < OH) { y[i + 3u * OW] = v.w; }
+    return;
+  }
   let plane = OH * OW;
   if (co < CO) { y[i] = v.x; }
   if (co + 1u < CO) { y[i + plane] = v.y; }
@@ -62,13 +83,14 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   let strips = (OW + PIXELS - 1u) / PIXELS;
   let quads = (CO + 3u) / 4u;
   let blocks = (quads + GROUPS - 1u) / GROUPS;
-  if (t >= B * blocks * OH * strips) {
+  let lines = (OH + FOLD - 1u) / FOLD;
+  if (t >= B * blocks * lines * strips) {
     return;
   }
   let ow = t % strips * PIXELS;
-  let oh = t / strips % OH;
-  let quad = t / (strips * OH) % blocks * GROUPS;
-  let n = t / (strips * OH * blocks);
+  let oh = t / strips % lines * FOLD;
+  let quad = t / (strips * lines) % blocks * GROUPS;
+  let n = t / (strips * lines * blocks);
   let co = quad * 4u;
   let b0 = offsets(co + 0u);
   let b1 = offsets(co + 4u);
@@ -99,22 +121,22 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
       let row = ((n * CI + ci) * H + h - PAD) * W;
       var k = (ci * KH + kh) * KW * quads + quad;
       let v = ow * STRIDE;
-      var x0 = pixel(row, v);
-      var x1 = 0.0; if (PIXELS > 1u) { x1 = pixel(row, v + 1u * STRIDE); }
-      var x2 = 0.0; if (PIXELS > 2u) { x2 = pixel(row, v + 2u * STRIDE); }
-      var x3 = 0.0; if (PIXELS > 3u) { x3 = pixel(row, v + 3u * STRIDE); }
-      var x4 = 0.0; if (PIXELS > 4u) { x4 = pixel(row, v + 4u * STRIDE); }
-      var x5 = 0.0; if (PIXELS > 5u) { x5 = pixel(row, v + 5u * STRIDE); }
-      var x6 = 0.0; if (PIXELS > 6u) { x6 = pixel(row, v + 6u * STRIDE); }
-      var x7 = 0.0; if (PIXELS > 7u) { x7 = pixel(row, v + 7u * STRIDE); }
-      var x8 = 0.0; if (PIXELS > 8u) { x8 = pixel(row, v + 8u * STRIDE); }
-      var x9 = 0.0; if (PIXELS > 9u) { x9 = pixel(row, v + 9u * STRIDE); }
-      var x10 = 0.0; if (PIXELS > 10u) { x10 = pixel(row, v + 10u * STRIDE); }
-      var x11 = 0.0; if (PIXELS > 11u) { x11 = pixel(row, v + 11u * STRIDE); }
-      var x12 = 0.0; if (PIXELS > 12u) { x12 = pixel(row, v + 12u * STRIDE); }
-      var x13 = 0.0; if (PIXELS > 13u) { x13 = pixel(row, v + 13u * STRIDE); }
-      var x14 = 0.0; if (PIXELS > 14u) { x14 = pixel(row, v + 14u * STRIDE); }
-      var x15 = 0.0; if (PIXELS > 15u) { x15 = pixel(row, v + 15u * STRIDE); }
+      var x0 = start(row, v, 0u);
+      var x1 = 0.0; if (PIXELS > 1u) { x1 = start(row, v, 1u); }
+      var x2 = 0.0; if (PIXELS > 2u) { x2 = start(row, v, 2u); }
+      var x3 = 0.0; if (PIXELS > 3u) { x3 = start(row, v, 3u); }
+      var x4 = 0.0; if (PIXELS > 4u) { x4 = start(row, v, 4u); }
+      var x5 = 0.0; if (PIXELS > 5u) { x5 = start(row, v, 5u); }
+      var x6 = 0.0; if (PIXELS > 6u) { x6 = start(row, v, 6u); }
+      var x7 = 0.0; if (PIXELS > 7u) { x7 = start(row, v, 7u); }
+      var x8 = 0.0; if (PIXELS > 8u) { x8 = start(row, v, 8u); }
+      var x9 = 0.0; if (PIXELS > 9u) { x9 = start(row, v, 9u); }
+      var x10 = 0.0; if (PIXELS > 10u) { x10 = start(row, v, 10u); }
+      var x11 = 0.0; if (PIXELS > 11u) { x11 = start(row, v, 11u); }
+      var x12 = 0.0; if (PIXELS > 12u) { x12 = start(row, v, 12u); }
+      var x13 = 0.0; if (PIXELS > 13u) { x13 = start(row, v, 13u); }
+      var x14 = 0.0; if (PIXELS > 14u) { x14 = start(row, v, 14u); }
+      var x15 = 0.0; if (PIXELS > 15u) { x15 = start(row, v, 15u); }
       for (var kw = 0u; kw < KW; kw++) {
         let w0 = w[k];
         var w1 = w0; if (GROUPS > 1u) { w1 = w[min(k + 1u, CI * KH * KW * quads - 1u)]; }
@@ -140,7 +162,10 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         // The window moves on by one column: with stride 1 all but one of its pixels are there.
         if (kw + 1u < KW) {
           if (STRIDE == 1u) {
-            let next = pixel(row, v + PIXELS + kw);
+            var next = 0.0;
+            if (OW > PIXELS || PIXELS + kw < W + PAD) {
+              next = pixel(row, v + PIXELS + kw);
+            }
             if (PIXELS > 1u) { x0 = x1; } else if (PIXELS == 1u) { x0 = next; }
             if (PIXELS > 2u) { x1 = x2; } else if (PIXELS == 2u) { x1 = next; }
             if (PIXELS > 3u) { x2 = x3; } else if (PIXELS == 3u) { x2 = next; }

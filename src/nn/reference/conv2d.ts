@@ -20,6 +20,7 @@ type Visit = (x: number, w: number, g: number) => void;
 export const conv2d: ReferenceKernel = (inputs, o, length) => {
   const s = sizes(o);
   const [x, packed] = [input(inputs, 0), input(inputs, 1)];
+  if (number(o, "FOLD", 1) === 4) return foldedRows(x, packed, s, length);
   const columns = 4 * Math.ceil(s.co / 4);
   const taps = s.ci * s.kh * s.kw;
   const w = Float64Array.from(
@@ -40,6 +41,32 @@ export const conv2d: ReferenceKernel = (inputs, o, length) => {
     return act(value + (bias ? at(bias, channel) : 0));
   });
 };
+
+/** As `conv2d` of one output channel, whose row 4 i + r is made by column r of w, from row 4 i on. */
+function foldedRows(
+  x: Float64Array,
+  w: Float64Array,
+  s: Sizes,
+  length: number,
+): Float64Array {
+  return Float64Array.from({ length }, (_, i) => {
+    const [column, row] = [i % s.ow, Math.floor(i / s.ow) % s.oh];
+    const b = Math.floor(i / (s.ow * s.oh));
+    let sum = 0;
+    for (let ci = 0; ci < s.ci; ci++) {
+      for (let kh = 0; kh < s.kh; kh++) {
+        const h = row - row % 4 + kh - s.pad;
+        for (let kw = 0; kw < s.kw; kw++) {
+          const v = column + kw - s.pad;
+          if (h < 0 || h >= s.h || v < 0 || v >= s.w) continue;
+          const weight = at(w, ((ci * s.kh + kh) * s.kw + kw) * 4 + row % 4);
+          sum += at(x, ((b * s.ci + ci) * s.h + h) * s.w + v) * weight;
+        }
+      }
+    }
+    return sum;
+  });
+}
 
 /** g[B,CO,OH,OW], w[CO,CI,KH,KW] -> x[B,CI,H,W], the adjoint of `conv2d` in x. */
 export const conv2dInput: ReferenceKernel = (inputs, o, length) => {

@@ -78,9 +78,30 @@ function forward(s: ConvShape, bias: boolean, relu: boolean): KernelCase {
   };
 }
 
+/** One channel made four rows at a time: full and cut-off blocks of rows, one strip and two. */
+function folded(s: ConvShape): KernelCase {
+  const { PIXELS, GROUPS, threads } = conv2dTile(s, 4);
+  return {
+    kernel: "conv2d",
+    label: `${label(s)}, four rows at once`,
+    overrides: { ...overrides(s), GROUPS, PIXELS, FOLD: 4 },
+    threads,
+    inputs: () => [
+      uniform(78, lengths(s).x),
+      uniform(79, s.CI * s.KH * s.KW * 4),
+      Float32Array.of(NaN),
+    ],
+    outputLength: lengths(s).y,
+    tolerance: sumTolerance(s.CI * s.KH * s.KW),
+  };
+}
+
 /** Every geometry, its epilogues in turn, and NaN through a ReLU. */
 export const conv2dCases: readonly KernelCase[] = [
   ...geometries.map((s, i) => forward(s, i % 2 === 1, i % 3 === 1)),
+  folded({ B: 2, CI: 6, H: 28, W: 28, CO: 1, KH: 8, KW: 5, OH: 28, OW: 28, STRIDE: 1, PAD: 2 }),
+  folded({ B: 3, CI: 2, H: 7, W: 9, CO: 1, KH: 6, KW: 3, OH: 7, OW: 9, STRIDE: 1, PAD: 1 }),
+  folded({ B: 1, CI: 1, H: 1, W: 2, CO: 1, KH: 5, KW: 2, OH: 2, OW: 3, STRIDE: 1, PAD: 1 }),
   {
     ...forward(geometry([2, 2, 6, 6], [3, 2, 3, 3], 1, 1), false, true),
     label: "NaN in one pixel, relu",
