@@ -165,7 +165,11 @@ export async function trainingFolder(
   const digest = await crypto.subtle.digest(
     "SHA-256",
     new TextEncoder().encode(JSON.stringify({
-      procedure: concerning(procedure, method.name, "training"),
+      procedure: concerning(
+        procedure,
+        { mode: method.name, family: familyOf(network) },
+        "training",
+      ),
       own,
       seed,
       lr,

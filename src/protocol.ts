@@ -20,6 +20,8 @@ interface Difference {
   readonly stage: Stage;
   /** Modes that it concerns; all of them when not given. */
   readonly modes?: readonly string[];
+  /** Families of networks that it concerns; all of them when not given. */
+  readonly families?: readonly string[];
 }
 
 /** A difference between two ways of doing a thing. */
@@ -65,6 +67,7 @@ export const protocolOptions = {
       "Batch normalisation is in train mode at the first step of an epoch only, or at every step",
     stage: "training",
     modes: ["duq"],
+    families: ["ResNet-18"],
     values: ["first-step", "every-step"],
     paper: "first-step",
     corrected: "every-step",
@@ -194,15 +197,16 @@ export function procedureOf(
   return Object.freeze(Object.fromEntries(values) as Procedure);
 }
 
-/** The part of a procedure that concerns a mode, of one stage or of both. */
+/** The part of a procedure that concerns a mode with a family of networks, of one stage or of both. */
 export function concerning(
   procedure: Procedure,
-  mode: string,
+  { mode, family }: { readonly mode: string; readonly family: string },
   stage?: Stage,
 ): Readonly<Record<string, string | number>> {
   const names = protocolOptionNames.filter((name) => {
     const option: ProtocolOption = protocolOptions[name];
-    return (option.modes?.includes(mode) ?? true) && (stage ?? option.stage) === option.stage;
+    return (option.modes?.includes(mode) ?? true) && (option.families?.includes(family) ?? true) &&
+      (stage ?? option.stage) === option.stage;
   });
   return Object.fromEntries(names.map((name) => [name, procedure[name]]));
 }

@@ -19,7 +19,7 @@ import {
   type Predictions,
   rejectionRate,
 } from "./metrics.ts";
-import { type Method, methods } from "./methods/mod.ts";
+import { familyOf, type Method, methods } from "./methods/mod.ts";
 import type { Device } from "./nn/mod.ts";
 import { type Answers, type Attacked, attackSet, type Job, predict } from "./predict.ts";
 import { limited } from "./place.ts";
@@ -286,7 +286,7 @@ function common({ config, trainingConfig, procedure, device, method, network }: 
     mode,
     model: network,
     protocol,
-    procedure: concerning(procedure, mode),
+    procedure: concerning(procedure, { mode, family: familyOf(network) }),
     hyperparameters: Object.fromEntries(
       method.hyperparameters.map((name) => [name, trainingConfig[name]]),
     ),

@@ -144,9 +144,9 @@ export async function trainMember(
   const { seed, model } = member;
   const { folder, set } = await trainingFolder(bench, seed);
   const { learn, select } = await splitForSelection(bench, seed, set);
-  const { epochOrder, batchStatistics } = concerning(procedure, method.name, "training");
-  // Where nothing is normalised by batches both modes are the same: one program will do.
-  const normalises = [...model.state.keys()].some((name) => name.endsWith(".running_var"));
+  const family = familyOf(model.name);
+  const whom = { mode: method.name, family };
+  const { epochOrder, batchStatistics } = concerning(procedure, whom, "training");
   const [train, selection] = [new ResidentSet(set), new ResidentSet(select)];
   const trained = await clock.time("train", () =>
     fit({
@@ -154,8 +154,8 @@ export async function trainMember(
       model,
       config: { ...trainingConfig, seed },
       fixedOrder: epochOrder === "fixed",
-      evalAfterFirstStep: normalises && batchStatistics === "first-step",
-      augment: augmentation[familyOf(model.name)],
+      evalAfterFirstStep: batchStatistics === "first-step",
+      augment: augmentation[family],
       dropLast: method.dropLast,
       title: members.length === 1 ? "train" : `train ${position + 1}/${members.length}`,
       epochs,

@@ -124,11 +124,15 @@ Deno.test("a protocol's options differ, and concern modes that there are", () =>
   const chosen = procedureOf("corrected", { keep: "last" });
   assert.equal(chosen.keep, "last");
   assert.equal(chosen.start, "projected");
-  assert.deepEqual(concerning(chosen, "sngp", "training"), {
+  assert.deepEqual(concerning(chosen, { mode: "sngp", family: "LeNet" }, "training"), {
     selection: "validation",
     precision: "clean",
   });
-  assert.ok(!("dueSamples" in concerning(chosen, "duq")));
+  assert.ok(!("dueSamples" in concerning(chosen, { mode: "duq", family: "LeNet" })));
+  for (const family of ["LeNet", "ResNet-18"]) {
+    const { batchStatistics } = concerning(chosen, { mode: "duq", family });
+    assert.equal(batchStatistics, family === "LeNet" ? undefined : "every-step");
+  }
   assert.deepEqual(ablatable([]), protocolOptionNames);
   assert.ok(!ablatable(["sngp"]).includes("ensembleMean"));
 });
