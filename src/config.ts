@@ -61,7 +61,7 @@ export const runConfigSchema = z.strictObject({
   epsilonAttack: fraction.optional(),
   /**
    * Members of an ensemble, of the seeds `seed`, `seed + 1`, ...: as many as there are checkpoints, else
-   * 10 (3 on the embedded data).
+   * 10 (on the embedded data 3, or 2 that are adversarially trained).
    */
   numEnsembles: count.optional(),
   /**

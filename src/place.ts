@@ -23,8 +23,13 @@ export const pairs = { LeNet: "mnist", "ResNet-18": "cifar10" } as const;
  */
 const quickEpochs = { embedded: 20, downloaded: 10 } as const;
 
-/** Members of an ensemble where nobody says how many; the embedded data is for a first look. */
-const quickMembers = { embedded: 3, downloaded: 10 } as const;
+/**
+ * Members of an ensemble where nobody says how many: the paper's, or as many as the first look at the
+ * embedded data has minutes for.
+ */
+const defaultMembers = 10;
+const quickMembers: Readonly<Record<string, number>> = { deep_ensemble_at: 2 };
+const otherQuickMembers = 3;
 
 /** Weights of DUQ's penalty: the original trains with one by default, and evaluates with the other. */
 const lambdas = { train: 0.3, use: 0.1 } as const;
@@ -75,7 +80,7 @@ function memberSeeds(
 ): number[] {
   const given = checkpointsOf(config);
   const template = given?.some((path) => path.includes("{seed}")) ?? false;
-  const quick = pair.embedded ? quickMembers.embedded : quickMembers.downloaded;
+  const quick = pair.embedded ? quickMembers[method.name] ?? otherQuickMembers : defaultMembers;
   const listed = given && !template ? given.length : undefined;
   const count = method.ensemble ? config.numEnsembles ?? listed ?? quick : 1;
   if (listed !== undefined && listed !== count) {

@@ -132,12 +132,13 @@ function plan({ pair, run, seeds, ensembles, modes, ablate }: TableOptions): Var
   };
   const base = wanted.map((row) => ({ row, cells: cellsOf(row, {}) }));
   const ablation = ablate.map((option): Variant => {
-    const { paper, corrected, modes }: ProtocolOption = protocolOptions[option];
+    const { paper, corrected, modes, families }: ProtocolOption = protocolOptions[option];
     const value = run.protocol === "corrected" ? paper : corrected;
     return {
       option,
       value,
       rows: base.filter(({ row }) => modes?.includes(row.mode) ?? true)
+        .filter(() => families?.some((family) => pairOf(family) === pair) ?? true)
         .map(({ row, cells }) => ({
           row,
           before: cells[0]?.config,
@@ -147,6 +148,10 @@ function plan({ pair, run, seeds, ensembles, modes, ablate }: TableOptions): Var
     };
   });
   return [{ rows: base }, ...ablation.filter(({ rows }) => rows.length > 0)];
+}
+
+function pairOf(family: string): PairName | undefined {
+  return Object.entries(pairs).find(([name]) => name === family)?.[1];
 }
 
 /** Whether an option makes a difference: those of the attack's steps may not, as `keep` to one step. */

@@ -1,6 +1,7 @@
 /** The table: what it is made of, that it goes on where it stopped, and what it says. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { flagOf } from "../src/cli/flags.ts";
 import { showTable } from "../src/cli/show_table.ts";
 import { runConfig } from "../src/config.ts";
 import { paperTables } from "../src/paper.ts";
@@ -137,13 +138,24 @@ Deno.test("a protocol's options differ, and concern modes that there are", () =>
   assert.ok(!ablatable(["sngp"]).includes("ensembleMean"));
 });
 
-Deno.test("`paperTables` has every figure of Tables 1a and 2a", () => {
-  const { epsilons, rows } = paperTables.mnist;
-  assert.equal(rows.length, 6);
-  for (const { title, clean, attacked } of rows) {
-    assert.equal(attacked.length, epsilons.length, title);
-    for (const { entropy, rejection } of [clean, ...attacked]) {
-      assert.ok(entropy > 0 && entropy < Math.log(10) && rejection >= 0 && rejection <= 1, title);
+Deno.test("the README lists every option of the protocol, with both of its values", async () => {
+  const readme = await Deno.readTextFile(new URL("../README.md", import.meta.url));
+  for (
+    const [name, { about, paper, corrected }] of Object.entries<ProtocolOption>(protocolOptions)
+  ) {
+    const line = `| \`${flagOf(name)}\` | ${about} | ${paper} | ${corrected} |`;
+    assert.ok(readme.includes(line), line);
+  }
+});
+
+Deno.test("`paperTables` has every figure of Tables 1 and 2", () => {
+  for (const { epsilons, rows } of Object.values(paperTables)) {
+    assert.equal(rows.length, 6);
+    for (const { title, clean, attacked } of rows) {
+      assert.equal(attacked.length, epsilons.length, title);
+      for (const { entropy, rejection } of [clean, ...attacked]) {
+        assert.ok(entropy > 0 && entropy < Math.log(10) && rejection >= 0 && rejection <= 1, title);
+      }
     }
   }
 });

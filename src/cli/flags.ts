@@ -105,7 +105,8 @@ const training = object("Training", {
   ),
   numEnsembles: optional(
     option("--num-ensembles", integer({ min: 1 }), {
-      description: message`Members of an ensemble [10; 3 on embedded data]`,
+      description:
+        message`Members of an ensemble [10; on embedded data 3, adversarially trained 2]`,
     }),
   ),
   nInducingPoints: withDefault(
