@@ -80,7 +80,6 @@ Deno.test("`reference()` has convolutions that are each other's adjoint", () => 
     const w = random(2, CO * CI * KH * KW);
     const g = random(3, B * CO * OH * OW);
     const form = inner(reference("conv2d", [x, packed(w, CO), w], sizes, g.length), g);
-    close(inner(reference("conv2d_input", [g, w], sizes, x.length), x), form);
     for (const SPLIT of [1, 2, 4]) {
       const parts = reference("conv2d_weight", [x, g], { ...sizes, SPLIT }, SPLIT * w.length);
       const repeated = Float64Array.from(parts, (_, i) => w[i % w.length] ?? NaN);

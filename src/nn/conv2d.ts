@@ -5,17 +5,15 @@
  * @module
  */
 import forwardWgsl from "../shaders/conv2d.wgsl" with { type: "text" };
-import inputWgsl from "../shaders/conv2d_input.wgsl" with { type: "text" };
 import weightWgsl from "../shaders/conv2d_weight.wgsl" with { type: "text" };
 import { mul, step } from "./elementwise.ts";
 import { kernel } from "./kernel.ts";
 import { sum, sumParts } from "./reduce.ts";
 import { flip, pad, permute, reshape, strided } from "./shape.ts";
 import { dim, node, show, type Tensor, type Vjp } from "./tensor.ts";
-import { conv2dInputTile, conv2dTile, conv2dWeightTile, type ConvShape } from "./tiles.ts";
+import { conv2dTile, conv2dWeightTile, type ConvShape } from "./tiles.ts";
 
 const forwardKernel = kernel("conv2d", forwardWgsl);
-const inputKernel = kernel("conv2d_input", inputWgsl);
 const weightKernel = kernel("conv2d_weight", weightWgsl);
 
 /** Geometry of a convolution: the same stride and zero padding on both axes. */
@@ -85,7 +83,12 @@ function correlate(
  * The input gradient of a single channel, four rows at a time: four filters, each a row further down,
  * stand for the four channels that the kernel makes at once.
  */
-function correlateRows(s: ConvShape, g: Tensor, w: Tensor, vjp: Vjp): Tensor {
+function correlateRows(
+  s: ConvShape,
+  [g, w]: readonly [Tensor, Tensor],
+  vjp: Vjp,
+  operands: readonly Tensor[],
+): Tensor {
   const { CI, KH, KW } = s;
   const turned = reshape(flip(w, [2, 3]), [CI, KH, KW]);
   const rows = KH + 6;
@@ -138,22 +141,36 @@ export function conv2dInput(
     throw new Error(`Cannot transpose a convolution of ${show(g.shape)} with ${show(w.shape)}`);
   }
   const vjp: Vjp = (h) => [conv2d(h, w, options), conv2dWeight(h, g, [s.KH, s.KW], options)];
-  const reach = s.KH - 1 - s.PAD;
-  if (s.STRIDE === 1 && s.KH === s.KW && reach >= 0) {
-    // A correlation of the gradient with the filters turned round.
-    const turned = packFilters(flip(w, [2, 3]), [0, 2, 3, 1]);
-    const { CI, CO, H, W, OH, OW } = s;
-    const mirrored = { ...s, CI: CO, CO: CI, H: OH, W: OW, OH: H, OW: W, PAD: reach };
-    if (CI === 1) return correlateRows(mirrored, g, w, vjp);
-    return correlate("conv2dInput", mirrored, [g, turned], "none", vjp, [g, w]);
-  }
-  const { CHANNELS, PIXELS, threads } = conv2dInputTile(s);
-  return node("conv2dInput", [g, w], [s.B, s.CI, s.H, s.W], {
-    kind: "dispatch",
-    kernel: inputKernel,
-    overrides: { ...s, CHANNELS, PIXELS },
-    threads,
-  }, vjp);
+  // A correlation of the gradient, spread out by the stride, with the filters turned round.
+  const { framed, PAD } = frame(spread(g, s), s);
+  const { CI, CO, H, W } = s;
+  const [OH, OW] = [dim(framed, 2), dim(framed, 3)];
+  const mirrored = { ...s, CI: CO, CO: CI, H: OH, W: OW, OH: H, OW: W, PAD, STRIDE: 1 };
+  if (CI === 1) return correlateRows(mirrored, [framed, w], vjp, [g, w]);
+  const turned = packFilters(flip(w, [2, 3]), [0, 2, 3, 1]);
+  return correlate("conv2dInput", mirrored, [framed, turned], "none", vjp, [g, w]);
+}
+
+/** Zeros between the elements of a gradient: `[B, C, OH, OW]` to what a stride of 1 would have made. */
+function spread(g: Tensor, { B, CO, H, W, KH, KW, OH, OW, STRIDE, PAD }: ConvShape): Tensor {
+  if (STRIDE === 1) return g;
+  const apart = pad(
+    reshape(g, [B * CO * OH, 1, OW, 1]),
+    [0, 0, 0, 0],
+    [B * CO * OH, STRIDE, OW, STRIDE],
+  );
+  const wide = reshape(apart, [B, CO, OH * STRIDE, OW * STRIDE]);
+  return pad(wide, [0, 0, 0, 0], [B, CO, H + 2 * PAD - KH + 1, W + 2 * PAD - KW + 1]);
+}
+
+/** The padding that a correlation with turned filters needs: the kernel's own where it has one. */
+function frame(
+  g: Tensor,
+  { B, CO, H, W, KH, KW, PAD }: ConvShape,
+): { framed: Tensor; PAD: number } {
+  const [top, left] = [KH - 1 - PAD, KW - 1 - PAD];
+  if (top === left && top >= 0) return { framed: g, PAD: top };
+  return { framed: pad(g, [0, 0, top, left], [B, CO, H + KH - 1, W + KW - 1]), PAD: 0 };
 }
 
 /**

@@ -12,7 +12,7 @@ import { channelAffine, channelSums, crop } from "./reference/channels.ts";
 import { gatherBytes, gatherRows, pad, strided } from "./reference/movement.ts";
 import { logSoftmax, reduce } from "./reference/reduce.ts";
 import { matmul, randomFeatures } from "./reference/matmul.ts";
-import { conv2d, conv2dInput, conv2dWeight } from "./reference/conv2d.ts";
+import { conv2d, conv2dWeight } from "./reference/conv2d.ts";
 import { pool2dArgmax, pool2dGather, pool2dScatter } from "./reference/pool2d.ts";
 import { cholesky, rbf, triangularSolve } from "./reference/linalg.ts";
 import { philox, sgd } from "./reference/state.ts";
@@ -35,7 +35,6 @@ export const referenceKernels: Readonly<Record<string, ReferenceKernel>> = {
   matmul,
   random_features: randomFeatures,
   conv2d,
-  conv2d_input: conv2dInput,
   conv2d_weight: conv2dWeight,
   pool2d_argmax: pool2dArgmax,
   pool2d_gather: pool2dGather,

@@ -8,7 +8,7 @@ import { reference } from "./reference.ts";
 import type { runKernel } from "./run_kernel.ts";
 import { error, type KernelCase } from "./self_test/case.ts";
 import { channelAffineCases, channelSumsCases, cropCases } from "./self_test/channels.ts";
-import { conv2dCases, conv2dInputCases, conv2dWeightCases } from "./self_test/conv2d.ts";
+import { conv2dCases, conv2dWeightCases } from "./self_test/conv2d.ts";
 import { binaryCases, unaryCases, whereCases } from "./self_test/elementwise.ts";
 import { kernels } from "./self_test/kernels.ts";
 import { choleskyCases, rbfCases, triangularSolveCases } from "./self_test/linalg.ts";
@@ -34,7 +34,6 @@ export const kernelCases: readonly KernelCase[] = [
   ...matmulCases,
   ...randomFeaturesCases,
   ...conv2dCases,
-  ...conv2dInputCases,
   ...conv2dWeightCases,
   ...pool2dArgmaxCases,
   ...pool2dGatherCases,

@@ -22,25 +22,12 @@ export interface ConvShape {
   readonly PAD: number;
 }
 
-/** A convolution kernel's cut: channels a thread makes, pixels of a row, and invocations. */
-export interface ConvTile {
-  readonly CHANNELS: number;
-  readonly PIXELS: number;
-  readonly threads: number;
-}
-
 /** Results on a side of the tile of `matmul` and `random_features`. */
 const side = 8;
 
 /** Pixels of a row, and groups of four channels, that a thread of `conv2d` makes at most. */
 const longestStrip = 16;
 const mostGroups = 4;
-
-/** Pixels of a row that a thread of `conv2d_input` may make. */
-const strips = [4, 8, 12] as const;
-
-/** What loading a weight for a strip costs, in pixels: measured on lavapipe. */
-const stripCost = 12;
 
 /** Columns of the kernel that a thread of `conv2d_weight` makes, and rows at most. */
 const run = 5;
@@ -79,11 +66,6 @@ export function conv2dTile(
   };
 }
 
-/** The cut of `conv2d_input`. */
-export function conv2dInputTile(s: ConvShape): ConvTile {
-  return rows(s.B, s.CI, s.H, s.W);
-}
-
 /**
  * The cut of `conv2d_weight`: the batch is summed in `SPLIT` parts, enough of them for the device to
  * have work and for no thread's loops to grow too long.
@@ -103,14 +85,6 @@ export function conv2dWeightTile(
   const least = Math.max(enough / each, s.B * s.OH * s.OW / longestLoop);
   const SPLIT = split ?? Math.min(s.B, Math.max(1, Math.ceil(least)));
   return { CHANNELS, ROWS, SPLIT, threads: SPLIT * each };
-}
-
-/** The cut of images `[B, C, H, W]` into strips of rows in blocks of channels that wastes least. */
-function rows(b: number, c: number, h: number, w: number): ConvTile {
-  const CHANNELS = channels(c);
-  const cost = (pixels: number): number => Math.ceil(w / pixels) * (pixels + stripCost);
-  const PIXELS = strips.reduce((best, p) => cost(p) < cost(best) ? p : best);
-  return { CHANNELS, PIXELS, threads: b * Math.ceil(c / CHANNELS) * h * Math.ceil(w / PIXELS) };
 }
 
 /** The largest block of at most 8 channels that divides them evenly enough. */

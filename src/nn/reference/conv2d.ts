@@ -1,5 +1,5 @@
 /**
- * References of `conv2d` and its two adjoints: the three contractions of one trilinear form
+ * References of `conv2d` and of its adjoint in w: contractions of the trilinear form
  * T(x, w, g) = sum of x[b,ci,h,w] w[co,ci,kh,kw] g[b,co,oh,ow] over h = oh STRIDE + kh - PAD.
  *
  * @module
@@ -67,19 +67,6 @@ function foldedRows(
     return sum;
   });
 }
-
-/** g[B,CO,OH,OW], w[CO,CI,KH,KW] -> x[B,CI,H,W], the adjoint of `conv2d` in x. */
-export const conv2dInput: ReferenceKernel = (inputs, o, length) => {
-  const s = sizes(o);
-  const [g, w] = [input(inputs, 0), input(inputs, 1)];
-  const x = new Float64Array(length);
-  for (let b = 0; b < s.b; b++) {
-    eachProduct(s, b, (xi, wi, gi) => {
-      x[xi] = at(x, xi) + at(g, gi) * at(w, wi);
-    });
-  }
-  return x;
-};
 
 /** x[B,CI,H,W], g[B,CO,OH,OW] -> w[SPLIT,CO,CI,KH,KW], the adjoint of `conv2d` in w, in shares of images. */
 export const conv2dWeight: ReferenceKernel = (inputs, o, length) => {

@@ -1,9 +1,9 @@
 /**
- * Cases of `conv2d`, `conv2d_input` and `conv2d_weight`, over the same geometries.
+ * Cases of `conv2d` and `conv2d_weight`, over the same geometries.
  *
  * @module
  */
-import { conv2dInputTile, conv2dTile, conv2dWeightTile, type ConvShape } from "../tiles.ts";
+import { conv2dTile, conv2dWeightTile, type ConvShape } from "../tiles.ts";
 import { type KernelCase, product, sumTolerance, uniform } from "./case.ts";
 
 type Four = readonly [number, number, number, number];
@@ -112,21 +112,6 @@ export const conv2dCases: readonly KernelCase[] = [
     ],
   },
 ];
-
-/** Every geometry; pixels that no window reaches are 0. */
-export const conv2dInputCases: readonly KernelCase[] = geometries.map((s) => {
-  const { x, w, y } = lengths(s);
-  const { CHANNELS, PIXELS, threads } = conv2dInputTile(s);
-  return {
-    kernel: "conv2d_input",
-    label: label(s),
-    overrides: { ...overrides(s), CHANNELS, PIXELS },
-    threads,
-    inputs: () => [uniform(86, y), uniform(87, w)],
-    outputLength: x,
-    tolerance: sumTolerance(s.CO * s.KH * s.KW),
-  };
-});
 
 function weightCase(s: ConvShape, split: number): KernelCase {
   const { x, w, y } = lengths(s);

@@ -9,7 +9,6 @@ import channelAffine from "../../shaders/channel_affine.wgsl" with { type: "text
 import channelSums from "../../shaders/channel_sums.wgsl" with { type: "text" };
 import cholesky from "../../shaders/cholesky.wgsl" with { type: "text" };
 import conv2d from "../../shaders/conv2d.wgsl" with { type: "text" };
-import conv2dInput from "../../shaders/conv2d_input.wgsl" with { type: "text" };
 import conv2dWeight from "../../shaders/conv2d_weight.wgsl" with { type: "text" };
 import crop from "../../shaders/crop.wgsl" with { type: "text" };
 import gatherBytes from "../../shaders/gather_bytes.wgsl" with { type: "text" };
@@ -36,7 +35,6 @@ const sources: Readonly<Record<string, string>> = {
   channel_sums: channelSums,
   cholesky,
   conv2d,
-  conv2d_input: conv2dInput,
   conv2d_weight: conv2dWeight,
   crop,
   gather_bytes: gatherBytes,
