@@ -6,7 +6,7 @@ import { checkGrads, type Fn, opCases, positive, v, wave } from "./check_grads.t
 /** Exports that make no differentiable node: constants, indices, noise, optimisers, machinery. */
 const others = new Set(
   [
-    "argmax compile constant cropAndFlip defaultInit dim drainAll evaluate equal flatGradient floor gatherImages grad greater input",
+    "argmax compile constant cropAndFlip defaultInit describeTimes dim drainAll evaluate equal flatGradient floor gatherImages grad greater input",
     "identity nest noise nonFinite oneHot openDevice orthogonal pull push release sgd show sign size step",
     "stepDecay stopGradient strided topologicalOrder",
   ].join(" ").split(" "),

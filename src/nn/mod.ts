@@ -35,6 +35,7 @@ export * from "./norm_layers.ts";
 export * from "./optim.ts";
 export * from "./orthogonal.ts";
 export * from "./pool2d.ts";
+export { describeTimes, type StepTime } from "./profile.ts";
 export * from "./program.ts";
 export * from "./random.ts";
 export * from "./random_features.ts";

@@ -14,7 +14,7 @@ import {
   type ProgramSpec,
   type Stats,
 } from "./plan.ts";
-
+import { type StepTime, timeSteps } from "./profile.ts";
 import { bytesOf, parameterBuffer, readBack, type Resource, usage } from "./storage.ts";
 import { type Data, show, size, type Tensor } from "./tensor.ts";
 
@@ -32,12 +32,15 @@ export interface Program {
   readonly recorders: readonly Recorder[];
   /** Every recorded value since the last drain, one array a record, runs one after another. */
   drain(): Promise<Float32Array[]>;
+  /** What each dispatch takes on the device, medians over the repetitions. */
+  time(repetitions?: number): Promise<StepTime[]>;
   /** The dispatches in order, a line each. */
   toString(): string;
   [Symbol.dispose](): void;
 }
 
-type Command =
+/** One thing that a program encodes. */
+export type Command =
   | { readonly kind: "copy"; readonly from: Resource; readonly to: Resource }
   | {
     readonly kind: "dispatch";
@@ -183,6 +186,10 @@ class CompiledProgram implements Program {
   async drain(): Promise<Float32Array[]> {
     const [values = []] = await drainAll(this.device, [this]);
     return values;
+  }
+
+  async time(repetitions = 5): Promise<StepTime[]> {
+    return await timeSteps(this.device, this.#commands, this.plan.steps, repetitions);
   }
 
   toString(): string {
