@@ -10,7 +10,7 @@ import { mul, step } from "./elementwise.ts";
 import { kernel } from "./kernel.ts";
 import { sum, sumParts } from "./reduce.ts";
 import { flip, pad, permute, reshape, strided } from "./shape.ts";
-import { dim, node, show, type Tensor, type Vjp } from "./tensor.ts";
+import { dim, node, show, type Tensor, type Vjp, withVjp } from "./tensor.ts";
 import { conv2dTile, conv2dWeightTile, type ConvShape } from "./tiles.ts";
 
 const forwardKernel = kernel("conv2d", forwardWgsl);
@@ -42,6 +42,10 @@ export function conv2d(x: Tensor, w: Tensor, options: Conv2dOptions = {}): Tenso
     throw new Error(`Cannot convolve ${show(x.shape)} with ${show(w.shape)}: channels differ`);
   }
   const s = sizes(x.shape, w.shape, geometry);
+  // A 1 x 1 kernel sees every stride-th pixel only: fewer pixels, then no stride.
+  if (s.KH === 1 && s.KW === 1 && stride > 1 && padding === 0) {
+    return conv2d(everyNth(x, stride), w, { ...(bias ? { bias } : {}), activation });
+  }
   return correlate(
     "conv2d",
     s,
@@ -59,6 +63,25 @@ export function conv2d(x: Tensor, w: Tensor, options: Conv2dOptions = {}): Tenso
   );
 }
 
+/** Every nth pixel of both axes, the first ones first. */
+function everyNth(x: Tensor, n: number): Tensor {
+  const [b, c, h, w] = [dim(x, 0), dim(x, 1), dim(x, 2), dim(x, 3)];
+  const shape = [b, c, Math.ceil(h / n), Math.ceil(w / n)];
+  const strides = [c * h * w, h * w, n * w, n];
+  return strided("everyNth", x, { shape, strides }, (g) => [apart(g, n, [h, w])]);
+}
+
+/** Its adjoint: pixels n apart in zeros, cut to `[H, W]`. */
+function apart(g: Tensor, n: number, [h = 1, w = 1]: readonly number[]): Tensor {
+  const [b, c, oh, ow] = [dim(g, 0), dim(g, 1), dim(g, 2), dim(g, 3)];
+  const wide = pad(reshape(g, [b * c * oh, 1, ow, 1]), [0, 0, 0, 0], [b * c * oh, n, ow, n]);
+  return withVjp(
+    pad(reshape(wide, [b, c, oh * n, ow * n]), [0, 0, 0, 0], [b, c, h, w]),
+    [g],
+    (x) => [everyNth(x, n)],
+  );
+}
+
 /** One dispatch of the forward kernel, whose weights are packed as the kernel reads them. */
 function correlate(
   name: string,
@@ -68,11 +91,11 @@ function correlate(
   vjp: Vjp,
   operands: readonly Tensor[],
 ): Tensor {
-  const { GROUPS, PIXELS, threads } = conv2dTile(s);
+  const { threads, ...tile } = conv2dTile(s);
   const source = {
     kind: "dispatch",
     kernel: forwardKernel,
-    overrides: { ...s, GROUPS, PIXELS, HAS_BIAS: bias ? 1 : 0, ACTIVATION: activation },
+    overrides: { ...s, ...tile, HAS_BIAS: bias ? 1 : 0, ACTIVATION: activation },
     threads,
   } as const;
   const inputs = [x, packed, bias ?? packed];
@@ -98,7 +121,7 @@ function correlateRows(
     strides: [rows * KW, KW, 1, -KW],
     offset: 3 * KW,
   });
-  const { GROUPS, PIXELS, threads } = conv2dTile(s, 4);
+  const { threads, ...tile } = conv2dTile(s, 4);
   return node(
     "conv2dInput",
     [g, moved, moved],
@@ -106,7 +129,7 @@ function correlateRows(
     {
       kind: "dispatch",
       kernel: forwardKernel,
-      overrides: { ...s, KH: KH + 3, GROUPS, PIXELS, FOLD: 4 },
+      overrides: { ...s, ...tile, KH: KH + 3, FOLD: 4 },
       threads,
     },
     vjp,
@@ -152,15 +175,8 @@ export function conv2dInput(
 }
 
 /** Zeros between the elements of a gradient: `[B, C, OH, OW]` to what a stride of 1 would have made. */
-function spread(g: Tensor, { B, CO, H, W, KH, KW, OH, OW, STRIDE, PAD }: ConvShape): Tensor {
-  if (STRIDE === 1) return g;
-  const apart = pad(
-    reshape(g, [B * CO * OH, 1, OW, 1]),
-    [0, 0, 0, 0],
-    [B * CO * OH, STRIDE, OW, STRIDE],
-  );
-  const wide = reshape(apart, [B, CO, OH * STRIDE, OW * STRIDE]);
-  return pad(wide, [0, 0, 0, 0], [B, CO, H + 2 * PAD - KH + 1, W + 2 * PAD - KW + 1]);
+function spread(g: Tensor, { H, W, KH, KW, STRIDE, PAD }: ConvShape): Tensor {
+  return STRIDE === 1 ? g : apart(g, STRIDE, [H + 2 * PAD - KH + 1, W + 2 * PAD - KW + 1]);
 }
 
 /** The padding that a correlation with turned filters needs: the kernel's own where it has one. */

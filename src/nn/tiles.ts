@@ -27,6 +27,7 @@ const side = 8;
 
 /** Pixels of a row, and groups of four channels, that a thread of `conv2d` makes at most. */
 const longestStrip = 16;
+const shortRow = 4;
 const mostGroups = 4;
 
 /** Columns of the kernel that a thread of `conv2d_weight` makes, and rows at most. */
@@ -48,6 +49,14 @@ export function randomFeaturesThreads({ n, d }: { n: number; d: number }): numbe
   return Math.ceil(n / side) * Math.ceil(d / side);
 }
 
+/** How a convolution is cut: pixels and groups of four channels a thread makes, of how many images. */
+export interface ConvTile {
+  readonly GROUPS: number;
+  readonly PIXELS: number;
+  readonly IMAGES: number;
+  readonly threads: number;
+}
+
 /**
  * The cut of `conv2d`: pixels of a row and groups of four channels that a thread makes, or four rows of
  * one channel where it folds.
@@ -55,14 +64,19 @@ export function randomFeaturesThreads({ n, d }: { n: number; d: number }): numbe
 export function conv2dTile(
   s: ConvShape,
   fold: 1 | 4 = 1,
-): { readonly GROUPS: number; readonly PIXELS: number; readonly threads: number } {
+): ConvTile {
   const strips = Math.ceil(s.OW / longestStrip);
+  // Rows of a few pixels: several images at once, lest all a thread does is load filters.
+  const IMAGES = fold === 1 && s.OW <= shortRow
+    ? Math.min(s.B, Math.floor(longestStrip / s.OW))
+    : 1;
   const quads = Math.ceil(s.CO / 4);
   const blocks = Math.ceil(quads / mostGroups);
   return {
-    PIXELS: Math.ceil(s.OW / strips),
+    PIXELS: IMAGES * Math.ceil(s.OW / strips),
+    IMAGES,
     GROUPS: Math.ceil(quads / blocks),
-    threads: s.B * blocks * Math.ceil(s.OH / fold) * strips,
+    threads: Math.ceil(s.B / IMAGES) * blocks * Math.ceil(s.OH / fold) * strips,
   };
 }
 

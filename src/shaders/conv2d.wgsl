@@ -20,6 +20,7 @@ override STRIDE: u32 = 1u;
 override PAD: u32 = 0u;
 override GROUPS: u32 = 2u; // groups of 4 output channels a thread makes, 1 to 4
 override PIXELS: u32 = 8u; // pixels of a row it makes, 1 to 16
+override IMAGES: u32 = 1u; // images that the pixels are of, PIXELS / IMAGES of each, where rows are short
 override FOLD: u32 = 1u; // 4: the four columns of w are four rows of one output channel, KH + 3 tall
 override HAS_BIAS: u32 = 0u;
 override ACTIVATION: u32 = 0u;
@@ -34,15 +35,21 @@ fn pixel(row: u32, v: u32) -> f32 {
   return select(0.0, x[row + min(v - PAD, W - 1u)], v >= PAD && v < W + PAD);
 }
 
-// The pixel at column p of a strip that starts at v. Where one strip is the row, padding costs no load.
-fn start(row: u32, v: u32, p: u32) -> f32 {
-  if (STRIDE == 1u && OW <= PIXELS) {
+// Pixel p of a thread, whose strip starts at v. Where one strip is the row, padding costs no load.
+fn start(row: u32, v: u32, p: u32, last: u32) -> f32 {
+  if (STRIDE == 1u && IMAGES == 1u && OW <= PIXELS) {
     if (p < PAD || p >= W + PAD) {
       return 0.0;
     }
     return x[row + p - PAD];
   }
-  return pixel(row, v + p * STRIDE);
+  return again(row, v, p, last);
+}
+
+// The same at column c and on, without the short cut.
+fn again(row: u32, c: u32, p: u32, last: u32) -> f32 {
+  let strip = PIXELS / IMAGES;
+  return pixel(row + min(p / strip, last) * CI * H * W, c + p % strip * STRIDE);
 }
 
 fn offsets(co: u32) -> vec4f {
@@ -53,11 +60,13 @@ fn offsets(co: u32) -> vec4f {
   return vec4f(bias[min(co, last)], bias[min(co + 1u, last)], bias[min(co + 2u, last)], bias[min(co + 3u, last)]);
 }
 
-// Four channels of one pixel; i is the first one's place.
-fn store(i: u32, ow: u32, co: u32, sum: vec4f) {
-  if (ow >= OW) {
+// Four channels of pixel p; i is where the first channel of pixel 0 belongs.
+fn store(first: u32, ow: u32, p: u32, last: u32, co: u32, sum: vec4f) {
+  let strip = PIXELS / IMAGES;
+  if (ow + p % strip >= OW || p / strip > last) {
     return;
   }
+  let i = first + p / strip * CO * OH * OW + p % strip;
   var v = sum;
   if (ACTIVATION == ACTIVATION_relu) {
     v = select(v, vec4f(0.0), v <= vec4f(0.0));
@@ -80,17 +89,19 @@ fn store(i: u32, ow: u32, co: u32, sum: vec4f) {
 @compute @workgroup_size(32)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let t = id.x + id.y * groups.x * 32u;
-  let strips = (OW + PIXELS - 1u) / PIXELS;
+  let strip = PIXELS / IMAGES;
+  let strips = (OW + strip - 1u) / strip;
   let quads = (CO + 3u) / 4u;
   let blocks = (quads + GROUPS - 1u) / GROUPS;
   let lines = (OH + FOLD - 1u) / FOLD;
-  if (t >= B * blocks * lines * strips) {
+  if (t >= (B + IMAGES - 1u) / IMAGES * blocks * lines * strips) {
     return;
   }
-  let ow = t % strips * PIXELS;
+  let ow = t % strips * strip;
   let oh = t / strips % lines * FOLD;
   let quad = t / (strips * lines) % blocks * GROUPS;
-  let n = t / (strips * lines * blocks);
+  let n = t / (strips * lines * blocks) * IMAGES;
+  let last = min(IMAGES, B - n) - 1u;
   let co = quad * 4u;
   let b0 = offsets(co + 0u);
   let b1 = offsets(co + 4u);
@@ -121,22 +132,22 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
       let row = ((n * CI + ci) * H + h - PAD) * W;
       var k = (ci * KH + kh) * KW * quads + quad;
       let v = ow * STRIDE;
-      var x0 = start(row, v, 0u);
-      var x1 = 0.0; if (PIXELS > 1u) { x1 = start(row, v, 1u); }
-      var x2 = 0.0; if (PIXELS > 2u) { x2 = start(row, v, 2u); }
-      var x3 = 0.0; if (PIXELS > 3u) { x3 = start(row, v, 3u); }
-      var x4 = 0.0; if (PIXELS > 4u) { x4 = start(row, v, 4u); }
-      var x5 = 0.0; if (PIXELS > 5u) { x5 = start(row, v, 5u); }
-      var x6 = 0.0; if (PIXELS > 6u) { x6 = start(row, v, 6u); }
-      var x7 = 0.0; if (PIXELS > 7u) { x7 = start(row, v, 7u); }
-      var x8 = 0.0; if (PIXELS > 8u) { x8 = start(row, v, 8u); }
-      var x9 = 0.0; if (PIXELS > 9u) { x9 = start(row, v, 9u); }
-      var x10 = 0.0; if (PIXELS > 10u) { x10 = start(row, v, 10u); }
-      var x11 = 0.0; if (PIXELS > 11u) { x11 = start(row, v, 11u); }
-      var x12 = 0.0; if (PIXELS > 12u) { x12 = start(row, v, 12u); }
-      var x13 = 0.0; if (PIXELS > 13u) { x13 = start(row, v, 13u); }
-      var x14 = 0.0; if (PIXELS > 14u) { x14 = start(row, v, 14u); }
-      var x15 = 0.0; if (PIXELS > 15u) { x15 = start(row, v, 15u); }
+      var x0 = start(row, v, 0u, last);
+      var x1 = 0.0; if (PIXELS > 1u) { x1 = start(row, v, 1u, last); }
+      var x2 = 0.0; if (PIXELS > 2u) { x2 = start(row, v, 2u, last); }
+      var x3 = 0.0; if (PIXELS > 3u) { x3 = start(row, v, 3u, last); }
+      var x4 = 0.0; if (PIXELS > 4u) { x4 = start(row, v, 4u, last); }
+      var x5 = 0.0; if (PIXELS > 5u) { x5 = start(row, v, 5u, last); }
+      var x6 = 0.0; if (PIXELS > 6u) { x6 = start(row, v, 6u, last); }
+      var x7 = 0.0; if (PIXELS > 7u) { x7 = start(row, v, 7u, last); }
+      var x8 = 0.0; if (PIXELS > 8u) { x8 = start(row, v, 8u, last); }
+      var x9 = 0.0; if (PIXELS > 9u) { x9 = start(row, v, 9u, last); }
+      var x10 = 0.0; if (PIXELS > 10u) { x10 = start(row, v, 10u, last); }
+      var x11 = 0.0; if (PIXELS > 11u) { x11 = start(row, v, 11u, last); }
+      var x12 = 0.0; if (PIXELS > 12u) { x12 = start(row, v, 12u, last); }
+      var x13 = 0.0; if (PIXELS > 13u) { x13 = start(row, v, 13u, last); }
+      var x14 = 0.0; if (PIXELS > 14u) { x14 = start(row, v, 14u, last); }
+      var x15 = 0.0; if (PIXELS > 15u) { x15 = start(row, v, 15u, last); }
       for (var kw = 0u; kw < KW; kw++) {
         let w0 = w[k];
         var w1 = w0; if (GROUPS > 1u) { w1 = w[min(k + 1u, CI * KH * KW * quads - 1u)]; }
@@ -161,7 +172,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         if (PIXELS > 15u) { a15_0 += x15 * w0; if (GROUPS > 1u) { a15_1 += x15 * w1; } if (GROUPS > 2u) { a15_2 += x15 * w2; } if (GROUPS > 3u) { a15_3 += x15 * w3; } }
         // The window moves on by one column: with stride 1 all but one of its pixels are there.
         if (kw + 1u < KW) {
-          if (STRIDE == 1u) {
+          if (STRIDE == 1u && IMAGES == 1u) {
             var next = 0.0;
             if (OW > PIXELS || PIXELS + kw < W + PAD) {
               next = pixel(row, v + PIXELS + kw);
@@ -184,22 +195,22 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
             if (PIXELS == 16u) { x15 = next; }
           } else {
             let c = v + kw + 1u;
-            if (PIXELS > 0u) { x0 = pixel(row, c + 0u * STRIDE); }
-            if (PIXELS > 1u) { x1 = pixel(row, c + 1u * STRIDE); }
-            if (PIXELS > 2u) { x2 = pixel(row, c + 2u * STRIDE); }
-            if (PIXELS > 3u) { x3 = pixel(row, c + 3u * STRIDE); }
-            if (PIXELS > 4u) { x4 = pixel(row, c + 4u * STRIDE); }
-            if (PIXELS > 5u) { x5 = pixel(row, c + 5u * STRIDE); }
-            if (PIXELS > 6u) { x6 = pixel(row, c + 6u * STRIDE); }
-            if (PIXELS > 7u) { x7 = pixel(row, c + 7u * STRIDE); }
-            if (PIXELS > 8u) { x8 = pixel(row, c + 8u * STRIDE); }
-            if (PIXELS > 9u) { x9 = pixel(row, c + 9u * STRIDE); }
-            if (PIXELS > 10u) { x10 = pixel(row, c + 10u * STRIDE); }
-            if (PIXELS > 11u) { x11 = pixel(row, c + 11u * STRIDE); }
-            if (PIXELS > 12u) { x12 = pixel(row, c + 12u * STRIDE); }
-            if (PIXELS > 13u) { x13 = pixel(row, c + 13u * STRIDE); }
-            if (PIXELS > 14u) { x14 = pixel(row, c + 14u * STRIDE); }
-            if (PIXELS > 15u) { x15 = pixel(row, c + 15u * STRIDE); }
+            if (PIXELS > 0u) { x0 = again(row, c, 0u, last); }
+            if (PIXELS > 1u) { x1 = again(row, c, 1u, last); }
+            if (PIXELS > 2u) { x2 = again(row, c, 2u, last); }
+            if (PIXELS > 3u) { x3 = again(row, c, 3u, last); }
+            if (PIXELS > 4u) { x4 = again(row, c, 4u, last); }
+            if (PIXELS > 5u) { x5 = again(row, c, 5u, last); }
+            if (PIXELS > 6u) { x6 = again(row, c, 6u, last); }
+            if (PIXELS > 7u) { x7 = again(row, c, 7u, last); }
+            if (PIXELS > 8u) { x8 = again(row, c, 8u, last); }
+            if (PIXELS > 9u) { x9 = again(row, c, 9u, last); }
+            if (PIXELS > 10u) { x10 = again(row, c, 10u, last); }
+            if (PIXELS > 11u) { x11 = again(row, c, 11u, last); }
+            if (PIXELS > 12u) { x12 = again(row, c, 12u, last); }
+            if (PIXELS > 13u) { x13 = again(row, c, 13u, last); }
+            if (PIXELS > 14u) { x14 = again(row, c, 14u, last); }
+            if (PIXELS > 15u) { x15 = again(row, c, 15u, last); }
           }
         }
       }
@@ -207,20 +218,20 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   }
   let i = ((n * CO + co) * OH + oh) * OW + ow;
   let group = 4u * OH * OW;
-  if (PIXELS > 0u) { store(i + 0u, ow + 0u, co, a0_0); if (GROUPS > 1u) { store(i + 1u * group + 0u, ow + 0u, co + 4u, a0_1); } if (GROUPS > 2u) { store(i + 2u * group + 0u, ow + 0u, co + 8u, a0_2); } if (GROUPS > 3u) { store(i + 3u * group + 0u, ow + 0u, co + 12u, a0_3); } }
-  if (PIXELS > 1u) { store(i + 1u, ow + 1u, co, a1_0); if (GROUPS > 1u) { store(i + 1u * group + 1u, ow + 1u, co + 4u, a1_1); } if (GROUPS > 2u) { store(i + 2u * group + 1u, ow + 1u, co + 8u, a1_2); } if (GROUPS > 3u) { store(i + 3u * group + 1u, ow + 1u, co + 12u, a1_3); } }
-  if (PIXELS > 2u) { store(i + 2u, ow + 2u, co, a2_0); if (GROUPS > 1u) { store(i + 1u * group + 2u, ow + 2u, co + 4u, a2_1); } if (GROUPS > 2u) { store(i + 2u * group + 2u, ow + 2u, co + 8u, a2_2); } if (GROUPS > 3u) { store(i + 3u * group + 2u, ow + 2u, co + 12u, a2_3); } }
-  if (PIXELS > 3u) { store(i + 3u, ow + 3u, co, a3_0); if (GROUPS > 1u) { store(i + 1u * group + 3u, ow + 3u, co + 4u, a3_1); } if (GROUPS > 2u) { store(i + 2u * group + 3u, ow + 3u, co + 8u, a3_2); } if (GROUPS > 3u) { store(i + 3u * group + 3u, ow + 3u, co + 12u, a3_3); } }
-  if (PIXELS > 4u) { store(i + 4u, ow + 4u, co, a4_0); if (GROUPS > 1u) { store(i + 1u * group + 4u, ow + 4u, co + 4u, a4_1); } if (GROUPS > 2u) { store(i + 2u * group + 4u, ow + 4u, co + 8u, a4_2); } if (GROUPS > 3u) { store(i + 3u * group + 4u, ow + 4u, co + 12u, a4_3); } }
-  if (PIXELS > 5u) { store(i + 5u, ow + 5u, co, a5_0); if (GROUPS > 1u) { store(i + 1u * group + 5u, ow + 5u, co + 4u, a5_1); } if (GROUPS > 2u) { store(i + 2u * group + 5u, ow + 5u, co + 8u, a5_2); } if (GROUPS > 3u) { store(i + 3u * group + 5u, ow + 5u, co + 12u, a5_3); } }
-  if (PIXELS > 6u) { store(i + 6u, ow + 6u, co, a6_0); if (GROUPS > 1u) { store(i + 1u * group + 6u, ow + 6u, co + 4u, a6_1); } if (GROUPS > 2u) { store(i + 2u * group + 6u, ow + 6u, co + 8u, a6_2); } if (GROUPS > 3u) { store(i + 3u * group + 6u, ow + 6u, co + 12u, a6_3); } }
-  if (PIXELS > 7u) { store(i + 7u, ow + 7u, co, a7_0); if (GROUPS > 1u) { store(i + 1u * group + 7u, ow + 7u, co + 4u, a7_1); } if (GROUPS > 2u) { store(i + 2u * group + 7u, ow + 7u, co + 8u, a7_2); } if (GROUPS > 3u) { store(i + 3u * group + 7u, ow + 7u, co + 12u, a7_3); } }
-  if (PIXELS > 8u) { store(i + 8u, ow + 8u, co, a8_0); if (GROUPS > 1u) { store(i + 1u * group + 8u, ow + 8u, co + 4u, a8_1); } if (GROUPS > 2u) { store(i + 2u * group + 8u, ow + 8u, co + 8u, a8_2); } if (GROUPS > 3u) { store(i + 3u * group + 8u, ow + 8u, co + 12u, a8_3); } }
-  if (PIXELS > 9u) { store(i + 9u, ow + 9u, co, a9_0); if (GROUPS > 1u) { store(i + 1u * group + 9u, ow + 9u, co + 4u, a9_1); } if (GROUPS > 2u) { store(i + 2u * group + 9u, ow + 9u, co + 8u, a9_2); } if (GROUPS > 3u) { store(i + 3u * group + 9u, ow + 9u, co + 12u, a9_3); } }
-  if (PIXELS > 10u) { store(i + 10u, ow + 10u, co, a10_0); if (GROUPS > 1u) { store(i + 1u * group + 10u, ow + 10u, co + 4u, a10_1); } if (GROUPS > 2u) { store(i + 2u * group + 10u, ow + 10u, co + 8u, a10_2); } if (GROUPS > 3u) { store(i + 3u * group + 10u, ow + 10u, co + 12u, a10_3); } }
-  if (PIXELS > 11u) { store(i + 11u, ow + 11u, co, a11_0); if (GROUPS > 1u) { store(i + 1u * group + 11u, ow + 11u, co + 4u, a11_1); } if (GROUPS > 2u) { store(i + 2u * group + 11u, ow + 11u, co + 8u, a11_2); } if (GROUPS > 3u) { store(i + 3u * group + 11u, ow + 11u, co + 12u, a11_3); } }
-  if (PIXELS > 12u) { store(i + 12u, ow + 12u, co, a12_0); if (GROUPS > 1u) { store(i + 1u * group + 12u, ow + 12u, co + 4u, a12_1); } if (GROUPS > 2u) { store(i + 2u * group + 12u, ow + 12u, co + 8u, a12_2); } if (GROUPS > 3u) { store(i + 3u * group + 12u, ow + 12u, co + 12u, a12_3); } }
-  if (PIXELS > 13u) { store(i + 13u, ow + 13u, co, a13_0); if (GROUPS > 1u) { store(i + 1u * group + 13u, ow + 13u, co + 4u, a13_1); } if (GROUPS > 2u) { store(i + 2u * group + 13u, ow + 13u, co + 8u, a13_2); } if (GROUPS > 3u) { store(i + 3u * group + 13u, ow + 13u, co + 12u, a13_3); } }
-  if (PIXELS > 14u) { store(i + 14u, ow + 14u, co, a14_0); if (GROUPS > 1u) { store(i + 1u * group + 14u, ow + 14u, co + 4u, a14_1); } if (GROUPS > 2u) { store(i + 2u * group + 14u, ow + 14u, co + 8u, a14_2); } if (GROUPS > 3u) { store(i + 3u * group + 14u, ow + 14u, co + 12u, a14_3); } }
-  if (PIXELS > 15u) { store(i + 15u, ow + 15u, co, a15_0); if (GROUPS > 1u) { store(i + 1u * group + 15u, ow + 15u, co + 4u, a15_1); } if (GROUPS > 2u) { store(i + 2u * group + 15u, ow + 15u, co + 8u, a15_2); } if (GROUPS > 3u) { store(i + 3u * group + 15u, ow + 15u, co + 12u, a15_3); } }
+  if (PIXELS > 0u) { store(i, ow, 0u, last, co, a0_0); if (GROUPS > 1u) { store(i + 1u * group, ow, 0u, last, co + 4u, a0_1); } if (GROUPS > 2u) { store(i + 2u * group, ow, 0u, last, co + 8u, a0_2); } if (GROUPS > 3u) { store(i + 3u * group, ow, 0u, last, co + 12u, a0_3); } }
+  if (PIXELS > 1u) { store(i, ow, 1u, last, co, a1_0); if (GROUPS > 1u) { store(i + 1u * group, ow, 1u, last, co + 4u, a1_1); } if (GROUPS > 2u) { store(i + 2u * group, ow, 1u, last, co + 8u, a1_2); } if (GROUPS > 3u) { store(i + 3u * group, ow, 1u, last, co + 12u, a1_3); } }
+  if (PIXELS > 2u) { store(i, ow, 2u, last, co, a2_0); if (GROUPS > 1u) { store(i + 1u * group, ow, 2u, last, co + 4u, a2_1); } if (GROUPS > 2u) { store(i + 2u * group, ow, 2u, last, co + 8u, a2_2); } if (GROUPS > 3u) { store(i + 3u * group, ow, 2u, last, co + 12u, a2_3); } }
+  if (PIXELS > 3u) { store(i, ow, 3u, last, co, a3_0); if (GROUPS > 1u) { store(i + 1u * group, ow, 3u, last, co + 4u, a3_1); } if (GROUPS > 2u) { store(i + 2u * group, ow, 3u, last, co + 8u, a3_2); } if (GROUPS > 3u) { store(i + 3u * group, ow, 3u, last, co + 12u, a3_3); } }
+  if (PIXELS > 4u) { store(i, ow, 4u, last, co, a4_0); if (GROUPS > 1u) { store(i + 1u * group, ow, 4u, last, co + 4u, a4_1); } if (GROUPS > 2u) { store(i + 2u * group, ow, 4u, last, co + 8u, a4_2); } if (GROUPS > 3u) { store(i + 3u * group, ow, 4u, last, co + 12u, a4_3); } }
+  if (PIXELS > 5u) { store(i, ow, 5u, last, co, a5_0); if (GROUPS > 1u) { store(i + 1u * group, ow, 5u, last, co + 4u, a5_1); } if (GROUPS > 2u) { store(i + 2u * group, ow, 5u, last, co + 8u, a5_2); } if (GROUPS > 3u) { store(i + 3u * group, ow, 5u, last, co + 12u, a5_3); } }
+  if (PIXELS > 6u) { store(i, ow, 6u, last, co, a6_0); if (GROUPS > 1u) { store(i + 1u * group, ow, 6u, last, co + 4u, a6_1); } if (GROUPS > 2u) { store(i + 2u * group, ow, 6u, last, co + 8u, a6_2); } if (GROUPS > 3u) { store(i + 3u * group, ow, 6u, last, co + 12u, a6_3); } }
+  if (PIXELS > 7u) { store(i, ow, 7u, last, co, a7_0); if (GROUPS > 1u) { store(i + 1u * group, ow, 7u, last, co + 4u, a7_1); } if (GROUPS > 2u) { store(i + 2u * group, ow, 7u, last, co + 8u, a7_2); } if (GROUPS > 3u) { store(i + 3u * group, ow, 7u, last, co + 12u, a7_3); } }
+  if (PIXELS > 8u) { store(i, ow, 8u, last, co, a8_0); if (GROUPS > 1u) { store(i + 1u * group, ow, 8u, last, co + 4u, a8_1); } if (GROUPS > 2u) { store(i + 2u * group, ow, 8u, last, co + 8u, a8_2); } if (GROUPS > 3u) { store(i + 3u * group, ow, 8u, last, co + 12u, a8_3); } }
+  if (PIXELS > 9u) { store(i, ow, 9u, last, co, a9_0); if (GROUPS > 1u) { store(i + 1u * group, ow, 9u, last, co + 4u, a9_1); } if (GROUPS > 2u) { store(i + 2u * group, ow, 9u, last, co + 8u, a9_2); } if (GROUPS > 3u) { store(i + 3u * group, ow, 9u, last, co + 12u, a9_3); } }
+  if (PIXELS > 10u) { store(i, ow, 10u, last, co, a10_0); if (GROUPS > 1u) { store(i + 1u * group, ow, 10u, last, co + 4u, a10_1); } if (GROUPS > 2u) { store(i + 2u * group, ow, 10u, last, co + 8u, a10_2); } if (GROUPS > 3u) { store(i + 3u * group, ow, 10u, last, co + 12u, a10_3); } }
+  if (PIXELS > 11u) { store(i, ow, 11u, last, co, a11_0); if (GROUPS > 1u) { store(i + 1u * group, ow, 11u, last, co + 4u, a11_1); } if (GROUPS > 2u) { store(i + 2u * group, ow, 11u, last, co + 8u, a11_2); } if (GROUPS > 3u) { store(i + 3u * group, ow, 11u, last, co + 12u, a11_3); } }
+  if (PIXELS > 12u) { store(i, ow, 12u, last, co, a12_0); if (GROUPS > 1u) { store(i + 1u * group, ow, 12u, last, co + 4u, a12_1); } if (GROUPS > 2u) { store(i + 2u * group, ow, 12u, last, co + 8u, a12_2); } if (GROUPS > 3u) { store(i + 3u * group, ow, 12u, last, co + 12u, a12_3); } }
+  if (PIXELS > 13u) { store(i, ow, 13u, last, co, a13_0); if (GROUPS > 1u) { store(i + 1u * group, ow, 13u, last, co + 4u, a13_1); } if (GROUPS > 2u) { store(i + 2u * group, ow, 13u, last, co + 8u, a13_2); } if (GROUPS > 3u) { store(i + 3u * group, ow, 13u, last, co + 12u, a13_3); } }
+  if (PIXELS > 14u) { store(i, ow, 14u, last, co, a14_0); if (GROUPS > 1u) { store(i + 1u * group, ow, 14u, last, co + 4u, a14_1); } if (GROUPS > 2u) { store(i + 2u * group, ow, 14u, last, co + 8u, a14_2); } if (GROUPS > 3u) { store(i + 3u * group, ow, 14u, last, co + 12u, a14_3); } }
+  if (PIXELS > 15u) { store(i, ow, 15u, last, co, a15_0); if (GROUPS > 1u) { store(i + 1u * group, ow, 15u, last, co + 4u, a15_1); } if (GROUPS > 2u) { store(i + 2u * group, ow, 15u, last, co + 8u, a15_2); } if (GROUPS > 3u) { store(i + 3u * group, ow, 15u, last, co + 12u, a15_3); } }
 }

@@ -29,8 +29,13 @@ fn pixel(plane: u32, h: u32, v: u32) -> f32 {
   return select(0.0, x[plane + min(h - PAD, H - 1u) * W + min(v - PAD, W - 1u)], inside);
 }
 
+// Four neighbours; with a stride a narrow kernel needs fewer, without one the window slides on over them.
 fn four(plane: u32, h: u32, v: u32) -> vec4f {
-  return vec4f(pixel(plane, h, v), pixel(plane, h, v + 1u), pixel(plane, h, v + 2u), pixel(plane, h, v + 3u));
+  var p = vec4f(pixel(plane, h, v), 0.0, 0.0, 0.0);
+  if (STRIDE == 1u || KW > 1u) { p.y = pixel(plane, h, v + 1u); }
+  if (STRIDE == 1u || KW > 2u) { p.z = pixel(plane, h, v + 2u); }
+  if (STRIDE == 1u || KW > 3u) { p.w = pixel(plane, h, v + 3u); }
+  return p;
 }
 
 fn store(s: u32, co: u32, ci: u32, kh: u32, kw: u32, y: vec4f, z: f32) {
@@ -96,11 +101,12 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
           if (ROWS > 3u) { p3 = four(plane, h + 3u, v); }
           if (ROWS > 4u) { p4 = four(plane, h + 4u, v); }
         }
-        e0 = pixel(plane, h, v + 4u);
-        if (ROWS > 1u) { e1 = pixel(plane, h + 1u, v + 4u); }
-        if (ROWS > 2u) { e2 = pixel(plane, h + 2u, v + 4u); }
-        if (ROWS > 3u) { e3 = pixel(plane, h + 3u, v + 4u); }
-        if (ROWS > 4u) { e4 = pixel(plane, h + 4u, v + 4u); }
+        // With a stride it is needed for a fifth column only, else as the next window's fourth.
+        if (STRIDE == 1u || KW > 4u) { e0 = pixel(plane, h, v + 4u); }
+        if (ROWS > 1u && (STRIDE == 1u || KW > 4u)) { e1 = pixel(plane, h + 1u, v + 4u); }
+        if (ROWS > 2u && (STRIDE == 1u || KW > 4u)) { e2 = pixel(plane, h + 2u, v + 4u); }
+        if (ROWS > 3u && (STRIDE == 1u || KW > 4u)) { e3 = pixel(plane, h + 3u, v + 4u); }
+        if (ROWS > 4u && (STRIDE == 1u || KW > 4u)) { e4 = pixel(plane, h + 4u, v + 4u); }
         let g0 = g[i + f0 + ow]; y0_0 += g0 * p0; z0_0 += g0 * e0; if (ROWS > 1u) { y0_1 += g0 * p1; z0_1 += g0 * e1; } if (ROWS > 2u) { y0_2 += g0 * p2; z0_2 += g0 * e2; } if (ROWS > 3u) { y0_3 += g0 * p3; z0_3 += g0 * e3; } if (ROWS > 4u) { y0_4 += g0 * p4; z0_4 += g0 * e4; }
         if (CHANNELS > 1u) { let g1 = g[i + f1 + ow]; y1_0 += g1 * p0; z1_0 += g1 * e0; if (ROWS > 1u) { y1_1 += g1 * p1; z1_1 += g1 * e1; } if (ROWS > 2u) { y1_2 += g1 * p2; z1_2 += g1 * e2; } if (ROWS > 3u) { y1_3 += g1 * p3; z1_3 += g1 * e3; } if (ROWS > 4u) { y1_4 += g1 * p4; z1_4 += g1 * e4; } }
         if (CHANNELS > 2u) { let g2 = g[i + f2 + ow]; y2_0 += g2 * p0; z2_0 += g2 * e0; if (ROWS > 1u) { y2_1 += g2 * p1; z2_1 += g2 * e1; } if (ROWS > 2u) { y2_2 += g2 * p2; z2_2 += g2 * e2; } if (ROWS > 3u) { y2_3 += g2 * p3; z2_3 += g2 * e3; } if (ROWS > 4u) { y2_4 += g2 * p4; z2_4 += g2 * e4; } }

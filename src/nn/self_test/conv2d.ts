@@ -32,6 +32,9 @@ const geometries: readonly ConvShape[] = [
   geometry([4, 3, 5, 5], [2, 3, 5, 5]),
   geometry([67, 1, 3, 3], [1, 1, 2, 2]),
   geometry([2, 32, 14, 14], [64, 32, 3, 3], 1, 1),
+  geometry([9, 4, 4, 4], [7, 4, 3, 3], 1, 1),
+  geometry([6, 2, 7, 5], [3, 2, 3, 3], 2, 1),
+  geometry([21, 3, 2, 2], [5, 3, 3, 3], 1, 1),
 ];
 
 function label(s: ConvShape): string {
@@ -56,14 +59,13 @@ function overrides(s: ConvShape): Record<string, number> {
 
 function forward(s: ConvShape, bias: boolean, relu: boolean): KernelCase {
   const { x, y } = lengths(s);
-  const { GROUPS, PIXELS, threads } = conv2dTile(s);
+  const { threads, ...tile } = conv2dTile(s);
   return {
     kernel: "conv2d",
     label: label(s) + (bias ? ", bias" : "") + (relu ? ", relu" : ""),
     overrides: {
       ...overrides(s),
-      GROUPS,
-      PIXELS,
+      ...tile,
       ...(bias ? { HAS_BIAS: 1 } : {}),
       ...(relu ? { ACTIVATION: "relu" } : {}),
     },
@@ -80,11 +82,11 @@ function forward(s: ConvShape, bias: boolean, relu: boolean): KernelCase {
 
 /** One channel made four rows at a time: full and cut-off blocks of rows, one strip and two. */
 function folded(s: ConvShape): KernelCase {
-  const { PIXELS, GROUPS, threads } = conv2dTile(s, 4);
+  const { threads, ...tile } = conv2dTile(s, 4);
   return {
     kernel: "conv2d",
     label: `${label(s)}, four rows at once`,
-    overrides: { ...overrides(s), GROUPS, PIXELS, FOLD: 4 },
+    overrides: { ...overrides(s), ...tile, FOLD: 4 },
     threads,
     inputs: () => [
       uniform(78, lengths(s).x),
