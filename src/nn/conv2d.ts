@@ -4,16 +4,16 @@
  *
  * @module
  */
-import forwardWgsl from "../shaders/conv2d.wgsl" with { type: "text" };
 import weightWgsl from "../shaders/conv2d_weight.wgsl" with { type: "text" };
+import { correlate, packFilters } from "./correlate.ts";
 import { mul, step } from "./elementwise.ts";
 import { kernel } from "./kernel.ts";
 import { sum, sumParts } from "./reduce.ts";
-import { flip, pad, permute, reshape, strided } from "./shape.ts";
-import { dim, node, show, type Tensor, type Vjp, withVjp } from "./tensor.ts";
-import { conv2dTile, conv2dWeightTile, type ConvShape } from "./tiles.ts";
+import { permute } from "./shape.ts";
+import { dim, node, show, type Tensor, type Vjp } from "./tensor.ts";
+import { conv2dWeightTile, type ConvShape } from "./tiles.ts";
+import { everyNth, transposed } from "./transposed.ts";
 
-const forwardKernel = kernel("conv2d", forwardWgsl);
 const weightKernel = kernel("conv2d_weight", weightWgsl);
 
 /** Geometry of a convolution: the same stride and zero padding on both axes. */
@@ -49,7 +49,7 @@ export function conv2d(x: Tensor, w: Tensor, options: Conv2dOptions = {}): Tenso
   return correlate(
     "conv2d",
     s,
-    [x, packFilters(w, [1, 2, 3, 0]), bias],
+    [x, packFilters(permute(w, [1, 2, 3, 0])), bias],
     activation,
     (upstream, y) => {
       const g = activation === "relu" ? mul(upstream, step(y)) : upstream;
@@ -61,90 +61,6 @@ export function conv2d(x: Tensor, w: Tensor, options: Conv2dOptions = {}): Tenso
     },
     [x, w, bias ?? w],
   );
-}
-
-/** Every nth pixel of both axes, the first ones first. */
-function everyNth(x: Tensor, n: number): Tensor {
-  const [b, c, h, w] = [dim(x, 0), dim(x, 1), dim(x, 2), dim(x, 3)];
-  const shape = [b, c, Math.ceil(h / n), Math.ceil(w / n)];
-  const strides = [c * h * w, h * w, n * w, n];
-  return strided("everyNth", x, { shape, strides }, (g) => [apart(g, n, [h, w])]);
-}
-
-/** Its adjoint: pixels n apart in zeros, cut to `[H, W]`. */
-function apart(g: Tensor, n: number, [h = 1, w = 1]: readonly number[]): Tensor {
-  const [b, c, oh, ow] = [dim(g, 0), dim(g, 1), dim(g, 2), dim(g, 3)];
-  const wide = pad(reshape(g, [b * c * oh, 1, ow, 1]), [0, 0, 0, 0], [b * c * oh, n, ow, n]);
-  return withVjp(
-    pad(reshape(wide, [b, c, oh * n, ow * n]), [0, 0, 0, 0], [b, c, h, w]),
-    [g],
-    (x) => [everyNth(x, n)],
-  );
-}
-
-/** One dispatch of the forward kernel, whose weights are packed as the kernel reads them. */
-function correlate(
-  name: string,
-  s: ConvShape,
-  [x, packed, bias]: readonly [Tensor, Tensor, (Tensor | undefined)?],
-  activation: "none" | "relu",
-  vjp: Vjp,
-  operands: readonly Tensor[],
-): Tensor {
-  const { threads, ...tile } = conv2dTile(s);
-  const source = {
-    kind: "dispatch",
-    kernel: forwardKernel,
-    overrides: { ...s, ...tile, HAS_BIAS: bias ? 1 : 0, ACTIVATION: activation },
-    threads,
-  } as const;
-  const inputs = [x, packed, bias ?? packed];
-  return node(name, inputs, [s.B, s.CO, s.OH, s.OW], source, vjp, operands);
-}
-
-/**
- * The input gradient of a single channel, four rows at a time: four filters, each a row further down,
- * stand for the four channels that the kernel makes at once.
- */
-function correlateRows(
-  s: ConvShape,
-  [g, w]: readonly [Tensor, Tensor],
-  vjp: Vjp,
-  operands: readonly Tensor[],
-): Tensor {
-  const { CI, KH, KW } = s;
-  const turned = reshape(flip(w, [2, 3]), [CI, KH, KW]);
-  const rows = KH + 6;
-  const framed = pad(turned, [0, 3, 0], [CI, rows, KW]);
-  const moved = strided("moveRows", framed, {
-    shape: [CI, KH + 3, KW, 4],
-    strides: [rows * KW, KW, 1, -KW],
-    offset: 3 * KW,
-  });
-  const { threads, ...tile } = conv2dTile(s, 4);
-  return node(
-    "conv2dInput",
-    [g, moved, moved],
-    [s.B, 1, s.OH, s.OW],
-    {
-      kind: "dispatch",
-      kernel: forwardKernel,
-      overrides: { ...s, ...tile, KH: KH + 3, FOLD: 4 },
-      threads,
-    },
-    vjp,
-    [g, w],
-  );
-}
-
-/**
- * Filters with their axes in another order and the last one, the channels that are made, rounded up
- * to a multiple of four: vectors that are loaded at once.
- */
-function packFilters(w: Tensor, order: readonly number[]): Tensor {
-  const turned = permute(w, order);
-  const channels = 4 * Math.ceil(dim(turned, 3) / 4);
-  return pad(turned, [0, 0, 0, 0], [...turned.shape.slice(0, 3), channels]);
 }
 
 /**
@@ -164,29 +80,7 @@ export function conv2dInput(
     throw new Error(`Cannot transpose a convolution of ${show(g.shape)} with ${show(w.shape)}`);
   }
   const vjp: Vjp = (h) => [conv2d(h, w, options), conv2dWeight(h, g, [s.KH, s.KW], options)];
-  // A correlation of the gradient, spread out by the stride, with the filters turned round.
-  const { framed, PAD } = frame(spread(g, s), s);
-  const { CI, CO, H, W } = s;
-  const [OH, OW] = [dim(framed, 2), dim(framed, 3)];
-  const mirrored = { ...s, CI: CO, CO: CI, H: OH, W: OW, OH: H, OW: W, PAD, STRIDE: 1 };
-  if (CI === 1) return correlateRows(mirrored, [framed, w], vjp, [g, w]);
-  const turned = packFilters(flip(w, [2, 3]), [0, 2, 3, 1]);
-  return correlate("conv2dInput", mirrored, [framed, turned], "none", vjp, [g, w]);
-}
-
-/** Zeros between the elements of a gradient: `[B, C, OH, OW]` to what a stride of 1 would have made. */
-function spread(g: Tensor, { H, W, KH, KW, STRIDE, PAD }: ConvShape): Tensor {
-  return STRIDE === 1 ? g : apart(g, STRIDE, [H + 2 * PAD - KH + 1, W + 2 * PAD - KW + 1]);
-}
-
-/** The padding that a correlation with turned filters needs: the kernel's own where it has one. */
-function frame(
-  g: Tensor,
-  { B, CO, H, W, KH, KW, PAD }: ConvShape,
-): { framed: Tensor; PAD: number } {
-  const [top, left] = [KH - 1 - PAD, KW - 1 - PAD];
-  if (top === left && top >= 0) return { framed: g, PAD: top };
-  return { framed: pad(g, [0, 0, top, left], [B, CO, H + KH - 1, W + KW - 1]), PAD: 0 };
+  return transposed(s, [g, w], vjp);
 }
 
 /**

@@ -1,0 +1,76 @@
+/**
+ * The correlation that convolutions and their input gradients are made of: one kernel, its filters
+ * packed as it reads them.
+ *
+ * @module
+ */
+import wgsl from "../shaders/conv2d.wgsl" with { type: "text" };
+import { kernel } from "./kernel.ts";
+import { flip, pad, reshape, strided } from "./shape.ts";
+import { dim, node, type Tensor, type Vjp } from "./tensor.ts";
+import { conv2dTile, type ConvShape } from "./tiles.ts";
+
+const forwardKernel = kernel("conv2d", wgsl);
+
+/** One dispatch of the forward kernel, whose weights are packed as the kernel reads them. */
+export function correlate(
+  name: string,
+  s: ConvShape,
+  [x, packed, bias]: readonly [Tensor, Tensor, (Tensor | undefined)?],
+  activation: "none" | "relu" = "none",
+  vjp?: Vjp,
+  operands?: readonly Tensor[],
+): Tensor {
+  const { threads, ...tile } = conv2dTile(s);
+  const source = {
+    kind: "dispatch",
+    kernel: forwardKernel,
+    overrides: { ...s, ...tile, HAS_BIAS: bias ? 1 : 0, ACTIVATION: activation },
+    threads,
+  } as const;
+  const inputs = [x, packed, bias ?? packed];
+  return node(name, inputs, [s.B, s.CO, s.OH, s.OW], source, vjp, operands);
+}
+
+/**
+ * The input gradient of a single channel, four rows at a time: four filters, each a row further down,
+ * stand for the four channels that the kernel makes at once.
+ */
+export function correlateRows(
+  s: ConvShape,
+  [g, w]: readonly [Tensor, Tensor],
+  vjp: Vjp,
+  operands: readonly Tensor[],
+): Tensor {
+  const { CI, KH, KW } = s;
+  const turned = reshape(flip(w, [2, 3]), [CI, KH, KW]);
+  const rows = KH + 6;
+  const framed = pad(turned, [0, 3, 0], [CI, rows, KW]);
+  const moved = strided("moveRows", framed, {
+    shape: [CI, KH + 3, KW, 4],
+    strides: [rows * KW, KW, 1, -KW],
+    offset: 3 * KW,
+  });
+  const { threads, ...tile } = conv2dTile(s, 4);
+  return node(
+    "conv2dInput",
+    [g, moved, moved],
+    [s.B, 1, s.OH, s.OW],
+    {
+      kind: "dispatch",
+      kernel: forwardKernel,
+      overrides: { ...s, ...tile, KH: KH + 3, FOLD: 4 },
+      threads,
+    },
+    vjp,
+    operands,
+  );
+}
+
+/**
+ * Filters `[CI, KH, KW, CO]` with CO rounded up to a multiple of four: vectors that are loaded at once.
+ */
+export function packFilters(turned: Tensor): Tensor {
+  const channels = 4 * Math.ceil(dim(turned, 3) / 4);
+  return pad(turned, [0, 0, 0, 0], [...turned.shape.slice(0, 3), channels]);
+}
