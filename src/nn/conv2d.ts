@@ -12,7 +12,7 @@ import { sum, sumParts } from "./reduce.ts";
 import { permute } from "./shape.ts";
 import { dim, node, show, type Tensor, type Vjp } from "./tensor.ts";
 import { conv2dWeightTile, type ConvShape } from "./tiles.ts";
-import { everyNth, transposed } from "./transposed.ts";
+import { apart, everyNth, transposed } from "./transposed.ts";
 
 const weightKernel = kernel("conv2d_weight", weightWgsl);
 
@@ -42,8 +42,7 @@ export function conv2d(x: Tensor, w: Tensor, options: Conv2dOptions = {}): Tenso
     throw new Error(`Cannot convolve ${show(x.shape)} with ${show(w.shape)}: channels differ`);
   }
   const s = sizes(x.shape, w.shape, geometry);
-  // A 1 x 1 kernel sees every stride-th pixel only: fewer pixels, then no stride.
-  if (s.KH === 1 && s.KW === 1 && stride > 1 && padding === 0) {
+  if (skipsPixels(s)) {
     return conv2d(everyNth(x, stride), w, { ...(bias ? { bias } : {}), activation });
   }
   return correlate(
@@ -80,6 +79,7 @@ export function conv2dInput(
     throw new Error(`Cannot transpose a convolution of ${show(g.shape)} with ${show(w.shape)}`);
   }
   const vjp: Vjp = (h) => [conv2d(h, w, options), conv2dWeight(h, g, [s.KH, s.KW], options)];
+  if (skipsPixels(s)) return apart(conv2dInput(g, w, [s.OH, s.OW]), s.STRIDE, imageSize);
   return transposed(s, [g, w], vjp);
 }
 
@@ -99,6 +99,7 @@ export function conv2dWeight(
   if (dim(g, 0) !== s.B || dim(g, 2) !== s.OH || dim(g, 3) !== s.OW) {
     throw new Error(`Cannot correlate ${show(x.shape)} with ${show(g.shape)}`);
   }
+  if (skipsPixels(s)) return conv2dWeight(everyNth(x, s.STRIDE), g, kernelSize);
   const { CHANNELS, ROWS, SPLIT, threads } = conv2dWeightTile(s);
   const parts = node("conv2dWeight", [x, g], [SPLIT, ...shape], {
     kind: "dispatch",
@@ -111,6 +112,11 @@ export function conv2dWeight(
     conv2d(x, h, options),
   ];
   return sumParts(parts, vjp, [x, g]);
+}
+
+/** Whether a 1 x 1 kernel sees every nth pixel only: then the others are left out first. */
+function skipsPixels({ KH, KW, STRIDE, PAD }: ConvShape): boolean {
+  return KH === 1 && KW === 1 && STRIDE > 1 && PAD === 0;
 }
 
 function sizes(

@@ -119,8 +119,8 @@ export function everyNth(x: Tensor, n: number): Tensor {
   return strided("everyNth", x, { shape, strides }, (g) => [apart(g, n, [h, w])]);
 }
 
-/** Its adjoint: pixels n apart in zeros, cut to `[H, W]`. */
-function apart(g: Tensor, n: number, [h = 1, w = 1]: readonly number[]): Tensor {
+/** The adjoint of `everyNth`: pixels n apart in zeros, cut to `[H, W]`. */
+export function apart(g: Tensor, n: number, [h = 1, w = 1]: readonly number[]): Tensor {
   const [b, c, oh, ow] = [dim(g, 0), dim(g, 1), dim(g, 2), dim(g, 3)];
   const wide = pad(reshape(g, [b * c * oh, 1, ow, 1]), [0, 0, 0, 0], [b * c * oh, n, ow, n]);
   return withVjp(
