@@ -50,6 +50,8 @@ export const runConfigSchema = z.strictObject({
   batchSize: batch.optional(),
   /** Images in a training step; 256 when not given. */
   trainBatchSize: batch.optional(),
+  /** Images that go through the network at once in training; as many as the GPU holds when not given. */
+  microBatch: batch.optional(),
   /** Learning rate at the start; x 0.1 from epoch 30 and again from epoch 60 on. */
   lr: z.number().positive().default(0.01),
   momentum: z.number().min(0).max(1).default(0.9),

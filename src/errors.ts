@@ -1,5 +1,5 @@
 /**
- * The one error class for mistakes that a person can mend.
+ * The error class for mistakes that a person can mend.
  *
  * @module
  */
@@ -18,4 +18,9 @@
  */
 export class UserError extends Error {
   override name = "UserError";
+}
+
+/** What the GPU cannot hold: smaller pieces may still do. */
+export class MemoryError extends UserError {
+  override name = "MemoryError";
 }

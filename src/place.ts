@@ -181,6 +181,7 @@ export async function trainingFolder(
       momentum,
       weightDecay,
       batchSize: trainBatchOf(config),
+      ...(config.microBatch === undefined ? {} : { microBatch: config.microBatch }),
       data: set.sha256,
       count: set.count,
     })),

@@ -6,6 +6,7 @@
 import type { AttackSettings } from "./attack/mod.ts";
 import { iterate } from "./attack/mod.ts";
 import { batches, type ResidentSet } from "./dataset.ts";
+import { halving } from "./halving.ts";
 import type { Predictions } from "./metrics.ts";
 import type { Subject } from "./methods/mod.ts";
 import {
@@ -19,6 +20,7 @@ import {
   maximum,
   neg,
   type Program,
+  type ProgramSpec,
   Random,
   release,
   reshape,
@@ -66,8 +68,12 @@ export interface Predictor extends Disposable {
 
 /** Compiles the prediction of every image of a set. */
 export async function predictor(job: Job): Promise<Predictor> {
+  const batch = Math.min(job.batchSize, job.set.count);
+  return await halving(batch, (n) => predictorOf(job, n), job.reporter);
+}
+
+async function predictorOf(job: Job, batch: number): Promise<Predictor> {
   const { device, subject, set, reporter } = job;
-  const batch = Math.min(job.batchSize, set.count);
   const index = input([batch]);
   const images = set.images(index);
   const traced = traceAnswers(job, Array(subject.copies).fill(images));
@@ -148,8 +154,13 @@ export interface AttackJob extends Job {
 
 /** Attacks every image of a set: all steps of a batch are one submission. */
 export async function attackSet(job: AttackJob): Promise<Attacked> {
+  const batch = Math.min(job.batchSize, job.set.count);
+  return await halving(batch, (n) => attackIn(job, n), job.reporter);
+}
+
+/** As `attackSet`, in batches of the given size. */
+async function attackIn(job: AttackJob, batch: number): Promise<Attacked> {
   const { device, subject, set, settings, reporter, target } = job;
-  const batch = Math.min(job.batchSize, set.count);
   const shape = [batch, ...set.set.shape];
   const index = input([batch]);
   const images = set.images(index);
@@ -174,26 +185,33 @@ export async function attackSet(job: AttackJob): Promise<Attacked> {
   const slope = steps.map(({ gradient }) => perImage(abs(gradient))).reduce((a, b) =>
     maximum(a, b)
   );
-  const programs = {
-    start: await compile(device, {
-      name: "attack start",
-      inputs: [index],
-      updates: new Map(states.flatMap((state) => [...state.start(images, key)])),
-    }),
-    step: await compile(device, {
-      name: "attack step",
-      updates: new Map(steps.flatMap(({ updates }) => [...updates])),
-      records: [slope],
-    }),
-    judge: await compile(device, {
-      name: "judge",
-      records: [...bounds, ...clean.records, ...adversarial.records],
-      outputs: [x0, ...xs.slice(0, 1)],
-    }),
+  const compiled: Program[] = [];
+  const ready = async (spec: ProgramSpec): Promise<Program> => {
+    const program = await compile(device, spec);
+    compiled.push(program);
+    return program;
   };
-  const bar = reporter.progress("attack", set.count);
+  let bar: Progress | undefined;
   try {
-    if (job.explain) Object.values(programs).forEach((p) => reporter.note(p.toString()));
+    const programs = {
+      start: await ready({
+        name: "attack start",
+        inputs: [index],
+        updates: new Map(states.flatMap((state) => [...state.start(images, key)])),
+      }),
+      step: await ready({
+        name: "attack step",
+        updates: new Map(steps.flatMap(({ updates }) => [...updates])),
+        records: [slope],
+      }),
+      judge: await ready({
+        name: "judge",
+        records: [...bounds, ...clean.records, ...adversarial.records],
+        outputs: [x0, ...xs.slice(0, 1)],
+      }),
+    };
+    if (job.explain) compiled.forEach((p) => reporter.note(p.toString()));
+    bar = reporter.progress("attack", set.count);
     const [x = x0] = xs;
     const { values, slopes, examples } = await attackBatches(
       job,
@@ -217,8 +235,8 @@ export async function attackSet(job: AttackJob): Promise<Attacked> {
       examples,
     };
   } finally {
-    bar.stop();
-    Object.values(programs).forEach((p) => p[Symbol.dispose]());
+    bar?.stop();
+    compiled.forEach((p) => p[Symbol.dispose]());
     release(device, states.flatMap(({ parameters }) => parameters));
   }
 }

@@ -31,8 +31,9 @@ import { predictor } from "./predict.ts";
 import type { TrainResult } from "./results.ts";
 import {
   augmented,
-  compilePrograms,
-  type EpochPrograms,
+  compileSteppers,
+  type EpochSteppers,
+  type Stepper,
   stepSizes,
   type Training,
 } from "./train_step.ts";
@@ -71,8 +72,8 @@ export async function fit(training: Training): Promise<Trained> {
     const images = (index: Tensor): Tensor => augmented(training, index, draws);
     await model.initialise?.({ device, trainIndex, images });
   }
-  const programs = await compilePrograms(training, packed);
-  if (config.explain) programs.all.forEach((program) => reporter.note(program.toString()));
+  using steppers = await compileSteppers(training, packed);
+  if (config.explain) steppers.programs.forEach((program) => reporter.note(program.toString()));
   using selector = await predictor({
     device,
     reporter,
@@ -87,7 +88,7 @@ export async function fit(training: Training): Promise<Trained> {
   try {
     for (let epoch = first; epoch < epochs; epoch++) {
       model.beginEpoch?.(device);
-      const figures = await runEpoch(training, programs, epoch, (done, fields) => {
+      const figures = await runEpoch(training, steppers, epoch, (done, fields) => {
         bar.update((epoch - first) * trainIndex.length + done, fields);
       });
       await gatherCleanly(training);
@@ -103,7 +104,6 @@ export async function fit(training: Training): Promise<Trained> {
     }
   } finally {
     bar.stop();
-    programs.all.forEach((program) => program[Symbol.dispose]());
   }
   return summary(history);
 }
@@ -119,7 +119,7 @@ function summary(history: readonly EpochFigures[]): Trained {
 /** One pass over the training set; figures are read a few times a second, never per step. */
 async function runEpoch(
   training: Training,
-  programs: EpochPrograms,
+  steppers: EpochSteppers,
   epoch: number,
   progress: (done: number, fields: Record<string, string>) => void,
 ): Promise<Omit<EpochFigures, "epoch" | "accuracy">> {
@@ -133,23 +133,24 @@ async function runEpoch(
   const pace = new Pace();
   let [done, seen, steps, losses, correct] = [0, 0, 0, 0, 0];
   let firstStep = 0;
-  const settle = async (program: Program, size: number): Promise<void> => {
-    const none = new Float32Array();
-    const [loss = none, right = none, bad = none] = await program.drain();
-    loss.forEach((value, i) => {
-      if (Number.isFinite(value) && bad[i] === 0) return;
-      const what = Number.isFinite(value) ? "a gradient" : "the loss";
-      const state = Number.isNaN(value) || Number.isFinite(value) ? "NaN" : "infinite";
+  const settle = async (step: Stepper, size: number): Promise<void> => {
+    const figures = await step.figures();
+    figures.forEach(({ loss, nonFinite }, i) => {
+      if (Number.isFinite(loss) && nonFinite === 0) return;
+      const what = Number.isFinite(loss) ? "a gradient" : "the loss";
+      const state = Number.isNaN(loss) || Number.isFinite(loss) ? "NaN" : "infinite";
       throw new UserError(
         `Cannot continue training: ${what} is ${state} in epoch ${epoch}, step ${firstStep + i}; ` +
           "use a smaller --lr; the last good checkpoint is kept",
       );
     });
-    losses += loss.reduce((a, b) => a + b, 0);
-    correct += right.reduce((a, b) => a + b, 0);
-    firstStep += loss.length;
-    steps += loss.length;
-    seen += size * loss.length;
+    for (const { loss, correct: right } of figures) {
+      losses += loss;
+      correct += right;
+    }
+    firstStep += figures.length;
+    steps += figures.length;
+    seen += size * figures.length;
     const speed = 1000 * done / (performance.now() - started);
     progress(done, {
       epoch: `${epoch}`,
@@ -164,10 +165,8 @@ async function runEpoch(
       order.subarray(done, done + size),
       (pick) => trainIndex[pick] ?? 0,
     );
-    const { step, after } = programs.of(size, i === 0);
-    const count = Float32Array.of(i + (fixedOrder ? 0 : epoch * sizes.length));
-    step.run([index, Float32Array.of(lr), count]);
-    after?.run([index, count]);
+    const step = steppers.of(size, i === 0);
+    step.run(index, lr, i + (fixedOrder ? 0 : epoch * sizes.length));
     done += size;
     // The next step may be another program, whose figures are read apart.
     const turns = sizes[i + 1] !== size || (i === 0 && training.evalAfterFirstStep);

@@ -160,6 +160,7 @@ export async function trainMember(
       title: members.length === 1 ? "train" : `train ${position + 1}/${members.length}`,
       epochs,
       batchSize: Math.min(trainBatchOf(trainingConfig), learn.length),
+      microBatch: trainingConfig.microBatch,
       train,
       trainIndex: learn,
       selection,

@@ -163,7 +163,10 @@ Deno.test("`sgd()` on packed parameters is PyTorch's SGD, over five steps", () =
     const packed = nn.Parameter.pack(parameters, 2);
     const loss = parameters.map((p) => nn.sum(nn.sin(p.tensor))).reduce((a, b) => nn.add(a, b));
     const gradients = nn.grad(loss, parameters.map((p) => p.tensor));
-    const next = nn.sgd(packed, gradients, nn.constant(lr, [1]), { momentum, weightDecay });
+    const next = nn.sgd(packed, nn.flatGradient(packed, gradients), nn.constant(lr, [1]), {
+      momentum,
+      weightDecay,
+    });
     using program = await nn.compile(device, { updates: new Map([[packed.block, next]]) });
     program.run([], 5);
     await nn.pull(device, parameters);

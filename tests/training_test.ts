@@ -9,7 +9,7 @@ import { UserError } from "../src/errors.ts";
 import { type MethodName, methods, type Model } from "../src/methods/mod.ts";
 import * as nn from "../src/nn/mod.ts";
 import { procedureOf } from "../src/protocol.ts";
-import { silent } from "../src/reporter.ts";
+import { type Reporter, silent } from "../src/reporter.ts";
 import { fit, type Trained } from "../src/training.ts";
 import { inFolder, withDevice } from "./support.ts";
 
@@ -18,13 +18,16 @@ interface Options {
   readonly epochs: number;
   readonly folder: string;
   readonly lr?: number;
+  readonly microBatch?: number;
+  readonly reporter?: Reporter;
   readonly protocol?: "paper" | "corrected";
 }
 
 /** Trains a model on 90 digits in steps of 32, so that the last step of an epoch is a smaller one. */
 async function trainBriefly(
   device: nn.Device,
-  { mode = "sngp", epochs, folder, lr = 0.05, protocol = "paper" }: Options,
+  { mode = "sngp", epochs, folder, lr = 0.05, protocol = "paper", microBatch, reporter = silent }:
+    Options,
 ): Promise<{ model: Model; trained: Trained }> {
   const config = runConfig({ mode, seed: 3, lr, protocol });
   const random = new nn.Random(config.seed).fork("model");
@@ -44,11 +47,12 @@ async function trainBriefly(
     title: "train",
     epochs,
     batchSize: 32,
+    microBatch,
     train: new ResidentSet(digits),
     trainIndex: Uint32Array.from({ length: 90 }, (_, i) => i),
     selection: new ResidentSet(limit(await loadEmbedded("test"), 50)),
     folder,
-    reporter: silent,
+    reporter,
   });
   return { model, trained };
 }
@@ -73,6 +77,68 @@ for (const mode of ["baseline", "deep_ensemble_at", "duq", "due", "sngp"] as con
       }
     }));
 }
+
+Deno.test("`fit()` in micro-batches takes the steps that whole batches take", () =>
+  inFolder(async (folder) => {
+    const run = (microBatch: number): Promise<{ weights: Float32Array; trained: Trained }> => {
+      let kept: { weights: Float32Array; trained: Trained } | undefined;
+      return withDevice(async (device) => {
+        const at = join(folder, String(microBatch));
+        const options = { mode: "baseline", epochs: 2, folder: at, microBatch } as const;
+        const { model, trained } = await trainBriefly(device, options);
+        const weights = [...model.state.values()].flatMap((p) => [...p.data]);
+        kept = { weights: Float32Array.from(weights), trained };
+      }).then(() => kept ?? assert.fail());
+    };
+    // Steps of 32, 32 and 26 images: micro-batches that divide them, and some that do not.
+    const whole = await run(32);
+    for (const micro of [8, 12]) {
+      const split = await run(micro);
+      const far = split.weights.map((w, i) => Math.abs(w - (whole.weights[i] ?? NaN)));
+      assert.ok(Math.max(...far) < 1e-5, `micro-batches of ${micro}: ${Math.max(...far)}`);
+      split.trained.epochs.forEach((epoch, i) => {
+        const wanted = whole.trained.epochs[i];
+        assert.ok(Math.abs(epoch.loss - (wanted?.loss ?? NaN)) < 1e-5);
+        assert.equal(epoch.trainAccuracy, wanted?.trainAccuracy);
+      });
+    }
+  }));
+
+Deno.test("`fit()` halves the micro-batch until the GPU can hold it, and says so", () =>
+  inFolder((folder) =>
+    withDevice(async (device) => {
+      // The first layer makes 18,816 bytes of an image; the parameters take 299,520.
+      const limits = { maxStorageBufferBindingSize: 300_000, maxBufferSize: 2 ** 28 };
+      const small = new Proxy(device, {
+        get: (target, key): unknown => {
+          if (key === "limits") {
+            return new Proxy(target.limits, {
+              get: (all, name): unknown => Reflect.get(limits, name) ?? Reflect.get(all, name, all),
+            });
+          }
+          const value: unknown = Reflect.get(target, key, target);
+          return typeof value === "function" ? value.bind(target) : value;
+        },
+      });
+      const notes: string[] = [];
+      const reporter = { ...silent, note: (text: string): void => void notes.push(text) };
+      const options = { mode: "baseline", epochs: 1, folder, reporter } as const;
+      const { trained } = await trainBriefly(small, options);
+      assert.equal(trained.epochs.length, 1);
+      const [first, second, ...others] = notes;
+      assert.match(
+        first ?? "",
+        /^Cannot compile "train step.*: going on with 16 images at once, the/,
+      );
+      assert.match(
+        second ?? "",
+        /: going on with 8 images at once, the gradients summed over a step/,
+      );
+      // The selection's 50 images too: 25, then 13.
+      assert.equal(others.length, 2, `${notes}`);
+      assert.match(others.at(-1) ?? "", /"predict".*: going on with 13 images at once$/);
+    })
+  ));
 
 Deno.test("`fit()` learns, and keeps the best epoch beside the last", () =>
   inFolder((folder) =>
@@ -156,7 +222,7 @@ Deno.test("10,000 training steps grow the resident memory by less than 50 MB", (
     const logits = layer.forward(nn.reshape(digits.images(index), [8, 784]), new nn.Pass(true));
     const loss = nn.mean(nn.crossEntropy(logits, digits.labels(index)));
     const gradients = nn.grad(loss, packed.parameters.map((p) => p.tensor));
-    const step = nn.sgd(packed, gradients, nn.constant(0.01, [1]), {
+    const step = nn.sgd(packed, nn.flatGradient(packed, gradients), nn.constant(0.01, [1]), {
       momentum: 0.9,
       weightDecay: 1e-4,
     });

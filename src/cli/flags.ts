@@ -109,6 +109,12 @@ const training = object("Training", {
         message`Members of an ensemble [10; on embedded data 3, adversarially trained 2]`,
     }),
   ),
+  microBatch: optional(
+    option("--micro-batch", integer({ min: 1, max: 65536 }), {
+      description:
+        message`Images that go through the network at once in training [as many as the GPU holds]`,
+    }),
+  ),
   nInducingPoints: withDefault(
     option("--n-inducing-points", integer({ min: 1 }), {
       description: message`Inducing points of DUE`,

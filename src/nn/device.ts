@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { UserError } from "../errors.ts";
+import { MemoryError, UserError } from "../errors.ts";
 import { type Kernel, type Overrides, resolveOverrides } from "./kernel.ts";
 
 /** Facts about the adapter, recorded with every result. */
@@ -170,7 +170,7 @@ class OpenDevice implements Device {
     const validation = await this.gpu.popErrorScope();
     const memory = await this.gpu.popErrorScope();
     if (memory) {
-      throw new UserError(
+      throw new MemoryError(
         `Cannot ${what}: the GPU is out of memory; use a smaller --batch-size or --limit`,
         { cause: memory },
       );

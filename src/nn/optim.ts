@@ -22,19 +22,18 @@ export interface SgdOptions {
  * One step of SGD as PyTorch defines it: `v <- momentum v + g + weightDecay w`, `w <- w - lr v`.
  *
  * @param packed weights and velocities: a block of two rows
- * @param gradients of the packed parameters, in their order
+ * @param gradient of the packed parameters, as `flatGradient` lays them out
  * @param lr `[1]`
  * @returns the block's new values
  */
 export function sgd(
   packed: PackedParameters,
-  gradients: readonly Tensor[],
+  gradient: Tensor,
   lr: Tensor,
   { momentum, weightDecay }: SgdOptions,
 ): Tensor {
   const { block, length } = packed;
-  const flat = flatGradient(packed, gradients);
-  return node("sgd", [block.tensor, flat, lr], block.shape, {
+  return node("sgd", [block.tensor, gradient, lr], block.shape, {
     kind: "dispatch",
     kernel: sgdKernel,
     overrides: { P: length, MOMENTUM: momentum, WEIGHT_DECAY: weightDecay },

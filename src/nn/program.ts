@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { UserError } from "../errors.ts";
+import { MemoryError } from "../errors.ts";
 import type { Device } from "./device.ts";
 import {
   type Binding as PlannedBinding,
@@ -53,7 +53,7 @@ export type Command =
 /**
  * Compiles a graph.
  *
- * @throws UserError when a tensor is larger than one binding may be, or memory runs out
+ * @throws MemoryError when a tensor is larger than one binding may be, or memory runs out
  */
 export async function compile(device: Device, spec: ProgramSpec): Promise<Program> {
   const name = spec.name ?? "program";
@@ -62,7 +62,7 @@ export async function compile(device: Device, spec: ProgramSpec): Promise<Progra
   for (const { bytes, label } of planned.buffers) {
     if (bytes > limit) {
       const mib = (n: number): string => `${(n / 2 ** 20).toFixed(0)} MiB`;
-      throw new UserError(
+      throw new MemoryError(
         `Cannot compile "${name}": "${label}" needs ${mib(bytes)} in one binding, this adapter ` +
           `allows ${mib(limit)}; use a smaller --batch-size`,
       );
@@ -73,10 +73,17 @@ export async function compile(device: Device, spec: ProgramSpec): Promise<Progra
       s.kind === "dispatch" ? device.pipeline(s.dispatch.kernel, s.dispatch.overrides) : undefined
     ),
   );
-  return await device.guard(
-    `allocate ${(planned.stats.bytes / 2 ** 20).toFixed(1)} MiB for "${name}"`,
-    () => new CompiledProgram(device, name, spec, planned, pipelines),
-  );
+  let made: CompiledProgram | undefined;
+  try {
+    return await device.guard(
+      `allocate ${(planned.stats.bytes / 2 ** 20).toFixed(1)} MiB for "${name}"`,
+      () => made = new CompiledProgram(device, name, spec, planned, pipelines),
+    );
+  } catch (error) {
+    // What was allocated before memory ran out is given back.
+    made?.[Symbol.dispose]();
+    throw error;
+  }
 }
 
 class CompiledProgram implements Program {
