@@ -92,6 +92,8 @@ export const runConfigSchema = z.strictObject({
   limit: count.optional(),
   /** Print what the compiled programs do and cost. */
   explain: z.boolean().default(false),
+  /** Print what each dispatch of the compiled programs takes on the device. */
+  time: z.boolean().default(false),
   ...differences,
 });
 

@@ -6,6 +6,7 @@
 import type { AttackSettings } from "./attack/mod.ts";
 import { iterate } from "./attack/mod.ts";
 import { batches, type ResidentSet } from "./dataset.ts";
+import { type Explain, explainPrograms } from "./explain.ts";
 import { halving } from "./halving.ts";
 import type { Predictions } from "./metrics.ts";
 import type { Subject } from "./methods/mod.ts";
@@ -41,8 +42,8 @@ export interface Job {
   /** Images a step. */
   readonly batchSize: number;
   readonly reporter: Reporter;
-  /** Whether to print the compiled programs. */
-  readonly explain: boolean;
+  /** What to tell of the compiled programs. */
+  readonly explain: Explain;
 }
 
 const classes = 10;
@@ -82,7 +83,7 @@ async function predictorOf(job: Job, batch: number): Promise<Predictor> {
     inputs: [index],
     records: traced.records,
   });
-  if (job.explain) reporter.note(program.toString());
+  await explainPrograms([program], job.explain, reporter);
   return {
     async run(): Promise<Answers> {
       for (const { index } of batches(set.count, batch)) program.run([index]);
@@ -210,7 +211,7 @@ async function attackIn(job: AttackJob, batch: number): Promise<Attacked> {
         outputs: [x0, ...xs.slice(0, 1)],
       }),
     };
-    if (job.explain) compiled.forEach((p) => reporter.note(p.toString()));
+    await explainPrograms(compiled, job.explain, reporter);
     bar = reporter.progress("attack", set.count);
     const [x = x0] = xs;
     const { values, slopes, examples } = await attackBatches(

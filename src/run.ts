@@ -219,7 +219,7 @@ function job({ config, device, subject }: Workbench, set: ImageSet, reporter: Re
     seed: config.seed,
     batchSize: config.batchSize ?? evalBatch,
     reporter,
-    explain: config.explain,
+    explain: config,
   };
 }
 

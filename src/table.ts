@@ -253,7 +253,7 @@ function within(
 
 /** Where a configuration's result is kept: named by all that it depends on. */
 export async function resultPath(config: RunConfig): Promise<string> {
-  const { savePath, explain: _, ...rest } = config;
+  const { savePath, explain: _explain, time: _time, ...rest } = config;
   const determines = { ...rest, procedure: procedureFor(config), version };
   const bytes = new TextEncoder().encode(JSON.stringify(determines));
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));

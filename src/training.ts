@@ -11,6 +11,7 @@ import {
   saveCheckpoint,
 } from "./checkpoint/checkpoint.ts";
 import { UserError } from "./errors.ts";
+import { explainPrograms } from "./explain.ts";
 import { single } from "./methods/mod.ts";
 import { accuracy } from "./metrics.ts";
 import {
@@ -73,7 +74,7 @@ export async function fit(training: Training): Promise<Trained> {
     await model.initialise?.({ device, trainIndex, images });
   }
   using steppers = await compileSteppers(training, packed);
-  if (config.explain) steppers.programs.forEach((program) => reporter.note(program.toString()));
+  await explainPrograms(steppers.programs, config, reporter);
   using selector = await predictor({
     device,
     reporter,
@@ -81,7 +82,7 @@ export async function fit(training: Training): Promise<Trained> {
     seed: config.seed,
     set: training.selection,
     batchSize: 200,
-    explain: false,
+    explain: { explain: false, time: false },
   });
   const bar = reporter.progress(training.title, (epochs - history.length) * trainIndex.length);
   const first = history.length;

@@ -50,7 +50,7 @@ Deno.test("`mirage` alone and `--help` list the commands; each command's help it
   const flags =
     "mode model seed epochs batch-size lr momentum weight-decay epsilon epsilon-attack " +
     "num-ensembles lambda-reg n-inducing-points kernel steps targeted data-path save-path " +
-    "checkpoint limit protocol json out explain";
+    "checkpoint limit protocol json out explain time micro-batch";
   const differences = Object.keys(protocolOptions).map(nameOf);
   for (const flag of [...flags.split(" "), ...differences]) {
     assert.ok(stdout.includes(`--${flag}`), `no --${flag}`);
@@ -239,6 +239,7 @@ Deno.test("without --json a table and a verdict are printed, with --explain the 
       "attack",
       ...quick,
       "--explain",
+      "--time",
       "--targeted",
       "3",
       "--protocol",
@@ -254,6 +255,10 @@ Deno.test("without --json a table and a verdict are printed, with --explain the 
     assert.match(
       stderr,
       /program "attack step": \d+ dispatches, \d+ pipelines, \d+ buffers, [\d.]+ MiB/,
+    );
+    assert.match(
+      stderr,
+      /program "attack step": \d+ dispatches, [\d.]+ ms of device time\n +[\d.]+ % +[\d.]+ ms +[\d.]+ G/,
     );
     assert.ok(stdout.split("\n").slice(4, 14).every((line) => line.length <= 80));
     assert.ok(

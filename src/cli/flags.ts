@@ -81,6 +81,12 @@ const shared = object("Data and output", {
     flag("--explain", { description: message`List the programs' dispatches, buffers and bytes` }),
     false,
   ),
+  time: withDefault(
+    flag("--time", {
+      description: message`Time the programs' dispatches on the device, the longest first`,
+    }),
+    false,
+  ),
   ...output,
 });
 
