@@ -4,6 +4,7 @@
  * @module
  */
 import { z } from "zod";
+import { type AttackName, attacks } from "./attack/mod.ts";
 import { thresholds } from "./config.ts";
 
 const share = z.number().min(0).max(1);
@@ -68,7 +69,7 @@ export const attackResultSchema = z.strictObject({
   checkpoints,
   epsilonAttack: share,
   attack: z.strictObject({
-    name: z.string(),
+    name: z.enum(Object.keys(attacks) as [AttackName, ...AttackName[]]),
     steps: z.int(),
     stepSize: z.number(),
     start: z.strictObject({ noise: z.number(), projected: z.boolean() }),

@@ -154,7 +154,7 @@ export async function attackWithExamples(
     return { inDomain: await evaluateInDomain(bench, reporter), attacked, outDomain };
   });
   const mean = meanOptions(bench);
-  const { steps, stepSize, startNoise, projectStart } = settings;
+  const { name, steps, stepSize, startNoise, projectStart } = settings;
   const result = attackResultSchema.parse({
     schema: "mirage/attack@2",
     ...common(bench),

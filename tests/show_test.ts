@@ -77,6 +77,10 @@ Deno.test("`verdict()` names the target class", () => {
   );
 });
 
+Deno.test("`verdict()` speaks of what the network was taught", () => {
+  assert.match(verdict(result(0.8, 0.1, { model: "ResNet-18_SNGP" })), /are taken for objects;/);
+});
+
 Deno.test("`verdict()` says about where a mean over batches gives no whole number of images", () => {
   assert.match(verdict(result(0.8, 0.1234567)), /so about 677 more of 1000 /);
   assert.match(verdict(result(0.8, 0.12)), /so 680 more of 1000 /);

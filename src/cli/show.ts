@@ -4,7 +4,7 @@
  * @module
  */
 import Table from "cli-table3";
-import { type MethodName, methods } from "../methods/mod.ts";
+import { familyOf, type MethodName, methods } from "../methods/mod.ts";
 import { type ProtocolOption, protocolOptions } from "../protocol.ts";
 import type { AttackResult, EvalResult, InDomain, TrainResult, Uncertainty } from "../results.ts";
 import { flagOf } from "./flags.ts";
@@ -59,7 +59,9 @@ export function verdict(result: AttackResult): string {
   const gained = (adversarial.entropy ?? 0) - (clean.entropy ?? 0);
   if (before - after >= notable.rejection) {
     return `The attack${steered} works: ${rates}, so ${images(before - after, outDomain.count)} ` +
-      `more of ${outDomain.count} out-domain images are taken for digits${entropies}. ${bounds}.`;
+      `more of ${outDomain.count} out-domain images are taken for ${
+        known(result)
+      }${entropies}. ${bounds}.`;
   }
   if (after - before >= notable.rejection) {
     return `The attack${steered} backfires: ${rates}${entropies}. ${bounds}.`;
@@ -70,6 +72,11 @@ export function verdict(result: AttackResult): string {
   }
   return `The attack${steered} changes next to nothing at epsilon ${epsilonAttack}: ` +
     `${rates}${entropies}. ${bounds}.`;
+}
+
+/** What the model was taught. */
+function known({ model }: AttackResult | EvalResult): string {
+  return { LeNet: "digits", "ResNet-18": "objects" }[familyOf(model)];
 }
 
 /** A share of images as their number; the mean over batches that the paper takes is no exact share. */
@@ -87,9 +94,9 @@ export function showEval(result: EvalResult): string {
     heading(result, result.checkpoints.length),
     inDomain(result.inDomain),
     table.toString(),
-    `Of ${outDomain.count} images that are no digits ${
+    `Of ${outDomain.count} images that are no ${known(result)} ${
       percent(outDomain.rejection[tau] ?? 0)
-    } are rejected at a confidence of ${tau}, the others taken for digits.`,
+    } are rejected at a confidence of ${tau}, the others taken for ${known(result)}.`,
     footer(result, { eval: seconds.eval }),
   ].join("\n");
 }
