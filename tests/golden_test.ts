@@ -10,7 +10,7 @@ import * as nn from "../src/nn/mod.ts";
 import { type NamedArray, readSafetensors } from "../src/checkpoint/safetensors.ts";
 import { procedureOf } from "../src/protocol.ts";
 import { sharedPath, testWithShared } from "./shared.ts";
-import { withDevice } from "./support.ts";
+import { relativeError, withDevice } from "./support.ts";
 
 type Golden = (name: string) => Float32Array;
 
@@ -55,17 +55,6 @@ async function goldenModel(
 }
 
 const draws = (): nn.Draws => new nn.Draws(new nn.Random(0));
-
-/** `|a - b| / |b|` */
-function relativeError(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  assert.equal(a.length, b.length);
-  let [difference, norm] = [0, 0];
-  for (let i = 0; i < b.length; i++) {
-    difference += ((a[i] ?? NaN) - (b[i] ?? NaN)) ** 2;
-    norm += (b[i] ?? NaN) ** 2;
-  }
-  return Math.sqrt(difference / norm);
-}
 
 /** Compares nodes with golden arrays, on the device and in f64. */
 async function compare(

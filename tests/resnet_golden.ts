@@ -158,17 +158,6 @@ export function sample(gradient: ArrayLike<number>, count: number): Float64Array
   return Float64Array.from({ length: count }, (_, i) => gradient[i * stride] ?? NaN);
 }
 
-/** `|a - b| / |b|` */
-export function relativeError(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  assert.equal(a.length, b.length);
-  let [difference, norm] = [0, 0];
-  for (let i = 0; i < b.length; i++) {
-    difference += ((a[i] ?? NaN) - (b[i] ?? NaN)) ** 2;
-    norm += (b[i] ?? NaN) ** 2;
-  }
-  return Math.sqrt(difference / norm);
-}
-
 function softmax(logits: Float32Array): Float32Array {
   return logits.map((value, i) => {
     const row = logits.subarray(i - i % 10, i - i % 10 + 10);

@@ -11,12 +11,11 @@ import {
   filesOf,
   goldenModes,
   goldenResNet,
-  relativeError,
   sample,
   trainComparison,
 } from "./resnet_golden.ts";
 import { testWithShared } from "./shared.ts";
-import { withDevice } from "./support.ts";
+import { relativeError, withDevice } from "./support.ts";
 
 async function compare(device: nn.Device, comparison: Comparison): Promise<void> {
   const { inputs, nodes, gradients } = comparison;

@@ -2,8 +2,7 @@
 import assert from "node:assert/strict";
 import * as nn from "../src/nn/mod.ts";
 import { wave } from "./check_grads.ts";
-import { relativeError } from "./resnet_golden.ts";
-import { withDevice } from "./support.ts";
+import { relativeError, withDevice } from "./support.ts";
 
 const small = { width: 8, imageSize: 8 } as const;
 const kinds = {

@@ -1,4 +1,5 @@
 /** What several tests share: a device for one test, and single kernels run on it. */
+import assert from "node:assert/strict";
 import { type Device, openDevice } from "../src/nn/device.ts";
 
 export { runKernel } from "../src/nn/run_kernel.ts";
@@ -7,6 +8,17 @@ export { runKernel } from "../src/nn/run_kernel.ts";
 export async function withDevice(test: (device: Device) => Promise<void>): Promise<void> {
   using device = await openDevice();
   await test(device);
+}
+
+/** `|a - b| / |b|` of two arrays of one length. */
+export function relativeError(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  assert.equal(a.length, b.length);
+  let [difference, norm] = [0, 0];
+  for (let i = 0; i < b.length; i++) {
+    difference += ((a[i] ?? NaN) - (b[i] ?? NaN)) ** 2;
+    norm += (b[i] ?? NaN) ** 2;
+  }
+  return Math.sqrt(difference / norm);
 }
 
 /** Runs a test in a folder of its own, removed afterwards. */

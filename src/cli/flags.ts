@@ -1,16 +1,15 @@
 /**
- * The command line: commands and flags, from which help, suggestions and shell completions follow.
+ * The flags of the command line, in the groups that help shows them in.
  *
  * @module
  */
-import { merge, object, or } from "@optique/core/constructs";
+import { object } from "@optique/core/constructs";
 import { message, text } from "@optique/core/message";
 import { map, multiple, optional, withDefault } from "@optique/core/modifiers";
-import type { InferValue, Parser } from "@optique/core/parser";
-import { argument, command, constant, flag, option } from "@optique/core/primitives";
+import type { Parser } from "@optique/core/parser";
+import { flag, option } from "@optique/core/primitives";
 import { choice, float, integer, type ValueParser } from "@optique/core/valueparser";
 import { path } from "@optique/run/valueparser";
-import { type PairName, type SourceName, sources } from "../../data/mod.ts";
 import { modes, runConfigSchema, smallestEpsilon } from "../config.ts";
 import { gpKernels, methods } from "../methods/mod.ts";
 import { paperTables } from "../paper.ts";
@@ -18,7 +17,6 @@ import {
   type Procedure,
   type ProtocolOption,
   type ProtocolOptionName,
-  protocolOptionNames,
   protocolOptions,
 } from "../protocol.ts";
 
@@ -27,14 +25,14 @@ const models = [
   ...new Set(Object.values(methods).flatMap((m): readonly string[] => m.models)),
 ];
 /** A misspelt value gets a guess. */
-const near = { suggest: "nearest" } as const;
+export const near = { suggest: "nearest" } as const;
 const defaults = runConfigSchema.parse({ mode: modes[0] });
 const radii = text(
   Object.entries(smallestEpsilon).map(([family, value]) => `${family}: ${value}`).join(", "),
 );
 
 /** What every command takes. */
-const output = {
+export const output = {
   json: withDefault(
     flag("--json", { description: message`Print one JSON document on stdout, all else on stderr` }),
     false,
@@ -42,7 +40,7 @@ const output = {
 };
 
 /** Which experiment. */
-const experiment = object("Experiment", {
+export const experiment = object("Experiment", {
   mode: withDefault(
     option("--mode", choice([...modes, ...attackModes], near), {
       description: message`Method; ${text("attack_X")} means ${text("attack --mode X")}`,
@@ -61,7 +59,7 @@ const experiment = object("Experiment", {
 });
 
 /** Where things are, and what is said. */
-const shared = object("Data and output", {
+export const shared = object("Data and output", {
   dataPath: optional(option("--data-path", path({ metavar: "DIR" }), {
     description: message`Folder of the data sets; the embedded data when ./Data has none`,
   })),
@@ -91,7 +89,7 @@ const shared = object("Data and output", {
 });
 
 /** What determines a training. */
-const training = object("Training", {
+export const training = object("Training", {
   epochs: optional(option("--epochs", integer({ min: 1 }), {
     description: message`Passes over the training set [train: 80; else 10, or 20 on embedded data]`,
   })),
@@ -134,7 +132,7 @@ const training = object("Training", {
 });
 
 /** Adversarial training; a table's rows have their own. */
-const epsilon = object({
+export const epsilon = object({
   epsilon: optional(
     option("--epsilon", float({ min: 0, max: 1 }), {
       description: message`Radius of adversarial training; pixels are in 0 to 1 [${radii}]`,
@@ -143,7 +141,7 @@ const epsilon = object({
 });
 
 /** The original's default weight of the penalty differs between training and evaluation. */
-const lambdaReg = (otherwise: string) => ({
+export const lambdaReg = (otherwise: string) => ({
   lambdaReg: optional(
     option("--lambda-reg", float({ min: 0 }), {
       description: message`Weight of DUQ's gradient penalty [${text(otherwise)}]`,
@@ -151,7 +149,7 @@ const lambdaReg = (otherwise: string) => ({
   ),
 });
 
-const batchSize = (value: number) => ({
+export const batchSize = (value: number) => ({
   batchSize: withDefault(
     option("--batch-size", integer({ min: 1, max: 65536 }), {
       description: message`Images in one step`,
@@ -160,7 +158,7 @@ const batchSize = (value: number) => ({
   ),
 });
 
-const checkpoint = object({
+export const checkpoint = object({
   checkpoint: map(
     multiple(option("--checkpoint", path({ metavar: "FILE" }), {
       description:
@@ -172,7 +170,7 @@ const checkpoint = object({
   ),
 });
 
-const attacking = object("Attack", {
+export const attacking = object("Attack", {
   epsilonAttack: optional(
     option("--epsilon-attack", float({ min: 0, max: 1 }), {
       description: message`Radius of the attack; pixels are in 0 to 1 [${radii}]`,
@@ -200,7 +198,7 @@ export function flagOf(name: string): `--${string}` {
 }
 
 /** Modes that the paper's tables have a row of. */
-const tableModes = [
+export const tableModes = [
   ...new Set(Object.values(paperTables).flatMap(({ rows }) => rows.map(({ mode }) => mode))),
 ];
 
@@ -223,7 +221,7 @@ function differences(): { [K in ProtocolOptionName]: Parser<"sync", Procedure[K]
 }
 
 /** The published procedure or the corrected one, and every difference by itself. */
-const protocol = object("Protocol", {
+export const protocol = object("Protocol", {
   protocol: withDefault(
     option("--protocol", choice(["paper", "corrected"], near), {
       description: message`The published procedure with its faults, or without them`,
@@ -232,141 +230,6 @@ const protocol = object("Protocol", {
   ),
   ...differences(),
 });
-
-/** Each command alone: a misspelt flag is then compared with the command's own. */
-export const commands = {
-  attack: command(
-    "attack",
-    merge(
-      object({ command: constant("attack") }),
-      experiment,
-      attacking,
-      checkpoint,
-      training,
-      epsilon,
-      protocol,
-      shared,
-      object({ ...batchSize(200), ...lambdaReg("what was trained, else 0.1") }),
-    ),
-    { description: message`Attack a model's uncertainty; trains the model where there is none` },
-  ),
-  eval: command(
-    "eval",
-    merge(
-      object({ command: constant("eval") }),
-      experiment,
-      attacking,
-      checkpoint,
-      training,
-      epsilon,
-      protocol,
-      shared,
-      object({ ...batchSize(200), ...lambdaReg("what was trained, else 0.1") }),
-    ),
-    { description: message`Evaluate a model in-domain and out-domain` },
-  ),
-  train: command(
-    "train",
-    merge(
-      object({ command: constant("train") }),
-      experiment,
-      training,
-      epsilon,
-      protocol,
-      shared,
-      object({ ...batchSize(256), ...lambdaReg("0.3") }),
-    ),
-    { description: message`Train a model, or go on with its training` },
-  ),
-  table: command(
-    "table",
-    merge(
-      object({ command: constant("table") }),
-      object("Table", {
-        pair: argument(choice(Object.keys(paperTables) as PairName[], near), {
-          description: message`Data sets of the tables`,
-        }),
-        modes: multiple(option("--mode", choice(tableModes, near), {
-          description: message`Only the rows of this method; may be given again`,
-        })),
-        seeds: withDefault(
-          option("--seeds", integer({ min: 1, metavar: "N" }), {
-            description: message`Seeds of the methods of one model: 0 to N - 1`,
-          }),
-          1,
-        ),
-        ensembles: withDefault(
-          option("--ensembles", integer({ min: 1, metavar: "N" }), {
-            description: message`Ensembles, without a member in common`,
-          }),
-          1,
-        ),
-        ablate: withDefault(
-          flag("--ablate", {
-            description: message`The table again with every protocol option changed, one at a time`,
-          }),
-          false,
-        ),
-        ablateOnly: multiple(
-          option("--ablate-only", choice(protocolOptionNames.map(nameOf), near), {
-            description: message`The same, with this option only; may be given again`,
-          }),
-        ),
-      }),
-      training,
-      protocol,
-      shared,
-      object({ ...batchSize(200), ...lambdaReg("what was trained, else 0.1") }),
-    ),
-    { description: message`Make the paper's tables anew: train, attack, compare` },
-  ),
-  data: command(
-    "data",
-    object({
-      command: constant("data"),
-      names: multiple(
-        argument(choice(Object.keys(sources) as SourceName[], near), {
-          description: message`Data sets to download; none shows what is there`,
-        }),
-      ),
-      dataPath: withDefault(
-        option("--data-path", path({ metavar: "DIR" }), {
-          description: message`Folder of the data sets`,
-        }),
-        "Data",
-      ),
-      ...output,
-    }),
-    { description: message`Show which data is there, or download it` },
-  ),
-  doctor: command(
-    "doctor",
-    object({
-      command: constant("doctor"),
-      dataPath: withDefault(
-        option("--data-path", path({ metavar: "DIR" }), {
-          description: message`Folder of the data sets`,
-        }),
-        "Data",
-      ),
-      ...output,
-    }),
-    { description: message`Check the GPU, its driver, every kernel and the data` },
-  ),
-} as const;
-
-/** The whole command line. */
-export const commandLine = or(
-  commands.attack,
-  commands.eval,
-  commands.train,
-  commands.table,
-  commands.data,
-  commands.doctor,
-);
-
-/** What was asked for. */
-export type Invocation = InferValue<typeof commandLine>;
 
 /** Flags in the original's snake_case, as ours: `--batch_size 8` means `--batch-size 8`. */
 export function normalise(args: readonly string[]): string[] {

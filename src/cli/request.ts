@@ -7,7 +7,8 @@ import { type RunConfig, runConfig, runConfigSchema, type RunOptions } from "../
 import { UserError } from "../errors.ts";
 import { protocolOptionNames } from "../protocol.ts";
 import { ablatable, type TableOptions } from "../table.ts";
-import { flagOf, type Invocation, nameOf } from "./flags.ts";
+import type { Invocation } from "./commands.ts";
+import { flagOf, nameOf } from "./flags.ts";
 
 /** An experiment to run. */
 export interface Request {

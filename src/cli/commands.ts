@@ -1,0 +1,165 @@
+/**
+ * The commands, each with its flags; help, suggestions and shell completions follow from them.
+ *
+ * @module
+ */
+import { merge, object, or } from "@optique/core/constructs";
+import { message } from "@optique/core/message";
+import { multiple, withDefault } from "@optique/core/modifiers";
+import type { InferValue } from "@optique/core/parser";
+import { argument, command, constant, flag, option } from "@optique/core/primitives";
+import { choice, integer } from "@optique/core/valueparser";
+import { path } from "@optique/run/valueparser";
+import { type PairName, type SourceName, sources } from "../../data/mod.ts";
+import { paperTables } from "../paper.ts";
+import { protocolOptionNames } from "../protocol.ts";
+import {
+  attacking,
+  batchSize,
+  checkpoint,
+  epsilon,
+  experiment,
+  lambdaReg,
+  nameOf,
+  near,
+  output,
+  protocol,
+  shared,
+  tableModes,
+  training,
+} from "./flags.ts";
+
+/** Each command alone: a misspelt flag is then compared with the command's own. */
+export const commands = {
+  attack: command(
+    "attack",
+    merge(
+      object({ command: constant("attack") }),
+      experiment,
+      attacking,
+      checkpoint,
+      training,
+      epsilon,
+      protocol,
+      shared,
+      object({ ...batchSize(200), ...lambdaReg("what was trained, else 0.1") }),
+    ),
+    { description: message`Attack a model's uncertainty; trains the model where there is none` },
+  ),
+  eval: command(
+    "eval",
+    merge(
+      object({ command: constant("eval") }),
+      experiment,
+      attacking,
+      checkpoint,
+      training,
+      epsilon,
+      protocol,
+      shared,
+      object({ ...batchSize(200), ...lambdaReg("what was trained, else 0.1") }),
+    ),
+    { description: message`Evaluate a model in-domain and out-domain` },
+  ),
+  train: command(
+    "train",
+    merge(
+      object({ command: constant("train") }),
+      experiment,
+      training,
+      epsilon,
+      protocol,
+      shared,
+      object({ ...batchSize(256), ...lambdaReg("0.3") }),
+    ),
+    { description: message`Train a model, or go on with its training` },
+  ),
+  table: command(
+    "table",
+    merge(
+      object({ command: constant("table") }),
+      object("Table", {
+        pair: argument(choice(Object.keys(paperTables) as PairName[], near), {
+          description: message`Data sets of the tables`,
+        }),
+        modes: multiple(option("--mode", choice(tableModes, near), {
+          description: message`Only the rows of this method; may be given again`,
+        })),
+        seeds: withDefault(
+          option("--seeds", integer({ min: 1, metavar: "N" }), {
+            description: message`Seeds of the methods of one model: 0 to N - 1`,
+          }),
+          1,
+        ),
+        ensembles: withDefault(
+          option("--ensembles", integer({ min: 1, metavar: "N" }), {
+            description: message`Ensembles, without a member in common`,
+          }),
+          1,
+        ),
+        ablate: withDefault(
+          flag("--ablate", {
+            description: message`The table again with every protocol option changed, one at a time`,
+          }),
+          false,
+        ),
+        ablateOnly: multiple(
+          option("--ablate-only", choice(protocolOptionNames.map(nameOf), near), {
+            description: message`The same, with this option only; may be given again`,
+          }),
+        ),
+      }),
+      training,
+      protocol,
+      shared,
+      object({ ...batchSize(200), ...lambdaReg("what was trained, else 0.1") }),
+    ),
+    { description: message`Make the paper's tables anew: train, attack, compare` },
+  ),
+  data: command(
+    "data",
+    object({
+      command: constant("data"),
+      names: multiple(
+        argument(choice(Object.keys(sources) as SourceName[], near), {
+          description: message`Data sets to download; none shows what is there`,
+        }),
+      ),
+      dataPath: withDefault(
+        option("--data-path", path({ metavar: "DIR" }), {
+          description: message`Folder of the data sets`,
+        }),
+        "Data",
+      ),
+      ...output,
+    }),
+    { description: message`Show which data is there, or download it` },
+  ),
+  doctor: command(
+    "doctor",
+    object({
+      command: constant("doctor"),
+      dataPath: withDefault(
+        option("--data-path", path({ metavar: "DIR" }), {
+          description: message`Folder of the data sets`,
+        }),
+        "Data",
+      ),
+      ...output,
+    }),
+    { description: message`Check the GPU, its driver, every kernel and the data` },
+  ),
+} as const;
+
+/** The whole command line. */
+export const commandLine = or(
+  commands.attack,
+  commands.eval,
+  commands.train,
+  commands.table,
+  commands.data,
+  commands.doctor,
+);
+
+/** What was asked for. */
+export type Invocation = InferValue<typeof commandLine>;
