@@ -81,6 +81,8 @@ export const attackResultSchema = z.strictObject({
     count: z.int(),
     /** SHA-256 of pixels and labels. */
     sha256: z.string(),
+    /** SHA-256 of the list of files, where the set is one file an image. */
+    listSha256: z.string().nullable(),
     /** Files left out because they are broken. */
     skipped: z.int(),
   }),

@@ -172,6 +172,7 @@ export async function attackWithExamples(
       name: outDomain.name,
       count: outDomain.count,
       sha256: outDomain.sha256,
+      listSha256: outDomain.listSha256 ?? null,
       skipped: outDomain.skipped?.length ?? 0,
     },
     clean: uncertainties(attacked.clean, mean),

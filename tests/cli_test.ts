@@ -9,6 +9,7 @@ import { attackResultSchema, evalResultSchema, trainResultSchema } from "../src/
 import { inFolder } from "./support.ts";
 
 const main = decodeURIComponent(new URL("../main.ts", import.meta.url).pathname);
+const tiny = decodeURIComponent(new URL("golden/tiny.checkpoint", import.meta.url).pathname);
 const config = decodeURIComponent(new URL("../deno.json", import.meta.url).pathname);
 
 interface Outcome {
@@ -98,6 +99,12 @@ const mistakes: readonly [what: string, args: string[], message: RegExp][] = [
   ["a misspelt selection", ["train", "--selection", "tets"], /Did you mean "test"/],
   ["a misspelt order", ["train", "--epoch-order", "fixd"], /Did you mean "fixed"/],
   ["a misspelt arithmetic", ["train", "--kernel-arithmetic", "logs"], /Did you mean "log"/],
+  [
+    "misspelt statistics",
+    ["train", "--batch-statistics", "every-stp"],
+    /Did you mean "every-step"/,
+  ],
+  ["a micro-batch of 0", ["train", "--micro-batch", "0"], /`--micro-batch`/],
   ["a misspelt precision", ["train", "--precision", "claen"], /Did you mean "clean"/],
   ["no samples", ["attack", "--due-samples", "0"], /`--due-samples`/],
   ["half a sample", ["attack", "--due-attack-samples", "0.5"], /`--due-attack-samples`/],
@@ -143,6 +150,16 @@ const mistakes: readonly [what: string, args: string[], message: RegExp][] = [
       "no_{seed}.safetensors",
     ],
     /^Cannot read "no_0.safetensors": there is no such file/,
+  ],
+  [
+    "a member's checkpoint of another model",
+    ["attack", "--mode", "deep_ensemble", "--checkpoint", tiny],
+    /^Cannot load ".*tiny.checkpoint" as LeNet: it has no "conv1.0.weight" but ".*"; give the/,
+  ],
+  [
+    "a checkpoint template that leads nowhere",
+    ["eval", "--mode", "deep_ensemble_at", "--seed", "3", "--checkpoint", "no/{seed}.checkpoint"],
+    /^Cannot read "no\/3.checkpoint": there is no such file/,
   ],
   ["a limit of 0", ["attack", "--limit", "0"], /`--limit`/],
   [

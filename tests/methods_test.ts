@@ -1,5 +1,6 @@
 /** What the methods promise, without golden arrays: gradients, ensembles, underflow, noise. */
 import assert from "node:assert/strict";
+import { Due } from "../src/methods/due.ts";
 import { type MethodName, methods, type Model, type ModelOptions } from "../src/methods/mod.ts";
 import * as nn from "../src/nn/mod.ts";
 import { type Procedure, procedureOf } from "../src/protocol.ts";
@@ -22,6 +23,8 @@ function create(mode: MethodName, changed: Partial<ModelOptions> = {}): Model {
   const method = methods[mode];
   return method.create(method.models[0] ?? "", options(changed));
 }
+
+type Named = readonly [name: string, parameter: nn.Parameter];
 
 /** Pictures of waves, in [0, 1]. */
 function pictures(count: number): Float32Array {
@@ -54,6 +57,39 @@ for (const mode of Object.keys(methods) as MethodName[]) {
         Math.abs(numeric - analytic) <= 1e-4 * Math.abs(analytic) + 1e-6,
         `${name}: ${analytic}, by differences ${numeric}`,
       );
+    }
+  });
+}
+
+for (const mode of Object.keys(methods) as MethodName[]) {
+  Deno.test(`a targeted step on ${mode} raises the target's probability`, () => {
+    const target = 7;
+    const models = [0, 1].map((seed) => create(mode, { random: new nn.Random(seed) }));
+    for (const model of models.filter((m) => m instanceof Due)) {
+      // As if it had been trained: inducing points within reach, and values that differ.
+      const [[, points], [, mean]] = [...model.process.state] as [Named, Named];
+      model.process.start(points.data.slice(), 10);
+      mean.data.set(wave(mean.data.length, 3));
+    }
+    const subject = methods[mode].subject(
+      methods[mode].ensemble ? models : models.slice(0, 1),
+      procedureOf("paper", { dueSamples: 500, dueAttackSamples: 500, dueNoise: "common" }),
+    );
+    const x = nn.input([2, 1, 28, 28]);
+    const pixels = pictures(2);
+    const images = Array.from({ length: subject.copies }, () => x);
+    const slopes = images.map((image, copy) => {
+      const loss = subject.confidenceLoss(image, copy, { draws: draws(), target });
+      return nn.grad(loss, [image])[0] ?? loss;
+    });
+    const answer = nn.exp(subject.logProbabilities(images, draws()));
+    const before = nn.evaluate([answer, ...slopes], new Map([[x, pixels]]));
+    const [slope = new Float64Array()] = before.slice(1);
+    const moved = Float64Array.from(pixels, (v, i) => v - 1e-3 * Math.sign(slope[i] ?? 0));
+    const [after = new Float64Array()] = nn.evaluate([answer], new Map([[x, moved]]));
+    for (const row of [0, 1]) {
+      const [p, q] = [before[0]?.[10 * row + target] ?? NaN, after[10 * row + target] ?? NaN];
+      assert.ok(q > p, `row ${row}: ${p} to ${q}`);
     }
   });
 }

@@ -26,7 +26,7 @@ function result(before: number, after: number, change: Partial<AttackResult> = {
       targeted: null,
     },
     inDomain: { name: "MNIST test", count: 10, accuracy: 0.9, brier: 0.01, nll: 0.1 },
-    outDomain: { name: "notMNIST", count: 1000, sha256: "", skipped: 2 },
+    outDomain: { name: "notMNIST", count: 1000, sha256: "", listSha256: null, skipped: 2 },
     clean: { entropy: 1.12, rejection: rejection(before), nanRows: 0, readings: {} },
     adversarial: {
       entropy: 0.21,
