@@ -24,8 +24,6 @@ function create(mode: MethodName, changed: Partial<ModelOptions> = {}): Model {
   return method.create(method.models[0] ?? "", options(changed));
 }
 
-type Named = readonly [name: string, parameter: nn.Parameter];
-
 /** Pictures of waves, in [0, 1]. */
 function pictures(count: number): Float32Array {
   return Float32Array.from(wave(count * 784, 0.3), (value) => 0.5 + 0.5 * value);
@@ -67,7 +65,8 @@ for (const mode of Object.keys(methods) as MethodName[]) {
     const models = [0, 1].map((seed) => create(mode, { random: new nn.Random(seed) }));
     for (const model of models.filter((m) => m instanceof Due)) {
       // As if it had been trained: inducing points within reach, and values that differ.
-      const [[, points], [, mean]] = [...model.process.state] as [Named, Named];
+      const [points, mean] = [...model.process.state.values()];
+      assert.ok(points && mean);
       model.process.start(points.data.slice(), 10);
       mean.data.set(wave(mean.data.length, 3));
     }
