@@ -1,95 +1,34 @@
 /**
- * The training step: what a training needs, its batches, and the programs compiled for them.
+ * The steps of a training, compiled: one for each size of a batch, whole or in micro-batches.
  *
  * @module
  */
-import type { RunConfig } from "./config.ts";
-import type { ResidentSet } from "./dataset.ts";
 import { halving } from "./halving.ts";
-import type { Model } from "./methods/mod.ts";
+import { splitStep } from "./micro_batches.ts";
 import {
-  add,
-  argmax,
   compile,
-  constant,
-  cropAndFlip,
-  type Device,
-  dim,
-  drainAll,
   Draws,
-  equal,
-  flatGradient,
-  grad,
   input,
-  nonFinite,
   type PackedParameters,
-  Parameter,
-  Pass,
   type Program,
   Random,
-  release,
-  scale,
   sgd,
-  sum,
-  type Tensor,
-  type Updates,
 } from "./nn/mod.ts";
-import type { Reporter } from "./reporter.ts";
-
-/** What a training needs. */
-export interface Training {
-  readonly device: Device;
-  readonly model: Model;
-  /** Its seed is the model's. */
-  readonly config: RunConfig;
-  /** Whether every epoch sees the same images in the same order: its random numbers start anew. */
-  readonly fixedOrder: boolean;
-  /** Whether batch normalisation is in train mode at an epoch's first step only. */
-  readonly evalAfterFirstStep: boolean;
-  /** Pixels by which images are shifted at random, besides being mirrored; 0 leaves them as they are. */
-  readonly augment: number;
-  /** Whether the last, incomplete batch of an epoch is left out. */
-  readonly dropLast: boolean;
-  /** What the bar is called. */
-  readonly title: string;
-  /** Epochs in all, those before a resumption counted. */
-  readonly epochs: number;
-  /** Images of one step. */
-  readonly batchSize: number;
-  /** Images that go through the network at once, where not all of a step. */
-  readonly microBatch?: number | undefined;
-  readonly train: ResidentSet;
-  /** Indices of `train` to learn from. */
-  readonly trainIndex: Uint32Array;
-  /** The set whose accuracy chooses the best checkpoint, and the part of it that counts. */
-  readonly selection: ResidentSet;
-  /** Where the checkpoints go. */
-  readonly folder: string;
-  readonly reporter: Reporter;
-}
+import {
+  augmented,
+  type MainStep,
+  readFigures,
+  type StepFigures,
+  type StepSpec,
+  traceStep,
+  type Training,
+} from "./trace_step.ts";
 
 /** Sizes of an epoch's steps, in order. */
 export function stepSizes({ batchSize, trainIndex, dropLast }: Training): number[] {
   const sizes = Array<number>(Math.floor(trainIndex.length / batchSize)).fill(batchSize);
   const rest = trainIndex.length % batchSize;
   return rest > 0 && (!dropLast || sizes.length === 0) ? [...sizes, rest] : sizes;
-}
-
-/** Images of a batch `[B, C, H, W]`, shifted and mirrored where the training says so. */
-export function augmented({ train, augment }: Training, index: Tensor, draws: Draws): Tensor {
-  const images = train.images(index);
-  if (augment === 0) return images;
-  return cropAndFlip(images, draws.uniform([dim(index, 0), 3]), augment);
-}
-
-/** What a step of training gives. */
-export interface StepFigures {
-  /** Mean over the images. */
-  readonly loss: number;
-  /** Images whose label was predicted. */
-  readonly correct: number;
-  /** Elements of the gradient that are no number. */
-  readonly nonFinite: number;
 }
 
 /** A training step compiled for a number of images. */
@@ -144,13 +83,6 @@ export async function compileSteppers(
   };
 }
 
-/** Which step: how many images, in which mode, at most how many at once. */
-interface StepSpec {
-  readonly size: number;
-  readonly train: boolean;
-  readonly micro: number;
-}
-
 async function stepper(
   training: Training,
   packed: PackedParameters,
@@ -180,44 +112,6 @@ async function stepper(
   }
 }
 
-interface MainStep {
-  readonly run: (index: Float32Array, lr: number, count: number) => void;
-  readonly figures: () => Promise<StepFigures[]>;
-  readonly release: () => void;
-}
-
-/** The traced forward and backward pass over some images. */
-interface TracedStep {
-  readonly index: Tensor;
-  readonly count: Tensor;
-  /** Of all parameters, in the block's layout. */
-  readonly gradient: Tensor;
-  /** What the pass changes besides. */
-  readonly updates: Updates;
-  /** Loss, correct predictions, elements of the gradient that are no number. */
-  readonly records: readonly Tensor[];
-}
-
-function traceStep(
-  training: Training,
-  packed: PackedParameters,
-  size: number,
-  train: boolean,
-): TracedStep {
-  const { model, config, trainIndex } = training;
-  const [index, count] = [input([size]), input([1])];
-  const draws = new Draws(new Random(config.seed).fork("training"), count);
-  const pass = new Pass(train, draws);
-  const images = augmented(training, index, draws);
-  const labels = training.train.labels(index);
-  const context = { pass, trainCount: trainIndex.length };
-  const { loss, logits } = model.train(images, labels, context);
-  const gradient = flatGradient(packed, grad(loss, packed.parameters.map((p) => p.tensor)));
-  const correct = sum(equal(argmax(logits), labels));
-  const records = [loss, correct, sum(nonFinite(gradient))];
-  return { index, count, gradient, updates: pass.updates, records };
-}
-
 async function wholeStep(
   training: Training,
   packed: PackedParameters,
@@ -239,88 +133,6 @@ async function wholeStep(
     figures: async () => readFigures(await program.drain()),
     release: () => {},
   };
-}
-
-/** Micro-batches add their shares to a sum of gradients, which the optimiser then descends. */
-async function splitStep(
-  { device, config, ...rest }: Training,
-  packed: PackedParameters,
-  { size, train, micro }: StepSpec,
-  made: Program[],
-): Promise<MainStep> {
-  const training = { device, config, ...rest };
-  const total = new Parameter([packed.length], 0);
-  const parts = Array<number>(Math.floor(size / micro)).fill(micro);
-  if (size % micro > 0) parts.push(size % micro);
-  const programs = new Map<number, Program>();
-  for (const part of new Set(parts)) {
-    const traced = traceStep(training, packed, part, train);
-    const share = add(total.tensor, scale(traced.gradient, part / size));
-    const program = await compile(device, {
-      name: `train step, micro-batch ${part} of ${size}`,
-      inputs: [traced.index, traced.count],
-      updates: new Map([...traced.updates, [total, share]]),
-      records: traced.records,
-    });
-    made.push(program);
-    programs.set(part, program);
-  }
-  const lr = input([1]);
-  const descend = await compile(device, {
-    name: "descend",
-    inputs: [lr],
-    updates: new Map<Parameter, Tensor>([
-      [packed.block, sgd(packed, total.tensor, lr, config)],
-      [total, constant(0, total.shape)],
-    ]),
-  });
-  made.push(descend);
-  return {
-    run(index, rate, step): void {
-      let at = 0;
-      parts.forEach((part, i) => {
-        const count = Float32Array.of(step * parts.length + i);
-        programs.get(part)?.run([index.subarray(at, at + part), count]);
-        at += part;
-      });
-      descend.run([Float32Array.of(rate)]);
-    },
-    async figures(): Promise<StepFigures[]> {
-      const drained = await drainAll(device, [...programs.values()]);
-      const queues = new Map([...programs.keys()].map((part, i) => [
-        part,
-        readFigures(drained[i] ?? []),
-      ]));
-      const steps = (queues.get(micro)?.length ?? 0) / parts.filter((p) => p === micro).length;
-      return Array.from({ length: steps }, () => joinFigures(parts, size, queues));
-    },
-    release: () => release(device, [total]),
-  };
-}
-
-/** Takes the next figures of every part of a step, and joins them by their shares. */
-function joinFigures(
-  parts: readonly number[],
-  size: number,
-  queues: ReadonlyMap<number, StepFigures[]>,
-): StepFigures {
-  let [loss, correct, nonFinite] = [0, 0, 0];
-  for (const part of parts) {
-    const next = queues.get(part)?.shift();
-    loss += (next?.loss ?? NaN) * part / size;
-    correct += next?.correct ?? 0;
-    nonFinite += next?.nonFinite ?? 0;
-  }
-  return { loss, correct, nonFinite };
-}
-
-function readFigures(records: readonly Float32Array[]): StepFigures[] {
-  const [loss = new Float32Array(), correct, bad] = records;
-  return Array.from(loss, (value, i) => ({
-    loss: value,
-    correct: correct?.[i] ?? 0,
-    nonFinite: bad?.[i] ?? 0,
-  }));
 }
 
 /** What the model does after each step of the optimiser, if anything. */

@@ -30,14 +30,8 @@ import {
 import { Pace } from "./pace.ts";
 import { predictor } from "./predict.ts";
 import type { TrainResult } from "./results.ts";
-import {
-  augmented,
-  compileSteppers,
-  type EpochSteppers,
-  type Stepper,
-  stepSizes,
-  type Training,
-} from "./train_step.ts";
+import { augmented, type Training } from "./trace_step.ts";
+import { compileSteppers, type EpochSteppers, type Stepper, stepSizes } from "./train_step.ts";
 import { versions } from "./version.ts";
 
 /** Figures of one epoch. */

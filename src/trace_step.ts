@@ -1,0 +1,133 @@
+/**
+ * What a training needs, and its step on some images as a graph.
+ *
+ * @module
+ */
+import type { RunConfig } from "./config.ts";
+import type { ResidentSet } from "./dataset.ts";
+import type { Model } from "./methods/mod.ts";
+import {
+  argmax,
+  cropAndFlip,
+  type Device,
+  dim,
+  Draws,
+  equal,
+  flatGradient,
+  grad,
+  input,
+  nonFinite,
+  type PackedParameters,
+  Pass,
+  Random,
+  sum,
+  type Tensor,
+  type Updates,
+} from "./nn/mod.ts";
+import type { Reporter } from "./reporter.ts";
+
+/** What a training needs. */
+export interface Training {
+  readonly device: Device;
+  readonly model: Model;
+  /** Its seed is the model's. */
+  readonly config: RunConfig;
+  /** Whether every epoch sees the same images in the same order: its random numbers start anew. */
+  readonly fixedOrder: boolean;
+  /** Whether batch normalisation is in train mode at an epoch's first step only. */
+  readonly evalAfterFirstStep: boolean;
+  /** Pixels by which images are shifted at random, besides being mirrored; 0 leaves them as they are. */
+  readonly augment: number;
+  /** Whether the last, incomplete batch of an epoch is left out. */
+  readonly dropLast: boolean;
+  /** What the bar is called. */
+  readonly title: string;
+  /** Epochs in all, those before a resumption counted. */
+  readonly epochs: number;
+  /** Images of one step. */
+  readonly batchSize: number;
+  /** Images that go through the network at once, where not all of a step. */
+  readonly microBatch?: number | undefined;
+  readonly train: ResidentSet;
+  /** Indices of `train` to learn from. */
+  readonly trainIndex: Uint32Array;
+  /** The set whose accuracy chooses the best checkpoint, and the part of it that counts. */
+  readonly selection: ResidentSet;
+  /** Where the checkpoints go. */
+  readonly folder: string;
+  readonly reporter: Reporter;
+}
+
+/** Images of a batch `[B, C, H, W]`, shifted and mirrored where the training says so. */
+export function augmented({ train, augment }: Training, index: Tensor, draws: Draws): Tensor {
+  const images = train.images(index);
+  if (augment === 0) return images;
+  return cropAndFlip(images, draws.uniform([dim(index, 0), 3]), augment);
+}
+
+/** Which step: how many images, in which mode, at most how many at once. */
+export interface StepSpec {
+  readonly size: number;
+  readonly train: boolean;
+  readonly micro: number;
+}
+
+/** The traced forward and backward pass over some images. */
+export interface TracedStep {
+  readonly index: Tensor;
+  readonly count: Tensor;
+  /** Of all parameters, in the block's layout. */
+  readonly gradient: Tensor;
+  /** What the pass changes besides. */
+  readonly updates: Updates;
+  /** Loss, correct predictions, elements of the gradient that are no number. */
+  readonly records: readonly Tensor[];
+}
+
+/** Traces a step on `size` images. */
+export function traceStep(
+  training: Training,
+  packed: PackedParameters,
+  size: number,
+  train: boolean,
+): TracedStep {
+  const { model, config, trainIndex } = training;
+  const [index, count] = [input([size]), input([1])];
+  const draws = new Draws(new Random(config.seed).fork("training"), count);
+  const pass = new Pass(train, draws);
+  const images = augmented(training, index, draws);
+  const labels = training.train.labels(index);
+  const context = { pass, trainCount: trainIndex.length };
+  const { loss, logits } = model.train(images, labels, context);
+  const gradient = flatGradient(packed, grad(loss, packed.parameters.map((p) => p.tensor)));
+  const correct = sum(equal(argmax(logits), labels));
+  const records = [loss, correct, sum(nonFinite(gradient))];
+  return { index, count, gradient, updates: pass.updates, records };
+}
+
+/** What a step of training gives. */
+export interface StepFigures {
+  /** Mean over the images. */
+  readonly loss: number;
+  /** Images whose label was predicted. */
+  readonly correct: number;
+  /** Elements of the gradient that are no number. */
+  readonly nonFinite: number;
+}
+
+/** A step without what follows it. */
+export interface MainStep {
+  readonly run: (index: Float32Array, lr: number, count: number) => void;
+  readonly figures: () => Promise<StepFigures[]>;
+  readonly release: () => void;
+}
+
+/** Figures as a program recorded them: loss, correct predictions, elements that are no number. */
+export function readFigures(records: readonly Float32Array[]): StepFigures[] {
+  const [loss = new Float32Array(), correct, bad] = records;
+  return Array.from(loss, (value, i) => ({
+    loss: value,
+    correct: correct?.[i] ?? 0,
+    nonFinite: bad?.[i] ?? 0,
+  }));
+}
