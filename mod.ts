@@ -20,7 +20,7 @@
  *
  * @module
  */
-export { UserError } from "./src/errors.ts";
+export { MemoryError, UserError } from "./src/errors.ts";
 export {
   type RunConfig,
   runConfig,
@@ -28,8 +28,19 @@ export {
   type RunOptions,
   thresholds,
 } from "./src/config.ts";
+export {
+  concerning,
+  type Procedure,
+  procedureOf,
+  type Protocol,
+  type ProtocolOptionName,
+  protocolOptions,
+} from "./src/protocol.ts";
 export { attack, type AttackRun, attackWithExamples, evaluate, train } from "./src/run.ts";
-export type { Attacked } from "./src/predict.ts";
+export { table, type TableOptions } from "./src/table.ts";
+export { type TableResult, tableResultSchema } from "./src/table_result.ts";
+export { type PaperRow, paperTables } from "./src/paper.ts";
+export type { Answers, Attacked } from "./src/predict.ts";
 export { type Progress, type Reporter, silent } from "./src/reporter.ts";
 export {
   type AttackResult,
@@ -43,6 +54,7 @@ export {
   accuracy,
   brier,
   entropy,
+  logConfidence,
   type MeanOptions,
   nanRows,
   nll,
@@ -59,20 +71,29 @@ export {
   type IterateOptions,
 } from "./src/attack/mod.ts";
 export {
+  type GpKernel,
+  type Hyperparameters,
+  type InitialiseContext,
+  type LossOptions,
   type Method,
   type MethodName,
   methods,
   type Model,
   type ModelOptions,
+  type Reading,
+  type Subject,
+  type TrainContext,
   type TrainStep,
 } from "./src/methods/mod.ts";
 export {
   type EmbeddedSplit,
   type ImageSet,
   limit,
+  loadCifar10,
   loadEmbedded,
   loadMnist,
   loadNotMnist,
+  loadSvhn,
   type NotMnistOptions,
   type OpenPair,
   openPair,
