@@ -16,8 +16,12 @@ export interface Progress {
 export interface Reporter {
   /** A sentence for people. */
   note(message: string): void;
-  /** Starts a bar. */
-  progress(name: string, total: number): Progress;
+  /**
+   * Starts a bar.
+   *
+   * @param unit what `total` counts; images when not given
+   */
+  progress(name: string, total: number, unit?: string): Progress;
 }
 
 /** Says nothing. */

@@ -188,7 +188,7 @@ async function runAll(
     reporter.note(`${results.size} of ${cells.length} attacks are kept from before`);
   }
   const total = open.reduce((sum, { work }) => sum + work, 0);
-  const bar = open.length === 0 ? undefined : reporter.progress("table", total);
+  const bar = open.length === 0 ? undefined : reporter.progress("table", total, "forward passes");
   try {
     let done = 0;
     for (const [i, { cell, path, work }] of open.entries()) {
@@ -241,7 +241,7 @@ function within(
           const { epoch, speed } = fields;
           const where = epoch === undefined ? name : `${name} epoch ${epoch}`;
           bar.update(Math.min(start + work, start + from + done * each), {
-            "": `${what}: ${where}`,
+            job: `${what}: ${where}`,
             ...(speed === undefined ? {} : { at: speed }),
           });
         },

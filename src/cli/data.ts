@@ -6,8 +6,7 @@
 import Table from "cli-table3";
 import { z } from "zod";
 import { describeData, downloadSet, type SourceName } from "../../data/mod.ts";
-import type { Progress } from "../reporter.ts";
-import type { Terminal } from "./reporter.ts";
+import type { Progress, Reporter } from "../reporter.ts";
 
 /** What `data --json` prints. */
 export const dataResultSchema = z.strictObject({
@@ -45,7 +44,7 @@ export type DataResult = z.infer<typeof dataResultSchema>;
 export async function data(
   names: readonly SourceName[],
   dataPath: string,
-  reporter: Terminal,
+  reporter: Reporter,
 ): Promise<DataResult> {
   const downloaded: DataResult["downloaded"] = [];
   for (const name of new Set(names)) {

@@ -11,7 +11,7 @@ import { type Device, openDevice } from "../nn/mod.ts";
 import { runKernel } from "../nn/run_kernel.ts";
 import { kernels as tested, selfTest } from "../nn/self_test.ts";
 import { versions } from "../version.ts";
-import type { Terminal } from "./reporter.ts";
+import type { Reporter } from "../reporter.ts";
 
 /** What `doctor --json` prints. */
 export const doctorResultSchema = z.strictObject({
@@ -53,7 +53,7 @@ const neededLimits = {
 } as const;
 
 /** Looks at everything a run needs. Never throws for what it finds. */
-export async function doctor(dataPath: string, reporter: Terminal): Promise<DoctorResult> {
+export async function doctor(dataPath: string, reporter: Reporter): Promise<DoctorResult> {
   const checks: Check[] = [denoCheck()];
   const kernels: DoctorResult["kernels"] = [];
   try {

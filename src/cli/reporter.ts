@@ -7,15 +7,10 @@ import process from "node:process";
 import { Presets, SingleBar } from "cli-progress";
 import type { Progress, Reporter } from "../reporter.ts";
 
-/** A reporter whose bars may count something else than images. */
-export interface Terminal extends Reporter {
-  progress(name: string, total: number, unit?: string): Progress;
-}
-
 const bars = new Set<SingleBar>();
 
 /** Speaks on stderr: a bar on a terminal, a line every few seconds elsewhere. */
-export const terminal: Terminal = {
+export const terminal: Reporter = {
   note: (message) => console.error(message),
   progress: (name, total, unit = "images"): Progress => {
     // The cursor stays visible: nothing has to be put right when a run is broken off.
