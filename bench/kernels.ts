@@ -1,8 +1,7 @@
 /**
- * Speed of the convolutions and products of the paper's networks, by the device's own clock, beside
- * the most that a plain multiply-add loop and a plain copy reach on the same adapter.
+ * Speed of the convolutions and products of the paper's networks, by the device's own clock.
  *
- *     deno task bench kernels [--batch N] [--json]
+ *     deno run --allow-read --allow-env bench/kernels.ts [--batch N] [--json]
  *
  * @module
  */

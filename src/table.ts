@@ -32,7 +32,7 @@ import {
   type TableRow,
 } from "./table_result.ts";
 import { version } from "./version.ts";
-import { pairs, pendingTraining } from "./place.ts";
+import { limited, openPlace, pairs, pendingTraining } from "./place.ts";
 
 /** What a table is made of. */
 export interface TableOptions {
@@ -176,11 +176,12 @@ async function runAll(
   reporter: Reporter,
 ): Promise<ReadonlyMap<Cell, AttackResult>> {
   const results = new Map<Cell, AttackResult>();
+  const letters = await outDomainHash(cells[0]?.config);
   const open: { cell: Cell; path: string; work: number }[] = [];
   const counted = new Set<string>();
   for (const cell of cells) {
     const path = await resultPath(cell.config);
-    const kept = await readKept(path);
+    const kept = await readKept(path, letters);
     if (kept) results.set(cell, kept);
     else open.push({ cell, path, work: await workOf(cell, counted) });
   }
@@ -261,10 +262,18 @@ export async function resultPath(config: RunConfig): Promise<string> {
   return join(savePath, "table", `attack-${config.mode}-seed_${config.seed}-${key}.json`);
 }
 
-/** A result of before, if its checkpoints have not changed since. */
-async function readKept(path: string): Promise<AttackResult | undefined> {
+/** SHA-256 of the images that the table's attacks are made on: all cells have the same. */
+async function outDomainHash(config: RunConfig | undefined): Promise<string> {
+  if (!config) return "";
+  const place = await openPlace(config, "use");
+  return limited(await place.pair.outDomain(), config).sha256;
+}
+
+/** A result of before, if neither the images nor its checkpoints have changed since. */
+async function readKept(path: string, outDomain: string): Promise<AttackResult | undefined> {
   try {
     const kept = attackResultSchema.parse(JSON.parse(await Deno.readTextFile(path)));
+    if (kept.outDomain.sha256 !== outDomain) return undefined;
     const { mtime } = await Deno.stat(path);
     for (const checkpoint of kept.checkpoints) {
       const changed = (await Deno.stat(checkpoint)).mtime;

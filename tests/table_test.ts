@@ -100,6 +100,14 @@ Deno.test("a kept attack is made anew when its checkpoint has changed", () =>
     await Deno.writeTextFile(path, JSON.stringify(kept));
     const again = await table(small);
     assert.deepEqual(again.rows, first.rows);
+
+    // And when it was made on other images.
+    const other = JSON.parse(await Deno.readTextFile(path));
+    other.outDomain.sha256 = "0".repeat(64);
+    other.clean.entropy = 9;
+    await Deno.utime(checkpoint, new Date(), new Date(0));
+    await Deno.writeTextFile(path, JSON.stringify(other));
+    assert.deepEqual((await table(small)).rows, first.rows);
   }));
 
 Deno.test("two settings never share a result: every option of the protocol has a file of its own", async () => {

@@ -1,8 +1,9 @@
 /**
  * How the tiled kernels cut their work: what a thread makes, and how many threads that takes.
  *
- * The tiles suit software and hardware alike: 8 x 8 results in registers for 16 values loaded, no
- * workgroup memory, valid at WebGPU's default limits.
+ * Products make 8 x 8 results in registers for 16 values loaded, which suits software and hardware
+ * alike; convolutions up to 16 pixels by 16 channels, which is lavapipe's size: there a load costs far
+ * more than a register that is spilt. No workgroup memory, valid at WebGPU's default limits.
  *
  * @module
  */
