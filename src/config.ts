@@ -52,6 +52,8 @@ export const runConfigSchema = z.strictObject({
   trainBatchSize: batch.optional(),
   /** Images that go through the network at once in training; as many as the GPU holds when not given. */
   microBatch: batch.optional(),
+  /** Whether ResNet-18 learns from random crops and mirror images, as published; LeNet never does. */
+  augmentation: z.boolean().default(true),
   /** Learning rate at the start; x 0.1 from epoch 30 and again from epoch 60 on. */
   lr: z.number().positive().default(0.01),
   momentum: z.number().min(0).max(1).default(0.9),

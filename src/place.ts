@@ -182,6 +182,7 @@ export async function trainingFolder(
       weightDecay,
       batchSize: trainBatchOf(config),
       ...(config.microBatch === undefined ? {} : { microBatch: config.microBatch }),
+      ...(config.augmentation || familyOf(network) === "LeNet" ? {} : { augmentation: false }),
       data: set.sha256,
       count: set.count,
     })),

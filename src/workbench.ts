@@ -155,7 +155,7 @@ export async function trainMember(
       config: { ...trainingConfig, seed },
       fixedOrder: epochOrder === "fixed",
       evalAfterFirstStep: batchStatistics === "first-step",
-      augment: augmentation[family],
+      augment: trainingConfig.augmentation ? augmentation[family] : 0,
       dropLast: method.dropLast,
       title: members.length === 1 ? "train" : `train ${position + 1}/${members.length}`,
       epochs,

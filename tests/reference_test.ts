@@ -81,7 +81,12 @@ Deno.test("`reference()` has convolutions that are each other's adjoint", () => 
     const g = random(3, B * CO * OH * OW);
     const form = inner(reference("conv2d", [x, packed(w, CO), w], sizes, g.length), g);
     for (const SPLIT of [1, 2, 4]) {
-      const parts = reference("conv2d_weight", [x, g], { ...sizes, SPLIT }, SPLIT * w.length);
+      const images = Array.from(
+        { length: B },
+        (_, b) => g.subarray(b * CO * OH * OW, (b + 1) * CO * OH * OW),
+      );
+      const rows = Float64Array.from(images.flatMap((image) => [...packed(image, CO)]));
+      const parts = reference("conv2d_weight", [x, rows], { ...sizes, SPLIT }, SPLIT * w.length);
       const repeated = Float64Array.from(parts, (_, i) => w[i % w.length] ?? NaN);
       close(inner(parts, repeated), form);
     }

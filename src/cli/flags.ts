@@ -119,6 +119,15 @@ export const training = object("Training", {
         message`Images that go through the network at once in training [as many as the GPU holds]`,
     }),
   ),
+  augmentation: withDefault(
+    map(
+      flag("--no-augmentation", {
+        description: message`ResNet-18 learns from the images as they are, not from crops of them`,
+      }),
+      () => false,
+    ),
+    defaults.augmentation,
+  ),
   nInducingPoints: withDefault(
     option("--n-inducing-points", integer({ min: 1 }), {
       description: message`Inducing points of DUE`,

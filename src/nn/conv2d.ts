@@ -9,8 +9,8 @@ import { correlate, packFilters } from "./correlate.ts";
 import { mul, step } from "./elementwise.ts";
 import { kernel } from "./kernel.ts";
 import { sum, sumParts } from "./reduce.ts";
-import { permute } from "./shape.ts";
-import { dim, node, show, type Tensor, type Vjp } from "./tensor.ts";
+import { permute, reshape } from "./shape.ts";
+import { dim, node, show, type Tensor, type Vjp, withVjp } from "./tensor.ts";
 import { conv2dWeightTile, type ConvShape } from "./tiles.ts";
 import { apart, everyNth, transposed } from "./transposed.ts";
 
@@ -100,17 +100,25 @@ export function conv2dWeight(
     throw new Error(`Cannot correlate ${show(x.shape)} with ${show(g.shape)}`);
   }
   if (skipsPixels(s)) return conv2dWeight(everyNth(x, s.STRIDE), g, kernelSize);
-  const { CHANNELS, ROWS, SPLIT, threads } = conv2dWeightTile(s);
-  const parts = node("conv2dWeight", [x, g], [SPLIT, ...shape], {
-    kind: "dispatch",
-    kernel: weightKernel,
-    overrides: { ...s, CHANNELS, ROWS, SPLIT },
-    threads,
-  });
   const vjp = (h: Tensor): Tensor[] => [
     conv2dInput(g, h, [s.H, s.W], options),
     conv2d(x, h, options),
   ];
+  if (s.KH * s.KW === 1 && s.PAD === 0 && s.CI > 1) {
+    // The channels as rows of one image: a thread makes several of them with what it loads.
+    const [rows, columns] = [[s.B, 1, s.CI, s.H * s.W], [s.B, s.CO, 1, s.H * s.W]];
+    const made = conv2dWeight(reshape(x, rows), reshape(g, columns), [s.CI, 1]);
+    return withVjp(reshape(made, shape), [x, g], vjp);
+  }
+  const { threads, ...tile } = conv2dWeightTile(s);
+  const packed = packFilters(permute(g, [0, 2, 3, 1]));
+  const parts = node("conv2dWeight", [x, packed], [tile.SPLIT, ...shape], {
+    kind: "dispatch",
+    kernel: weightKernel,
+    overrides: { ...s, ...tile },
+    threads,
+  });
+  if (tile.SPLIT === 1) return withVjp(reshape(parts, shape), [x, g], vjp);
   return sumParts(parts, vjp, [x, g]);
 }
 

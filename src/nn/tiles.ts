@@ -31,8 +31,9 @@ const longestStrip = 16;
 const shortRow = 4;
 const mostGroups = 4;
 
-/** Columns of the kernel that a thread of `conv2d_weight` makes, and rows at most. */
+/** Rows and columns of the kernel that a thread of `conv2d_weight` makes at most, and vectors in all. */
 const run = 5;
+const mostSums = 50;
 
 /** Threads that keep a device busy without making too many parts of a sum. */
 const enough = 512;
@@ -89,20 +90,18 @@ export function conv2dWeightTile(
   s: ConvShape,
   split?: number,
 ): {
-  readonly CHANNELS: number;
+  readonly GROUPS: number;
   readonly ROWS: number;
+  readonly COLUMNS: number;
   readonly SPLIT: number;
   readonly threads: number;
 } {
-  const CHANNELS = channels(s.CO);
-  const ROWS = Math.ceil(s.KH / Math.ceil(s.KH / run));
-  const each = Math.ceil(s.CO / CHANNELS) * s.CI * Math.ceil(s.KH / ROWS) * Math.ceil(s.KW / run);
+  const [bands, runs] = [Math.ceil(s.KH / run), Math.ceil(s.KW / run)];
+  const [ROWS, COLUMNS] = [Math.ceil(s.KH / bands), Math.ceil(s.KW / runs)];
+  const quads = Math.ceil(s.CO / 4);
+  const blocks = Math.ceil(quads / Math.min(mostGroups, Math.floor(mostSums / (ROWS * COLUMNS))));
+  const each = blocks * s.CI * bands * runs;
   const least = Math.max(enough / each, s.B * s.OH * s.OW / longestLoop);
   const SPLIT = split ?? Math.min(s.B, Math.max(1, Math.ceil(least)));
-  return { CHANNELS, ROWS, SPLIT, threads: SPLIT * each };
-}
-
-/** The largest block of at most 8 channels that divides them evenly enough. */
-function channels(count: number): number {
-  return Math.ceil(count / Math.ceil(count / 8));
+  return { GROUPS: Math.ceil(quads / blocks), ROWS, COLUMNS, SPLIT, threads: SPLIT * each };
 }

@@ -35,21 +35,24 @@ fn pixel(row: u32, v: u32) -> f32 {
   return select(0.0, x[row + min(v - PAD, W - 1u)], v >= PAD && v < W + PAD);
 }
 
-// Pixel p of a thread, whose strip starts at v. Where one strip is the row, padding costs no load.
-fn start(row: u32, v: u32, p: u32, last: u32) -> f32 {
-  if (STRIDE == 1u && IMAGES == 1u && OW <= PIXELS) {
-    if (p < PAD || p >= W + PAD) {
+// Pixel p of a thread under column c of the kernel's row, where the thread's strips start at v. Where a strip
+// is the whole row, padding costs no load.
+fn under(row: u32, v: u32, c: u32, p: u32, last: u32) -> f32 {
+  let strip = PIXELS / IMAGES;
+  let image = row + min(p / strip, last) * CI * H * W;
+  let i = p % strip + c;
+  if (STRIDE == 1u && OW <= strip) {
+    if (i < PAD || i >= W + PAD) {
       return 0.0;
     }
-    return x[row + p - PAD];
+    return x[image + i - PAD];
   }
-  return again(row, v, p, last);
+  return pixel(image, v + p % strip * STRIDE + c);
 }
 
-// The same at column c and on, without the short cut.
-fn again(row: u32, c: u32, p: u32, last: u32) -> f32 {
-  let strip = PIXELS / IMAGES;
-  return pixel(row + min(p / strip, last) * CI * H * W, c + p % strip * STRIDE);
+// Whether the pixel after p in the strip is there already: with stride 1 all but the last are.
+fn slides(p: u32) -> bool {
+  return STRIDE == 1u && (p + 1u) % (PIXELS / IMAGES) != 0u;
 }
 
 fn offsets(co: u32) -> vec4f {
@@ -132,22 +135,22 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
       let row = ((n * CI + ci) * H + h - PAD) * W;
       var k = (ci * KH + kh) * KW * quads + quad;
       let v = ow * STRIDE;
-      var x0 = start(row, v, 0u, last);
-      var x1 = 0.0; if (PIXELS > 1u) { x1 = start(row, v, 1u, last); }
-      var x2 = 0.0; if (PIXELS > 2u) { x2 = start(row, v, 2u, last); }
-      var x3 = 0.0; if (PIXELS > 3u) { x3 = start(row, v, 3u, last); }
-      var x4 = 0.0; if (PIXELS > 4u) { x4 = start(row, v, 4u, last); }
-      var x5 = 0.0; if (PIXELS > 5u) { x5 = start(row, v, 5u, last); }
-      var x6 = 0.0; if (PIXELS > 6u) { x6 = start(row, v, 6u, last); }
-      var x7 = 0.0; if (PIXELS > 7u) { x7 = start(row, v, 7u, last); }
-      var x8 = 0.0; if (PIXELS > 8u) { x8 = start(row, v, 8u, last); }
-      var x9 = 0.0; if (PIXELS > 9u) { x9 = start(row, v, 9u, last); }
-      var x10 = 0.0; if (PIXELS > 10u) { x10 = start(row, v, 10u, last); }
-      var x11 = 0.0; if (PIXELS > 11u) { x11 = start(row, v, 11u, last); }
-      var x12 = 0.0; if (PIXELS > 12u) { x12 = start(row, v, 12u, last); }
-      var x13 = 0.0; if (PIXELS > 13u) { x13 = start(row, v, 13u, last); }
-      var x14 = 0.0; if (PIXELS > 14u) { x14 = start(row, v, 14u, last); }
-      var x15 = 0.0; if (PIXELS > 15u) { x15 = start(row, v, 15u, last); }
+      var x0 = under(row, v, 0u, 0u, last);
+      var x1 = 0.0; if (PIXELS > 1u) { x1 = under(row, v, 0u, 1u, last); }
+      var x2 = 0.0; if (PIXELS > 2u) { x2 = under(row, v, 0u, 2u, last); }
+      var x3 = 0.0; if (PIXELS > 3u) { x3 = under(row, v, 0u, 3u, last); }
+      var x4 = 0.0; if (PIXELS > 4u) { x4 = under(row, v, 0u, 4u, last); }
+      var x5 = 0.0; if (PIXELS > 5u) { x5 = under(row, v, 0u, 5u, last); }
+      var x6 = 0.0; if (PIXELS > 6u) { x6 = under(row, v, 0u, 6u, last); }
+      var x7 = 0.0; if (PIXELS > 7u) { x7 = under(row, v, 0u, 7u, last); }
+      var x8 = 0.0; if (PIXELS > 8u) { x8 = under(row, v, 0u, 8u, last); }
+      var x9 = 0.0; if (PIXELS > 9u) { x9 = under(row, v, 0u, 9u, last); }
+      var x10 = 0.0; if (PIXELS > 10u) { x10 = under(row, v, 0u, 10u, last); }
+      var x11 = 0.0; if (PIXELS > 11u) { x11 = under(row, v, 0u, 11u, last); }
+      var x12 = 0.0; if (PIXELS > 12u) { x12 = under(row, v, 0u, 12u, last); }
+      var x13 = 0.0; if (PIXELS > 13u) { x13 = under(row, v, 0u, 13u, last); }
+      var x14 = 0.0; if (PIXELS > 14u) { x14 = under(row, v, 0u, 14u, last); }
+      var x15 = 0.0; if (PIXELS > 15u) { x15 = under(row, v, 0u, 15u, last); }
       for (var kw = 0u; kw < KW; kw++) {
         let w0 = w[k];
         var w1 = w0; if (GROUPS > 1u) { w1 = w[min(k + 1u, CI * KH * KW * quads - 1u)]; }
@@ -172,46 +175,23 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         if (PIXELS > 15u) { a15_0 += x15 * w0; if (GROUPS > 1u) { a15_1 += x15 * w1; } if (GROUPS > 2u) { a15_2 += x15 * w2; } if (GROUPS > 3u) { a15_3 += x15 * w3; } }
         // The window moves on by one column: with stride 1 all but one of its pixels are there.
         if (kw + 1u < KW) {
-          if (STRIDE == 1u && IMAGES == 1u) {
-            var next = 0.0;
-            if (OW > PIXELS || PIXELS + kw < W + PAD) {
-              next = pixel(row, v + PIXELS + kw);
-            }
-            if (PIXELS > 1u) { x0 = x1; } else if (PIXELS == 1u) { x0 = next; }
-            if (PIXELS > 2u) { x1 = x2; } else if (PIXELS == 2u) { x1 = next; }
-            if (PIXELS > 3u) { x2 = x3; } else if (PIXELS == 3u) { x2 = next; }
-            if (PIXELS > 4u) { x3 = x4; } else if (PIXELS == 4u) { x3 = next; }
-            if (PIXELS > 5u) { x4 = x5; } else if (PIXELS == 5u) { x4 = next; }
-            if (PIXELS > 6u) { x5 = x6; } else if (PIXELS == 6u) { x5 = next; }
-            if (PIXELS > 7u) { x6 = x7; } else if (PIXELS == 7u) { x6 = next; }
-            if (PIXELS > 8u) { x7 = x8; } else if (PIXELS == 8u) { x7 = next; }
-            if (PIXELS > 9u) { x8 = x9; } else if (PIXELS == 9u) { x8 = next; }
-            if (PIXELS > 10u) { x9 = x10; } else if (PIXELS == 10u) { x9 = next; }
-            if (PIXELS > 11u) { x10 = x11; } else if (PIXELS == 11u) { x10 = next; }
-            if (PIXELS > 12u) { x11 = x12; } else if (PIXELS == 12u) { x11 = next; }
-            if (PIXELS > 13u) { x12 = x13; } else if (PIXELS == 13u) { x12 = next; }
-            if (PIXELS > 14u) { x13 = x14; } else if (PIXELS == 14u) { x13 = next; }
-            if (PIXELS > 15u) { x14 = x15; } else if (PIXELS == 15u) { x14 = next; }
-            if (PIXELS == 16u) { x15 = next; }
-          } else {
-            let c = v + kw + 1u;
-            if (PIXELS > 0u) { x0 = again(row, c, 0u, last); }
-            if (PIXELS > 1u) { x1 = again(row, c, 1u, last); }
-            if (PIXELS > 2u) { x2 = again(row, c, 2u, last); }
-            if (PIXELS > 3u) { x3 = again(row, c, 3u, last); }
-            if (PIXELS > 4u) { x4 = again(row, c, 4u, last); }
-            if (PIXELS > 5u) { x5 = again(row, c, 5u, last); }
-            if (PIXELS > 6u) { x6 = again(row, c, 6u, last); }
-            if (PIXELS > 7u) { x7 = again(row, c, 7u, last); }
-            if (PIXELS > 8u) { x8 = again(row, c, 8u, last); }
-            if (PIXELS > 9u) { x9 = again(row, c, 9u, last); }
-            if (PIXELS > 10u) { x10 = again(row, c, 10u, last); }
-            if (PIXELS > 11u) { x11 = again(row, c, 11u, last); }
-            if (PIXELS > 12u) { x12 = again(row, c, 12u, last); }
-            if (PIXELS > 13u) { x13 = again(row, c, 13u, last); }
-            if (PIXELS > 14u) { x14 = again(row, c, 14u, last); }
-            if (PIXELS > 15u) { x15 = again(row, c, 15u, last); }
-          }
+          let c = kw + 1u;
+          if (PIXELS > 0u) { if (slides(0u)) { x0 = x1; } else { x0 = under(row, v, c, 0u, last); } }
+          if (PIXELS > 1u) { if (slides(1u)) { x1 = x2; } else { x1 = under(row, v, c, 1u, last); } }
+          if (PIXELS > 2u) { if (slides(2u)) { x2 = x3; } else { x2 = under(row, v, c, 2u, last); } }
+          if (PIXELS > 3u) { if (slides(3u)) { x3 = x4; } else { x3 = under(row, v, c, 3u, last); } }
+          if (PIXELS > 4u) { if (slides(4u)) { x4 = x5; } else { x4 = under(row, v, c, 4u, last); } }
+          if (PIXELS > 5u) { if (slides(5u)) { x5 = x6; } else { x5 = under(row, v, c, 5u, last); } }
+          if (PIXELS > 6u) { if (slides(6u)) { x6 = x7; } else { x6 = under(row, v, c, 6u, last); } }
+          if (PIXELS > 7u) { if (slides(7u)) { x7 = x8; } else { x7 = under(row, v, c, 7u, last); } }
+          if (PIXELS > 8u) { if (slides(8u)) { x8 = x9; } else { x8 = under(row, v, c, 8u, last); } }
+          if (PIXELS > 9u) { if (slides(9u)) { x9 = x10; } else { x9 = under(row, v, c, 9u, last); } }
+          if (PIXELS > 10u) { if (slides(10u)) { x10 = x11; } else { x10 = under(row, v, c, 10u, last); } }
+          if (PIXELS > 11u) { if (slides(11u)) { x11 = x12; } else { x11 = under(row, v, c, 11u, last); } }
+          if (PIXELS > 12u) { if (slides(12u)) { x12 = x13; } else { x12 = under(row, v, c, 12u, last); } }
+          if (PIXELS > 13u) { if (slides(13u)) { x13 = x14; } else { x13 = under(row, v, c, 13u, last); } }
+          if (PIXELS > 14u) { if (slides(14u)) { x14 = x15; } else { x14 = under(row, v, c, 14u, last); } }
+          if (PIXELS > 15u) { x15 = under(row, v, c, 15u, last); }
         }
       }
     }

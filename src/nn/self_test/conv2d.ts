@@ -116,14 +116,17 @@ export const conv2dCases: readonly KernelCase[] = [
 ];
 
 function weightCase(s: ConvShape, split: number): KernelCase {
-  const { x, w, y } = lengths(s);
-  const { CHANNELS, ROWS, threads } = conv2dWeightTile(s, split);
+  const { x, w } = lengths(s);
+  const { threads, SPLIT, ...tile } = conv2dWeightTile(s, split);
   return {
     kernel: "conv2d_weight",
     label: `${label(s)} in ${split}`,
-    overrides: { ...overrides(s), CHANNELS, ROWS, ...(split === 1 ? {} : { SPLIT: split }) },
+    overrides: { ...overrides(s), ...tile, ...(split === 1 ? {} : { SPLIT }) },
     threads,
-    inputs: () => [uniform(88, x), uniform(89, y)],
+    inputs: () => [
+      uniform(88, x),
+      uniform(89, s.B * s.OH * s.OW * 4 * Math.ceil(s.CO / 4)),
+    ],
     outputLength: split * w,
     tolerance: sumTolerance(s.B * s.OH * s.OW),
   };

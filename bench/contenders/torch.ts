@@ -1,0 +1,90 @@
+/**
+ * PyTorch on the CPU, in a process of its own.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { z } from "zod";
+import type { Contender, Runner, Workload } from "../workload.ts";
+
+const script = new URL("torch.py", import.meta.url);
+const hello = z.object({ version: z.string(), threads: z.int() });
+const answer = z.object({ losses: z.array(z.number()) });
+
+/** Starts it; undefined where there is no python3 with torch. */
+export async function torch(): Promise<Contender | undefined> {
+  const found = await new Deno.Command("python3", {
+    args: ["-c", "import torch"],
+    stdout: "null",
+    stderr: "null",
+  }).output().catch(() => undefined);
+  if (!found?.success) return undefined;
+  const child = new Deno.Command("python3", {
+    args: [script.pathname],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  const lines = linesOf(child.stdout);
+  const next = async (): Promise<unknown> => {
+    const { value, done } = await lines.next();
+    if (done) throw new Error("Cannot go on with PyTorch: its process has ended");
+    return JSON.parse(value);
+  };
+  const ask = async (request: unknown): Promise<unknown> => {
+    await writer.write(new TextEncoder().encode(`${JSON.stringify(request)}\n`));
+    return await next();
+  };
+  const { version, threads } = hello.parse(await next());
+  return {
+    name: "PyTorch",
+    version,
+    where: `CPU, ${threads} thread${threads === 1 ? "" : "s"}`,
+    prepare: (workload) => prepare(workload, ask),
+    async close(): Promise<void> {
+      await writer.close();
+      await child.status;
+    },
+  };
+}
+
+async function prepare(
+  workload: Workload,
+  ask: (request: unknown) => Promise<unknown>,
+): Promise<Runner> {
+  const folder = await Deno.makeTempDir();
+  const write = async (name: string, data: Float32Array): Promise<string> => {
+    const path = join(folder, name);
+    await Deno.writeFile(path, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    return path;
+  };
+  try {
+    const weights: Record<string, unknown> = {};
+    for (const [name, { shape, data }] of workload.weights) {
+      weights[name] = [await write(name, data), shape];
+    }
+    await ask({
+      prepare: workload.name,
+      weights,
+      images: await write("images", workload.images),
+      labels: await write("labels", workload.labels),
+      epsilon: workload.epsilon,
+    });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+  return {
+    run: async (steps) => answer.parse(await ask({ run: steps })).losses,
+    close: () => {},
+  };
+}
+
+async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+  let rest = "";
+  for await (const part of stream.pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>)) {
+    const lines = (rest + part).split("\n");
+    rest = lines.pop() ?? "";
+    yield* lines;
+  }
+}
