@@ -10,7 +10,10 @@ import { LeNet, type Parameter, Random } from "../src/nn/mod.ts";
 export interface Workload {
   readonly name: WorkloadName;
   /** LeNet's parameters by PyTorch's names, with their shapes. */
-  readonly weights: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
+  readonly weights: ReadonlyMap<
+    string,
+    { readonly shape: readonly number[]; readonly data: Float32Array }
+  >;
   /** `[B, 1, 28, 28]`, in [0, 1]. */
   readonly images: Float32Array;
   /** `[B]`: the digits, or what an attack steers to. */
@@ -72,8 +75,10 @@ export async function makeWorkload(name: WorkloadName): Promise<Workload> {
     weights: new Map(weights),
     images: Float32Array.from(set.images, (byte) => byte / 255),
     // Letters have no digit: what is attacked is to look like a digit drawn for it.
-    labels: Float32Array.from({ length: batch }, (_, i) =>
-      name === "train" ? set.labels[i] ?? 0 : (7 * i + 3) % 10),
+    labels: Float32Array.from(
+      { length: batch },
+      (_, i) => name === "train" ? set.labels[i] ?? 0 : (7 * i + 3) % 10,
+    ),
     batch,
     epsilon: 0.1,
   };

@@ -89,6 +89,13 @@ Deno.test("`reference()` has convolutions that are each other's adjoint", () => 
       const parts = reference("conv2d_weight", [x, rows], { ...sizes, SPLIT }, SPLIT * w.length);
       const repeated = Float64Array.from(parts, (_, i) => w[i % w.length] ?? NaN);
       close(inner(parts, repeated), form);
+      const planar = reference(
+        "conv2d_weight",
+        [x, values(), g],
+        { ...sizes, SPLIT, PLANAR: 1 },
+        parts.length,
+      );
+      assert.deepEqual(planar, parts);
     }
   }
 });

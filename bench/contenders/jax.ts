@@ -5,7 +5,16 @@
  *
  * @module
  */
-import { type Array as JaxArray, defaultDevice, init, jit, lax, nn, numpy as np, valueAndGrad } from "@jax-js/jax";
+import {
+  type Array as JaxArray,
+  defaultDevice,
+  init,
+  jit,
+  lax,
+  nn,
+  numpy as np,
+  valueAndGrad,
+} from "@jax-js/jax";
 import manifest from "../../deno.json" with { type: "json" };
 import { attackSteps, type Contender, type Runner, training, type Workload } from "../workload.ts";
 
@@ -20,7 +29,8 @@ export async function jax(): Promise<Contender> {
     name: "jax-js",
     version: manifest.imports["@jax-js/jax"].split("@").at(-1) ?? "",
     where: "WebGPU",
-    prepare: (workload) => Promise.resolve(workload.name === "train" ? train(workload) : attack(workload)),
+    prepare: (workload) =>
+      Promise.resolve(workload.name === "train" ? train(workload) : attack(workload)),
   };
 }
 
@@ -28,7 +38,9 @@ const array = (data: Float32Array, shape: readonly number[]): JaxArray =>
   np.array(Float32Array.from(data)).reshape([...shape]);
 
 function weightsOf({ weights }: Workload): Weights {
-  return Object.fromEntries([...weights].map(([name, { shape, data }]) => [name, array(data, shape)]));
+  return Object.fromEntries(
+    [...weights].map(([name, { shape, data }]) => [name, array(data, shape)]),
+  );
 }
 
 function oneHot({ labels, batch }: Workload): JaxArray {
@@ -74,7 +86,10 @@ function train(workload: Workload): Runner {
   const loss = (w: Weights, images: JaxArray, labels: JaxArray): JaxArray =>
     crossEntropy(w, images, labels).mul(1 / workload.batch);
   const step = jit((w: Weights, v: Weights, images: JaxArray, labels: JaxArray) => {
-    const [value, gradient] = valueAndGrad(loss)(keep(w), images, labels) as unknown as [JaxArray, Weights];
+    const [value, gradient] = valueAndGrad(loss)(keep(w), images, labels) as unknown as [
+      JaxArray,
+      Weights,
+    ];
     const next = each(v, (a, name) => {
       const [g, p] = [gradient[name], w[name]];
       if (!g || !p) throw new Error(`Unreachable: no gradient of ${name}`);
@@ -111,7 +126,10 @@ function attack(workload: Workload): Runner {
   const weights = weightsOf(workload);
   const loss = (x: JaxArray, w: Weights, labels: JaxArray): JaxArray => crossEntropy(w, x, labels);
   const step = jit((x: JaxArray, x0: JaxArray, w: Weights, labels: JaxArray) => {
-    const [value, gradient] = valueAndGrad(loss)(x.ref, w, labels) as unknown as [JaxArray, JaxArray];
+    const [value, gradient] = valueAndGrad(loss)(x.ref, w, labels) as unknown as [
+      JaxArray,
+      JaxArray,
+    ];
     const next = x.sub(np.sign(gradient).mul(epsilon / attackSteps));
     const inBall = np.minimum(np.maximum(next, x0.ref.sub(epsilon)), x0.add(epsilon));
     return { value: value.mul(1 / batch), x: np.clip(inBall, 0, 1) };

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { iterate, pgd } from "../../src/attack/mod.ts";
+import { attacks, iterate } from "../../src/attack/mod.ts";
 import {
   compile,
   constant,
@@ -84,7 +84,10 @@ async function attack(device: Device, workload: Workload): Promise<Runner> {
   const data = new Parameter([batch, 1, 28, 28], images);
   const loss = (x: Tensor): Tensor =>
     crossEntropy(net.forward(x, new Pass(false)), constant(labels));
-  const settings = pgd.settings(epsilon, { procedure: procedureOf("paper", {}), steps: attackSteps });
+  const settings = attacks.pgd.settings(epsilon, {
+    procedure: procedureOf("paper", {}),
+    steps: attackSteps,
+  });
   const state = iterate(loss, data.shape, settings);
   const start = await compile(device, {
     name: "attack start",

@@ -15,7 +15,8 @@ export async function tfjs(): Promise<Contender> {
     name: "TensorFlow.js",
     version: tf.version.tfjs,
     where: "WebGPU",
-    prepare: (workload) => Promise.resolve(workload.name === "train" ? train(workload) : attack(workload)),
+    prepare: (workload) =>
+      Promise.resolve(workload.name === "train" ? train(workload) : attack(workload)),
   };
 }
 
@@ -50,8 +51,13 @@ function forward(x: tf.Tensor, w: Weights): tf.Tensor {
   const b = convolve(a, "conv2.0", "valid");
   // PyTorch flattens channels first.
   const flat = b.transpose([0, 3, 1, 2]).reshape([-1, 400]);
-  const h = tf.relu(tf.add(tf.matMul(flat as tf.Tensor2D, get("fc_1.0.weight") as tf.Tensor2D), get("fc_1.0.bias")));
-  return tf.add(tf.matMul(h as tf.Tensor2D, get("fc_2.0.weight") as tf.Tensor2D), get("fc_2.0.bias"));
+  const h = tf.relu(
+    tf.add(tf.matMul(flat as tf.Tensor2D, get("fc_1.0.weight") as tf.Tensor2D), get("fc_1.0.bias")),
+  );
+  return tf.add(
+    tf.matMul(h as tf.Tensor2D, get("fc_2.0.weight") as tf.Tensor2D),
+    get("fc_2.0.bias"),
+  );
 }
 
 function inputs({ images, labels, batch }: Workload): { x: tf.Tensor; y: tf.Tensor } {
@@ -97,7 +103,9 @@ function attack(workload: Workload): Runner {
   const { x, y } = inputs(workload);
   const w = weightsOf(workload);
   const [low, high] = [tf.sub(x, workload.epsilon), tf.add(x, workload.epsilon)];
-  const gradient = tf.valueAndGrad((image: tf.Tensor) => tf.sum(crossEntropy(forward(image, w), y)));
+  const gradient = tf.valueAndGrad((image: tf.Tensor) =>
+    tf.sum(crossEntropy(forward(image, w), y))
+  );
   const length = workload.epsilon / attackSteps;
   return {
     run(steps): Promise<number[]> {

@@ -82,7 +82,11 @@ async function prepare(
 
 async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
   let rest = "";
-  for await (const part of stream.pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>)) {
+  for await (
+    const part of stream.pipeThrough(
+      new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>,
+    )
+  ) {
     const lines = (rest + part).split("\n");
     rest = lines.pop() ?? "";
     yield* lines;

@@ -111,8 +111,8 @@ export function conv2dWeight(
     return withVjp(reshape(made, shape), [x, g], vjp);
   }
   const { threads, ...tile } = conv2dWeightTile(s);
-  const packed = packFilters(permute(g, [0, 2, 3, 1]));
-  const parts = node("conv2dWeight", [x, packed], [tile.SPLIT, ...shape], {
+  const packed = tile.PLANAR ? g : packFilters(permute(g, [0, 2, 3, 1]));
+  const parts = node("conv2dWeight", [x, packed, g], [tile.SPLIT, ...shape], {
     kind: "dispatch",
     kernel: weightKernel,
     overrides: { ...s, ...tile },

@@ -35,6 +35,9 @@ const mostGroups = 4;
 const run = 5;
 const mostSums = 50;
 
+/** Reads of a gradient from which on it pays to lay its channels side by side first. */
+const fewReads = 8;
+
 /** Threads that keep a device busy without making too many parts of a sum. */
 const enough = 512;
 
@@ -90,6 +93,8 @@ export function conv2dWeightTile(
   s: ConvShape,
   split?: number,
 ): {
+  /** 1 where the gradients are read so seldom that it does not pay to lay their channels side by side. */
+  readonly PLANAR: 0 | 1;
   readonly GROUPS: number;
   readonly ROWS: number;
   readonly COLUMNS: number;
@@ -103,5 +108,6 @@ export function conv2dWeightTile(
   const each = blocks * s.CI * bands * runs;
   const least = Math.max(enough / each, s.B * s.OH * s.OW / longestLoop);
   const SPLIT = split ?? Math.min(s.B, Math.max(1, Math.ceil(least)));
-  return { GROUPS: Math.ceil(quads / blocks), ROWS, COLUMNS, SPLIT, threads: SPLIT * each };
+  const PLANAR = s.CI * bands * runs <= fewReads ? 1 : 0;
+  return { PLANAR, GROUPS: Math.ceil(quads / blocks), ROWS, COLUMNS, SPLIT, threads: SPLIT * each };
 }

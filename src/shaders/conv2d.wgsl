@@ -97,13 +97,15 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   let quads = (CO + 3u) / 4u;
   let blocks = (quads + GROUPS - 1u) / GROUPS;
   let lines = (OH + FOLD - 1u) / FOLD;
-  if (t >= (B + IMAGES - 1u) / IMAGES * blocks * lines * strips) {
+  let batches = (B + IMAGES - 1u) / IMAGES;
+  if (t >= batches * blocks * lines * strips) {
     return;
   }
-  let ow = t % strips * strip;
-  let oh = t / strips % lines * FOLD;
-  let quad = t / (strips * lines) % blocks * GROUPS;
-  let n = t / (strips * lines * blocks) * IMAGES;
+  // Neighbours make the same row of different images: rows of padding are left out by all of them at once.
+  let n = t % batches * IMAGES;
+  let ow = t / batches % strips * strip;
+  let oh = t / (batches * strips) % lines * FOLD;
+  let quad = t / (batches * strips * lines) % blocks * GROUPS;
   let last = min(IMAGES, B - n) - 1u;
   let co = quad * 4u;
   let b0 = offsets(co + 0u);

@@ -1,9 +1,11 @@
 // w[s, co, ci, kh, kw] = sum over the images of split s, oh, ow of x[b, ci, oh STRIDE + kh - PAD, ow STRIDE + kw - PAD] g[b, oh, ow, co]
-// B images, CI CO channels, H W in, OH OW out, KH KW kernel; SPLIT shares of the images; g has CO rounded up to a multiple of 4
+// B images, CI CO channels, H W in, OH OW out, KH KW kernel; SPLIT shares of the images
+// g has CO rounded up to a multiple of 4; with PLANAR it is `planes` [b, co, oh, ow] instead
 // A thread makes ROWS x COLUMNS taps of one ci in GROUPS groups of 4 channels co: accumulator a_r_c_q.
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> g: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> w: array<f32>;
+@group(0) @binding(2) var<storage, read> planes: array<f32>;
+@group(0) @binding(3) var<storage, read_write> w: array<f32>;
 
 override B: u32;
 override CI: u32;
@@ -17,6 +19,7 @@ override OW: u32;
 override STRIDE: u32 = 1u;
 override PAD: u32 = 0u;
 override SPLIT: u32 = 1u;
+override PLANAR: u32 = 0u;
 override GROUPS: u32 = 2u; // groups of 4 output channels a thread makes, 1 to 4
 override ROWS: u32 = 5u; // rows of the kernel it makes, 1 to 5
 override COLUMNS: u32 = 5u; // columns of the kernel it makes, 1 to 5
@@ -28,6 +31,14 @@ fn pixel(plane: u32, h: u32, v: u32) -> f32 {
   }
   let inside = h >= PAD && h < H + PAD && v >= PAD && v < W + PAD;
   return select(0.0, x[plane + min(h - PAD, H - 1u) * W + min(v - PAD, W - 1u)], inside);
+}
+
+// Four channels of the gradient at a pixel of image n, from `planes`.
+fn gather(n: u32, pixel: u32, co: u32) -> vec4f {
+  let at = n * CO * OH * OW + pixel;
+  let last = CO - 1u;
+  return vec4f(planes[at + min(co, last) * OH * OW], planes[at + min(co + 1u, last) * OH * OW],
+    planes[at + min(co + 2u, last) * OH * OW], planes[at + min(co + 3u, last) * OH * OW]);
 }
 
 fn store(s: u32, co: u32, ci: u32, kh: u32, kw: u32, sum: vec4f) {
@@ -107,10 +118,10 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         if (ROWS > 4u && COLUMNS > 2u && (STRIDE != 1u || COLUMNS == 3u)) { x4_2 = pixel(plane, h + 4u, v + 2u); }
         if (ROWS > 4u && COLUMNS > 3u && (STRIDE != 1u || COLUMNS == 4u)) { x4_3 = pixel(plane, h + 4u, v + 3u); }
         if (ROWS > 4u && COLUMNS > 4u && (STRIDE != 1u || COLUMNS == 5u)) { x4_4 = pixel(plane, h + 4u, v + 4u); }
-        let g0 = g[i + quad];
-        var g1 = g0; if (GROUPS > 1u) { g1 = g[i + min(quad + 1u, last)]; }
-        var g2 = g0; if (GROUPS > 2u) { g2 = g[i + min(quad + 2u, last)]; }
-        var g3 = g0; if (GROUPS > 3u) { g3 = g[i + min(quad + 3u, last)]; }
+        var g0 = vec4f(0.0); if (PLANAR == 1u) { g0 = gather(n, oh * OW + ow, 4u * quad + 0u); } else { g0 = g[i + min(quad + 0u, last)]; }
+        var g1 = vec4f(0.0); if (GROUPS > 1u) { if (PLANAR == 1u) { g1 = gather(n, oh * OW + ow, 4u * quad + 4u); } else { g1 = g[i + min(quad + 1u, last)]; } }
+        var g2 = vec4f(0.0); if (GROUPS > 2u) { if (PLANAR == 1u) { g2 = gather(n, oh * OW + ow, 4u * quad + 8u); } else { g2 = g[i + min(quad + 2u, last)]; } }
+        var g3 = vec4f(0.0); if (GROUPS > 3u) { if (PLANAR == 1u) { g3 = gather(n, oh * OW + ow, 4u * quad + 12u); } else { g3 = g[i + min(quad + 3u, last)]; } }
         i += quads;
         a0_0_0 += x0_0 * g0; if (GROUPS > 1u) { a0_0_1 += x0_0 * g1; } if (GROUPS > 2u) { a0_0_2 += x0_0 * g2; } if (GROUPS > 3u) { a0_0_3 += x0_0 * g3; }
         if (ROWS > 0u && COLUMNS > 1u) { a0_1_0 += x0_1 * g0; if (GROUPS > 1u) { a0_1_1 += x0_1 * g1; } if (GROUPS > 2u) { a0_1_2 += x0_1 * g2; } if (GROUPS > 3u) { a0_1_3 += x0_1 * g3; } }

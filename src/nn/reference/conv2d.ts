@@ -68,19 +68,21 @@ function foldedRows(
   });
 }
 
-/** x[B,CI,H,W], g[B,OH,OW,CO rounded up to 4] -> w[SPLIT,CO,CI,KH,KW], the adjoint of `conv2d` in w, in shares of images. */
+/** x[B,CI,H,W], g[B,OH,OW,CO rounded up to 4] or planes[B,CO,OH,OW] -> w[SPLIT,CO,CI,KH,KW], the adjoint of `conv2d` in w, in shares of images. */
 export const conv2dWeight: ReferenceKernel = (inputs, o, length) => {
   const s = sizes(o);
   const [x, packed] = [input(inputs, 0), input(inputs, 1)];
   const [columns, plane] = [4 * Math.ceil(s.co / 4), s.oh * s.ow];
-  const g = Float64Array.from({ length: s.b * s.co * plane }, (_, i) => {
-    const [b, co, pixel] = [
-      Math.floor(i / (s.co * plane)),
-      Math.floor(i / plane) % s.co,
-      i % plane,
-    ];
-    return at(packed, (b * plane + pixel) * columns + co);
-  });
+  const g = number(o, "PLANAR", 0)
+    ? input(inputs, 2)
+    : Float64Array.from({ length: s.b * s.co * plane }, (_, i) => {
+      const [b, co, pixel] = [
+        Math.floor(i / (s.co * plane)),
+        Math.floor(i / plane) % s.co,
+        i % plane,
+      ];
+      return at(packed, (b * plane + pixel) * columns + co);
+    });
   const share = Math.ceil(s.b / number(o, "SPLIT", 1));
   const w = new Float64Array(length);
   for (let b = 0; b < s.b; b++) {

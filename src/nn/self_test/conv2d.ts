@@ -116,7 +116,7 @@ export const conv2dCases: readonly KernelCase[] = [
 ];
 
 function weightCase(s: ConvShape, split: number): KernelCase {
-  const { x, w } = lengths(s);
+  const { x, w, y } = lengths(s);
   const { threads, SPLIT, ...tile } = conv2dWeightTile(s, split);
   return {
     kernel: "conv2d_weight",
@@ -126,6 +126,7 @@ function weightCase(s: ConvShape, split: number): KernelCase {
     inputs: () => [
       uniform(88, x),
       uniform(89, s.B * s.OH * s.OW * 4 * Math.ceil(s.CO / 4)),
+      uniform(90, y),
     ],
     outputLength: split * w,
     tolerance: sumTolerance(s.B * s.OH * s.OW),
