@@ -31,10 +31,3 @@ export function summarise(values: readonly number[]): Summary {
 export function showSummary({ median, quartiles: [low, high] }: Summary, digits = 1): string {
   return `${median.toFixed(digits)} [${low.toFixed(digits)}, ${high.toFixed(digits)}]`;
 }
-
-/** A straight line through points, and the share of the variance it explains. */
-export interface Line {
-  readonly slope: number;
-  readonly intercept: number;
-  readonly r2: number;
-}

@@ -53,9 +53,9 @@ Deno.test("`kernel()` reads bindings in order, the workgroup size, and keeps nam
   const source = bindings + main.replace("64", "256");
   const parsed = kernel("k", source);
   assert.deepEqual(parsed.bindings, [
-    { name: "x", access: "read" },
-    { name: "index", access: "read" },
-    { name: "y", access: "read_write" },
+    { name: "x", access: "read", vectors: false },
+    { name: "index", access: "read", vectors: false },
+    { name: "y", access: "read_write", vectors: true },
   ]);
   assert.equal(parsed.workgroup, 256);
   assert.equal(parsed.name, "k");

@@ -80,10 +80,9 @@ function carryOut(planned: Plan, inputs: ReadonlyMap<nn.Tensor, Float64Array>, t
   Float64Array
 > {
   // Packed buffers start as zeros, for their padding; nothing else may count on that.
-  const packed = new Set(planned.steps.flatMap((s) => s.kind === "copy" ? [s.to.buffer] : []));
   const parameters = new Map<nn.Parameter, Float64Array>();
-  const memory = planned.buffers.map(({ bytes, source }, i) => {
-    const values = new Float64Array(bytes / 4).fill(packed.has(i) ? 0 : NaN);
+  const memory = planned.buffers.map(({ bytes, source }) => {
+    const values = new Float64Array(bytes / 4).fill(source.kind === "pack" ? 0 : NaN);
     if (source.kind === "constant") values.set(source.data);
     if (source.kind === "parameter") {
       values.set(source.parameter.data);
@@ -105,7 +104,8 @@ function carryOut(planned: Plan, inputs: ReadonlyMap<nn.Tensor, Float64Array>, t
       const length = nn.size(step.tensor.shape);
       const result = reference(kernel.name, from.toReversed(), overrides, length, kernel);
       // Kernels of four values a thread write past the end, up to the padding.
-      output.fill(NaN).set(result);
+      if (kernel.bindings.at(-1)?.vectors) output.fill(NaN);
+      output.set(result);
     }
     for (const { from, to } of planned.updates) at(to).set(at(from));
   }
@@ -208,4 +208,16 @@ Deno.test("`plan()` puts what no update changes first, to be done once in a repe
   const { steps, invariant } = plan({ inputs: [x], updates: new Map([[state, next]]) });
   assert.deepEqual(steps.map((s) => s.tensor.name), ["sin", "exp", "scale", "add"]);
   assert.equal(invariant, 2);
+});
+
+Deno.test("`plan()` makes the parts of a pack where they belong, and copies what cannot be", () => {
+  const x = nn.input([8, 8]);
+  const [whole, filled] = [nn.sin(x), nn.sin(nn.sum(nn.view(x, 0, [6, 8]), [1]))];
+  const reader = nn.cos(whole);
+  const packed = nn.pack([whole, filled, reader, nn.sum(x, [1])], [0, 64, 128, 192], 256);
+  const { steps, binding } = plan({ inputs: [x], outputs: [packed] });
+  const copies = steps.filter((s) => s.kind === "copy").map((s) => s.to.offset / 4);
+  assert.deepEqual(copies, [64, 128], "six sines are made as eight; the cosine reads the pack");
+  const home = binding(packed).buffer;
+  assert.deepEqual(binding(whole), { buffer: home, offset: 0, size: 256 });
 });

@@ -11,15 +11,14 @@ const script = new URL("torch.py", import.meta.url);
 const hello = z.object({ version: z.string(), threads: z.int() });
 const answer = z.object({ losses: z.array(z.number()) });
 
+/** Where a python3 with torch may be: the user's own first, then the system's. */
+const interpreters = ["python3", "/usr/bin/python3"];
+
 /** Starts it; undefined where there is no python3 with torch. */
 export async function torch(): Promise<Contender | undefined> {
-  const found = await new Deno.Command("python3", {
-    args: ["-c", "import torch"],
-    stdout: "null",
-    stderr: "null",
-  }).output().catch(() => undefined);
-  if (!found?.success) return undefined;
-  const child = new Deno.Command("python3", {
+  const python = await findPython();
+  if (!python) return undefined;
+  const child = new Deno.Command(python, {
     args: [script.pathname],
     stdin: "piped",
     stdout: "piped",
@@ -47,6 +46,18 @@ export async function torch(): Promise<Contender | undefined> {
       await child.status;
     },
   };
+}
+
+async function findPython(): Promise<string | undefined> {
+  for (const python of interpreters) {
+    const found = await new Deno.Command(python, {
+      args: ["-c", "import torch"],
+      stdout: "null",
+      stderr: "null",
+    }).output().catch(() => undefined);
+    if (found?.success) return python;
+  }
+  return undefined;
 }
 
 async function prepare(

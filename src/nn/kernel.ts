@@ -8,6 +8,8 @@
 export interface Binding {
   readonly name: string;
   readonly access: "read" | "read_write";
+  /** Whether its elements are vectors of four floats. */
+  readonly vectors: boolean;
 }
 
 /** Values for a kernel's overrides; a string names one of the file's enumeration constants. */
@@ -44,12 +46,17 @@ export function kernel(name: string, source: string): Kernel {
     constants.set(m[1] ?? "", Number(m[2]));
   }
   const bindings: Binding[] = [];
-  const binding = /@group\(0\)\s*@binding\((\d+)\)\s*var<storage\s*,\s*(read_write|read)>\s*(\w+)/g;
+  const binding =
+    /@group\(0\)\s*@binding\((\d+)\)\s*var<storage\s*,\s*(read_write|read)>\s*(\w+)\s*:\s*array<(\w+(?:<\w+>)?)>/g;
   for (const m of text.matchAll(binding)) {
     if (Number(m[1]) !== bindings.length) {
       throw new Error(`Cannot use "${name}": binding ${m[1]} is out of order`);
     }
-    bindings.push({ name: m[3] ?? "", access: m[2] === "read" ? "read" : "read_write" });
+    bindings.push({
+      name: m[3] ?? "",
+      access: m[2] === "read" ? "read" : "read_write",
+      vectors: /^vec4/.test(m[4] ?? ""),
+    });
   }
   const writes = bindings.filter((b) => b.access === "read_write").length;
   if (writes !== 1 || bindings.at(-1)?.access !== "read_write") {

@@ -6,15 +6,11 @@
 import { scale } from "./elementwise.ts";
 import { topologicalOrder } from "./grad.ts";
 import { resolveOverrides } from "./kernel.ts";
-import {
-  type Data,
-  type Dispatch,
-  type Parameter,
-  show,
-  size,
-  type Source,
-  type Tensor,
-} from "./tensor.ts";
+import { BufferPool, label, padded, type PlannedBuffer } from "./buffer_pool.ts";
+import { type Place, place, shareEqualWork } from "./equal_work.ts";
+import { madeInPacks } from "./packing.ts";
+import { type Dispatch, type Parameter, size, type Tensor } from "./tensor.ts";
+import { flopOf } from "./work.ts";
 
 /** New values of parameters: all read the old ones, all are written after the last dispatch. */
 export type Updates = ReadonlyMap<Parameter, Tensor>;
@@ -58,21 +54,6 @@ export type Step =
     readonly to: Binding;
   };
 
-/** Where a planned buffer comes from. */
-export type BufferSource =
-  | { readonly kind: "pool" }
-  | { readonly kind: "input" }
-  | { readonly kind: "constant"; readonly data: Data }
-  | { readonly kind: "parameter"; readonly parameter: Parameter };
-
-/** A buffer to allocate (a parameter's exists already, or is shared with other programs). */
-export interface PlannedBuffer {
-  readonly bytes: number;
-  /** Name and shape of the largest tensor in it. */
-  readonly label: string;
-  readonly source: BufferSource;
-}
-
 /** What a program costs. */
 export interface Stats {
   readonly dispatches: number;
@@ -85,6 +66,8 @@ export interface Stats {
   readonly unsharedBytes: number;
   /** Bytes of the parameters it uses. */
   readonly parameterBytes: number;
+  /** Billions of floating-point operations in products and convolutions. */
+  readonly gigaflop: number;
 }
 
 /** A graph made ready to run. */
@@ -99,14 +82,6 @@ export interface Plan {
   binding(t: Tensor): Binding;
   /** Whether anything reads this node. */
   uses(t: Tensor): boolean;
-}
-
-type Owned = Exclude<Source, { readonly kind: "view" }>;
-
-/** A node that owns memory, and where in it another node starts (in floats). */
-interface Place {
-  readonly owner: Tensor & { readonly source: Owned };
-  readonly offset: number;
 }
 
 /** Orders, shares equal work, and assigns buffers. */
@@ -141,6 +116,7 @@ export function plan(spec: ProgramSpec): Plan {
   );
   for (const t of kept) lastUse.set(locate(t).owner, Infinity);
 
+  const inPacks = madeInPacks(work, locate);
   const pool = new BufferPool();
   const homes = new Map<Tensor, number>();
   for (const t of order) {
@@ -151,8 +127,10 @@ export function plan(spec: ProgramSpec): Plan {
     if (source.kind === "parameter") homes.set(t, pool.own(t, source));
   }
   const binding = (t: Tensor): Binding => {
-    const { owner, offset } = locate(t);
-    const buffer = homes.get(owner);
+    const { owner, offset: within } = locate(t);
+    const pack = inPacks.get(owner);
+    const buffer = homes.get(pack?.pack ?? owner);
+    const offset = within + (pack?.offset ?? 0);
     if (buffer === undefined) throw new Error(`Unreachable: "${t.name}" is not in the program`);
     return { buffer, offset: 4 * offset, size: padded(4 * size(t.shape)) };
   };
@@ -164,11 +142,13 @@ export function plan(spec: ProgramSpec): Plan {
   work.forEach((t, i) => {
     unshared += padded(4 * size(t.shape));
     // The output takes its buffer before the inputs give up theirs: no dispatch reads what it writes.
-    const packs = t.source.kind === "pack";
-    homes.set(t, packs ? pool.own(t, { kind: "pool" }) : pool.take(t));
+    const pack = inPacks.get(t)?.pack ?? (t.source.kind === "pack" ? t : undefined);
+    if (!pack) homes.set(t, pool.take(t));
+    else if (!homes.has(pack)) homes.set(pack, pool.own(pack, { kind: "pack" }));
     if (t.source.kind === "pack") {
       const to = binding(t);
       for (const [j, x] of t.inputs.entries()) {
+        if (inPacks.get(locate(x).owner)?.input === x) continue;
         const bytes = 4 * size(x.shape);
         const offset = 4 * (t.source.offsets[j] ?? 0);
         const from = { ...binding(x), size: bytes };
@@ -215,48 +195,17 @@ export function plan(spec: ProgramSpec): Plan {
       dispatches: steps.filter((s) => s.kind === "dispatch").length,
       pipelines: pipelines.size,
       buffers: pool.buffers.length,
-      bytes: own + bytes(["pool"]),
+      bytes: own + bytes(["pool", "pack"]),
       unsharedBytes: own + unshared,
       parameterBytes: bytes(["parameter"]),
+      gigaflop: steps.reduce(
+        (sum, s) => s.kind === "dispatch" ? sum + flopOf(s.tensor, s.dispatch) / 1e9 : sum,
+        0,
+      ),
     },
     binding,
-    uses: (t) => homes.has(locate(t).owner),
+    uses: (t) => homes.has(inPacks.get(locate(t).owner)?.pack ?? locate(t).owner),
   };
-}
-
-/** Whole buffers, reused as soon as nothing reads them any more. */
-class BufferPool {
-  readonly buffers: PlannedBuffer[] = [];
-  readonly #free: number[] = [];
-  readonly #pooled = new Set<number>();
-
-  /** A buffer of its own, never reused. */
-  own(t: Tensor, source: BufferSource): number {
-    this.buffers.push({ bytes: padded(4 * size(t.shape)), label: label(t), source });
-    return this.buffers.length - 1;
-  }
-
-  /** The smallest free buffer that fits and is at most twice as large, or a new one. */
-  take(t: Tensor): number {
-    const bytes = padded(4 * size(t.shape));
-    let best: number | undefined;
-    for (const i of this.#free) {
-      const have = this.buffers[i]?.bytes ?? 0;
-      if (have < bytes || have > 2 * bytes + 4096) continue;
-      if (best === undefined || have < (this.buffers[best]?.bytes ?? 0)) best = i;
-    }
-    if (best === undefined) {
-      const made = this.own(t, { kind: "pool" });
-      this.#pooled.add(made);
-      return made;
-    }
-    this.#free.splice(this.#free.indexOf(best), 1);
-    return best;
-  }
-
-  free(i: number | undefined): void {
-    if (i !== undefined && this.#pooled.has(i)) this.#free.push(i);
-  }
 }
 
 /** The nodes whose values depend on one of these parameters. */
@@ -270,73 +219,6 @@ function dependents(
     if (own || t.inputs.some((x) => found.has(x))) found.add(t);
   }
   return found;
-}
-
-/** Maps every node to the first one that computes the same. */
-function shareEqualWork(order: readonly Tensor[]): Map<Tensor, Tensor> {
-  const same = new Map<Tensor, Tensor>();
-  const byKey = new Map<string, Tensor>();
-  for (const t of order) {
-    const key = workKey(t, same);
-    const first = key === undefined ? t : byKey.get(key) ?? t;
-    if (key !== undefined) byKey.set(key, first);
-    same.set(t, first);
-  }
-  return same;
-}
-
-function workKey(t: Tensor, same: ReadonlyMap<Tensor, Tensor>): string | undefined {
-  const { source } = t;
-  const inputs = t.inputs.map((x) => {
-    const { owner, offset } = place(x, same);
-    return `${owner.id}+${offset}`;
-  }).join(" ");
-  switch (source.kind) {
-    case "dispatch": {
-      const overrides = JSON.stringify(resolveOverrides(source.kernel, source.overrides));
-      return `${source.kernel.name} ${overrides} ${source.threads} ${show(t.shape)} ${inputs}`;
-    }
-    case "constant":
-      return constantKey(source.data);
-    case "pack":
-      return `pack ${source.offsets.join()} ${inputs}`;
-    case "view":
-    case "input":
-    case "parameter":
-      return undefined;
-  }
-}
-
-/** Small constants, and large ones of a single value, are shared by value. */
-function constantKey(data: Data): string | undefined {
-  const type = data instanceof Uint32Array ? "u32" : "f32";
-  const [first] = data;
-  const signed = (v = 0): string => Object.is(v, -0) ? "-0" : String(v);
-  if (data.length > 64) {
-    const uniform = data.every((v) => Object.is(v, first));
-    return uniform ? `${type} ${data.length} x ${signed(first)}` : undefined;
-  }
-  return `${type} [${Array.from(data, signed).join()}]`;
-}
-
-/** Follows views down to the node that owns the memory. */
-function place(t: Tensor, same?: ReadonlyMap<Tensor, Tensor>): Place {
-  let [owner, offset] = [t, 0];
-  while (owner.source.kind === "view") {
-    offset += owner.source.offset;
-    const [next] = owner.inputs;
-    if (!next) throw new Error("Unreachable: a view of nothing");
-    owner = next;
-  }
-  return { owner: (same?.get(owner) ?? owner) as Place["owner"], offset };
-}
-
-function padded(bytes: number): number {
-  return Math.max(16, Math.ceil(bytes / 16) * 16);
-}
-
-function label(t: Tensor): string {
-  return `${t.name} ${show(t.shape)}`;
 }
 
 /** A program as text: a line a step, then what it costs. */
@@ -354,7 +236,7 @@ export function describe(name: string, { steps, stats }: Plan): string {
   return [
     `program "${name}": ${stats.dispatches} dispatches, ${stats.pipelines} pipelines, ` +
     `${stats.buffers} buffers, ${mib(stats.bytes)} (${mib(stats.unsharedBytes)} unshared), ` +
-    `parameters ${mib(stats.parameterBytes)}`,
+    `parameters ${mib(stats.parameterBytes)}, ${stats.gigaflop.toPrecision(3)} GFLOP`,
     ...lines,
   ].join("\n");
 }

@@ -7,7 +7,8 @@ import { UserError } from "../errors.ts";
 import type { Device } from "./device.ts";
 import type { Step } from "./plan.ts";
 import type { Command } from "./program.ts";
-import { show, size } from "./tensor.ts";
+import { show } from "./tensor.ts";
+import { flopOf } from "./work.ts";
 
 /** What one step of a program takes. */
 export interface StepTime {
@@ -55,7 +56,7 @@ export async function timeSteps(
       label: `${step.tensor.name} ${show(step.tensor.shape)}`,
       kernel: step.dispatch.kernel.name,
       milliseconds: sorted[sorted.length >> 1] ?? NaN,
-      gigaflop: flopOf(step) / 1e9,
+      gigaflop: flopOf(step.tensor, step.dispatch) / 1e9,
       gigabyte: step.bindings.reduce((sum, { size }) => sum + size, 0) / 1e9,
     }];
   });
@@ -110,25 +111,6 @@ async function timeOnce(device: Device, commands: readonly Command[]): Promise<n
     }
   }
   return times;
-}
-
-/** Useful floating-point operations: a multiplication and an addition for each product. */
-function flopOf({ tensor, dispatch: { kernel, overrides } }: Step & { kind: "dispatch" }): number {
-  const o = (name: string): number => Number(overrides[name] ?? 1);
-  const taps = o("CI") * o("KH") * o("KW");
-  switch (kernel.name) {
-    case "matmul":
-      return 2 * o("BATCH") * o("M") * o("N") * o("K");
-    case "random_features":
-      return 2 * o("N") * o("K") * o("D");
-    case "conv2d":
-      // Folded filters are three rows taller, with zeros there.
-      return 2 * size(tensor.shape) * (o("FOLD") === 4 ? taps - 3 * o("CI") * o("KW") : taps);
-    case "conv2d_weight":
-      return 2 * o("B") * o("CO") * o("OH") * o("OW") * taps;
-    default:
-      return 0;
-  }
 }
 
 /** A profile as a table of text: steps by their share of the time, the largest first. */

@@ -1,0 +1,155 @@
+/**
+ * The benchmark: `deno task bench`, `bench kernels`, `bench scaling`, `bench startup`, `bench experiment`.
+ *
+ * @module
+ */
+import { merge, object, or } from "@optique/core/constructs";
+import { message } from "@optique/core/message";
+import { withDefault } from "@optique/core/modifiers";
+import type { InferValue } from "@optique/core/parser";
+import { command, constant, flag, option } from "@optique/core/primitives";
+import { integer } from "@optique/core/valueparser";
+import { run } from "@optique/run";
+import { failure } from "../src/cli/failure.ts";
+import { measureExperiment } from "./experiment.ts";
+import { measureKernels } from "./kernels.ts";
+import { comparePeers, openContenders, type PeerRow } from "./peers.ts";
+import { measureScaling } from "./scaling.ts";
+import { showExperiment, showKernels, showPeers, showScaling, showStartup } from "./show.ts";
+import { measureStartup } from "./startup.ts";
+import type { WorkloadName } from "./workload.ts";
+import { workloads } from "./workload.ts";
+
+const json = {
+  json: withDefault(
+    flag("--json", { description: message`Print one JSON document on stdout, all else on stderr` }),
+    false,
+  ),
+};
+const rounds = (value: number) => ({
+  rounds: withDefault(
+    option("--rounds", integer({ min: 1, max: 1000 }), {
+      description: message`How often the libraries take turns`,
+    }),
+    value,
+  ),
+});
+
+const peers = merge(
+  object({ command: constant("peers") }),
+  object({
+    ...json,
+    ...rounds(7),
+    seconds: withDefault(
+      option("--seconds", integer({ min: 1, max: 600 }), {
+        description: message`Length of a turn; at least one step`,
+      }),
+      2,
+    ),
+  }),
+);
+
+const parser = or(
+  command(
+    "kernels",
+    merge(
+      object({ command: constant("kernels") }),
+      object({
+        ...json,
+        batch: withDefault(
+          option("--batch", integer({ min: 1, max: 4096 }), {
+            description: message`Images that ResNet-18 sees at once`,
+          }),
+          8,
+        ),
+      }),
+    ),
+    {
+      description: message`Speed of every kernel and shape, beside what the adapter can do at best`,
+    },
+  ),
+  command("scaling", merge(object({ command: constant("scaling") }), object(json)), {
+    description: message`Time and memory against the amount of work`,
+  }),
+  command(
+    "startup",
+    merge(object({ command: constant("startup") }), object({ ...json, ...rounds(5) })),
+    {
+      description: message`From the start of a process to the first training step`,
+    },
+  ),
+  command(
+    "experiment",
+    merge(
+      object({ command: constant("experiment") }),
+      object({
+        ...json,
+        ...rounds(5),
+        batch: withDefault(
+          option("--batch", integer({ min: 1, max: 4096 }), {
+            description: message`Images of a step`,
+          }),
+          8,
+        ),
+      }),
+    ),
+    { description: message`What the paper's experiment with ResNet-18 costs, method by method` },
+  ),
+  command("peers", peers, { description: message`Mirage beside other libraries; the default` }),
+  peers,
+);
+
+/** Progress goes to stderr: stdout is the report. */
+const say = (line: string): void => console.error(line);
+
+async function answer(
+  invocation: ReturnType<typeof parse>,
+): Promise<{ document: unknown; text: string }> {
+  switch (invocation.command) {
+    case "kernels": {
+      const report = await measureKernels(invocation.batch, say);
+      return { document: report, text: showKernels(report) };
+    }
+    case "scaling": {
+      const rows = await measureScaling(say);
+      return { document: rows, text: showScaling(rows) };
+    }
+    case "startup": {
+      const rows = await measureStartup(invocation.rounds, say);
+      return { document: rows, text: showStartup(rows) };
+    }
+    case "experiment": {
+      const report = await measureExperiment(invocation.batch, invocation.rounds, say);
+      return { document: report, text: showExperiment(report) };
+    }
+    case "peers": {
+      const turns = { rounds: invocation.rounds, milliseconds: 1000 * invocation.seconds };
+      const contenders = await openContenders(say);
+      const rows: PeerRow[] = [];
+      for (const name of Object.keys(workloads) as WorkloadName[]) {
+        rows.push(...await comparePeers(name, contenders, turns, say));
+      }
+      for (const contender of contenders) await contender.close?.();
+      return { document: rows, text: showPeers(rows) };
+    }
+  }
+}
+
+/** What was typed. */
+function parse(): InferValue<typeof parser> {
+  return run(parser, { programName: "bench", help: "option", aboveError: "usage" });
+}
+
+if (import.meta.main) {
+  try {
+    const invocation = parse();
+    const { document, text } = await answer(invocation);
+    console.log(invocation.json ? JSON.stringify(document, null, 2) : text);
+    // The other libraries keep the process alive.
+    Deno.exit(0);
+  } catch (error) {
+    const { message, code } = failure(error);
+    console.error(message);
+    Deno.exit(code);
+  }
+}

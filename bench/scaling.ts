@@ -1,0 +1,134 @@
+/**
+ * How cost grows with the work: time and bytes against one quantity after the other, with a straight
+ * line through them.
+ *
+ * @module
+ */
+import { linearRegression, linearRegressionLine, rSquared } from "simple-statistics";
+import * as nn from "../src/nn/mod.ts";
+import { attackStep, trainingStep } from "./programs.ts";
+import { median } from "simple-statistics";
+
+/** One quantity's measurements. */
+export interface ScalingRow {
+  /** What grows, and what is measured. */
+  readonly quantity: string;
+  readonly measure: "ms" | "MiB";
+  readonly points: readonly (readonly [x: number, y: number])[];
+  /** Of the line through them. */
+  readonly slope: number;
+  readonly intercept: number;
+  readonly r2: number;
+}
+
+/** Measures all of them. */
+export async function measureScaling(say: (line: string) => void): Promise<ScalingRow[]> {
+  using device = await nn.openDevice();
+  const rows: ScalingRow[] = [];
+  const add = (
+    quantity: string,
+    measure: ScalingRow["measure"],
+    points: [number, number][],
+  ): void => {
+    rows.push(fit(quantity, measure, points));
+    say(`${quantity}: ${points.map(([x, y]) => `${x}: ${y.toFixed(2)} ${measure}`).join(", ")}`);
+  };
+
+  const [times, bytes]: [number, number][][] = [[], []];
+  for (const batch of [32, 64, 128, 256, 512]) {
+    using step = await trainingStep(device, "baseline", "LeNet", batch);
+    times?.push([batch, await timed(device, () => step.run())]);
+    bytes?.push([batch, step.program.stats.bytes / 2 ** 20]);
+  }
+  add("images in a training step", "ms", times ?? []);
+  add("images in a training step", "MiB", bytes ?? []);
+
+  const attackTimes: [number, number][] = [];
+  {
+    using step = await attackStep(device, "baseline", "LeNet", 100);
+    for (const steps of [5, 10, 20, 40]) {
+      attackTimes.push([steps, await timed(device, () => step.run(steps))]);
+    }
+    add("steps of an attack", "ms", attackTimes);
+    const many: [number, number][] = [];
+    for (const batches of [1, 2, 4, 8]) {
+      many.push([
+        100 * batches,
+        await timed(device, () => {
+          for (let i = 0; i < batches; i++) step.run(10);
+        }),
+      ]);
+    }
+    add("images attacked, in batches of 100", "ms", many);
+  }
+
+  const compileTimes: [number, number][] = [];
+  for (const layers of [8, 16, 32, 64, 128]) {
+    const samples: number[] = [];
+    let nodes = 0;
+    for (let i = 0; i < 3; i++) {
+      const started = performance.now();
+      using program = await nn.compile(device, deepNetwork(layers));
+      samples.push(performance.now() - started);
+      nodes = program.stats.dispatches;
+    }
+    compileTimes.push([nodes, median(samples)]);
+  }
+  add("dispatches of a program, traced and compiled", "ms", compileTimes);
+
+  const long: [number, number][] = [];
+  {
+    using step = await attackStep(device, "baseline", "LeNet", 4);
+    for (const thousands of [1, 2, 4]) {
+      for (let i = 0; i < 1000 * thousands / 50; i++) {
+        step.run(50);
+        await device.idle();
+      }
+      long.push([1000 * thousands, Deno.memoryUsage().rss / 2 ** 20]);
+    }
+    add("steps run, and the process's memory", "MiB", long);
+  }
+  return rows;
+}
+
+/** A network of equal layers with its gradient: as many distinct nodes as it is deep. */
+function deepNetwork(layers: number): nn.ProgramSpec {
+  const weights = Array.from(
+    { length: layers },
+    (_, i) => new nn.Parameter([16, 16], new nn.Random(i).uniform(256)).tensor,
+  );
+  let x: nn.Tensor = nn.constant(new nn.Random(1).uniform(64), [4, 16]);
+  for (const w of weights) x = nn.tanh(nn.matmul(x, w));
+  const loss = nn.sum(nn.square(x));
+  return { outputs: [loss, ...nn.grad(loss, weights)] };
+}
+
+/** Median milliseconds of some work until the device has done it. */
+async function timed(device: nn.Device, work: () => void): Promise<number> {
+  const samples: number[] = [];
+  work();
+  await device.idle();
+  for (let i = 0; i < 5; i++) {
+    const started = performance.now();
+    work();
+    await device.idle();
+    samples.push(performance.now() - started);
+  }
+  return median(samples);
+}
+
+function fit(
+  quantity: string,
+  measure: ScalingRow["measure"],
+  points: [number, number][],
+): ScalingRow {
+  const { m, b } = linearRegression(points);
+  return {
+    quantity,
+    measure,
+    points,
+    slope: m,
+    intercept: b,
+    r2: rSquared(points, linearRegressionLine({ m, b })),
+  };
+}

@@ -1,0 +1,51 @@
+/**
+ * Packs without copies: what goes into one flat buffer is computed where it belongs.
+ *
+ * @module
+ */
+import type { Place } from "./equal_work.ts";
+import { alignment, size, type Tensor } from "./tensor.ts";
+
+/** A node's place in the pack that gathers it. */
+export interface Packed {
+  readonly pack: Tensor;
+  /** In floats. */
+  readonly offset: number;
+  /** Which of the pack's inputs the node stands for. */
+  readonly input: Tensor;
+}
+
+/**
+ * The nodes that can be written straight into a pack: whole results at offsets that WebGPU can bind, by
+ * kernels that leave the padding between them alone. A dispatch must not write to the buffer that it
+ * reads, so none that reads a part of the pack makes another.
+ *
+ * @param work every node to compute, in order
+ */
+export function madeInPacks(
+  work: readonly Tensor[],
+  locate: (t: Tensor) => Place,
+): ReadonlyMap<Tensor, Packed> {
+  const found = new Map<Tensor, Packed>();
+  for (const pack of work) {
+    if (pack.source.kind !== "pack") continue;
+    for (const [i, input] of pack.inputs.entries()) {
+      const { owner, offset: within } = locate(input);
+      const offset = pack.source.offsets[i] ?? 0;
+      const whole = within === 0 && size(owner.shape) === size(input.shape);
+      if (!whole || offset % alignment !== 0 || found.has(owner) || !keepsToItself(owner)) continue;
+      found.set(owner, { pack, offset, input });
+    }
+  }
+  for (const t of work) {
+    const mine = found.get(t)?.pack;
+    if (mine && t.inputs.some((x) => found.get(locate(x).owner)?.pack === mine)) found.delete(t);
+  }
+  return found;
+}
+
+/** Whether a dispatch writes its elements only: kernels that go by four fill the last vector up. */
+function keepsToItself({ source, shape }: Tensor): boolean {
+  if (source.kind !== "dispatch") return false;
+  return size(shape) % 4 === 0 || !source.kernel.bindings.at(-1)?.vectors;
+}
