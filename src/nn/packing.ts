@@ -11,8 +11,8 @@ export interface Packed {
   readonly pack: Tensor;
   /** In floats. */
   readonly offset: number;
-  /** Which of the pack's inputs the node stands for. */
-  readonly input: Tensor;
+  /** Which of the pack's inputs it is. */
+  readonly index: number;
 }
 
 /**
@@ -29,12 +29,12 @@ export function madeInPacks(
   const found = new Map<Tensor, Packed>();
   for (const pack of work) {
     if (pack.source.kind !== "pack") continue;
-    for (const [i, input] of pack.inputs.entries()) {
+    for (const [index, input] of pack.inputs.entries()) {
       const { owner, offset: within } = locate(input);
-      const offset = pack.source.offsets[i] ?? 0;
+      const offset = pack.source.offsets[index] ?? 0;
       const whole = within === 0 && size(owner.shape) === size(input.shape);
       if (!whole || offset % alignment !== 0 || found.has(owner) || !keepsToItself(owner)) continue;
-      found.set(owner, { pack, offset, input });
+      found.set(owner, { pack, offset, index });
     }
   }
   for (const t of work) {

@@ -148,7 +148,8 @@ export function plan(spec: ProgramSpec): Plan {
     if (t.source.kind === "pack") {
       const to = binding(t);
       for (const [j, x] of t.inputs.entries()) {
-        if (inPacks.get(locate(x).owner)?.input === x) continue;
+        const inPlace = inPacks.get(locate(x).owner);
+        if (inPlace?.pack === t && inPlace.index === j) continue;
         const bytes = 4 * size(x.shape);
         const offset = 4 * (t.source.offsets[j] ?? 0);
         const from = { ...binding(x), size: bytes };
