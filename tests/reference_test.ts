@@ -54,10 +54,10 @@ Deno.test("`reference()` correlates by hand values, padding and stride included"
   const sizes = { B: 1, CI: 1, H: 3, W: 3, CO: 1, KH: 2, KW: 2 };
   const [x, w] = [values(1, 2, 3, 4, 5, 6, 7, 8, 9), values(1, 10, 100, 1000)];
   const filters = packed(w, 1);
-  const plain = reference("conv2d", [x, filters, values()], { ...sizes, OH: 2, OW: 2 }, 4);
+  const plain = reference("conv2d", [x, x, filters, values()], { ...sizes, OH: 2, OW: 2 }, 4);
   assert.deepEqual(plain, values(5421, 6532, 8754, 9865));
   const options = { OH: 2, OW: 2, STRIDE: 2, PAD: 1, HAS_BIAS: 1 };
-  const wide = reference("conv2d", [x, filters, values(-1)], { ...sizes, ...options }, 4);
+  const wide = reference("conv2d", [x, x, filters, values(-1)], { ...sizes, ...options }, 4);
   assert.deepEqual(wide, values(999, 3199, 7039, 9864));
 });
 
@@ -79,7 +79,7 @@ Deno.test("`reference()` has convolutions that are each other's adjoint", () => 
     const x = random(1, B * CI * H * W);
     const w = random(2, CO * CI * KH * KW);
     const g = random(3, B * CO * OH * OW);
-    const form = inner(reference("conv2d", [x, packed(w, CO), w], sizes, g.length), g);
+    const form = inner(reference("conv2d", [x, x, packed(w, CO), w], sizes, g.length), g);
     for (const SPLIT of [1, 2, 4]) {
       const images = Array.from(
         { length: B },

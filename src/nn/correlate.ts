@@ -28,7 +28,7 @@ export function correlate(
     overrides: { ...s, ...tile, HAS_BIAS: bias ? 1 : 0, ACTIVATION: activation },
     threads,
   } as const;
-  const inputs = [x, packed, bias ?? packed];
+  const inputs = [x, x, packed, bias ?? packed];
   return node(name, inputs, [s.B, s.CO, s.OH, s.OW], source, vjp, operands);
 }
 
@@ -54,7 +54,7 @@ export function correlateRows(
   const { threads, ...tile } = conv2dTile(s, 4);
   return node(
     "conv2dInput",
-    [g, moved, moved],
+    [g, g, moved, moved],
     [s.B, 1, s.OH, s.OW],
     {
       kind: "dispatch",

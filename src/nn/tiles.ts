@@ -2,8 +2,8 @@
  * How the tiled kernels cut their work: what a thread makes, and how many threads that takes.
  *
  * Products make 8 x 8 results in registers for 16 values loaded, which suits software and hardware
- * alike; convolutions up to 16 pixels by 16 channels, which is lavapipe's size: there a load costs far
- * more than a register that is spilt. No workgroup memory, valid at WebGPU's default limits.
+ * alike; convolutions up to 64 vectors, which is lavapipe's size: there a load costs far more than a
+ * register that is spilt. No workgroup memory, valid at WebGPU's default limits.
  *
  * @module
  */
@@ -26,10 +26,13 @@ export interface ConvShape {
 /** Results on a side of the tile of `matmul` and `random_features`. */
 const side = 8;
 
-/** Pixels of a row, and groups of four channels, that a thread of `conv2d` makes at most. */
-const longestStrip = 16;
-const shortRow = 4;
+/** Pixels, groups of four channels, and products of both that a thread of `conv2d` makes at most. */
+const mostPixels = 32;
 const mostGroups = 4;
+const mostProducts = 64;
+
+/** What a vector of filters, a pixel and a product of both cost a thread, in nanoseconds on lavapipe. */
+const costs = { filters: 40, pixel: 21, product: 3 } as const;
 
 /** Rows and columns of the kernel that a thread of `conv2d_weight` makes at most, and vectors in all. */
 const run = 5;
@@ -63,26 +66,36 @@ export interface ConvTile {
 }
 
 /**
- * The cut of `conv2d`: pixels of a row and groups of four channels that a thread makes, or four rows of
- * one channel where it folds.
+ * The cut of `conv2d` that loads least: pixels of a row, or of the same row of several images where rows
+ * are short, and groups of four channels; or four rows of one channel where it folds.
  */
-export function conv2dTile(
-  s: ConvShape,
-  fold: 1 | 4 = 1,
-): ConvTile {
-  const strips = Math.ceil(s.OW / longestStrip);
-  // Rows of a few pixels: several images at once, lest all a thread does is load filters.
-  const IMAGES = fold === 1 && s.OW <= shortRow
-    ? Math.min(s.B, Math.floor(longestStrip / s.OW))
-    : 1;
+export function conv2dTile(s: ConvShape, fold: 1 | 4 = 1): ConvTile {
   const quads = Math.ceil(s.CO / 4);
-  const blocks = Math.ceil(quads / mostGroups);
-  return {
-    PIXELS: IMAGES * Math.ceil(s.OW / strips),
-    IMAGES,
-    GROUPS: Math.ceil(quads / blocks),
-    threads: Math.ceil(s.B / IMAGES) * blocks * Math.ceil(s.OH / fold) * strips,
-  };
+  let best: ConvTile & { readonly cost: number } | undefined;
+  for (let blocks = 1; blocks <= quads; blocks++) {
+    const GROUPS = Math.ceil(quads / blocks);
+    if (GROUPS > mostGroups) continue;
+    const most = Math.min(mostPixels, Math.floor(mostProducts / GROUPS));
+    const shortest = Math.ceil(s.OW / most);
+    for (let strips = shortest; strips <= 2 * shortest; strips++) {
+      const strip = Math.ceil(s.OW / strips);
+      const several = strips === 1 && fold === 1 ? Math.min(s.B, Math.floor(most / strip)) : 1;
+      for (let IMAGES = 1; IMAGES <= several; IMAGES++) {
+        const PIXELS = IMAGES * strip;
+        const threads = Math.ceil(s.B / IMAGES) * blocks * Math.ceil(s.OH / fold) * strips;
+        // A column further on, all but the strips' last pixels are there; with a stride none is.
+        const next = s.STRIDE === 1 ? IMAGES : PIXELS;
+        const pixels = (PIXELS + (s.KW - 1) * next) / s.KW;
+        const each = GROUPS * costs.filters + pixels * costs.pixel +
+          PIXELS * GROUPS * costs.product;
+        const cost = each * Math.max(threads, enough);
+        if (!best || cost < best.cost) best = { GROUPS, PIXELS, IMAGES, threads, cost };
+      }
+    }
+  }
+  if (!best) throw new Error("Unreachable: no cut of a convolution");
+  const { GROUPS, PIXELS, IMAGES, threads } = best;
+  return { GROUPS, PIXELS, IMAGES, threads };
 }
 
 /**

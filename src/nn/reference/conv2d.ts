@@ -15,11 +15,11 @@ type Sizes = Readonly<
 type Visit = (x: number, w: number, g: number) => void;
 
 /**
- * x[B,CI,H,W], w[CI,KH,KW,CO rounded up to 4], bias[CO] -> y[B,CO,OH,OW] = act(cross-correlation + bias).
+ * x[B,CI,H,W] twice, w[CI,KH,KW,CO rounded up to 4], bias[CO] -> y[B,CO,OH,OW] = act(cross-correlation + bias).
  */
 export const conv2d: ReferenceKernel = (inputs, o, length) => {
   const s = sizes(o);
-  const [x, packed] = [input(inputs, 0), input(inputs, 1)];
+  const [x, packed] = [input(inputs, 0), input(inputs, 2)];
   if (number(o, "FOLD", 1) === 4) return foldedRows(x, packed, s, length);
   const columns = 4 * Math.ceil(s.co / 4);
   const taps = s.ci * s.kh * s.kw;
@@ -27,7 +27,7 @@ export const conv2d: ReferenceKernel = (inputs, o, length) => {
     { length: s.co * taps },
     (_, i) => at(packed, (i % taps) * columns + Math.floor(i / taps)),
   );
-  const bias = number(o, "HAS_BIAS", 0) ? input(inputs, 2) : undefined;
+  const bias = number(o, "HAS_BIAS", 0) ? input(inputs, 3) : undefined;
   const act = activation(choice(o, "ACTIVATION", "none"));
   const y = new Float64Array(length);
   for (let b = 0; b < s.b; b++) {

@@ -35,6 +35,11 @@ const geometries: readonly ConvShape[] = [
   geometry([9, 4, 4, 4], [7, 4, 3, 3], 1, 1),
   geometry([6, 2, 7, 5], [3, 2, 3, 3], 2, 1),
   geometry([21, 3, 2, 2], [5, 3, 3, 3], 1, 1),
+  // Rows that are whole vectors: several strips, several images, one pixel of padding to three.
+  geometry([2, 2, 5, 68], [9, 2, 3, 3], 1, 1),
+  geometry([7, 3, 8, 8], [12, 3, 3, 3], 1, 1),
+  geometry([3, 2, 3, 40], [20, 2, 3, 5], 1, 2),
+  geometry([5, 2, 2, 12], [6, 2, 2, 5], 1, 3),
 ];
 
 function label(s: ConvShape): string {
@@ -72,6 +77,7 @@ function forward(s: ConvShape, bias: boolean, relu: boolean): KernelCase {
     threads,
     inputs: () => [
       uniform(81, x),
+      uniform(81, x),
       uniform(82, s.CI * s.KH * s.KW * 4 * Math.ceil(s.CO / 4)),
       bias ? uniform(83, s.CO) : Float32Array.of(NaN),
     ],
@@ -89,6 +95,7 @@ function folded(s: ConvShape): KernelCase {
     overrides: { ...overrides(s), ...tile, FOLD: 4 },
     threads,
     inputs: () => [
+      uniform(78, lengths(s).x),
       uniform(78, lengths(s).x),
       uniform(79, s.CI * s.KH * s.KW * 4),
       Float32Array.of(NaN),
@@ -108,6 +115,7 @@ export const conv2dCases: readonly KernelCase[] = [
     ...forward(geometry([2, 2, 6, 6], [3, 2, 3, 3], 1, 1), false, true),
     label: "NaN in one pixel, relu",
     inputs: () => [
+      uniform(84, 144).map((x, i) => i === 20 ? NaN : x),
       uniform(84, 144).map((x, i) => i === 20 ? NaN : x),
       uniform(85, 72),
       Float32Array.of(0),
