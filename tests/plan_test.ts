@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { fc } from "./property.ts";
 import * as nn from "../src/nn/mod.ts";
-import { type Binding, type Plan, plan } from "../src/nn/plan.ts";
+import { type Binding, type Plan, plan, type Step } from "../src/nn/plan.ts";
 import { reference } from "../src/nn/reference.ts";
 import { wave } from "./check_grads.ts";
 
@@ -54,7 +54,7 @@ Deno.test("`plan()` gives two values that live at once two places", () => {
       let to = i;
       steps.slice(i + 1).forEach((later, j) => {
         if (later.kind !== "dispatch") return;
-        const reads = later.tensor.inputs.some((t) => owner(t) === step.tensor);
+        const reads = later.inputs.some((t) => owner(t) === step.tensor);
         if (reads) to = i + 1 + j;
       });
       if (kept.some((t) => overlap(binding(t), out) && owner(t) === step.tensor)) to = Infinity;
@@ -102,7 +102,9 @@ function carryOut(planned: Plan, inputs: ReadonlyMap<nn.Tensor, Float64Array>, t
       const { kernel, overrides } = step.dispatch;
       const [output = new Float64Array(), ...from] = step.bindings.map(at).toReversed();
       const length = nn.size(step.tensor.shape);
-      const result = reference(kernel.name, from.toReversed(), overrides, length, kernel);
+      const result = kernel.name.startsWith("fused")
+        ? chained(step, from.toReversed(), new Map([...inputs, ...leavesOf(parameters)]))
+        : reference(kernel.name, from.toReversed(), overrides, length, kernel);
       // Kernels of four values a thread write past the end, up to the padding.
       if (kernel.bindings.at(-1)?.vectors) output.fill(NaN);
       output.set(result);
@@ -110,6 +112,25 @@ function carryOut(planned: Plan, inputs: ReadonlyMap<nn.Tensor, Float64Array>, t
     for (const { from, to } of planned.updates) at(to).set(at(from));
   }
   return parameters;
+}
+
+/** A chain's result from what its dispatch reads; equal work that lies elsewhere is done again. */
+function chained(
+  { tensor, inputs }: Extract<Step, { kind: "dispatch" }>,
+  values: readonly Float64Array[],
+  leaves: ReadonlyMap<nn.Tensor, Float64Array>,
+): Float64Array {
+  const read = new Map(leaves);
+  inputs.forEach((t, i) =>
+    read.set(t, values[i]?.subarray(0, nn.size(t.shape)) ?? new Float64Array())
+  );
+  return nn.evaluate([tensor], read)[0] ?? new Float64Array();
+}
+
+function leavesOf(
+  parameters: ReadonlyMap<nn.Parameter, Float64Array>,
+): [nn.Tensor, Float64Array][] {
+  return [...parameters].map(([p, values]) => [p.tensor, values.slice(0, nn.size(p.shape))]);
 }
 
 Deno.test("a plan carried out k times, what is unchanging once, gives what the graph gives k times", () => {
@@ -179,7 +200,7 @@ Deno.test("`plan()` tells constants apart by every bit, the sign of zero include
   const pairs = [[[-0, 0], [0, -0]], [Array(100).fill(0), Array(100).fill(-0)]] as const;
   for (const [a, b] of pairs) {
     const outputs = [a, b, a].map((data) => nn.reciprocal(nn.constant(data)));
-    const { stats, binding } = plan({ outputs });
+    const { stats, binding } = plan({ outputs, fuse: false });
     assert.equal(stats.dispatches, 2);
     const [first, , third] = outputs.map((t) => binding(t).buffer);
     assert.equal(first, third);
@@ -190,11 +211,11 @@ Deno.test("`plan()` shares equal work, drops what nothing needs, and reuses buff
   const x = nn.input([100]);
   const [a, b] = [nn.exp(x), nn.exp(x)];
   nn.sin(x);
-  const { stats } = plan({ inputs: [x], outputs: [nn.add(a, b)] });
+  const { stats } = plan({ inputs: [x], outputs: [nn.add(a, b)], fuse: false });
   assert.equal(stats.dispatches, 2);
   let y: nn.Tensor = x;
   for (let i = 0; i < 50; i++) y = nn.sin(y);
-  const chain = plan({ inputs: [x], outputs: [y] });
+  const chain = plan({ inputs: [x], outputs: [y], fuse: false });
   assert.equal(chain.stats.dispatches, 50);
   assert.equal(chain.stats.buffers, 3, "the input and two that take turns");
   assert.ok(chain.stats.bytes < chain.stats.unsharedBytes / 10);
@@ -205,9 +226,13 @@ Deno.test("`plan()` puts what no update changes first, to be done once in a repe
   const x = nn.input([8]);
   const fixed = nn.exp(nn.sin(x));
   const next = nn.add(nn.mul(state.tensor, 0.5), fixed);
-  const { steps, invariant } = plan({ inputs: [x], updates: new Map([[state, next]]) });
+  const spec = { inputs: [x], updates: new Map([[state, next]]) };
+  const { steps, invariant } = plan({ ...spec, fuse: false });
   assert.deepEqual(steps.map((s) => s.tensor.name), ["sin", "exp", "scale", "add"]);
   assert.equal(invariant, 2);
+  const fused = plan(spec);
+  assert.deepEqual(fused.steps.map((s) => s.tensor.name), ["exp", "add"]);
+  assert.equal(fused.invariant, 1);
 });
 
 Deno.test("`plan()` makes the parts of a pack where they belong, and copies what cannot be", () => {
@@ -215,9 +240,22 @@ Deno.test("`plan()` makes the parts of a pack where they belong, and copies what
   const [whole, filled] = [nn.sin(x), nn.sin(nn.sum(nn.view(x, 0, [6, 8]), [1]))];
   const reader = nn.cos(whole);
   const packed = nn.pack([whole, filled, reader, nn.sum(x, [1])], [0, 64, 128, 192], 256);
-  const { steps, binding } = plan({ inputs: [x], outputs: [packed] });
+  const { steps, binding } = plan({ inputs: [x], outputs: [packed], fuse: false });
   const copies = steps.filter((s) => s.kind === "copy").map((s) => s.to.offset / 4);
   assert.deepEqual(copies, [64, 128], "six sines are made as eight; the cosine reads the pack");
   const home = binding(packed).buffer;
   assert.deepEqual(binding(whole), { buffer: home, offset: 0, size: 256 });
+});
+
+Deno.test("`plan()` fuses what nothing but a chain of as many elements reads", () => {
+  const [x, row] = [nn.input([8, 6]), nn.input([6])];
+  const shared = nn.exp(x);
+  const chain = nn.relu(nn.add(nn.mul(shared, row), nn.sin(shared)));
+  const total = nn.sum(nn.square(chain));
+  const kept = nn.tanh(nn.cos(x));
+  const outputs = [total, kept, nn.neg(kept)];
+  const { steps } = plan({ inputs: [x, row], outputs });
+  const names = steps.flatMap((s) => s.kind === "dispatch" ? [s.dispatch.kernel.name] : []);
+  const parts = names.map((name) => name.replace(/^fused \d+: /, ""));
+  assert.deepEqual(parts, ["exp mul sin add relu square", "reduce", "cos tanh", "unary"]);
 });

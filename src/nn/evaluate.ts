@@ -8,7 +8,7 @@ import { topologicalOrder } from "./grad.ts";
 import { reference } from "./reference.ts";
 import { size, type Tensor } from "./tensor.ts";
 
-/** Values of leaves: inputs must be given; parameters and constants may be replaced. */
+/** Values of leaves: inputs must be given; those of any other node take the place of what it computes. */
 export type Leaves = ReadonlyMap<Tensor, ArrayLike<number>>;
 
 /**
@@ -18,7 +18,7 @@ export type Leaves = ReadonlyMap<Tensor, ArrayLike<number>>;
  */
 export function evaluate(targets: readonly Tensor[], leaves: Leaves = new Map()): Float64Array[] {
   const values = new Map<Tensor, Float64Array>();
-  for (const t of topologicalOrder(targets)) values.set(t, compute(t, leaves, values));
+  for (const t of topologicalOrder(targets, leaves)) values.set(t, compute(t, leaves, values));
   return targets.map((t) => (values.get(t) ?? new Float64Array()).slice());
 }
 

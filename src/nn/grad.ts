@@ -53,8 +53,15 @@ class OrderedSet extends Set<Tensor> {
   }
 }
 
-/** Every node that `roots` need, inputs before users. Does not recurse: graphs may be deep. */
-export function topologicalOrder(roots: readonly Tensor[]): Tensor[] {
+/**
+ * Every node that `roots` need, inputs before users. Does not recurse: graphs may be deep.
+ *
+ * @param ends nodes that are taken as they are, whatever is below them
+ */
+export function topologicalOrder(
+  roots: readonly Tensor[],
+  ends: { has(t: Tensor): boolean } = new Set(),
+): Tensor[] {
   const order: Tensor[] = [];
   const done = new Set<Tensor>();
   const stack: { x: Tensor; next: number }[] = [];
@@ -62,7 +69,7 @@ export function topologicalOrder(roots: readonly Tensor[]): Tensor[] {
     if (!done.has(root)) stack.push({ x: root, next: 0 });
     done.add(root);
     for (let top = stack.at(-1); top; top = stack.at(-1)) {
-      const child = top.x.inputs[top.next++];
+      const child = ends.has(top.x) ? undefined : top.x.inputs[top.next++];
       if (!child) {
         order.push(top.x);
         stack.pop();

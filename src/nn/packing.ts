@@ -21,9 +21,11 @@ export interface Packed {
  * reads, so none that reads a part of the pack makes another.
  *
  * @param work every node to compute, in order
+ * @param inputsOf what a node is computed from
  */
 export function madeInPacks(
   work: readonly Tensor[],
+  inputsOf: (t: Tensor) => readonly Tensor[],
   locate: (t: Tensor) => Place,
 ): ReadonlyMap<Tensor, Packed> {
   const found = new Map<Tensor, Packed>();
@@ -39,7 +41,7 @@ export function madeInPacks(
   }
   for (const t of work) {
     const mine = found.get(t)?.pack;
-    if (mine && t.inputs.some((x) => found.get(locate(x).owner)?.pack === mine)) found.delete(t);
+    if (mine && inputsOf(t).some((x) => found.get(locate(x).owner)?.pack === mine)) found.delete(t);
   }
   return found;
 }

@@ -8,6 +8,7 @@ import { topologicalOrder } from "./grad.ts";
 import { resolveOverrides } from "./kernel.ts";
 import { BufferPool, label, padded, type PlannedBuffer } from "./buffer_pool.ts";
 import { type Place, place, shareEqualWork } from "./equal_work.ts";
+import { fuseElementwise, type Fusion } from "./fuse.ts";
 import { madeInPacks } from "./packing.ts";
 import { type Dispatch, type Parameter, size, type Tensor } from "./tensor.ts";
 import { flopOf } from "./work.ts";
@@ -29,6 +30,8 @@ export interface ProgramSpec {
   readonly updates?: Updates;
   /** Nodes whose values are kept on the device at every run, until `drain` reads all of them at once. */
   readonly records?: readonly Tensor[];
+  /** Whether chains of elementwise operations become single kernels; true when not given. */
+  readonly fuse?: boolean;
 }
 
 /** A piece of a planned buffer; offset and size in bytes. */
@@ -44,6 +47,8 @@ export type Step =
     readonly kind: "dispatch";
     readonly tensor: Tensor;
     readonly dispatch: Dispatch;
+    /** What it reads: the tensor's inputs, but where it does the work of a chain those of the chain. */
+    readonly inputs: readonly Tensor[];
     /** Inputs, then the output. */
     readonly bindings: readonly Binding[];
   }
@@ -104,19 +109,25 @@ export function plan(spec: ProgramSpec): Plan {
     same.get(t) === t && (t.source.kind === "dispatch" || t.source.kind === "pack")
   );
   const once = computed.filter((t) => !varying.has(t));
-  const work = [...once, ...computed.filter((t) => varying.has(t))];
+  const all = [...once, ...computed.filter((t) => varying.has(t))];
+  const keptOwners = new Set(kept.map((t) => locate(t).owner));
+  const { fusions, absorbed } = spec.fuse === false
+    ? { fusions: new Map<Tensor, Fusion>(), absorbed: new Set<Tensor>() }
+    : fuseElementwise(all, keptOwners, varying, locate);
+  const work = all.filter((t) => !absorbed.has(t));
+  const inputsOf = (t: Tensor): readonly Tensor[] => fusions.get(t)?.inputs ?? t.inputs;
 
   const lastUse = new Map<Tensor, number>();
   work.forEach((t, i) =>
-    t.inputs.forEach((x) => {
+    inputsOf(t).forEach((x) => {
       const { owner } = locate(x);
       const outlives = varying.has(t) && !varying.has(owner);
       lastUse.set(owner, outlives ? Infinity : Math.max(i, lastUse.get(owner) ?? 0));
     })
   );
-  for (const t of kept) lastUse.set(locate(t).owner, Infinity);
+  for (const owner of keptOwners) lastUse.set(owner, Infinity);
 
-  const inPacks = madeInPacks(work, locate);
+  const inPacks = madeInPacks(work, inputsOf, locate);
   const pool = new BufferPool();
   const homes = new Map<Tensor, number>();
   for (const t of order) {
@@ -156,8 +167,9 @@ export function plan(spec: ProgramSpec): Plan {
         steps.push({ kind: "copy", tensor: t, from, to: { ...to, offset, size: bytes } });
       }
     } else if (t.source.kind === "dispatch") {
-      const { kernel, overrides, threads } = t.source;
-      const bindings = [...t.inputs, t].map(binding);
+      const { kernel, overrides, threads } = fusions.get(t)?.dispatch ?? t.source;
+      const inputs = inputsOf(t);
+      const bindings = [...inputs, t].map(binding);
       if (bindings.length !== kernel.bindings.length) {
         throw new Error(
           `Cannot dispatch "${kernel.name}": it has ${kernel.bindings.length} bindings, ` +
@@ -168,11 +180,12 @@ export function plan(spec: ProgramSpec): Plan {
         kind: "dispatch",
         tensor: t,
         dispatch: { kernel, overrides, threads },
+        inputs,
         bindings,
       });
       pipelines.add(`${kernel.name} ${JSON.stringify(resolveOverrides(kernel, overrides))}`);
     }
-    for (const owner of new Set(t.inputs.map((x) => locate(x).owner))) {
+    for (const owner of new Set(inputsOf(t).map((x) => locate(x).owner))) {
       if (lastUse.get(owner) === i) pool.free(homes.get(owner));
     }
     if (!varying.has(t)) invariant = steps.length;

@@ -43,7 +43,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   } else {
     q = vec4f(b_at(i), b_at(i + 1u), b_at(i + 2u), b_at(i + 3u));
   }
-  y[t] = f(p, q);
+  y[t] = apply(p, q);
 }
 
 fn a_at(i: u32) -> f32 {
@@ -60,7 +60,7 @@ fn modulo(i: u32, m: u32) -> u32 {
   return select(i % max(m, 1u), i, m == 0u);
 }
 
-fn f(p: vec4f, q: vec4f) -> vec4f {
+fn apply(p: vec4f, q: vec4f) -> vec4f {
   switch OP {
     case OP_add { return p + q; }
     case OP_sub { return p - q; }

@@ -31,16 +31,15 @@ const OP_nonfinite = 19u;
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let t = id.x + id.y * groups.x * 64u;
   if t >= arrayLength(&y) { return; }
-  let v = x[t];
+  y[t] = apply(x[t]);
+}
+
+fn apply(v: vec4f) -> vec4f {
   let magnitude = bitcast<vec4u>(v) & vec4u(0x7fffffffu);
-  if OP == OP_nonfinite {
-    y[t] = select(vec4f(0.0), vec4f(1.0), magnitude >= vec4u(0x7f800000u));
-  } else if OP == OP_step {
-    y[t] = select(vec4f(0.0), vec4f(1.0), v > vec4f(0.0));
-  } else {
-    // A built-in may swallow NaN, so NaN goes round it.
-    y[t] = select(f(v), v, magnitude > vec4u(0x7f800000u));
-  }
+  if OP == OP_nonfinite { return select(vec4f(0.0), vec4f(1.0), magnitude >= vec4u(0x7f800000u)); }
+  if OP == OP_step { return select(vec4f(0.0), vec4f(1.0), v > vec4f(0.0)); }
+  // A built-in may swallow NaN, so NaN goes round it.
+  return select(f(v), v, magnitude > vec4u(0x7f800000u));
 }
 
 fn f(v: vec4f) -> vec4f {

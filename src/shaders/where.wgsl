@@ -9,5 +9,9 @@
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let t = id.x + id.y * groups.x * 64u;
   if t >= arrayLength(&y) { return; }
-  y[t] = select(a[t], b[t], c[t] == vec4f(0.0));
+  y[t] = apply(c[t], a[t], b[t]);
+}
+
+fn apply(c: vec4f, a: vec4f, b: vec4f) -> vec4f {
+  return select(a, b, c == vec4f(0.0));
 }
