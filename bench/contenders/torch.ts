@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { Contender, Runner, Workload } from "../workload.ts";
 
-const script = new URL("torch.py", import.meta.url);
+const script = new URL("pytorch.py", import.meta.url);
 const hello = z.object({ version: z.string(), threads: z.int() });
 const answer = z.object({ losses: z.array(z.number()) });
 

@@ -32,7 +32,11 @@ const mostGroups = 4;
 const mostProducts = 64;
 
 /** What a vector of filters, a pixel and a product of both cost a thread, in nanoseconds on lavapipe. */
-const costs = { filters: 40, pixel: 21, product: 3 } as const;
+const costs = { filters: 20, pixel: 21, product: 3 } as const;
+
+/** Threads of a convolution's workgroup, and of what is computed at once within it. */
+const workgroup = 32;
+const simd = 8;
 
 /** Rows and columns of the kernel that a thread of `conv2d_weight` makes at most, and vectors in all. */
 const run = 5;
@@ -82,13 +86,14 @@ export function conv2dTile(s: ConvShape, fold: 1 | 4 = 1): ConvTile {
       const several = strips === 1 && fold === 1 ? Math.min(s.B, Math.floor(most / strip)) : 1;
       for (let IMAGES = 1; IMAGES <= several; IMAGES++) {
         const PIXELS = IMAGES * strip;
-        const threads = Math.ceil(s.B / IMAGES) * blocks * Math.ceil(s.OH / fold) * strips;
+        const lanes = Math.ceil(s.B / IMAGES) * Math.ceil(s.OH / fold);
+        const threads = Math.ceil(lanes / workgroup) * workgroup * blocks * strips;
         // A column further on, all but the strips' last pixels are there; with a stride none is.
         const next = s.STRIDE === 1 ? IMAGES : PIXELS;
         const pixels = (PIXELS + (s.KW - 1) * next) / s.KW;
         const each = GROUPS * costs.filters + pixels * costs.pixel +
           PIXELS * GROUPS * costs.product;
-        const cost = each * Math.max(threads, enough);
+        const cost = each * Math.max(Math.ceil(lanes / simd) * simd * blocks * strips, enough);
         if (!best || cost < best.cost) best = { GROUPS, PIXELS, IMAGES, threads, cost };
       }
     }

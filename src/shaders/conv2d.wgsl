@@ -118,22 +118,25 @@ fn store(first: u32, ow: u32, p: u32, last: u32, co: u32, sum: vec4f) {
 }
 
 @compute @workgroup_size(32)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let t = id.x + id.y * groups.x * 32u;
+fn main(@builtin(workgroup_id) group_id: vec3u, @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32) {
   let strip = PIXELS / IMAGES;
   let strips = (OW + strip - 1u) / strip;
   let quads = (CO + 3u) / 4u;
-  let blocks = (quads + GROUPS - 1u) / GROUPS;
   let lines = (OH + FOLD - 1u) / FOLD;
   let batches = (B + IMAGES - 1u) / IMAGES;
-  if (t >= batches * blocks * lines * strips) {
+  // A workgroup shares its filters: channels and columns are its own, rows and images its threads'. Neighbours
+  // make the same row of different images, so that all of them leave out a row of padding.
+  let rounds = (batches * lines + 31u) / 32u;
+  let g = group_id.x + group_id.y * groups.x;
+  let t = g % rounds * 32u + local;
+  let ow = g / rounds % strips * strip;
+  let quad = g / (rounds * strips) * GROUPS;
+  if (t >= batches * lines || quad >= quads) {
     return;
   }
-  // Neighbours make the same row of different images: rows of padding are left out by all of them at once.
   let n = t % batches * IMAGES;
-  let ow = t / batches % strips * strip;
-  let oh = t / (batches * strips) % lines * FOLD;
-  let quad = t / (batches * strips * lines) % blocks * GROUPS;
+  let oh = t / batches * FOLD;
   let last = min(IMAGES, B - n) - 1u;
   let co = quad * 4u;
   let b0 = offsets(co + 0u);
