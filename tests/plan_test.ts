@@ -244,7 +244,7 @@ Deno.test("`plan()` makes the parts of a pack where they belong, and copies what
   const copies = steps.filter((s) => s.kind === "copy").map((s) => s.to.offset / 4);
   assert.deepEqual(copies, [64, 128], "six sines are made as eight; the cosine reads the pack");
   const home = binding(packed).buffer;
-  assert.deepEqual(binding(whole), { buffer: home, offset: 0, size: 256 });
+  assert.deepEqual(binding(whole), { buffer: home, offset: 0, size: 256, stride: 0 });
 });
 
 Deno.test("`plan()` fuses what nothing but a chain of as many elements reads", () => {

@@ -29,14 +29,13 @@ export class BufferPool {
   readonly #pooled = new Set<number>();
 
   /** A buffer of its own, never reused. */
-  own(t: Tensor, source: BufferSource): number {
-    this.buffers.push({ bytes: padded(4 * size(t.shape)), label: label(t), source });
+  own(t: Tensor, source: BufferSource, bytes: number = padded(4 * size(t.shape))): number {
+    this.buffers.push({ bytes, label: label(t), source });
     return this.buffers.length - 1;
   }
 
   /** The smallest free buffer that fits and is at most twice as large, or a new one. */
-  take(t: Tensor): number {
-    const bytes = padded(4 * size(t.shape));
+  take(t: Tensor, bytes: number): number {
     let best: number | undefined;
     for (const i of this.#free) {
       const have = this.buffers[i]?.bytes ?? 0;
@@ -44,7 +43,7 @@ export class BufferPool {
       if (best === undefined || have < (this.buffers[best]?.bytes ?? 0)) best = i;
     }
     if (best === undefined) {
-      const made = this.own(t, { kind: "pool" });
+      const made = this.own(t, { kind: "pool" }, bytes);
       this.#pooled.add(made);
       return made;
     }

@@ -22,10 +22,12 @@ export interface Packed {
  *
  * @param work every node to compute, in order
  * @param inputsOf what a node is computed from
+ * @param copied nodes that there are several copies of
  */
 export function madeInPacks(
   work: readonly Tensor[],
   inputsOf: (t: Tensor) => readonly Tensor[],
+  copied: ReadonlySet<Tensor>,
   locate: (t: Tensor) => Place,
 ): ReadonlyMap<Tensor, Packed> {
   const found = new Map<Tensor, Packed>();
@@ -34,7 +36,8 @@ export function madeInPacks(
     for (const [index, input] of pack.inputs.entries()) {
       const { owner, offset: within } = locate(input);
       const offset = pack.source.offsets[index] ?? 0;
-      const whole = within === 0 && size(owner.shape) === size(input.shape);
+      const alike = copied.has(owner) === copied.has(pack);
+      const whole = alike && within === 0 && size(owner.shape) === size(input.shape);
       if (!whole || offset % alignment !== 0 || found.has(owner) || !keepsToItself(owner)) continue;
       found.set(owner, { pack, offset, index });
     }

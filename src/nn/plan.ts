@@ -7,10 +7,11 @@ import { scale } from "./elementwise.ts";
 import { topologicalOrder } from "./grad.ts";
 import { resolveOverrides } from "./kernel.ts";
 import { BufferPool, label, padded, type PlannedBuffer } from "./buffer_pool.ts";
+import { copiesOf, copyOverrides } from "./copies.ts";
 import { type Place, place, shareEqualWork } from "./equal_work.ts";
 import { fuseElementwise, type Fusion } from "./fuse.ts";
 import { madeInPacks } from "./packing.ts";
-import { type Dispatch, type Parameter, size, type Tensor } from "./tensor.ts";
+import { alignment, type Dispatch, type Parameter, size, type Tensor } from "./tensor.ts";
 import { flopOf } from "./work.ts";
 
 /** New values of parameters: all read the old ones, all are written after the last dispatch. */
@@ -32,13 +33,21 @@ export interface ProgramSpec {
   readonly records?: readonly Tensor[];
   /** Whether chains of elementwise operations become single kernels; true when not given. */
   readonly fuse?: boolean;
+  /**
+   * Does the work of so many copies of the graph, which differ in their parameters and inputs that have as
+   * many: one dispatch does what all of them need. What depends on neither is done once for all.
+   */
+  readonly copies?: number;
 }
 
-/** A piece of a planned buffer; offset and size in bytes. */
+/** A piece of a planned buffer, in bytes. */
 export interface Binding {
   readonly buffer: number;
   readonly offset: number;
+  /** Of one copy. */
   readonly size: number;
+  /** From one copy to the next; 0 where there is one for all. */
+  readonly stride: number;
 }
 
 /** One thing to do. */
@@ -49,6 +58,10 @@ export type Step =
     readonly dispatch: Dispatch;
     /** What it reads: the tensor's inputs, but where it does the work of a chain those of the chain. */
     readonly inputs: readonly Tensor[];
+    /** How many copies it does the work of. */
+    readonly copies: number;
+    /** Useful floating-point operations, of all copies. */
+    readonly flop: number;
     /** Inputs, then the output. */
     readonly bindings: readonly Binding[];
   }
@@ -104,7 +117,13 @@ export function plan(spec: ProgramSpec): Plan {
   const order = topologicalOrder([...kept, ...updates.map((u) => u.parameter.tensor)]);
   const same = shareEqualWork(order);
   const locate = (t: Tensor): Place => place(t, same);
-  const varying = dependents(order, new Set(updates.map((u) => u.parameter.owner)));
+  const updated = new Set(updates.map((u) => u.parameter.owner));
+  const varying = dependents(
+    order,
+    ({ source }) => source.kind === "parameter" && updated.has(source.parameter),
+  );
+  const { copies = 1 } = spec;
+  const copied = dependents(order, (t) => copies > 1 && leafCopies(t) === copies);
   const computed = order.filter((t) =>
     same.get(t) === t && (t.source.kind === "dispatch" || t.source.kind === "pack")
   );
@@ -127,15 +146,24 @@ export function plan(spec: ProgramSpec): Plan {
   );
   for (const owner of keptOwners) lastUse.set(owner, Infinity);
 
-  const inPacks = madeInPacks(work, inputsOf, locate);
+  const inPacks = madeInPacks(work, inputsOf, copied, locate);
   const pool = new BufferPool();
   const homes = new Map<Tensor, number>();
+  /** Bytes from one copy of a node that owns memory to the next, and of all of them. */
+  const strideOf = (t: Tensor): number =>
+    !copied.has(t)
+      ? 0
+      : t.source.kind === "parameter"
+      ? 4 * size(t.shape)
+      : aligned(4 * size(t.shape));
+  const bytesOf = (t: Tensor): number =>
+    copied.has(t) ? copies * strideOf(t) : padded(4 * size(t.shape));
   for (const t of order) {
     const { source } = t;
     if (same.get(t) !== t || source.kind === "dispatch" || source.kind === "pack") continue;
-    if (source.kind === "input") homes.set(t, pool.own(t, { kind: "input" }));
+    if (source.kind === "input") homes.set(t, pool.own(t, { kind: "input" }, bytesOf(t)));
     if (source.kind === "constant") homes.set(t, pool.own(t, source));
-    if (source.kind === "parameter") homes.set(t, pool.own(t, source));
+    if (source.kind === "parameter") homes.set(t, pool.own(t, source, bytesOf(t)));
   }
   const binding = (t: Tensor): Binding => {
     const { owner, offset: within } = locate(t);
@@ -143,19 +171,20 @@ export function plan(spec: ProgramSpec): Plan {
     const buffer = homes.get(pack?.pack ?? owner);
     const offset = within + (pack?.offset ?? 0);
     if (buffer === undefined) throw new Error(`Unreachable: "${t.name}" is not in the program`);
-    return { buffer, offset: 4 * offset, size: padded(4 * size(t.shape)) };
+    const stride = strideOf(pack?.pack ?? owner);
+    return { buffer, offset: 4 * offset, size: padded(4 * size(t.shape)), stride };
   };
 
   const steps: Step[] = [];
   let invariant = 0;
   const pipelines = new Set<string>();
-  let unshared = 0;
+  let [unshared, gigaflop] = [0, 0];
   work.forEach((t, i) => {
-    unshared += padded(4 * size(t.shape));
+    unshared += bytesOf(t);
     // The output takes its buffer before the inputs give up theirs: no dispatch reads what it writes.
     const pack = inPacks.get(t)?.pack ?? (t.source.kind === "pack" ? t : undefined);
-    if (!pack) homes.set(t, pool.take(t));
-    else if (!homes.has(pack)) homes.set(pack, pool.own(pack, { kind: "pack" }));
+    if (!pack) homes.set(t, pool.take(t, bytesOf(t)));
+    else if (!homes.has(pack)) homes.set(pack, pool.own(pack, { kind: "pack" }, bytesOf(pack)));
     if (t.source.kind === "pack") {
       const to = binding(t);
       for (const [j, x] of t.inputs.entries()) {
@@ -167,22 +196,29 @@ export function plan(spec: ProgramSpec): Plan {
         steps.push({ kind: "copy", tensor: t, from, to: { ...to, offset, size: bytes } });
       }
     } else if (t.source.kind === "dispatch") {
-      const { kernel, overrides, threads } = fusions.get(t)?.dispatch ?? t.source;
+      const one = fusions.get(t)?.dispatch ?? t.source;
       const inputs = inputsOf(t);
       const bindings = [...inputs, t].map(binding);
-      if (bindings.length !== kernel.bindings.length) {
+      const count = copied.has(t) ? copies : 1;
+      const flop = flopOf(t, one) * count;
+      gigaflop += flop / 1e9;
+      if (bindings.length !== one.kernel.bindings.length) {
         throw new Error(
-          `Cannot dispatch "${kernel.name}": it has ${kernel.bindings.length} bindings, ` +
+          `Cannot dispatch "${one.kernel.name}": it has ${one.kernel.bindings.length} bindings, ` +
             `"${t.name}" gives ${bindings.length}`,
         );
       }
+      const dispatch = copied.has(t) ? copiedDispatch(one, bindings) : one;
       steps.push({
         kind: "dispatch",
         tensor: t,
-        dispatch: { kernel, overrides, threads },
+        dispatch,
         inputs,
+        copies: count,
+        flop,
         bindings,
       });
+      const { kernel, overrides } = dispatch;
       pipelines.add(`${kernel.name} ${JSON.stringify(resolveOverrides(kernel, overrides))}`);
     }
     for (const owner of new Set(inputsOf(t).map((x) => locate(x).owner))) {
@@ -212,27 +248,40 @@ export function plan(spec: ProgramSpec): Plan {
       bytes: own + bytes(["pool", "pack"]),
       unsharedBytes: own + unshared,
       parameterBytes: bytes(["parameter"]),
-      gigaflop: steps.reduce(
-        (sum, s) => s.kind === "dispatch" ? sum + flopOf(s.tensor, s.dispatch) / 1e9 : sum,
-        0,
-      ),
+      gigaflop,
     },
     binding,
     uses: (t) => homes.has(inPacks.get(locate(t).owner)?.pack ?? locate(t).owner),
   };
 }
 
-/** The nodes whose values depend on one of these parameters. */
+/** The nodes whose values depend on a leaf of some kind. */
 function dependents(
   order: readonly Tensor[],
-  parameters: ReadonlySet<Parameter>,
+  isLeaf: (t: Tensor) => boolean,
 ): ReadonlySet<Tensor> {
   const found = new Set<Tensor>();
   for (const t of order) {
-    const own = t.source.kind === "parameter" && parameters.has(t.source.parameter);
-    if (own || t.inputs.some((x) => found.has(x))) found.add(t);
+    if (isLeaf(t) || t.inputs.some((x) => found.has(x))) found.add(t);
   }
   return found;
+}
+
+/** How many copies of a program have values of their own in a leaf. */
+function leafCopies({ source }: Tensor): number {
+  if (source.kind === "input") return source.copies;
+  return source.kind === "parameter" ? source.parameter.copies : 1;
+}
+
+function copiedDispatch(one: Dispatch, bindings: readonly Binding[]): Dispatch {
+  const { kernel, overrides, threads } = one;
+  const steps = copyOverrides(kernel, bindings);
+  return { kernel: copiesOf(kernel), overrides: { ...overrides, ...steps }, threads };
+}
+
+/** Bytes up to where WebGPU can bind the next copy. */
+function aligned(bytes: number): number {
+  return Math.ceil(bytes / (4 * alignment)) * 4 * alignment;
 }
 
 /** A program as text: a line a step, then what it costs. */

@@ -5,10 +5,8 @@
  */
 import { UserError } from "../errors.ts";
 import type { Device } from "./device.ts";
-import type { Step } from "./plan.ts";
 import type { Command } from "./program.ts";
 import { show } from "./tensor.ts";
-import { flopOf } from "./work.ts";
 
 /** What one step of a program takes. */
 export interface StepTime {
@@ -32,7 +30,6 @@ export interface StepTime {
 export async function timeSteps(
   device: Device,
   commands: readonly Command[],
-  steps: readonly Step[],
   repetitions: number,
 ): Promise<StepTime[]> {
   const { gpu } = device;
@@ -41,24 +38,24 @@ export async function timeSteps(
       "Cannot time a program: this adapter has no timestamp-query; leave out --time",
     );
   }
-  const dispatches = commands.flatMap((command, i) => command.kind === "dispatch" ? [i] : []);
+  const dispatches = commands.flatMap((command) => command.kind === "dispatch" ? [command] : []);
   const samples: number[][] = dispatches.map(() => []);
   for (let r = 0; r <= repetitions; r++) {
     const times = await timeOnce(device, commands);
     // The first round warms up: pipelines are compiled at their first dispatch.
     if (r > 0) times.forEach((ms, i) => samples[i]?.push(ms));
   }
-  return dispatches.flatMap((index, i) => {
-    const step = steps[index];
-    if (step?.kind !== "dispatch") return [];
+  return dispatches.map(({ step }, i) => {
     const sorted = (samples[i] ?? []).toSorted((a, b) => a - b);
-    return [{
-      label: `${step.tensor.name} ${show(step.tensor.shape)}`,
-      kernel: step.dispatch.kernel.name,
+    const { tensor, dispatch, copies, bindings } = step;
+    const bytes = bindings.reduce((sum, b) => sum + (b.stride > 0 ? copies : 1) * b.size, 0);
+    return {
+      label: `${tensor.name} ${show(tensor.shape)}`,
+      kernel: dispatch.kernel.name,
       milliseconds: sorted[sorted.length >> 1] ?? NaN,
-      gigaflop: flopOf(step.tensor, step.dispatch) / 1e9,
-      gigabyte: step.bindings.reduce((sum, { size }) => sum + size, 0) / 1e9,
-    }];
+      gigaflop: step.flop / 1e9,
+      gigabyte: bytes / 1e9,
+    };
   });
 }
 
@@ -92,7 +89,7 @@ async function timeOnce(device: Device, commands: readonly Command[]): Promise<n
         });
         pass.setPipeline(command.pipeline);
         pass.setBindGroup(0, command.group);
-        pass.dispatchWorkgroups(command.x, command.y);
+        pass.dispatchWorkgroups(command.x, command.y, command.z);
         pass.end();
       });
       encoder.resolveQuerySet(querySet, 0, count, resolved, 0);

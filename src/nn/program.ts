@@ -13,6 +13,7 @@ import {
   plan,
   type ProgramSpec,
   type Stats,
+  type Step,
 } from "./plan.ts";
 import { type StepTime, timeSteps } from "./profile.ts";
 import { bytesOf, parameterBuffer, readBack, type Resource, usage } from "./storage.ts";
@@ -26,11 +27,11 @@ export interface Program {
   readonly stats: Stats;
   /** Writes the inputs and runs once (or `times`: updates feed the next) in one submission. */
   run(inputs?: readonly Data[], times?: number): void;
-  /** An output's values after the last run. One synchronisation: not for a hot loop. */
+  /** An output's values after the last run, of every copy. One synchronisation: not for a hot loop. */
   read(output: Tensor): Promise<Float32Array>;
   /** What its records hold; `drainAll` reads several programs' at once. */
   readonly recorders: readonly Recorder[];
-  /** Every recorded value since the last drain, one array a record, runs one after another. */
+  /** Every recorded value since the last drain, one array a record: run after run, copy after copy. */
   drain(): Promise<Float32Array[]>;
   /** What each dispatch takes on the device, medians over the repetitions. */
   time(repetitions?: number): Promise<StepTime[]>;
@@ -44,10 +45,12 @@ export type Command =
   | { readonly kind: "copy"; readonly from: Resource; readonly to: Resource }
   | {
     readonly kind: "dispatch";
+    readonly step: Extract<Step, { kind: "dispatch" }>;
     readonly pipeline: GPUComputePipeline;
     readonly group: GPUBindGroup;
     readonly x: number;
     readonly y: number;
+    readonly z: number;
   };
 
 /**
@@ -90,8 +93,10 @@ class CompiledProgram implements Program {
   readonly #buffers: GPUBuffer[] = [];
   readonly #commands: Command[];
   readonly #updates: Command[];
+  /** How many leading commands a repeated run leaves out. */
+  readonly #invariant: number;
   readonly recorders: readonly Recorder[];
-  readonly #resource: (t: Tensor) => Resource;
+  readonly #resource: (t: Tensor) => CopiedResource;
 
   constructor(
     readonly device: Device,
@@ -109,37 +114,39 @@ class CompiledProgram implements Program {
       if (source.kind === "constant") gpu.queue.writeBuffer(buffer, 0, bytesOf(source.data));
       return buffer;
     });
-    const resolve = ({ buffer, offset, size }: PlannedBinding): Resource => ({
+    const { copies = 1 } = spec;
+    const resolve = ({ buffer, offset, size, stride }: PlannedBinding): CopiedResource => ({
       buffer: at(buffers, buffer),
       offset,
       size,
+      stride,
+      copies: stride > 0 ? copies : 1,
     });
     this.#resource = (t) => resolve(plan.binding(t));
-    this.#commands = plan.steps.map((step, i): Command => {
-      if (step.kind === "copy") {
-        return { kind: "copy", from: resolve(step.from), to: resolve(step.to) };
-      }
+    const commands = plan.steps.map((step, i): Command[] => {
+      if (step.kind === "copy") return copyCommands(resolve(step.from), resolve(step.to));
       const compiled = pipelines[i];
       if (!compiled) throw new Error("Unreachable: a dispatch without a pipeline");
       const group = gpu.createBindGroup({
         layout: compiled.layout,
-        entries: step.bindings.map((b, binding) => ({ binding, resource: resolve(b) })),
+        entries: step.bindings.map((b, binding) => ({ binding, resource: whole(resolve(b)) })),
       });
       const groups = Math.ceil(step.dispatch.threads / step.dispatch.kernel.workgroup);
       const x = Math.min(groups, device.limits.maxComputeWorkgroupsPerDimension);
-      return {
+      const { pipeline } = compiled;
+      return [{
         kind: "dispatch",
-        pipeline: compiled.pipeline,
+        step,
+        pipeline,
         group,
         x,
         y: Math.ceil(groups / x),
-      };
+        z: step.copies,
+      }];
     });
-    this.#updates = plan.updates.map((u) => ({
-      kind: "copy",
-      from: resolve(u.from),
-      to: resolve(u.to),
-    }));
+    this.#commands = commands.flat();
+    this.#invariant = commands.slice(0, plan.invariant).flat().length;
+    this.#updates = plan.updates.flatMap((u) => copyCommands(resolve(u.from), resolve(u.to)));
     this.recorders = (spec.records ?? []).map((t) => new Recorder(device, this.#resource(t), t));
   }
 
@@ -156,7 +163,8 @@ class CompiledProgram implements Program {
     }
     expected.forEach((t, i) => {
       const data = inputs[i];
-      if (data?.length !== size(t.shape)) {
+      const { copies } = t.source.kind === "input" ? t.source : { copies: 1 };
+      if (data?.length !== copies * size(t.shape)) {
         throw new Error(
           `Cannot run "${this.name}": input ${i} is ${show(t.shape)}, got ${data?.length} values`,
         );
@@ -166,15 +174,14 @@ class CompiledProgram implements Program {
         throw new Error(`Cannot run "${this.name}": input ${i} is ${t.source.dtype}, got ${dtype}`);
       }
       if (this.plan.uses(t)) {
-        const { buffer, offset } = this.#resource(t);
-        gpu.queue.writeBuffer(buffer, offset, bytesOf(data));
+        const { buffer, offset, stride } = this.#resource(t);
+        gpu.queue.writeBuffer(buffer, offset, bytesOf(spread(data, copies, stride / 4)));
       }
     });
     for (const record of this.recorders) record.reserve(times);
     const encoder = gpu.createCommandEncoder({ label: this.name });
-    const { invariant } = this.plan;
     for (let i = 0; i < times; i++) {
-      encode(encoder, i === 0 ? this.#commands : this.#commands.slice(invariant));
+      encode(encoder, i === 0 ? this.#commands : this.#commands.slice(this.#invariant));
       // Records first: an update may overwrite what a record shows.
       for (const record of this.recorders) record.append(encoder);
       encode(encoder, this.#updates);
@@ -183,11 +190,9 @@ class CompiledProgram implements Program {
   }
 
   async read(output: Tensor): Promise<Float32Array> {
-    const [values] = await readBack(this.device, [{
-      ...this.#resource(output),
-      size: 4 * size(output.shape),
-    }]);
-    return values ?? new Float32Array();
+    const from = this.#resource(output);
+    const [values = new Float32Array()] = await readBack(this.device, [whole(from)]);
+    return dense(values, size(output.shape), from);
   }
 
   async drain(): Promise<Float32Array[]> {
@@ -196,7 +201,7 @@ class CompiledProgram implements Program {
   }
 
   async time(repetitions = 5): Promise<StepTime[]> {
-    return await timeSteps(this.device, this.#commands, this.plan.steps, repetitions);
+    return await timeSteps(this.device, this.#commands, repetitions);
   }
 
   toString(): string {
@@ -216,7 +221,7 @@ function encode(encoder: GPUCommandEncoder, commands: readonly Command[]): void 
       pass ??= encoder.beginComputePass();
       pass.setPipeline(command.pipeline);
       pass.setBindGroup(0, command.group);
-      pass.dispatchWorkgroups(command.x, command.y);
+      pass.dispatchWorkgroups(command.x, command.y, command.z);
     } else {
       pass?.end();
       pass = undefined;
@@ -225,6 +230,61 @@ function encode(encoder: GPUCommandEncoder, commands: readonly Command[]): void 
     }
   }
   pass?.end();
+}
+
+/** A piece of a buffer of which there are several copies. */
+interface CopiedResource extends Resource {
+  readonly stride: number;
+  readonly copies: number;
+}
+
+/** From the first copy's start to the last one's end. */
+function whole({ buffer, offset, size, stride, copies }: CopiedResource): Resource {
+  return { buffer, offset, size: stride * (copies - 1) + size };
+}
+
+/** Copies of every copy; one where they lie side by side. */
+function copyCommands(from: CopiedResource, to: CopiedResource): Command[] {
+  const { size, copies } = to;
+  if (copies > 1 && from.stride === size && to.stride === size) {
+    const all = { size: size * copies };
+    return [{ kind: "copy", from: { ...from, ...all }, to: { ...to, ...all } }];
+  }
+  const piece = ({ buffer, offset, stride }: CopiedResource, i: number): Resource => ({
+    buffer,
+    offset: offset + i * stride,
+    size,
+  });
+  return Array.from({ length: copies }, (_, i) => ({
+    kind: "copy",
+    from: piece(from, i),
+    to: piece(to, i),
+  }));
+}
+
+/** Values of copies, one after the other, to where each belongs. */
+function spread(data: Data, copies: number, stride: number): Data {
+  const n = data.length / copies;
+  if (copies === 1 || stride === 0 || stride === n) return data;
+  const apart = data instanceof Uint32Array
+    ? new Uint32Array(copies * stride)
+    : new Float32Array(copies * stride);
+  for (let i = 0; i < copies; i++) apart.set(data.subarray(i * n, (i + 1) * n), i * stride);
+  return apart;
+}
+
+/** The first n values of every copy. */
+function dense(
+  values: Float32Array,
+  n: number,
+  { stride, copies }: Pick<CopiedResource, "stride" | "copies">,
+): Float32Array {
+  if (copies === 1) return values.subarray(0, n);
+  const found = new Float32Array(copies * n);
+  for (let i = 0; i < copies; i++) {
+    found.set(values.subarray(i * stride / 4, i * stride / 4 + n), i * n);
+  }
+  return found;
 }
 
 /** As `drain` of each program, in one synchronisation for all. */
@@ -247,8 +307,12 @@ export class Recorder {
   #capacity: number;
   #closed = false;
 
-  constructor(readonly device: Device, readonly from: Resource, readonly tensor: Tensor) {
-    this.#capacity = Math.max(1, Math.floor(2 ** 16 / from.size));
+  /** All copies of one value, as one piece. */
+  readonly from: Resource;
+
+  constructor(readonly device: Device, readonly of: CopiedResource, readonly tensor: Tensor) {
+    this.from = whole(of);
+    this.#capacity = Math.max(1, Math.floor(2 ** 16 / this.from.size));
     this.#buffer = this.#create();
   }
 
@@ -288,16 +352,17 @@ export class Recorder {
     return taken;
   }
 
-  /** Drops the padding between records. */
+  /** Drops the padding between records, and between their copies. */
   unpad(values: Float32Array): Float32Array {
     const [n, stride] = [size(this.tensor.shape), this.from.size / 4];
     if (n === stride) return values;
     const count = values.length / stride;
-    const dense = new Float32Array(n * count);
+    const all = new Float32Array(n * this.of.copies * count);
     for (let i = 0; i < count; i++) {
-      dense.set(values.subarray(i * stride, i * stride + n), i * n);
+      const one = values.subarray(i * stride, (i + 1) * stride);
+      all.set(dense(one, n, this.of), i * n * this.of.copies);
     }
-    return dense;
+    return all;
   }
 
   [Symbol.dispose](): void {

@@ -47,7 +47,7 @@ export interface Tensor {
 
 /** How a node gets its values. */
 export type Source =
-  | { readonly kind: "input"; readonly dtype: "f32" | "u32" }
+  | { readonly kind: "input"; readonly dtype: "f32" | "u32"; readonly copies: number }
   | { readonly kind: "constant"; readonly data: Data }
   | { readonly kind: "parameter"; readonly parameter: Parameter }
   | { readonly kind: "view"; readonly offset: number }
@@ -72,9 +72,13 @@ export function node(
   return vjp ? { ...base, vjp } : base;
 }
 
-/** A placeholder, written at every run. */
-export function input(shape: Shape, dtype: "f32" | "u32" = "f32"): Tensor {
-  return node("input", [], shape, { kind: "input", dtype });
+/**
+ * A placeholder, written at every run.
+ *
+ * @param copies in a program of as many copies, each has values of its own
+ */
+export function input(shape: Shape, dtype: "f32" | "u32" = "f32", copies = 1): Tensor {
+  return node("input", [], shape, { kind: "input", dtype, copies });
 }
 
 /** Fixed values; a number makes a scalar, or fills `shape`. */
@@ -116,10 +120,17 @@ export class Parameter {
    * @param shape sizes
    * @param data row-major values, or the number that fills it
    * @param trainable whether an optimiser moves it
+   * @param copies models that have values of their own, one after the other: see `ProgramSpec.copies`
    */
-  constructor(readonly shape: Shape, data: Data | number, readonly trainable: boolean = false) {
-    this.#data = typeof data === "number" ? new Float32Array(size(shape)).fill(data) : data;
-    if (this.#data.length !== size(shape)) {
+  constructor(
+    readonly shape: Shape,
+    data: Data | number,
+    readonly trainable: boolean = false,
+    readonly copies: number = 1,
+  ) {
+    const length = copies * size(shape);
+    this.#data = typeof data === "number" ? new Float32Array(length).fill(data) : data;
+    if (this.#data.length !== length) {
       throw new Error(`Cannot make a parameter ${show(shape)}: got ${this.#data.length} values`);
     }
   }
@@ -150,26 +161,42 @@ export class Parameter {
    * Gradients are taken by the parameters, not by the block.
    */
   static pack(parameters: readonly Parameter[], rows: number): PackedParameters {
+    return Parameter.packCopies([parameters], rows);
+  }
+
+  /**
+   * As `pack`, the parameters of several equal models, each a copy of the block: what the first one's
+   * parameters are in a graph, the others' are in a program of as many copies.
+   */
+  static packCopies(models: readonly (readonly Parameter[])[], rows: number): PackedParameters {
+    const [parameters = []] = models;
     const offsets: number[] = [];
     let total = 0;
     for (const p of parameters) {
-      if (p.#tensor || p.#home) throw new Error("Cannot pack a parameter that is in use already");
       offsets.push(total);
       total += Math.ceil(p.data.length / alignment) * alignment;
     }
-    const block = new Parameter([rows, total], 0);
-    parameters.forEach((p, i) => {
-      const offset = offsets[i] ?? 0;
-      const home = block.data.subarray(offset, offset + p.data.length);
-      home.set(p.data);
-      p.#data = home;
-      p.#home = { block, offset };
-    });
+    const block = new Parameter([rows, total], 0, false, models.length);
+    models.forEach((model, copy) =>
+      model.forEach((p, i) => {
+        if (p.#tensor || p.#home) throw new Error("Cannot pack a parameter that is in use already");
+        if (!sameShape(p.shape, parameters[i]?.shape ?? [])) {
+          throw new Error(
+            `Cannot pack ${show(p.shape)} as a copy of ${show(parameters[i]?.shape ?? [])}`,
+          );
+        }
+        const offset = copy * rows * total + (offsets[i] ?? 0);
+        const home = block.data.subarray(offset, offset + p.data.length);
+        home.set(p.data);
+        p.#data = home;
+        p.#home = { block, offset };
+      })
+    );
     return { block, offsets, parameters, length: total };
   }
 }
 
-/** Parameters that lie in one flat buffer, in order. */
+/** Parameters that lie in one flat buffer, in order; of several models, those of the first. */
 export interface PackedParameters {
   readonly block: Parameter;
   /** First float of each parameter. */

@@ -21,5 +21,5 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   let i2 = i32(t / D3 % D2);
   let i1 = i32(t / (D3 * D2) % D1);
   let i0 = i32(t / (D3 * D2 * D1));
-  y[t] = x[OFFSET + i0 * S0 + i1 * S1 + i2 * S2 + i3 * S3];
+  y[t] = x[u32(OFFSET + i0 * S0 + i1 * S1 + i2 * S2 + i3 * S3)];
 }
