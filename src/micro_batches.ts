@@ -34,7 +34,8 @@ export async function splitStep(
   made: Program[],
 ): Promise<MainStep> {
   const { device, config } = training;
-  const total = new Parameter([packed.length], 0);
+  const copies = training.learners.length;
+  const total = new Parameter([packed.length], 0, false, copies);
   const parts = Array<number>(Math.floor(size / micro)).fill(micro);
   if (size % micro > 0) parts.push(size % micro);
   const programs = new Map<number, Program>();
@@ -46,6 +47,7 @@ export async function splitStep(
       inputs: [traced.index, traced.count],
       updates: new Map([...traced.updates, [total, share]]),
       records: traced.records,
+      copies,
     });
     made.push(program);
     programs.set(part, program);
@@ -58,6 +60,7 @@ export async function splitStep(
       [packed.block, sgd(packed, total.tensor, lr, config)],
       [total, constant(0, total.shape)],
     ]),
+    copies,
   });
   made.push(descend);
   return {
@@ -65,22 +68,35 @@ export async function splitStep(
       let at = 0;
       parts.forEach((part, i) => {
         const count = Float32Array.of(step * parts.length + i);
-        programs.get(part)?.run([index.subarray(at, at + part), count]);
+        programs.get(part)?.run([share(index, size, at, part), count]);
         at += part;
       });
       descend.run([Float32Array.of(rate)]);
     },
-    async figures(): Promise<StepFigures[]> {
+    async figures(): Promise<StepFigures[][]> {
       const drained = await drainAll(device, [...programs.values()]);
-      const queues = new Map([...programs.keys()].map((part, i) => [
-        part,
-        readFigures(drained[i] ?? []),
-      ]));
-      const steps = (queues.get(micro)?.length ?? 0) / parts.filter((p) => p === micro).length;
-      return Array.from({ length: steps }, () => joinFigures(parts, size, queues));
+      const read = drained.map((records) => readFigures(records, copies));
+      return Array.from({ length: copies }, (_, learner) => {
+        const queues = new Map(
+          [...programs.keys()].map((part, i) => [part, read[i]?.[learner] ?? []]),
+        );
+        const steps = (queues.get(micro)?.length ?? 0) / parts.filter((p) => p === micro).length;
+        return Array.from({ length: steps }, () => joinFigures(parts, size, queues));
+      });
     },
     release: () => release(device, [total]),
   };
+}
+
+/** Images `at` to `at + part` of every learner's step of `size` images. */
+function share(index: Float32Array, size: number, at: number, part: number): Float32Array {
+  if (index.length === size) return index.subarray(at, at + part);
+  const found = new Float32Array(index.length / size * part);
+  for (let learner = 0; learner < index.length / size; learner++) {
+    const first = learner * size + at;
+    found.set(index.subarray(first, first + part), learner * part);
+  }
+  return found;
 }
 
 /** Takes the next figures of every part of a step, and joins them by their shares. */

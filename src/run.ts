@@ -37,13 +37,7 @@ import {
   type Uncertainty,
 } from "./results.ts";
 import { versions } from "./version.ts";
-import {
-  findOrTrain,
-  openWorkbench,
-  type TrainedMember,
-  trainMember,
-  type Workbench,
-} from "./workbench.ts";
+import { findOrTrain, openWorkbench, trainMembers, type Workbench } from "./workbench.ts";
 
 /** Images in a step of evaluation or attack: the paper's. */
 const evalBatch = 200;
@@ -60,10 +54,7 @@ export async function train(
   const clock = new Clock();
   using bench = await openWorkbench(config, "train");
   const epochs = config.epochs ?? 80;
-  const members: TrainedMember[] = [];
-  for (const position of bench.members.keys()) {
-    members.push(await trainMember(bench, position, epochs, reporter, clock));
-  }
+  const members = await trainMembers(bench, [...bench.members.keys()], epochs, reporter, clock);
   const [set] = members.map((m) => m.set);
   return trainResultSchema.parse({
     schema: "mirage/train@2",

@@ -26,11 +26,24 @@ import {
 } from "./nn/mod.ts";
 import type { Reporter } from "./reporter.ts";
 
+/** A model that is trained, and what is its own. */
+export interface Learner {
+  readonly model: Model;
+  /** Decides the order of the images, and whatever is drawn. */
+  readonly seed: number;
+  /** Indices of the training set to learn from. */
+  readonly trainIndex: Uint32Array;
+  /** The set whose accuracy chooses the best checkpoint. */
+  readonly selection: ResidentSet;
+  /** Where the checkpoints go. */
+  readonly folder: string;
+}
+
 /** What a training needs. */
 export interface Training {
   readonly device: Device;
-  readonly model: Model;
-  /** Its seed is the model's. */
+  /** One model, or equal ones that learn side by side in the same dispatches: see `learnTogether`. */
+  readonly learners: readonly Learner[];
   readonly config: RunConfig;
   /** Whether every epoch sees the same images in the same order: its random numbers start anew. */
   readonly fixedOrder: boolean;
@@ -49,13 +62,24 @@ export interface Training {
   /** Images that go through the network at once, where not all of a step. */
   readonly microBatch?: number | undefined;
   readonly train: ResidentSet;
-  /** Indices of `train` to learn from. */
-  readonly trainIndex: Uint32Array;
-  /** The set whose accuracy chooses the best checkpoint, and the part of it that counts. */
-  readonly selection: ResidentSet;
-  /** Where the checkpoints go. */
-  readonly folder: string;
   readonly reporter: Reporter;
+}
+
+/** The first learner: its model stands for all in a graph. */
+export function firstLearner({ learners }: Pick<Training, "learners">): Learner {
+  const [first] = learners;
+  if (!first) throw new Error("Unreachable: a training without a model");
+  return first;
+}
+
+/**
+ * Whether several models of this kind can learn in one program: their whole state is in the block that the
+ * optimiser moves, and nothing happens between the steps.
+ */
+export function learnTogether(model: Model): boolean {
+  const { initialise, afterStep, beginEpoch, gather, finish, state } = model;
+  const plain = !initialise && !afterStep && !beginEpoch && !gather && !finish;
+  return plain && [...state.values()].every(({ trainable }) => trainable);
 }
 
 /** Images of a batch `[B, C, H, W]`, shifted and mirrored where the training says so. */
@@ -91,9 +115,10 @@ export function traceStep(
   size: number,
   train: boolean,
 ): TracedStep {
-  const { model, config, trainIndex } = training;
-  const [index, count] = [input([size]), input([1])];
-  const draws = new Draws(new Random(config.seed).fork("training"), count);
+  const { model, trainIndex } = firstLearner(training);
+  const [index, count] = [input([size], "f32", training.learners.length), input([1])];
+  const keys = training.learners.map(({ seed }) => new Random(seed).fork("training"));
+  const draws = new Draws(keys, count);
   const pass = new Pass(train, draws);
   const images = augmented(training, index, draws);
   const labels = training.train.labels(index);
@@ -117,17 +142,25 @@ export interface StepFigures {
 
 /** A step without what follows it. */
 export interface MainStep {
+  /** @param index of every learner's images, one learner after the other */
   readonly run: (index: Float32Array, lr: number, count: number) => void;
-  readonly figures: () => Promise<StepFigures[]>;
+  /** Figures of every learner's steps. */
+  readonly figures: () => Promise<StepFigures[][]>;
   readonly release: () => void;
 }
 
-/** Figures as a program recorded them: loss, correct predictions, elements that are no number. */
-export function readFigures(records: readonly Float32Array[]): StepFigures[] {
+/**
+ * Figures as a program recorded them: loss, correct predictions, elements that are no number; run after
+ * run, learner after learner.
+ */
+export function readFigures(records: readonly Float32Array[], learners: number): StepFigures[][] {
   const [loss = new Float32Array(), correct, bad] = records;
-  return Array.from(loss, (value, i) => ({
-    loss: value,
-    correct: correct?.[i] ?? 0,
-    nonFinite: bad?.[i] ?? 0,
-  }));
+  return Array.from(
+    { length: learners },
+    (_, learner) =>
+      Array.from({ length: loss.length / learners }, (_, step) => {
+        const i = step * learners + learner;
+        return { loss: loss[i] ?? NaN, correct: correct?.[i] ?? 0, nonFinite: bad?.[i] ?? 0 };
+      }),
+  );
 }

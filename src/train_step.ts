@@ -16,6 +16,7 @@ import {
 } from "./nn/mod.ts";
 import {
   augmented,
+  firstLearner,
   type MainStep,
   readFigures,
   type StepFigures,
@@ -25,7 +26,9 @@ import {
 } from "./trace_step.ts";
 
 /** Sizes of an epoch's steps, in order. */
-export function stepSizes({ batchSize, trainIndex, dropLast }: Training): number[] {
+export function stepSizes(training: Training): number[] {
+  const { batchSize, dropLast } = training;
+  const { trainIndex } = firstLearner(training);
   const sizes = Array<number>(Math.floor(trainIndex.length / batchSize)).fill(batchSize);
   const rest = trainIndex.length % batchSize;
   return rest > 0 && (!dropLast || sizes.length === 0) ? [...sizes, rest] : sizes;
@@ -34,10 +37,13 @@ export function stepSizes({ batchSize, trainIndex, dropLast }: Training): number
 /** A training step compiled for a number of images. */
 export interface Stepper extends Disposable {
   readonly programs: readonly Program[];
-  /** @param count number of the step: random numbers depend on it */
+  /**
+   * @param index of every learner's images, one learner after the other
+   * @param count number of the step: random numbers depend on it
+   */
   run(index: Float32Array, lr: number, count: number): void;
-  /** Figures of the steps since they were last asked for. */
-  figures(): Promise<StepFigures[]>;
+  /** Figures of every learner's steps since they were last asked for. */
+  figures(): Promise<StepFigures[][]>;
 }
 
 /** The steppers of an epoch, by the size of a step and whether it is the first. */
@@ -120,17 +126,19 @@ async function wholeStep(
   made: Program[],
 ): Promise<MainStep> {
   const { index, count, gradient, updates, records } = traceStep(training, packed, size, train);
+  const copies = training.learners.length;
   const lr = input([1]);
   const program = await compile(training.device, {
     name: `train step, batch ${size}`,
     inputs: [index, lr, count],
     updates: new Map([...updates, [packed.block, sgd(packed, gradient, lr, training.config)]]),
     records,
+    copies,
   });
   made.push(program);
   return {
     run: (picks, rate, step) => program.run([picks, Float32Array.of(rate), Float32Array.of(step)]),
-    figures: async () => readFigures(await program.drain()),
+    figures: async () => readFigures(await program.drain(), copies),
     release: () => {},
   };
 }
@@ -141,10 +149,11 @@ async function followingStep(
   size: number,
   made: Program[],
 ): Promise<Program | undefined> {
-  const { device, model, config } = training;
+  const { device } = training;
+  const { model, seed } = firstLearner(training);
   if (!model.afterStep) return undefined;
   const [index, count] = [input([size]), input([1])];
-  const draws = new Draws(new Random(config.seed).fork("training"), count);
+  const draws = new Draws(new Random(seed).fork("training"), count);
   const images = augmented(training, index, draws);
   const program = await compile(device, {
     name: `after the step, batch ${size}`,

@@ -12,7 +12,7 @@ import {
 } from "./checkpoint/checkpoint.ts";
 import { UserError } from "./errors.ts";
 import { explainPrograms } from "./explain.ts";
-import { single } from "./methods/mod.ts";
+import { type Model, single } from "./methods/mod.ts";
 import { accuracy } from "./metrics.ts";
 import {
   compile,
@@ -30,7 +30,7 @@ import {
 import { Pace } from "./pace.ts";
 import { predictor } from "./predict.ts";
 import type { TrainResult } from "./results.ts";
-import { augmented, type Training } from "./trace_step.ts";
+import { augmented, firstLearner, type Learner, type Training } from "./trace_step.ts";
 import { compileSteppers, type EpochSteppers, type Stepper, stepSizes } from "./train_step.ts";
 import { versions } from "./version.ts";
 
@@ -47,60 +47,93 @@ export interface Trained {
 }
 
 /**
- * Trains until `epochs`, from the last checkpoint on where there is one. Afterwards the model is in
- * the state of the last epoch.
+ * Trains until `epochs`, from the last checkpoints on where there are some: every learner has as many
+ * epochs behind it. Afterwards the models are in the state of the last epoch.
  *
+ * @returns what each learner's training left
  * @throws UserError when the loss or a gradient is no number, naming epoch and step
  */
-export async function fit(training: Training): Promise<Trained> {
-  const { device, model, config, epochs, folder, reporter } = training;
-  const paths = checkpointPaths(folder);
-  const trainable = [...model.state.values()].filter((p) => p.trainable);
-  const packed = Parameter.pack(trainable, 2);
-  const history = await resume(training, packed, paths.last);
-  if (history.length >= epochs) return summary(history);
+export async function fit(training: Training): Promise<Trained[]> {
+  const { device, learners, config, epochs, reporter } = training;
+  const packed = Parameter.packCopies(learners.map(({ model }) => trainable(model)), 2);
+  const histories: EpochFigures[][] = [];
+  for (const [copy, learner] of learners.entries()) {
+    histories.push(await resume(training, learner, packed, copy));
+  }
+  const first = histories[0]?.length ?? 0;
+  if (histories.some((history) => history.length !== first)) {
+    throw new Error("Unreachable: models that learn together have as many epochs behind them");
+  }
+  if (first >= epochs) return histories.map(summary);
+  if (first > 0) reporter.note(`Resuming after epoch ${first} of ${epochs}`);
 
-  await makeFolder(folder);
-  const { trainIndex } = training;
-  if (history.length === 0) {
-    const draws = new Draws(new Random(config.seed).fork("initialise"));
+  for (const { model, seed, trainIndex, folder } of learners) {
+    await makeFolder(folder);
+    if (first > 0) continue;
+    const draws = new Draws(new Random(seed).fork("initialise"));
     const images = (index: Tensor): Tensor => augmented(training, index, draws);
     await model.initialise?.({ device, trainIndex, images });
   }
   using steppers = await compileSteppers(training, packed);
   await explainPrograms(steppers.programs, config, reporter);
-  using selector = await predictor({
-    device,
-    reporter,
-    subject: single([model]),
-    seed: config.seed,
-    set: training.selection,
-    batchSize: 200,
-    explain: { explain: false, time: false },
-  });
-  const bar = reporter.progress(training.title, (epochs - history.length) * trainIndex.length);
-  const first = history.length;
+  using selectors = new DisposableStack();
+  const selections: { readonly learner: Learner; readonly score: () => Promise<number> }[] = [];
+  for (const learner of learners) {
+    const { model, seed, selection } = learner;
+    const selector = selectors.use(
+      await predictor({
+        device,
+        reporter,
+        subject: single([model]),
+        seed,
+        set: selection,
+        batchSize: 200,
+        explain: { explain: false, time: false },
+      }),
+    );
+    const score = async (): Promise<number> =>
+      accuracy((await selector.run()).predictions, selection.set.labels);
+    selections.push({ learner, score });
+  }
+  const { trainIndex } = firstLearner(training);
+  const bar = reporter.progress(training.title, (epochs - first) * trainIndex.length);
   try {
     for (let epoch = first; epoch < epochs; epoch++) {
-      model.beginEpoch?.(device);
+      for (const { model } of learners) model.beginEpoch?.(device);
       const figures = await runEpoch(training, steppers, epoch, (done, fields) => {
         bar.update((epoch - first) * trainIndex.length + done, fields);
       });
       await gatherCleanly(training);
-      await model.finish?.(device);
-      const { predictions } = await selector.run();
-      const score = accuracy(predictions, training.selection.set.labels);
-      const before = summary(history).best.accuracy;
-      history.push({ epoch, ...figures, accuracy: score });
-      await pull(device, [...model.state.values(), packed.block]);
-      const metadata = describeTraining(training, history);
-      if (score > before) await saveCheckpoint(model, paths.best, metadata);
-      await saveCheckpoint(model, paths.last, metadata, velocities(packed));
+      const scores: number[] = [];
+      for (const { learner, score } of selections) {
+        await learner.model.finish?.(device);
+        scores.push(await score());
+      }
+      await pull(device, [
+        ...learners.flatMap(({ model }) => [...model.state.values()]),
+        packed.block,
+      ]);
+      for (const [copy, learner] of learners.entries()) {
+        const [history = [], own] = [histories[copy], figures[copy]];
+        if (!own) throw new Error("Unreachable: a learner without figures");
+        const score = scores[copy] ?? NaN;
+        const before = summary(history).best.accuracy;
+        history.push({ epoch, ...own, accuracy: score });
+        const { model } = learner;
+        const paths = checkpointPaths(learner.folder);
+        const metadata = describeTraining(training, learner, history);
+        if (score > before) await saveCheckpoint(model, paths.best, metadata);
+        await saveCheckpoint(model, paths.last, metadata, velocities(packed, copy));
+      }
     }
   } finally {
     bar.stop();
   }
-  return summary(history);
+  return histories.map(summary);
+}
+
+function trainable({ state }: Model): Parameter[] {
+  return [...state.values()].filter((p) => p.trainable);
 }
 
 function summary(history: readonly EpochFigures[]): Trained {
@@ -111,55 +144,57 @@ function summary(history: readonly EpochFigures[]): Trained {
   return { epochs: history, best };
 }
 
+/** What has come together of one learner's epoch. */
+interface Sums {
+  loss: number;
+  correct: number;
+}
+
 /** One pass over the training set; figures are read a few times a second, never per step. */
 async function runEpoch(
   training: Training,
   steppers: EpochSteppers,
   epoch: number,
   progress: (done: number, fields: Record<string, string>) => void,
-): Promise<Omit<EpochFigures, "epoch" | "accuracy">> {
-  const { config, fixedOrder, trainIndex } = training;
-  const order = new Random(config.seed).fork(`order of epoch ${fixedOrder ? 0 : epoch}`)
-    .permutation(
-      trainIndex.length,
-    );
+): Promise<Omit<EpochFigures, "epoch" | "accuracy">[]> {
+  const { config, fixedOrder, learners } = training;
+  const orders = learners.map(({ seed, trainIndex }) => {
+    const order = new Random(seed).fork(`order of epoch ${fixedOrder ? 0 : epoch}`);
+    return order.permutation(trainIndex.length).map((pick) => trainIndex[pick] ?? 0);
+  });
   const lr = stepDecay(config.lr, epoch, milestones);
   const started = performance.now();
   const pace = new Pace();
-  let [done, seen, steps, losses, correct] = [0, 0, 0, 0, 0];
-  let firstStep = 0;
+  const sums = learners.map((): Sums => ({ loss: 0, correct: 0 }));
+  let [done, seen, steps] = [0, 0, 0];
   const settle = async (step: Stepper, size: number): Promise<void> => {
     const figures = await step.figures();
-    figures.forEach(({ loss, nonFinite }, i) => {
-      if (Number.isFinite(loss) && nonFinite === 0) return;
-      const what = Number.isFinite(loss) ? "a gradient" : "the loss";
-      const state = Number.isNaN(loss) || Number.isFinite(loss) ? "NaN" : "infinite";
-      throw new UserError(
-        `Cannot continue training: ${what} is ${state} in epoch ${epoch}, step ${firstStep + i}; ` +
-          "use a smaller --lr; the last good checkpoint is kept",
-      );
+    figures.forEach((own, copy) => {
+      const sum = sums[copy];
+      own.forEach(({ loss, correct, nonFinite }, i) => {
+        if (!Number.isFinite(loss) || nonFinite > 0) throw notFinite(loss, epoch, steps + i);
+        if (!sum) return;
+        sum.loss += loss;
+        sum.correct += correct;
+      });
     });
-    for (const { loss, correct: right } of figures) {
-      losses += loss;
-      correct += right;
-    }
-    firstStep += figures.length;
-    steps += figures.length;
-    seen += size * figures.length;
-    const speed = 1000 * done / (performance.now() - started);
+    const count = figures[0]?.length ?? 0;
+    steps += count;
+    seen += size * count;
+    const speed = 1000 * learners.length * done / (performance.now() - started);
+    const mean = (of: keyof Sums): number =>
+      sums.reduce((total, sum) => total + sum[of], 0) / learners.length;
     progress(done, {
       epoch: `${epoch}`,
-      loss: (losses / steps).toFixed(4),
-      accuracy: (correct / seen).toFixed(4),
+      loss: (mean("loss") / steps).toFixed(4),
+      accuracy: (mean("correct") / seen).toFixed(4),
       speed: `${speed.toFixed(0)} images/s`,
     });
   };
   const sizes = stepSizes(training);
   for (const [i, size] of sizes.entries()) {
-    const index = Float32Array.from(
-      order.subarray(done, done + size),
-      (pick) => trainIndex[pick] ?? 0,
-    );
+    const index = new Float32Array(learners.length * size);
+    orders.forEach((order, copy) => index.set(order.subarray(done, done + size), copy * size));
     const step = steppers.of(size, i === 0);
     step.run(index, lr, i + (fixedOrder ? 0 : epoch * sizes.length));
     done += size;
@@ -170,16 +205,28 @@ async function runEpoch(
       pace.rest();
     }
   }
-  return {
+  const imagesPerSecond = 1000 * learners.length * done / (performance.now() - started);
+  return sums.map(({ loss, correct }) => ({
     lr,
-    loss: losses / steps,
+    loss: loss / steps,
     trainAccuracy: correct / seen,
-    imagesPerSecond: 1000 * done / (performance.now() - started),
-  };
+    imagesPerSecond,
+  }));
+}
+
+function notFinite(loss: number, epoch: number, step: number): UserError {
+  const what = Number.isFinite(loss) ? "a gradient" : "the loss";
+  const state = Number.isNaN(loss) || Number.isFinite(loss) ? "NaN" : "infinite";
+  return new UserError(
+    `Cannot continue training: ${what} is ${state} in epoch ${epoch}, step ${step}; ` +
+      "use a smaller --lr; the last good checkpoint is kept",
+  );
 }
 
 /** The corrected protocol's clean pass: statistics of the final weights over the training set. */
-async function gatherCleanly({ device, model, train, trainIndex }: Training): Promise<void> {
+async function gatherCleanly(training: Training): Promise<void> {
+  const { device, train } = training;
+  const { model, trainIndex } = firstLearner(training);
   if (!model.gather) return;
   model.beginEpoch?.(device);
   const size = 200;
@@ -203,10 +250,12 @@ async function gatherCleanly({ device, model, train, trainIndex }: Training): Pr
 }
 
 async function resume(
-  { device, model, epochs, reporter }: Training,
+  { device }: Training,
+  { model, folder }: Learner,
   packed: PackedParameters,
-  path: string,
+  copy: number,
 ): Promise<EpochFigures[]> {
+  const path = checkpointPaths(folder).last;
   const extras = await readExtras(path);
   if (!extras) return [];
   await loadCheckpoint(model, path);
@@ -216,29 +265,35 @@ async function resume(
       `Cannot resume from "${path}": it holds no optimiser state; delete it to train afresh`,
     );
   }
-  packed.block.data.set(velocity, packed.length);
+  packed.block.data.set(velocity, velocitiesAt(packed, copy));
   push(device, [...model.state.values(), packed.block]);
   const history: unknown = JSON.parse(extras.metadata["history"] ?? "[]");
   if (!Array.isArray(history)) {
     throw new UserError(`Cannot resume from "${path}": its history is damaged; delete it`);
   }
-  if (history.length < epochs) reporter.note(`Resuming after epoch ${history.length} of ${epochs}`);
   return history as EpochFigures[];
 }
 
-function velocities(packed: PackedParameters): Map<string, Float32Array> {
-  const block = packed.block.data;
-  return new Map([["optimizer.velocity", Float32Array.from(block.subarray(packed.length))]]);
+/** Where a learner's velocities start in the block: after its weights. */
+function velocitiesAt({ length }: PackedParameters, copy: number): number {
+  return (2 * copy + 1) * length;
+}
+
+function velocities(packed: PackedParameters, copy: number): Map<string, Float32Array> {
+  const start = velocitiesAt(packed, copy);
+  const own = packed.block.data.subarray(start, start + packed.length);
+  return new Map([["optimizer.velocity", Float32Array.from(own)]]);
 }
 
 function describeTraining(
   { config, epochs, train }: Training,
+  { seed }: Learner,
   history: readonly EpochFigures[],
 ): Record<string, string> {
   const last = history.at(-1);
   return {
     format: "mirage/checkpoint@1",
-    config: JSON.stringify(config),
+    config: JSON.stringify({ ...config, seed }),
     targetEpochs: String(epochs),
     epoch: String(last?.epoch ?? -1),
     accuracy: String(last?.accuracy ?? 0),

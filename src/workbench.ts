@@ -21,6 +21,7 @@ import {
 } from "./place.ts";
 import { concerning } from "./protocol.ts";
 import type { Reporter } from "./reporter.ts";
+import { type Learner, learnTogether } from "./trace_step.ts";
 import { fit, type Trained } from "./training.ts";
 
 /** Pixels of padding that training images are cropped from at random, and mirrored. */
@@ -83,11 +84,11 @@ export async function findOrTrain(
       }; --num-ensembles makes it larger or smaller`,
     );
   }
-  for (const [i, member] of members.entries()) {
-    const { model, seed } = member;
+  const trained = given ? [] : await trainedCheckpoints(bench, reporter, clock);
+  for (const [i, { model, seed }] of members.entries()) {
     const path = given
       ? (given.length === 1 ? given[0] : given[i])?.replaceAll("{seed}", String(seed)) ?? ""
-      : await trainedCheckpoint(bench, member, i, reporter, clock);
+      : trained[i] ?? "";
     await loadCheckpoint(model, path);
     push(device, model.state.values());
     await model.finish?.(device);
@@ -96,30 +97,36 @@ export async function findOrTrain(
   return { checkpoints };
 }
 
-/** The best checkpoint of a member's training, which is begun or gone on with where it has too few epochs. */
-async function trainedCheckpoint(
+/** The best checkpoints of the members' trainings, which are begun or gone on with where they have too few epochs. */
+async function trainedCheckpoints(
   bench: Workbench,
-  member: Member,
-  position: number,
   reporter: Reporter,
   clock: Clock,
-): Promise<string> {
-  const { config, network } = bench;
-  const { folder, done, target } = await trainingState(bench, member.seed);
-  if (done < target) {
-    reporter.note(
-      done > 0
-        ? `The ${network} in ${folder} has ${done} of ${target} epochs: training goes on`
-        : `There is no ${network} of seed ${member.seed} for this data yet: training one for ` +
-          `${target} epoch${target === 1 ? "" : "s"}`,
-    );
-    await trainMember(bench, position, target, reporter, clock);
-  } else if (config.epochs !== undefined && done > target) {
-    reporter.note(
-      `The ${network} in ${folder} has ${done} epochs, more than ${target}: using it`,
-    );
+): Promise<string[]> {
+  const { config, network, members } = bench;
+  const missing: { readonly position: number; readonly target: number }[] = [];
+  const paths: string[] = [];
+  for (const [position, { seed }] of members.entries()) {
+    const { folder, done, target } = await trainingState(bench, seed);
+    paths.push(checkpointPaths(folder).best);
+    if (done < target) {
+      missing.push({ position, target });
+      reporter.note(
+        done > 0
+          ? `The ${network} in ${folder} has ${done} of ${target} epochs: training goes on`
+          : `There is no ${network} of seed ${seed} for this data yet: training one for ` +
+            `${target} epoch${target === 1 ? "" : "s"}`,
+      );
+    } else if (config.epochs !== undefined && done > target) {
+      reporter.note(
+        `The ${network} in ${folder} has ${done} epochs, more than ${target}: using it`,
+      );
+    }
   }
-  return checkpointPaths(folder).best;
+  for (const [target, group] of Map.groupBy(missing, (m) => m.target)) {
+    await trainMembers(bench, group.map(({ position }) => position), target, reporter, clock);
+  }
+  return paths;
 }
 
 /** What a member's training left. */
@@ -130,45 +137,102 @@ export interface TrainedMember {
   readonly set: ImageSet;
 }
 
-/** Trains one member to `epochs`, from where its folder's last checkpoint stands. */
-export async function trainMember(
+/**
+ * Trains members to `epochs`, from where their folders' last checkpoints stand: side by side those that
+ * can be and have as many epochs behind them, one after the other the rest.
+ */
+export async function trainMembers(
   bench: Workbench,
-  position: number,
+  positions: readonly number[],
   epochs: number,
   reporter: Reporter,
   clock: Clock,
-): Promise<TrainedMember> {
-  const { trainingConfig, procedure, device, method, members } = bench;
+): Promise<TrainedMember[]> {
+  const found = new Map<number, TrainedMember>();
+  const groups = new Map<string, number[]>();
+  for (const position of positions) {
+    const { seed, model } = memberAt(bench, position);
+    const { done } = await trainingState(bench, seed);
+    const key = learnTogether(model) ? `${done} epochs` : `member ${position}`;
+    groups.set(key, [...groups.get(key) ?? [], position]);
+  }
+  for (const group of groups.values()) {
+    const left = await trainTogether(bench, group, epochs, reporter, clock);
+    group.forEach((position, i) => {
+      const member = left[i];
+      if (member) found.set(position, member);
+    });
+  }
+  return positions.flatMap((position) => found.get(position) ?? []);
+}
+
+function memberAt({ members }: Workbench, position: number): Member {
   const member = members[position];
   if (!member) throw new Error(`Unreachable: there is no member ${position}`);
-  const { seed, model } = member;
-  const { folder, set } = await trainingFolder(bench, seed);
-  const { learn, select } = await splitForSelection(bench, seed, set);
-  const family = familyOf(model.name);
-  const whom = { mode: method.name, family };
+  return member;
+}
+
+/** Pixels by which this bench's training images are shifted at random. */
+function augmentOf({ trainingConfig, network }: Workbench): number {
+  return trainingConfig.augmentation ? augmentation[familyOf(network)] : 0;
+}
+
+async function trainTogether(
+  bench: Workbench,
+  positions: readonly number[],
+  epochs: number,
+  reporter: Reporter,
+  clock: Clock,
+): Promise<TrainedMember[]> {
+  const { trainingConfig, procedure, device, method, members, network } = bench;
+  const learners: Learner[] = [];
+  let common: ImageSet | undefined;
+  for (const { seed, model } of positions.map((position) => memberAt(bench, position))) {
+    const { folder, set } = await trainingFolder(bench, seed);
+    const { learn, select } = await splitForSelection(bench, seed, set);
+    learners.push({ model, seed, folder, trainIndex: learn, selection: new ResidentSet(select) });
+    common = set;
+  }
+  const [first] = learners;
+  if (!first || !common) throw new Error("Unreachable: no member to train");
+  const set = common;
+  const whom = { mode: method.name, family: familyOf(network) };
   const { epochOrder, batchStatistics } = concerning(procedure, whom, "training");
-  const [train, selection] = [new ResidentSet(set), new ResidentSet(select)];
+  const train = new ResidentSet(set);
+  const numbers = positions.map((position) => position + 1);
   const trained = await clock.time("train", () =>
     fit({
       device,
-      model,
-      config: { ...trainingConfig, seed },
+      learners,
+      config: trainingConfig,
       fixedOrder: epochOrder === "fixed",
       evalAfterFirstStep: batchStatistics === "first-step",
-      augment: trainingConfig.augmentation ? augmentation[family] : 0,
+      augment: augmentOf(bench),
       dropLast: method.dropLast,
-      title: members.length === 1 ? "train" : `train ${position + 1}/${members.length}`,
+      title: members.length === 1 ? "train" : `train ${runs(numbers)}/${members.length}`,
       epochs,
-      batchSize: Math.min(trainBatchOf(trainingConfig), learn.length),
+      batchSize: Math.min(trainBatchOf(trainingConfig), first.trainIndex.length),
       microBatch: trainingConfig.microBatch,
       train,
-      trainIndex: learn,
-      selection,
-      folder,
       reporter,
     }));
-  release(device, [...train.parameters, ...selection.parameters]);
-  return { seed, trained, paths: checkpointPaths(folder), set };
+  release(device, [
+    ...train.parameters,
+    ...learners.flatMap(({ selection }) => selection.parameters),
+  ]);
+  return learners.map(({ seed, folder }, i) => ({
+    seed,
+    trained: trained[i] ?? { epochs: [], best: { epoch: -1, accuracy: -1 } },
+    paths: checkpointPaths(folder),
+    set,
+  }));
+}
+
+/** `1-3` of 1, 2, 3; otherwise `1, 3`. */
+function runs(numbers: readonly number[]): string {
+  const [first = 0] = numbers;
+  const row = numbers.length > 1 && numbers.every((n, i) => n === first + i);
+  return row ? `${first}-${first + numbers.length - 1}` : numbers.join(", ");
 }
 
 /**

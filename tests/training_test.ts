@@ -26,19 +26,39 @@ interface Options {
 /** Trains a model on 90 digits in steps of 32, so that the last step of an epoch is a smaller one. */
 async function trainBriefly(
   device: nn.Device,
-  { mode = "sngp", epochs, folder, lr = 0.05, protocol = "paper", microBatch, reporter = silent }:
-    Options,
+  options: Options,
 ): Promise<{ model: Model; trained: Trained }> {
-  const config = runConfig({ mode, seed: 3, lr, protocol });
-  const random = new nn.Random(config.seed).fork("model");
+  const { folder } = options;
+  const [member] = await trainMembers(device, { ...options, folder: () => folder, seeds: [3] });
+  return member ?? assert.fail();
+}
+
+/** As `trainBriefly`, several members together. */
+async function trainMembers(
+  device: nn.Device,
+  { mode = "sngp", epochs, folder, seeds, lr = 0.05, protocol = "paper", microBatch, reporter }:
+    & Omit<Options, "folder">
+    & { readonly folder: (seed: number) => string; readonly seeds: readonly number[] },
+): Promise<{ model: Model; trained: Trained }[]> {
+  const config = runConfig({ mode, lr, protocol });
   const method = methods[mode];
   const procedure = procedureOf(protocol);
-  const options = { ...config, lambdaReg: 0.1, random, procedure };
-  const model = method.create(method.models[0] ?? "", options);
   const digits = limit(await loadEmbedded("train"), 90);
+  const selection = new ResidentSet(limit(await loadEmbedded("test"), 50));
+  const learners = seeds.map((seed) => {
+    const random = new nn.Random(seed).fork("model");
+    const model = method.create(method.models[0] ?? "", {
+      ...config,
+      lambdaReg: 0.1,
+      random,
+      procedure,
+    });
+    const trainIndex = Uint32Array.from({ length: 90 }, (_, i) => i);
+    return { model, seed, folder: folder(seed), trainIndex, selection };
+  });
   const trained = await fit({
     device,
-    model,
+    learners,
     config,
     fixedOrder: mode === "duq",
     evalAfterFirstStep: false,
@@ -49,12 +69,21 @@ async function trainBriefly(
     batchSize: 32,
     microBatch,
     train: new ResidentSet(digits),
-    trainIndex: Uint32Array.from({ length: 90 }, (_, i) => i),
-    selection: new ResidentSet(limit(await loadEmbedded("test"), 50)),
-    folder,
-    reporter,
+    reporter: reporter ?? silent,
   });
-  return { model, trained };
+  return learners.map(({ model }, i) => ({ model, trained: trained[i] ?? assert.fail() }));
+}
+
+/** Whether the bytes are the same; `deepEqual` would write out how they differ, for minutes. */
+function same(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length > 0 && a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
+
+/** A checkpoint without its header, which holds the epochs' speeds and targets. */
+async function arraysOf(path: string): Promise<Uint8Array> {
+  const bytes = await Deno.readFile(path);
+  const length = Number(new DataView(bytes.buffer).getBigUint64(0, true));
+  return bytes.subarray(8 + length);
 }
 
 for (const mode of ["baseline", "deep_ensemble_at", "duq", "due", "sngp"] as const) {
@@ -67,14 +96,27 @@ for (const mode of ["baseline", "deep_ensemble_at", "duq", "due", "sngp"] as con
       await run(1, parts);
       await run(3, parts);
       for (const which of ["best", "last"] as const) {
-        const read = async (at: string): Promise<Uint8Array> => {
-          const bytes = await Deno.readFile(checkpointPaths(at)[which]);
-          // The header holds the epochs' speeds and targets; the arrays after it are compared.
-          const length = Number(new DataView(bytes.buffer).getBigUint64(0, true));
-          return bytes.subarray(8 + length);
-        };
-        assert.deepEqual(await read(parts), await read(whole), which);
+        const read = (at: string): Promise<Uint8Array> => arraysOf(checkpointPaths(at)[which]);
+        assert.ok(same(await read(parts), await read(whole)), which);
       }
+    }));
+}
+
+for (const [mode, epochs] of [["deep_ensemble", [1, 2]], ["deep_ensemble_at", [1]]] as const) {
+  Deno.test(`\`fit()\` of ${mode} leaves members that learn together as it leaves each alone`, () =>
+    inFolder(async (folder) => {
+      const run = (name: string, seeds: readonly number[], epochs: number): Promise<void> =>
+        withDevice(async (device) => {
+          const at = (seed: number): string => join(folder, name, String(seed));
+          await trainMembers(device, { mode, epochs, folder: at, seeds, microBatch: 20 });
+        });
+      const last = (name: string, seed: number): Promise<Uint8Array> =>
+        arraysOf(checkpointPaths(join(folder, name, String(seed))).last);
+      // Together stopped and gone on with, alone in one go.
+      for (const target of epochs) await run("together", [3, 4], target);
+      await run("alone", [4], epochs.at(-1) ?? 1);
+      assert.ok(same(await last("together", 4), await last("alone", 4)));
+      assert.ok(!same(await last("together", 3), await last("together", 4)));
     }));
 }
 
