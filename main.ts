@@ -1,5 +1,5 @@
 /**
- * The command line: train, eval, attack, table, data, doctor. The only user of Deno.args and Deno.exit.
+ * The command line: train, eval, attack, table, data, doctor, tune. The only user of Deno.args and Deno.exit.
  *
  * @module
  */
@@ -17,6 +17,7 @@ import { showAttack, showEval, showTrain } from "./src/cli/show.ts";
 import { showTable } from "./src/cli/show_table.ts";
 import { writeAtomic } from "./src/atomic.ts";
 import { UserError } from "./src/errors.ts";
+import { showTune, tune } from "./src/cli/tune.ts";
 import { attack, evaluate, train } from "./src/run.ts";
 import { table } from "./src/table.ts";
 import { version } from "./src/version.ts";
@@ -40,6 +41,10 @@ async function answer(invocation: Invocation): Promise<Answer> {
   if (invocation.command === "table") {
     const document = await table(toTable(invocation), terminal);
     return { document, text: showTable(document), ok: true };
+  }
+  if (invocation.command === "tune") {
+    const document = await tune(terminal);
+    return { document, text: showTune(document), ok: true };
   }
   const { command, config } = toRun(invocation);
   switch (command) {
@@ -97,6 +102,7 @@ const stops = {
   table: "Stopped; the same command goes on from the last finished epoch or attack",
   data: "Stopped; the same command goes on with what was downloaded",
   doctor: "Stopped",
+  tune: "Stopped",
 } as const satisfies Record<Invocation["command"], string>;
 let stopped: string = "Stopped";
 

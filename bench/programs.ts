@@ -49,15 +49,19 @@ function images(model: Model, batch: number): { x: Parameter; labels: Float32Arr
   };
 }
 
-/** A whole training step: forward, backward, SGD. */
+/** A whole training step: forward, backward, SGD; of one model, or of equal ones side by side. */
 export async function trainingStep(
   device: Device,
   mode: MethodName,
   network: string,
   batch: number,
+  members = 1,
 ): Promise<Step> {
-  const model = modelOf(mode, network);
-  const packed = Parameter.pack([...model.state.values()].filter((p) => p.trainable), 2);
+  const models = Array.from({ length: members }, () => modelOf(mode, network));
+  const [model] = models;
+  if (!model) throw new Error("Unreachable: a step without a model");
+  const states = models.map(({ state }) => [...state.values()]);
+  const packed = Parameter.packCopies(states.map((all) => all.filter((p) => p.trainable)), 2);
   const { x, labels } = images(model, batch);
   const count = input([1]);
   const pass = new Pass(true, new Draws(new Random(2), count));
@@ -69,9 +73,10 @@ export async function trainingStep(
     inputs: [lr, count],
     updates: new Map([...pass.updates, [packed.block, sgd(packed, gradient, lr, training)]]),
     records: [loss],
+    copies: members,
   });
   return stepOf(program, [Float32Array.of(1e-6), Float32Array.of(0)], () => {
-    release(device, [packed.block, x, ...model.state.values()]);
+    release(device, [packed.block, x, ...states.flat()]);
   });
 }
 

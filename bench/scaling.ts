@@ -4,16 +4,15 @@
  *
  * @module
  */
-import { linearRegression, linearRegressionLine, rSquared } from "simple-statistics";
+import { linearRegression, linearRegressionLine, median, rSquared } from "simple-statistics";
 import * as nn from "../src/nn/mod.ts";
 import { attackStep, trainingStep } from "./programs.ts";
-import { median } from "simple-statistics";
 
 /** One quantity's measurements. */
 export interface ScalingRow {
   /** What grows, and what is measured. */
   readonly quantity: string;
-  readonly measure: "ms" | "MiB";
+  readonly measure: "ms" | "MiB" | "dispatches";
   readonly points: readonly (readonly [x: number, y: number])[];
   /** Of the line through them. */
   readonly slope: number;
@@ -34,14 +33,37 @@ export async function measureScaling(say: (line: string) => void): Promise<Scali
     say(`${quantity}: ${points.map(([x, y]) => `${x}: ${y.toFixed(2)} ${measure}`).join(", ")}`);
   };
 
-  const [times, bytes]: [number, number][][] = [[], []];
+  const times: [number, number][] = [];
+  const bytes: [number, number][] = [];
   for (const batch of [32, 64, 128, 256, 512]) {
     using step = await trainingStep(device, "baseline", "LeNet", batch);
-    times?.push([batch, await timed(device, () => step.run())]);
-    bytes?.push([batch, step.program.stats.bytes / 2 ** 20]);
+    times.push([batch, await timed(device, () => step.run())]);
+    bytes.push([batch, step.program.stats.bytes / 2 ** 20]);
   }
-  add("images in a training step", "ms", times ?? []);
-  add("images in a training step", "MiB", bytes ?? []);
+  add("images in a training step", "ms", times);
+  add("images in a training step", "MiB", bytes);
+
+  const memberTimes: [number, number][] = [];
+  const memberDispatches: [number, number][] = [];
+  for (const members of [1, 2, 5, 10]) {
+    using step = await trainingStep(device, "baseline", "LeNet", 256, members);
+    memberTimes.push([members, await timed(device, () => step.run())]);
+    memberDispatches.push([members, step.program.stats.dispatches]);
+  }
+  add("members of an ensemble, a step of all", "ms", memberTimes);
+  add("members of an ensemble, a step of all", "dispatches", memberDispatches);
+
+  const radii: [number, number][] = [];
+  for (const count of [1, 2, 3]) {
+    using step = await attackStep(device, "baseline", "LeNet", 100);
+    radii.push([
+      count,
+      await timed(device, () => {
+        for (let i = 0; i < count; i++) step.run(10);
+      }),
+    ]);
+  }
+  add("radii that an image is attacked with", "ms", radii);
 
   const attackTimes: [number, number][] = [];
   {

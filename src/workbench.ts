@@ -23,6 +23,7 @@ import { concerning } from "./protocol.ts";
 import type { Reporter } from "./reporter.ts";
 import { type Learner, learnTogether } from "./trace_step.ts";
 import { fit, type Trained } from "./training.ts";
+import { useTuning } from "./tuning.ts";
 
 /** Pixels of padding that training images are cropped from at random, and mirrored. */
 const augmentation = { LeNet: 0, "ResNet-18": 4 } as const;
@@ -55,6 +56,7 @@ export async function openWorkbench(
   const place = await openPlace(config, purpose);
   const { procedure, method, network, trainingConfig } = place;
   const device = await openDevice();
+  await useTuning(device);
   const members = place.seeds.map((seed): Member => ({
     seed,
     model: method.create(network, {

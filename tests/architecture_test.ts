@@ -39,7 +39,7 @@ async function* walk(folder: string, extension: string): AsyncGenerator<string> 
 
 async function sources(): Promise<Map<string, string>> {
   const files = new Map<string, string>();
-  for (const folder of ["src/", "data/", "tests/", "examples/", "scripts/"]) {
+  for (const folder of ["src/", "data/", "tests/", "examples/", "scripts/", "bench/"]) {
     for await (const path of walk(folder, ".ts")) files.set(path, "");
   }
   for (const path of ["main.ts", "mod.ts"]) files.set(path, "");

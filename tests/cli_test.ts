@@ -42,7 +42,7 @@ Deno.test("`mirage` alone and `--help` list the commands; each command's help it
   for (const args of [[], ["--help"]]) {
     const { code, stdout } = await mirage(args);
     assert.equal(code, 0);
-    for (const name of ["attack", "eval", "train", "table", "data", "doctor"]) {
+    for (const name of ["attack", "eval", "train", "table", "data", "doctor", "tune"]) {
       assert.match(stdout, new RegExp(`\\b${name}\\b`));
     }
   }
@@ -51,7 +51,7 @@ Deno.test("`mirage` alone and `--help` list the commands; each command's help it
   const flags =
     "mode model seed epochs batch-size lr momentum weight-decay epsilon epsilon-attack " +
     "num-ensembles lambda-reg n-inducing-points kernel steps targeted data-path save-path " +
-    "checkpoint limit protocol json out explain time micro-batch";
+    "checkpoint limit protocol json out explain time micro-batch no-augmentation";
   const differences = Object.keys(protocolOptions).map(nameOf);
   for (const flag of [...flags.split(" "), ...differences]) {
     assert.ok(stdout.includes(`--${flag}`), `no --${flag}`);

@@ -1,6 +1,7 @@
 """PyTorch's version of the benchmark's workloads: reads one request a line, answers with one line."""
 
 import json
+import os
 import sys
 import time
 
@@ -61,6 +62,7 @@ class Attack:
 
 def main():
     runner = None
+    torch.set_num_threads(os.cpu_count())
     print(json.dumps({"version": torch.__version__, "threads": torch.get_num_threads()}), flush=True)
     for line in sys.stdin:
         request = json.loads(line)

@@ -149,6 +149,9 @@ export const commands = {
     }),
     { description: message`Check the GPU, its driver, every kernel and the data` },
   ),
+  tune: command("tune", object({ command: constant("tune"), ...output }), {
+    description: message`Measure how this GPU likes convolutions cut, and keep it`,
+  }),
 } as const;
 
 /** The whole command line. */
@@ -159,6 +162,7 @@ export const commandLine = or(
   commands.table,
   commands.data,
   commands.doctor,
+  commands.tune,
 );
 
 /** What was asked for. */

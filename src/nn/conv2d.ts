@@ -10,8 +10,15 @@ import { mul, step } from "./elementwise.ts";
 import { kernel } from "./kernel.ts";
 import { sum, sumParts } from "./reduce.ts";
 import { permute, reshape } from "./shape.ts";
-import { dim, node, show, type Tensor, type Vjp, withVjp } from "./tensor.ts";
-import { conv2dWeightTile, type ConvShape } from "./tiles.ts";
+import { dim, type Dispatch, node, show, type Tensor, type Vjp, withVjp } from "./tensor.ts";
+import {
+  conv2dWeightSplit,
+  conv2dWeightTile,
+  type ConvShape,
+  readsPlanes,
+  type TileProfile,
+  tileProfiles,
+} from "./tiles.ts";
 import { apart, everyNth, transposed } from "./transposed.ts";
 
 const weightKernel = kernel("conv2d_weight", weightWgsl);
@@ -110,15 +117,19 @@ export function conv2dWeight(
     const made = conv2dWeight(reshape(x, rows), reshape(g, columns), [s.CI, 1]);
     return withVjp(reshape(made, shape), [x, g], vjp);
   }
-  const { threads, ...tile } = conv2dWeightTile(s);
-  const packed = tile.PLANAR ? g : packFilters(permute(g, [0, 2, 3, 1]));
-  const parts = node("conv2dWeight", [x, packed, g], [tile.SPLIT, ...shape], {
+  const SPLIT = conv2dWeightSplit(s);
+  const cut = (tiles: TileProfile): Pick<Dispatch, "overrides" | "threads"> => {
+    const { threads, ...tile } = conv2dWeightTile(s, SPLIT, tiles);
+    return { overrides: { ...s, ...tile, SPLIT }, threads };
+  };
+  const packed = readsPlanes(s) ? g : packFilters(permute(g, [0, 2, 3, 1]));
+  const parts = node("conv2dWeight", [x, packed, g], [SPLIT, ...shape], {
     kind: "dispatch",
     kernel: weightKernel,
-    overrides: { ...s, ...tile },
-    threads,
+    ...cut(tileProfiles.portable),
+    cut,
   });
-  if (tile.SPLIT === 1) return withVjp(reshape(parts, shape), [x, g], vjp);
+  if (SPLIT === 1) return withVjp(reshape(parts, shape), [x, g], vjp);
   return sumParts(parts, vjp, [x, g]);
 }
 

@@ -7,8 +7,8 @@
 import wgsl from "../shaders/conv2d.wgsl" with { type: "text" };
 import { kernel } from "./kernel.ts";
 import { flip, pad, reshape, strided } from "./shape.ts";
-import { dim, node, type Tensor, type Vjp } from "./tensor.ts";
-import { conv2dTile, type ConvShape } from "./tiles.ts";
+import { dim, type Dispatch, node, type Tensor, type Vjp } from "./tensor.ts";
+import { conv2dTile, type ConvShape, type TileProfile, tileProfiles } from "./tiles.ts";
 
 const forwardKernel = kernel("conv2d", wgsl);
 
@@ -21,12 +21,18 @@ export function correlate(
   vjp?: Vjp,
   operands?: readonly Tensor[],
 ): Tensor {
-  const { threads, ...tile } = conv2dTile(s);
+  const cut = (tiles: TileProfile): Pick<Dispatch, "overrides" | "threads"> => {
+    const { threads, ...tile } = conv2dTile(s, tiles);
+    return {
+      overrides: { ...s, ...tile, HAS_BIAS: bias ? 1 : 0, ACTIVATION: activation },
+      threads,
+    };
+  };
   const source = {
     kind: "dispatch",
     kernel: forwardKernel,
-    overrides: { ...s, ...tile, HAS_BIAS: bias ? 1 : 0, ACTIVATION: activation },
-    threads,
+    ...cut(tileProfiles.portable),
+    cut,
   } as const;
   const inputs = [x, x, packed, bias ?? packed];
   return node(name, inputs, [s.B, s.CO, s.OH, s.OW], source, vjp, operands);
@@ -51,7 +57,10 @@ export function correlateRows(
     strides: [rows * KW, KW, 1, -KW],
     offset: 3 * KW,
   });
-  const { threads, ...tile } = conv2dTile(s, 4);
+  const cut = (tiles: TileProfile): Pick<Dispatch, "overrides" | "threads"> => {
+    const { threads, ...tile } = conv2dTile(s, tiles, 4);
+    return { overrides: { ...s, ...tile, KH: KH + 3, FOLD: 4 }, threads };
+  };
   return node(
     "conv2dInput",
     [g, g, moved, moved],
@@ -59,8 +68,8 @@ export function correlateRows(
     {
       kind: "dispatch",
       kernel: forwardKernel,
-      overrides: { ...s, ...tile, KH: KH + 3, FOLD: 4 },
-      threads,
+      ...cut(tileProfiles.portable),
+      cut,
     },
     vjp,
     operands,

@@ -5,6 +5,7 @@
  */
 import { MemoryError, UserError } from "../errors.ts";
 import { type Kernel, type Overrides, resolveOverrides } from "./kernel.ts";
+import { type TileProfile, tileProfiles } from "./tiles.ts";
 
 /** Facts about the adapter, recorded with every result. */
 export interface AdapterFacts {
@@ -30,6 +31,8 @@ export interface Device {
   readonly limits: GPUSupportedLimits;
   /** Whether kernels can be timed on the device. */
   readonly hasTimestamps: boolean;
+  /** How programs compiled from now on cut their convolutions: at first by whether it is software. */
+  tiles: TileProfile;
   /** The pipeline of a kernel with these overrides, compiled once a device. */
   pipeline(kernel: Kernel, overrides: Overrides): Promise<Pipeline>;
   /** Number of pipelines compiled so far. */
@@ -87,6 +90,7 @@ export async function openDevice(): Promise<Device> {
 
 class OpenDevice implements Device {
   readonly limits: GPUSupportedLimits;
+  tiles: TileProfile;
   readonly #modules = new Map<string, GPUShaderModule>();
   readonly #pipelines = new Map<string, Promise<Pipeline>>();
   readonly #frees: (() => void)[] = [];
@@ -100,6 +104,7 @@ class OpenDevice implements Device {
     readonly hasTimestamps: boolean,
   ) {
     this.limits = gpu.limits;
+    this.tiles = adapter.software ? tileProfiles.software : tileProfiles.portable;
     gpu.addEventListener("uncapturederror", (event) => {
       event.preventDefault();
       this.#failure ??= (event as GPUUncapturedErrorEvent).error.message;

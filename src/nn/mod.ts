@@ -44,6 +44,7 @@ export * from "./reduce.ts";
 export * from "./resnet.ts";
 export * from "./shape.ts";
 export { pull, push, release } from "./storage.ts";
+export { type TileProfile, tileProfiles } from "./tiles.ts";
 export {
   constant,
   type Data,

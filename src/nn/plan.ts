@@ -12,6 +12,7 @@ import { type Place, place, shareEqualWork } from "./equal_work.ts";
 import { fuseElementwise, type Fusion } from "./fuse.ts";
 import { madeInPacks } from "./packing.ts";
 import { alignment, type Dispatch, type Parameter, size, type Tensor } from "./tensor.ts";
+import { type TileProfile, tileProfiles } from "./tiles.ts";
 import { flopOf } from "./work.ts";
 
 /** New values of parameters: all read the old ones, all are written after the last dispatch. */
@@ -38,6 +39,8 @@ export interface ProgramSpec {
    * many: one dispatch does what all of them need. What depends on neither is done once for all.
    */
   readonly copies?: number;
+  /** How convolutions are cut; as the device likes it when not given. */
+  readonly tiles?: TileProfile;
 }
 
 /** A piece of a planned buffer, in bytes. */
@@ -196,7 +199,8 @@ export function plan(spec: ProgramSpec): Plan {
         steps.push({ kind: "copy", tensor: t, from, to: { ...to, offset, size: bytes } });
       }
     } else if (t.source.kind === "dispatch") {
-      const one = fusions.get(t)?.dispatch ?? t.source;
+      const whole: Dispatch = fusions.get(t)?.dispatch ?? t.source;
+      const one = { ...whole, ...whole.cut?.(spec.tiles ?? tileProfiles.portable) };
       const inputs = inputsOf(t);
       const bindings = [...inputs, t].map(binding);
       const count = copied.has(t) ? copies : 1;
@@ -293,7 +297,7 @@ export function describe(name: string, { steps, stats }: Plan): string {
     const values = Object.entries(overrides).map(([k, v]) => `${k}=${v}`).join(" ");
     const buffers = step.bindings.map((b) => `b${b.buffer}`);
     return `${head} ${kernel.name}  ${buffers.slice(0, -1).join(" ")} -> ${buffers.at(-1)}` +
-      `  ${threads} threads  ${values}`;
+      `  ${threads} threads${step.copies > 1 ? ` x ${step.copies} copies` : ""}  ${values}`;
   });
   const mib = (n: number): string => `${(n / 2 ** 20).toFixed(2)} MiB`;
   return [

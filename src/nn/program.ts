@@ -60,7 +60,7 @@ export type Command =
  */
 export async function compile(device: Device, spec: ProgramSpec): Promise<Program> {
   const name = spec.name ?? "program";
-  const planned = plan(spec);
+  const planned = plan({ tiles: device.tiles, ...spec });
   const limit = Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize);
   for (const { bytes, label } of planned.buffers) {
     if (bytes > limit) {

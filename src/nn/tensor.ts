@@ -8,6 +8,7 @@
  * @module
  */
 import type { Kernel, Overrides } from "./kernel.ts";
+import type { TileProfile } from "./tiles.ts";
 
 /** Sizes of a row-major array; `[]` is a scalar. */
 export type Shape = readonly number[];
@@ -21,6 +22,8 @@ export interface Dispatch {
   readonly overrides: Overrides;
   /** Invocations; the workgroup size is the kernel's own. */
   readonly threads: number;
+  /** Where the work can be cut in several ways: overrides and invocations by the device's profile. */
+  readonly cut?: (tiles: TileProfile) => Pick<Dispatch, "overrides" | "threads">;
 }
 
 /** The vector-Jacobian product: gradients of the operands, given that of the output `y`. */

@@ -2,8 +2,8 @@
  * How the tiled kernels cut their work: what a thread makes, and how many threads that takes.
  *
  * Products make 8 x 8 results in registers for 16 values loaded, which suits software and hardware
- * alike; convolutions up to 64 vectors, which is lavapipe's size: there a load costs far more than a
- * register that is spilt. No workgroup memory, valid at WebGPU's default limits.
+ * alike; convolutions are cut by a profile, for there the two pull apart. No workgroup memory, valid at
+ * WebGPU's default limits.
  *
  * @module
  */
@@ -26,21 +26,47 @@ export interface ConvShape {
 /** Results on a side of the tile of `matmul` and `random_features`. */
 const side = 8;
 
-/** Pixels, groups of four channels, and products of both that a thread of `conv2d` makes at most. */
-const mostPixels = 32;
-const mostGroups = 4;
-const mostProducts = 64;
+/** How much of a convolution one thread makes. Results are the same bits in every profile. */
+export interface TileProfile {
+  readonly name: "portable" | "software";
+  /** Pixels, and products of a pixel and four channels, that a thread of `conv2d` makes at most. */
+  readonly pixels: number;
+  readonly products: number;
+  /** Products of a tap and four channels that a thread of `conv2d_weight` makes at most. */
+  readonly sums: number;
+  /** What a vector of filters, a pixel and a product of both cost a thread, in units of each other. */
+  readonly costs: { readonly filters: number; readonly pixel: number; readonly product: number };
+}
 
-/** What a vector of filters, a pixel and a product of both cost a thread, in nanoseconds on lavapipe. */
-const costs = { filters: 20, pixel: 21, product: 3 } as const;
+/** The profiles by name; `mirage tune` measures which suits an adapter. */
+export const tileProfiles = {
+  /** For GPUs: 64 results in a thread's registers. */
+  portable: {
+    name: "portable",
+    pixels: 8,
+    products: 16,
+    sums: 18,
+    costs: { filters: 4, pixel: 1, product: 4 },
+  },
+  /** For software drivers, where a load costs far more than a register that is spilt: lavapipe's costs. */
+  software: {
+    name: "software",
+    pixels: 32,
+    products: 64,
+    sums: 50,
+    costs: { filters: 20, pixel: 21, product: 3 },
+  },
+} as const satisfies Record<string, TileProfile>;
+
+/** Groups of four channels that a thread makes at most. */
+const mostGroups = 4;
 
 /** Threads of a convolution's workgroup, and of what is computed at once within it. */
 const workgroup = 32;
 const simd = 8;
 
-/** Rows and columns of the kernel that a thread of `conv2d_weight` makes at most, and vectors in all. */
+/** Rows and columns of the kernel that a thread of `conv2d_weight` makes at most. */
 const run = 5;
-const mostSums = 50;
 
 /** Reads of a gradient from which on it pays to lay its channels side by side first. */
 const fewReads = 8;
@@ -73,7 +99,11 @@ export interface ConvTile {
  * The cut of `conv2d` that loads least: pixels of a row, or of the same row of several images where rows
  * are short, and groups of four channels; or four rows of one channel where it folds.
  */
-export function conv2dTile(s: ConvShape, fold: 1 | 4 = 1): ConvTile {
+export function conv2dTile(
+  s: ConvShape,
+  { pixels: mostPixels, products: mostProducts, costs }: TileProfile,
+  fold: 1 | 4 = 1,
+): ConvTile {
   const quads = Math.ceil(s.CO / 4);
   let best: ConvTile & { readonly cost: number } | undefined;
   for (let blocks = 1; blocks <= quads; blocks++) {
@@ -103,29 +133,55 @@ export function conv2dTile(s: ConvShape, fold: 1 | 4 = 1): ConvTile {
   return { GROUPS, PIXELS, IMAGES, threads };
 }
 
-/**
- * The cut of `conv2d_weight`: the batch is summed in `SPLIT` parts, enough of them for the device to
- * have work and for no thread's loops to grow too long.
- */
-export function conv2dWeightTile(
-  s: ConvShape,
-  split?: number,
-): {
+/** How the filters' gradient is cut: taps and groups of four channels a thread makes. */
+export interface WeightTile {
   /** 1 where the gradients are read so seldom that it does not pay to lay their channels side by side. */
   readonly PLANAR: 0 | 1;
   readonly GROUPS: number;
   readonly ROWS: number;
   readonly COLUMNS: number;
-  readonly SPLIT: number;
   readonly threads: number;
+}
+
+/** Whether `conv2d_weight` reads gradients as they are. */
+export function readsPlanes({ CI, KH, KW }: ConvShape): boolean {
+  return CI * Math.ceil(KH / run) * Math.ceil(KW / run) <= fewReads;
+}
+
+/**
+ * Parts that `conv2d_weight` sums a batch in: enough of them for a device to have work and for no
+ * thread's loops to grow too long. The same in every profile, for the sum's bits depend on it.
+ */
+export function conv2dWeightSplit(s: ConvShape): number {
+  const { blocks, bands, runs } = weightBlocks(s, tileProfiles.software);
+  const least = Math.max(
+    enough / (blocks * s.CI * bands * runs),
+    s.B * s.OH * s.OW / longestLoop,
+  );
+  return Math.min(s.B, Math.max(1, Math.ceil(least)));
+}
+
+/** The cut of `conv2d_weight` in so many parts. */
+export function conv2dWeightTile(s: ConvShape, split: number, tiles: TileProfile): WeightTile {
+  const { quads, blocks, bands, runs } = weightBlocks(s, tiles);
+  return {
+    PLANAR: readsPlanes(s) ? 1 : 0,
+    GROUPS: Math.ceil(quads / blocks),
+    ROWS: Math.ceil(s.KH / bands),
+    COLUMNS: Math.ceil(s.KW / runs),
+    threads: split * blocks * s.CI * bands * runs,
+  };
+}
+
+/** Blocks of channels, bands of rows and runs of columns that a filter's gradient is cut in. */
+function weightBlocks({ CO, KH, KW }: ConvShape, { sums }: TileProfile): {
+  readonly quads: number;
+  readonly blocks: number;
+  readonly bands: number;
+  readonly runs: number;
 } {
-  const [bands, runs] = [Math.ceil(s.KH / run), Math.ceil(s.KW / run)];
-  const [ROWS, COLUMNS] = [Math.ceil(s.KH / bands), Math.ceil(s.KW / runs)];
-  const quads = Math.ceil(s.CO / 4);
-  const blocks = Math.ceil(quads / Math.min(mostGroups, Math.floor(mostSums / (ROWS * COLUMNS))));
-  const each = blocks * s.CI * bands * runs;
-  const least = Math.max(enough / each, s.B * s.OH * s.OW / longestLoop);
-  const SPLIT = split ?? Math.min(s.B, Math.max(1, Math.ceil(least)));
-  const PLANAR = s.CI * bands * runs <= fewReads ? 1 : 0;
-  return { PLANAR, GROUPS: Math.ceil(quads / blocks), ROWS, COLUMNS, SPLIT, threads: SPLIT * each };
+  const [quads, bands, runs] = [Math.ceil(CO / 4), Math.ceil(KH / run), Math.ceil(KW / run)];
+  const taps = Math.ceil(KH / bands) * Math.ceil(KW / runs);
+  const most = Math.max(1, Math.min(mostGroups, Math.floor(sums / taps)));
+  return { quads, blocks: Math.ceil(quads / most), bands, runs };
 }

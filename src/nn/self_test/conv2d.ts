@@ -3,10 +3,19 @@
  *
  * @module
  */
-import { conv2dTile, conv2dWeightTile, type ConvShape } from "../tiles.ts";
+import {
+  conv2dTile,
+  conv2dWeightSplit,
+  conv2dWeightTile,
+  type ConvShape,
+  type TileProfile,
+  tileProfiles,
+} from "../tiles.ts";
 import { type KernelCase, product, sumTolerance, uniform } from "./case.ts";
 
 type Four = readonly [number, number, number, number];
+
+const software: TileProfile = tileProfiles.software;
 
 function geometry(image: Four, weight: Four, stride = 1, pad = 0): ConvShape {
   const [B, CI, H, W] = image;
@@ -62,12 +71,12 @@ function overrides(s: ConvShape): Record<string, number> {
   return { ...sizes, ...(STRIDE === 1 ? {} : { STRIDE }), ...(PAD === 0 ? {} : { PAD }) };
 }
 
-function forward(s: ConvShape, bias: boolean, relu: boolean): KernelCase {
+function forward(s: ConvShape, bias: boolean, relu: boolean, tiles = software): KernelCase {
   const { x, y } = lengths(s);
-  const { threads, ...tile } = conv2dTile(s);
+  const { threads, ...tile } = conv2dTile(s, tiles);
   return {
     kernel: "conv2d",
-    label: label(s) + (bias ? ", bias" : "") + (relu ? ", relu" : ""),
+    label: `${label(s)}, ${tiles.name}` + (bias ? ", bias" : "") + (relu ? ", relu" : ""),
     overrides: {
       ...overrides(s),
       ...tile,
@@ -88,7 +97,7 @@ function forward(s: ConvShape, bias: boolean, relu: boolean): KernelCase {
 
 /** One channel made four rows at a time: full and cut-off blocks of rows, one strip and two. */
 function folded(s: ConvShape): KernelCase {
-  const { threads, ...tile } = conv2dTile(s, 4);
+  const { threads, ...tile } = conv2dTile(s, software, 4);
   return {
     kernel: "conv2d",
     label: `${label(s)}, four rows at once`,
@@ -108,6 +117,7 @@ function folded(s: ConvShape): KernelCase {
 /** Every geometry, its epilogues in turn, and NaN through a ReLU. */
 export const conv2dCases: readonly KernelCase[] = [
   ...geometries.map((s, i) => forward(s, i % 2 === 1, i % 3 === 1)),
+  ...geometries.map((s) => forward(s, false, false, tileProfiles.portable)),
   folded({ B: 2, CI: 6, H: 28, W: 28, CO: 1, KH: 8, KW: 5, OH: 28, OW: 28, STRIDE: 1, PAD: 2 }),
   folded({ B: 3, CI: 2, H: 7, W: 9, CO: 1, KH: 6, KW: 3, OH: 7, OW: 9, STRIDE: 1, PAD: 1 }),
   folded({ B: 1, CI: 1, H: 1, W: 2, CO: 1, KH: 5, KW: 2, OH: 2, OW: 3, STRIDE: 1, PAD: 1 }),
@@ -123,13 +133,13 @@ export const conv2dCases: readonly KernelCase[] = [
   },
 ];
 
-function weightCase(s: ConvShape, split: number): KernelCase {
+function weightCase(s: ConvShape, split: number, tiles = software): KernelCase {
   const { x, w, y } = lengths(s);
-  const { threads, SPLIT, ...tile } = conv2dWeightTile(s, split);
+  const { threads, ...tile } = conv2dWeightTile(s, split, tiles);
   return {
     kernel: "conv2d_weight",
-    label: `${label(s)} in ${split}`,
-    overrides: { ...overrides(s), ...tile, ...(split === 1 ? {} : { SPLIT }) },
+    label: `${label(s)} in ${split}, ${tiles.name}`,
+    overrides: { ...overrides(s), ...tile, ...(split === 1 ? {} : { SPLIT: split }) },
     threads,
     inputs: () => [
       uniform(88, x),
@@ -144,7 +154,8 @@ function weightCase(s: ConvShape, split: number): KernelCase {
 /** Every geometry in one and in the host's choice of splits; splits that do not divide the images. */
 export const conv2dWeightCases: readonly KernelCase[] = [
   ...geometries.map((s) => weightCase(s, 1)),
-  ...geometries.map((s) => [s, conv2dWeightTile(s).SPLIT] as const)
+  ...geometries.map((s) => weightCase(s, 1, tileProfiles.portable)),
+  ...geometries.map((s) => [s, conv2dWeightSplit(s)] as const)
     .filter(([, split]) => split > 1)
     .map(([s, split]) => weightCase(s, split)),
   weightCase(geometry([5, 2, 6, 7], [3, 2, 3, 3], 1, 1), 2),

@@ -1,0 +1,56 @@
+/** Tiles: every profile gives the same bits; what was measured is kept and used. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import * as nn from "../src/nn/mod.ts";
+import { silent } from "../src/reporter.ts";
+import { tune, tuneResultSchema, useTuning } from "../src/tuning.ts";
+import { inFolder, withDevice } from "./support.ts";
+
+Deno.test("every tile profile gives the same bits: a LeNet's loss and gradients", () =>
+  withDevice(async (device) => {
+    const net = new nn.LeNet(new nn.Random(1));
+    const weights = [...net.state.values()].map((p) => p.tensor);
+    const x = nn.constant(new nn.Random(2).uniform(9 * 784), [9, 1, 28, 28]);
+    const labels = nn.constant([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    const loss = nn.sum(nn.crossEntropy(net.forward(x, new nn.Pass(true)), labels));
+    const outputs = [loss, ...nn.grad(loss, weights)];
+    const results: number[][] = [];
+    const cuts = new Set<string>();
+    for (const tiles of Object.values(nn.tileProfiles)) {
+      using program = await nn.compile(device, { outputs, tiles });
+      program.run();
+      const values = await Promise.all(outputs.map((t) => program.read(t)));
+      results.push(values.flatMap((v) => [...v]));
+      cuts.add(program.toString());
+    }
+    const [first = [], ...others] = results;
+    assert.ok(first.length > 37_000);
+    for (const other of others) assert.ok(first.every((value, i) => Object.is(value, other[i])));
+    assert.equal(cuts.size, results.length, "the profiles cut the work differently");
+  }));
+
+Deno.test("`tune()` keeps what it measured, and `useTuning()` uses it; a damaged table is none", () =>
+  inFolder((folder) =>
+    withDevice(async (device) => {
+      const path = join(folder, "cache", "tiles.json");
+      const standard = device.tiles;
+      await useTuning(device, path);
+      assert.equal(device.tiles, standard);
+      const result = tuneResultSchema.parse(await tune(device, silent, path));
+      assert.ok(result.layers.every(({ milliseconds }) =>
+        Object.keys(nn.tileProfiles).every((name) => (milliseconds[name] ?? 0) > 0)
+      ));
+      for (const profile of Object.keys(nn.tileProfiles) as (keyof typeof nn.tileProfiles)[]) {
+        const text = await Deno.readTextFile(path);
+        const table = JSON.parse(text);
+        table.adapters[result.adapter].profile = profile;
+        await Deno.writeTextFile(path, JSON.stringify(table));
+        await useTuning(device, path);
+        assert.equal(device.tiles.name, profile);
+      }
+      device.tiles = standard;
+      await Deno.writeTextFile(path, "{ damaged");
+      await useTuning(device, path);
+      assert.equal(device.tiles, standard);
+    })
+  ));
