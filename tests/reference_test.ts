@@ -103,16 +103,18 @@ Deno.test("`reference()` has convolutions that are each other's adjoint", () => 
 Deno.test("`reference()` pools at the first maximum, and gather and scatter are adjoint", () => {
   const sizes = { H: 5, W: 6, OH: 2, OW: 2, SIZE: 3, STRIDE: 2 };
   const x = new Float64Array(integers(4, 60, 3));
-  const index = reference("pool2d_argmax", [x], { N: 8, ...sizes }, 8);
+  const both = reference("pool2d_max", [x], { N: 8, HALF: 8, ...sizes }, 16);
+  const [maxima, index] = [both.subarray(0, 8), both.subarray(8)];
   const pooled = reference("pool2d_gather", [x, index], { N: 8, PLANE: 30, OUT: 4 }, 8);
+  assert.deepEqual(maxima, pooled);
   const g = random(5, 8);
   const spread = reference("pool2d_scatter", [g, index], { N: 10, ...sizes }, 60);
   close(inner(pooled, g), inner(x, spread));
-  const tie = reference("pool2d_argmax", [values(1, 2, 2, 2)], {
+  const tie = reference("pool2d_max", [values(1, 2, 2, 2)], {
     ...sizes,
-    ...{ N: 1, H: 2, W: 2, OH: 1, OW: 1, SIZE: 2 },
-  }, 1);
-  assert.deepEqual(tie, values(1));
+    ...{ N: 1, HALF: 1, H: 2, W: 2, OH: 1, OW: 1, SIZE: 2 },
+  }, 2);
+  assert.deepEqual(tie, values(2, 1));
 });
 
 Deno.test("`reference()` factors and solves: l l^T = a, l x = b and l^T x = b", () => {

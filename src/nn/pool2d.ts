@@ -1,18 +1,18 @@
 /**
- * Pooling. Max-pooling is a gather at the windows' first maxima; gather and scatter are each other's
- * adjoint, so it is closed under differentiation.
+ * Pooling. Max-pooling's derivative is a scatter to the windows' first maxima, whose own is a gather
+ * there; the two are each other's adjoint, so it is closed under differentiation.
  *
  * @module
  */
-import argmaxWgsl from "../shaders/pool2d_argmax.wgsl" with { type: "text" };
 import gatherWgsl from "../shaders/pool2d_gather.wgsl" with { type: "text" };
+import maxWgsl from "../shaders/pool2d_max.wgsl" with { type: "text" };
 import scatterWgsl from "../shaders/pool2d_scatter.wgsl" with { type: "text" };
 import { kernel } from "./kernel.ts";
 import { mean } from "./reduce.ts";
-import { reshape } from "./shape.ts";
-import { node, show, size, type Tensor } from "./tensor.ts";
+import { reshape, view } from "./shape.ts";
+import { alignment, node, show, size, type Tensor, withVjp } from "./tensor.ts";
 
-const argmaxKernel = kernel("pool2d_argmax", argmaxWgsl);
+const maxKernel = kernel("pool2d_max", maxWgsl);
 const gatherKernel = kernel("pool2d_gather", gatherWgsl);
 const scatterKernel = kernel("pool2d_scatter", scatterWgsl);
 
@@ -41,13 +41,17 @@ export function maxPool2d(x: Tensor, window: number, stride = window): Tensor {
   }
   const s: Window = { SIZE: window, STRIDE: stride, H, W, OH, OW };
   const n = B * C * OH * OW;
-  const index = node("poolArgmax", [x], [B, C, OH, OW], {
+  // The maxima, and where they were found: one dispatch makes both.
+  const half = Math.ceil(n / alignment) * alignment;
+  const both = node("maxPool", [x], [2, half], {
     kind: "dispatch",
-    kernel: argmaxKernel,
-    overrides: { N: n, ...s },
+    kernel: maxKernel,
+    overrides: { N: n, HALF: half, ...s },
     threads: n,
-  }, () => [null]);
-  return gather(x, index, s);
+  });
+  const shape = [B, C, OH, OW];
+  const index = view(both, half, shape);
+  return withVjp(view(both, 0, shape), [x], (g) => [scatter(g, index, s)]);
 }
 
 /** Arithmetic mean of each non-overlapping `window` x `window` square. */

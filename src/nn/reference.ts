@@ -13,7 +13,7 @@ import { gatherBytes, gatherRows, pad, strided } from "./reference/movement.ts";
 import { logSoftmax, reduce } from "./reference/reduce.ts";
 import { matmul, randomFeatures } from "./reference/matmul.ts";
 import { conv2d, conv2dWeight } from "./reference/conv2d.ts";
-import { pool2dArgmax, pool2dGather, pool2dScatter } from "./reference/pool2d.ts";
+import { pool2dGather, pool2dMax, pool2dScatter } from "./reference/pool2d.ts";
 import { cholesky, rbf, triangularSolve } from "./reference/linalg.ts";
 import { philox, sgd } from "./reference/state.ts";
 
@@ -36,7 +36,7 @@ export const referenceKernels: Readonly<Record<string, ReferenceKernel>> = {
   random_features: randomFeatures,
   conv2d,
   conv2d_weight: conv2dWeight,
-  pool2d_argmax: pool2dArgmax,
+  pool2d_max: pool2dMax,
   pool2d_gather: pool2dGather,
   pool2d_scatter: pool2dScatter,
   channel_sums: channelSums,

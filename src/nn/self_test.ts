@@ -14,7 +14,7 @@ import { kernels } from "./self_test/kernels.ts";
 import { choleskyCases, rbfCases, triangularSolveCases } from "./self_test/linalg.ts";
 import { matmulCases, randomFeaturesCases } from "./self_test/matmul.ts";
 import { gatherBytesCases, gatherRowsCases, padCases, stridedCases } from "./self_test/movement.ts";
-import { pool2dArgmaxCases, pool2dGatherCases, pool2dScatterCases } from "./self_test/pool2d.ts";
+import { pool2dGatherCases, pool2dMaxCases, pool2dScatterCases } from "./self_test/pool2d.ts";
 import { logSoftmaxCases, reduceCases } from "./self_test/reduce.ts";
 import { philoxCases, sgdCases } from "./self_test/state.ts";
 
@@ -35,7 +35,7 @@ export const kernelCases: readonly KernelCase[] = [
   ...randomFeaturesCases,
   ...conv2dCases,
   ...conv2dWeightCases,
-  ...pool2dArgmaxCases,
+  ...pool2dMaxCases,
   ...pool2dGatherCases,
   ...pool2dScatterCases,
   ...channelSumsCases,

@@ -6,10 +6,10 @@
 import { at, input, number, type ReferenceKernel } from "./support.ts";
 
 /**
- * x[P,H,W] -> i[P,OH,OW]: position h W + w of the first maximum of each window, scanned by rows. A
- * NaN is larger than what was before it, so the last NaN of a window is taken, as in PyTorch.
+ * x[P,H,W] -> y[P,OH,OW], and from HALF on i[P,OH,OW]: the first maximum of each window, scanned by
+ * rows, and its position h W + w. A NaN is larger than what was before it, so the last NaN of a window is taken, as in PyTorch.
  */
-export const pool2dArgmax: ReferenceKernel = (inputs, o, length) => {
+export const pool2dMax: ReferenceKernel = (inputs, o, length) => {
   const x = input(inputs, 0);
   const [h, w, oh, ow] = [number(o, "H"), number(o, "W"), number(o, "OH"), number(o, "OW")];
   const [size, stride] = [number(o, "SIZE"), number(o, "STRIDE")];
@@ -26,7 +26,8 @@ export const pool2dArgmax: ReferenceKernel = (inputs, o, length) => {
             if (value > at(x, p * h * w + best) || Number.isNaN(value)) best = position;
           }
         }
-        y[(p * oh + i) * ow + j] = best;
+        y[(p * oh + i) * ow + j] = at(x, p * h * w + best);
+        y[number(o, "HALF") + (p * oh + i) * ow + j] = best;
       }
     }
   }

@@ -17,7 +17,7 @@ import logSoftmax from "../../shaders/log_softmax.wgsl" with { type: "text" };
 import matmul from "../../shaders/matmul.wgsl" with { type: "text" };
 import pad from "../../shaders/pad.wgsl" with { type: "text" };
 import philox from "../../shaders/philox.wgsl" with { type: "text" };
-import pool2dArgmax from "../../shaders/pool2d_argmax.wgsl" with { type: "text" };
+import pool2dMax from "../../shaders/pool2d_max.wgsl" with { type: "text" };
 import pool2dGather from "../../shaders/pool2d_gather.wgsl" with { type: "text" };
 import pool2dScatter from "../../shaders/pool2d_scatter.wgsl" with { type: "text" };
 import randomFeatures from "../../shaders/random_features.wgsl" with { type: "text" };
@@ -43,7 +43,7 @@ const sources: Readonly<Record<string, string>> = {
   matmul,
   pad,
   philox,
-  pool2d_argmax: pool2dArgmax,
+  pool2d_max: pool2dMax,
   pool2d_gather: pool2dGather,
   pool2d_scatter: pool2dScatter,
   random_features: randomFeatures,

@@ -43,7 +43,7 @@ function positions(of: Windows): Float32Array {
 }
 
 /** The first of several maxima counts. */
-export const pool2dArgmaxCases: readonly KernelCase[] = windows.flatMap((of) => {
+export const pool2dMaxCases: readonly KernelCase[] = windows.flatMap((of) => {
   const [planes, H, W, SIZE, STRIDE] = of;
   const { label, oh, ow, out } = layout(of);
   const fills = {
@@ -52,12 +52,12 @@ export const pool2dArgmaxCases: readonly KernelCase[] = windows.flatMap((of) => 
     "NaN and infinity in": (seed: number, n: number) => withSpecials(seed, n, 5),
   } as const;
   return Object.entries(fills).map(([name, fill]) => ({
-    kernel: "pool2d_argmax",
+    kernel: "pool2d_max",
     label: `${name} ${label}`,
-    overrides: { N: out, H, W, OH: oh, OW: ow, SIZE, STRIDE },
+    overrides: { N: out, HALF: out, H, W, OH: oh, OW: ow, SIZE, STRIDE },
     threads: out,
     inputs: () => [fill(42, planes * H * W)],
-    outputLength: out,
+    outputLength: 2 * out,
     tolerance: 0,
   }));
 });

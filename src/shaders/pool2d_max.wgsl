@@ -1,6 +1,7 @@
-// i[p, oh, ow] = h W + w of the first largest x[p, h, w] in the window at (oh STRIDE, ow STRIDE)
-// P planes, x [H, W], i [OH, OW], N = P OH OW; SIZE window edge. As in PyTorch, the last NaN wins.
+// y[p, oh, ow] = the first largest x[p, h, w] in the window at (oh STRIDE, ow STRIDE); from HALF on where: h W + w
+// P planes, x [H, W], y [OH, OW] twice, N = P OH OW; SIZE window edge. As in PyTorch, the last NaN wins.
 override N: u32;
+override HALF: u32;
 override H: u32;
 override W: u32;
 override OH: u32;
@@ -9,7 +10,7 @@ override SIZE: u32;
 override STRIDE: u32;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> i: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -28,5 +29,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
       index = select(index, k, wins);
     }
   }
-  i[t] = f32(index);
+  y[t] = best;
+  y[HALF + t] = f32(index);
 }
