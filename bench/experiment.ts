@@ -7,13 +7,13 @@
 import { type MethodName, methods } from "../src/methods/mod.ts";
 import { openDevice } from "../src/nn/mod.ts";
 import { paperTables } from "../src/paper.ts";
+import { useTuning } from "../src/tuning.ts";
 import { attackStep, type Step, trainingStep } from "./programs.ts";
 import { summarise, type Summary } from "./statistics.ts";
 
 /** The paper's numbers: images in the sets, passes, steps of the attack, members of an ensemble. */
 const paper = {
   train: 50_000,
-  test: 10_000,
   outDomain: 26_032,
   epochs: 80,
   steps: 10,
@@ -21,8 +21,8 @@ const paper = {
 } as const;
 
 /**
- * A GPU of the A100's class: 19.5 TFLOP/s of f32 (NVIDIA's data sheet), of which small convolutions
- * reach a quarter, as is common. An assumption, not a measurement.
+ * A GPU of the A100's class: 19.5 TFLOP/s of f32 (NVIDIA's data sheet), and a quarter of that reached. The
+ * quarter is an assumption, not a measurement.
  */
 const a100 = { gflops: 19_500, share: 0.25 } as const;
 
@@ -58,6 +58,7 @@ export async function measureExperiment(
   say: (line: string) => void,
 ): Promise<ExperimentReport> {
   using device = await openDevice();
+  await useTuning(device);
   const rows: ExperimentRow[] = [];
   for (const mode of Object.keys(methods) as MethodName[]) {
     // An ensemble's members are baselines.

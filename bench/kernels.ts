@@ -5,6 +5,7 @@
  * @module
  */
 import * as nn from "../src/nn/mod.ts";
+import { useTuning } from "../src/tuning.ts";
 import { attackStep, type Step, trainingStep } from "./programs.ts";
 import { measureRoof, type Roof } from "./roof.ts";
 
@@ -55,6 +56,7 @@ export async function measureKernels(
   say: (line: string) => void,
 ): Promise<KernelReport> {
   using device = await nn.openDevice();
+  await useTuning(device);
   const roof = await measureRoof(device);
   say(`roof: ${roof.gflops.toFixed(1)} GFLOP/s, ${roof.gigabytes.toFixed(1)} GB/s`);
   const layers: KernelRow[] = [];

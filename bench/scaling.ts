@@ -5,8 +5,16 @@
  * @module
  */
 import { linearRegression, linearRegressionLine, median, rSquared } from "simple-statistics";
+import { limit, loadEmbedded } from "../data/mod.ts";
+import { attacks } from "../src/attack/mod.ts";
+import { ResidentSet } from "../src/dataset.ts";
+import { single } from "../src/methods/mod.ts";
 import * as nn from "../src/nn/mod.ts";
-import { attackStep, trainingStep } from "./programs.ts";
+import { attackSet } from "../src/predict.ts";
+import { procedureOf } from "../src/protocol.ts";
+import { silent } from "../src/reporter.ts";
+import { useTuning } from "../src/tuning.ts";
+import { attackStep, modelOf, trainingStep } from "./programs.ts";
 
 /** One quantity's measurements. */
 export interface ScalingRow {
@@ -23,6 +31,7 @@ export interface ScalingRow {
 /** Measures all of them. */
 export async function measureScaling(say: (line: string) => void): Promise<ScalingRow[]> {
   using device = await nn.openDevice();
+  await useTuning(device);
   const rows: ScalingRow[] = [];
   const add = (
     quantity: string,
@@ -53,18 +62,6 @@ export async function measureScaling(say: (line: string) => void): Promise<Scali
   add("members of an ensemble, a step of all", "ms", memberTimes);
   add("members of an ensemble, a step of all", "dispatches", memberDispatches);
 
-  const radii: [number, number][] = [];
-  for (const count of [1, 2, 3]) {
-    using step = await attackStep(device, "baseline", "LeNet", 100);
-    radii.push([
-      count,
-      await timed(device, () => {
-        for (let i = 0; i < count; i++) step.run(10);
-      }),
-    ]);
-  }
-  add("radii that an image is attacked with", "ms", radii);
-
   const attackTimes: [number, number][] = [];
   {
     using step = await attackStep(device, "baseline", "LeNet", 100);
@@ -72,17 +69,42 @@ export async function measureScaling(say: (line: string) => void): Promise<Scali
       attackTimes.push([steps, await timed(device, () => step.run(steps))]);
     }
     add("steps of an attack", "ms", attackTimes);
-    const many: [number, number][] = [];
-    for (const batches of [1, 2, 4, 8]) {
-      many.push([
-        100 * batches,
-        await timed(device, () => {
-          for (let i = 0; i < batches; i++) step.run(10);
-        }),
-      ]);
-    }
-    add("images attacked, in batches of 100", "ms", many);
   }
+
+  const letters = await loadEmbedded("letters");
+  const attackOf = async (images: number, radii: readonly number[]): Promise<number> => {
+    const model = modelOf("baseline", "LeNet");
+    const set = new ResidentSet(limit(letters, images));
+    const samples: number[] = [];
+    for (let i = 0; i < 4; i++) {
+      const started = performance.now();
+      for (const epsilon of radii) {
+        await attackSet({
+          device,
+          reporter: silent,
+          subject: single([model]),
+          set,
+          seed: 0,
+          batchSize: 100,
+          explain: { explain: false, time: false },
+          settings: attacks.pgd.settings(epsilon, { procedure: procedureOf("paper", {}) }),
+        });
+      }
+      // The first one compiles the pipelines.
+      if (i > 0) samples.push(performance.now() - started);
+    }
+    nn.release(device, [...set.parameters, ...model.state.values()]);
+    return median(samples);
+  };
+  const many: [number, number][] = [];
+  for (const images of [200, 400, 800, 1600]) many.push([images, await attackOf(images, [0.1])]);
+  add("images attacked, in batches of 100", "ms", many);
+  const radii: [number, number][] = [];
+  for (const count of [1, 2, 3, 4]) {
+    const list = [0.1, 0.2, 0.3, 0.4].slice(0, count);
+    radii.push([count, await attackOf(200, list)]);
+  }
+  add("radii that 200 images are attacked with", "ms", radii);
 
   const compileTimes: [number, number][] = [];
   for (const layers of [8, 16, 32, 64, 128]) {

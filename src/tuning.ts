@@ -6,6 +6,7 @@
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { makeFolder, writeAtomic } from "./atomic.ts";
+import { UserError } from "./errors.ts";
 import {
   compile,
   conv2d,
@@ -72,7 +73,8 @@ export function tileTablePath(): string {
 export async function useTuning(device: Device, path?: string): Promise<void> {
   try {
     const entry = (await readTable(path ?? tileTablePath())).adapters[adapterKey(device)];
-    if (entry) device.tiles = tileProfiles[entry.profile];
+    // Another version's kernels may like another cut.
+    if (entry?.mirage === versions().mirage) device.tiles = tileProfiles[entry.profile];
   } catch (error) {
     if (!(error instanceof Deno.errors.NotCapable)) throw error;
   }
@@ -88,6 +90,12 @@ export async function tune(
   reporter: Reporter,
   path: string = tileTablePath(),
 ): Promise<TuneResult> {
+  if (!device.hasTimestamps) {
+    throw new UserError(
+      "Cannot tune: this adapter has no timestamp-query, so its kernels cannot be timed; the profile " +
+        `"${device.tiles.name}" stays in use`,
+    );
+  }
   const bar = reporter.progress("tune", Object.keys(layers).length, "layers");
   const rows: TuneResult["layers"] = [];
   for (const name of Object.keys(layers) as (keyof typeof layers)[]) {

@@ -242,7 +242,10 @@ export const opCases: Readonly<Record<string, readonly OpCase[]>> = {
     { f: (x, g) => nn.conv2dWeight(x, g, [3, 2]), at: [v(2, 2, 5, 4), v(2, 3, 3, 3)] },
     { f: (x, g) => nn.conv2dWeight(x, g, [3, 3], geometry), at: [v(5, 2, 6, 5), v(5, 3, 3, 3)] },
     // More images than parts: 4 parts of 2 images, the last of none.
-    { f: (x, g) => nn.conv2dWeight(x, g, [1, 1]), at: [v(5, 520, 2, 1), v(5, 1, 2, 1)] },
+    { f: (x, g) => nn.conv2dWeight(x, g, [2, 1]), at: [v(5, 150, 2, 1), v(5, 1, 1, 1)] },
+    // One pixel's filters: a product of each image, and one of all.
+    { f: (x, g) => nn.conv2dWeight(x, g, [1, 1]), at: [v(2, 3, 8, 8), v(2, 2, 8, 8)] },
+    { f: (x, g) => nn.conv2dWeight(x, g, [1, 1]), at: [v(3, 4, 2, 3), v(3, 2, 2, 3)] },
   ],
   maxPool2d: [
     { f: (x) => nn.square(nn.maxPool2d(x, 2)), at: [v(2, 3, 4, 4)] },

@@ -24,12 +24,14 @@ import {
   type Tensor,
 } from "../../src/nn/mod.ts";
 import { procedureOf } from "../../src/protocol.ts";
+import { useTuning } from "../../src/tuning.ts";
 import { versions } from "../../src/version.ts";
 import { attackSteps, type Contender, type Runner, training, type Workload } from "../workload.ts";
 
 /** Opens the GPU. */
 export async function mirage(): Promise<Contender & { readonly device: Device }> {
   const device = await openDevice();
+  await useTuning(device);
   return {
     device,
     name: "Mirage",

@@ -10,6 +10,7 @@ import { UserError } from "../errors.ts";
 import { type Device, openDevice } from "../nn/mod.ts";
 import { runKernel } from "../nn/run_kernel.ts";
 import { kernels as tested, selfTest } from "../nn/self_test.ts";
+import { useTuning } from "../tuning.ts";
 import { versions } from "../version.ts";
 import type { Reporter } from "../reporter.ts";
 
@@ -58,6 +59,7 @@ export async function doctor(dataPath: string, reporter: Reporter): Promise<Doct
   const kernels: DoctorResult["kernels"] = [];
   try {
     using device = await openDevice();
+    await useTuning(device);
     checks.push(...deviceChecks(device));
     const bar = reporter.progress("self-test", tested.size, "kernels");
     let done = 0;
@@ -130,7 +132,7 @@ function denoCheck(): Check {
   return { what: "Deno", found: deno, state: ok ? "ok" : "broken", remedy };
 }
 
-function deviceChecks({ adapter, limits, hasTimestamps }: Device): Check[] {
+function deviceChecks({ adapter, limits, hasTimestamps, tiles }: Device): Check[] {
   const name = adapter.description || adapter.device || adapter.vendor || "unnamed";
   const low = Object.entries(neededLimits).filter(([limit, needed]) =>
     (limits[limit as keyof typeof neededLimits] ?? 0) < needed
@@ -161,6 +163,7 @@ function deviceChecks({ adapter, limits, hasTimestamps }: Device): Check[] {
       state: hasTimestamps ? "ok" : "absent",
       remedy: "",
     },
+    { what: "tiles", found: `cut for ${tiles.name} adapters`, state: "ok", remedy: "" },
   ];
 }
 

@@ -8,6 +8,7 @@ import weightWgsl from "../shaders/conv2d_weight.wgsl" with { type: "text" };
 import { correlate, packFilters } from "./correlate.ts";
 import { mul, step } from "./elementwise.ts";
 import { kernel } from "./kernel.ts";
+import { matmul } from "./matmul.ts";
 import { sum, sumParts } from "./reduce.ts";
 import { permute, reshape } from "./shape.ts";
 import { dim, type Dispatch, node, show, type Tensor, type Vjp, withVjp } from "./tensor.ts";
@@ -111,11 +112,8 @@ export function conv2dWeight(
     conv2dInput(g, h, [s.H, s.W], options),
     conv2d(x, h, options),
   ];
-  if (s.KH * s.KW === 1 && s.PAD === 0 && s.CI > 1) {
-    // The channels as rows of one image: a thread makes several of them with what it loads.
-    const [rows, columns] = [[s.B, 1, s.CI, s.H * s.W], [s.B, s.CO, 1, s.H * s.W]];
-    const made = conv2dWeight(reshape(x, rows), reshape(g, columns), [s.CI, 1]);
-    return withVjp(reshape(made, shape), [x, g], vjp);
+  if (s.KH * s.KW === 1 && s.PAD === 0) {
+    return withVjp(reshape(productOverPixels(x, g), shape), [x, g], vjp);
   }
   const SPLIT = conv2dWeightSplit(s);
   const cut = (tiles: TileProfile): Pick<Dispatch, "overrides" | "threads"> => {
@@ -131,6 +129,18 @@ export function conv2dWeight(
   });
   if (SPLIT === 1) return withVjp(reshape(parts, shape), [x, g], vjp);
   return sumParts(parts, vjp, [x, g]);
+}
+
+/** Pixels that make a product of each image worth its while; of fewer, all images' make one. */
+const enoughPixels = 64;
+
+/** `[CO, CI]` of g `[B, CO, H, W]` and x `[B, CI, H, W]`: what a 1 x 1 filter's gradient is. */
+function productOverPixels(x: Tensor, g: Tensor): Tensor {
+  const [images, pixels] = [dim(x, 0), dim(x, 2) * dim(x, 3)];
+  const rows = (t: Tensor): Tensor => reshape(t, [images, dim(t, 1), pixels]);
+  if (pixels >= enoughPixels) return sum(matmul(rows(g), rows(x), { transposeB: true }), [0]);
+  const side = (t: Tensor): Tensor => reshape(permute(rows(t), [1, 0, 2]), [dim(t, 1), -1]);
+  return matmul(side(g), side(x), { transposeB: true });
 }
 
 /** Whether a 1 x 1 kernel sees every nth pixel only: then the others are left out first. */

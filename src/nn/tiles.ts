@@ -40,7 +40,7 @@ export interface TileProfile {
 
 /** The profiles by name; `mirage tune` measures which suits an adapter. */
 export const tileProfiles = {
-  /** For GPUs: 64 results in a thread's registers. */
+  /** For GPUs: 64 results in a thread's registers. Its costs are judgement, for no GPU was at hand to measure. */
   portable: {
     name: "portable",
     pixels: 8,
