@@ -10,6 +10,7 @@ import {
   runCase,
   selfTest,
 } from "../src/nn/self_test.ts";
+import { unroll } from "../src/nn/unroll.ts";
 import { runKernel, withDevice } from "./support.ts";
 
 const folder = new URL("../src/shaders/", import.meta.url);
@@ -71,7 +72,11 @@ Deno.test("every file of src/shaders compiles alone and opens with formula and l
     assert.notDeepEqual(await errorsOf("fn main() -> f32 { return 1u; }"), []);
     for (const name of files) {
       const source = Deno.readTextFileSync(new URL(`${name}.wgsl`, folder));
-      assert.deepEqual(await errorsOf(source), [], name);
+      const overrides = [...kernel(name, source).overrides].map((
+        [key, value],
+      ) => [key, value ?? 1]);
+      const code = unroll(source, Object.fromEntries(overrides));
+      assert.deepEqual(await errorsOf(code), [], name);
       const [first = "", second = ""] = source.split("\n");
       assert.match(first, /^\/\/ \S/, `${name}: line 1 is no comment`);
       assert.match(second, /^\/\/ \S/, `${name}: line 2 is no comment`);

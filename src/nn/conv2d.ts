@@ -5,12 +5,12 @@
  * @module
  */
 import weightWgsl from "../shaders/conv2d_weight.wgsl" with { type: "text" };
-import { correlate, packFilters } from "./correlate.ts";
+import { correlate, packChannels } from "./correlate.ts";
 import { mul, step } from "./elementwise.ts";
 import { kernel } from "./kernel.ts";
 import { matmul } from "./matmul.ts";
 import { sum, sumParts } from "./reduce.ts";
-import { permute, reshape } from "./shape.ts";
+import { permute, reshape, type Strides } from "./shape.ts";
 import { dim, type Dispatch, node, show, type Tensor, type Vjp, withVjp } from "./tensor.ts";
 import {
   conv2dWeightSplit,
@@ -56,7 +56,7 @@ export function conv2d(x: Tensor, w: Tensor, options: Conv2dOptions = {}): Tenso
   return correlate(
     "conv2d",
     s,
-    [x, packFilters(permute(w, [1, 2, 3, 0])), bias],
+    [x, packChannels(w, filtersLast(s)), bias],
     activation,
     (upstream, y) => {
       const g = activation === "relu" ? mul(upstream, step(y)) : upstream;
@@ -120,7 +120,11 @@ export function conv2dWeight(
     const { threads, ...tile } = conv2dWeightTile(s, SPLIT, tiles);
     return { overrides: { ...s, ...tile, SPLIT }, threads };
   };
-  const packed = readsPlanes(s) ? g : packFilters(permute(g, [0, 2, 3, 1]));
+  const pixels = s.OH * s.OW;
+  const packed = readsPlanes(s) ? g : packChannels(g, {
+    shape: [s.B, s.OH, s.OW, s.CO],
+    strides: [s.CO * pixels, s.OW, 1, pixels],
+  });
   const parts = node("conv2dWeight", [x, packed, g], [SPLIT, ...shape], {
     kind: "dispatch",
     kernel: weightKernel,
@@ -141,6 +145,11 @@ function productOverPixels(x: Tensor, g: Tensor): Tensor {
   if (pixels >= enoughPixels) return sum(matmul(rows(g), rows(x), { transposeB: true }), [0]);
   const side = (t: Tensor): Tensor => reshape(permute(rows(t), [1, 0, 2]), [dim(t, 1), -1]);
   return matmul(side(g), side(x), { transposeB: true });
+}
+
+/** Filters `[CO, CI, KH, KW]` as `[CI, KH, KW, CO]`. */
+function filtersLast({ CO, CI, KH, KW }: ConvShape): Strides {
+  return { shape: [CI, KH, KW, CO], strides: [KH * KW, KW, 1, CI * KH * KW] };
 }
 
 /** Whether a 1 x 1 kernel sees every nth pixel only: then the others are left out first. */

@@ -44,7 +44,7 @@ function asksForLength({ source }: Kernel, name: string): boolean {
 }
 
 function manySource(one: Kernel): string {
-  let text = one.source.replaceAll(/\/\/[^\n]*/g, "");
+  let text = one.source.replaceAll(/\/\/(?! each )[^\n]*/g, "");
   const declared: string[] = ["var<private> copy_number: u32;"];
   for (const { name } of one.bindings) {
     declared.push(`override STEP_${name}: u32;`);

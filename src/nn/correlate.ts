@@ -6,8 +6,8 @@
  */
 import wgsl from "../shaders/conv2d.wgsl" with { type: "text" };
 import { kernel } from "./kernel.ts";
-import { flip, pad, reshape, strided } from "./shape.ts";
-import { dim, type Dispatch, node, type Tensor, type Vjp } from "./tensor.ts";
+import { flip, pad, reshape, strided, type Strides } from "./shape.ts";
+import { type Dispatch, node, type Tensor, type Vjp } from "./tensor.ts";
 import { conv2dTile, type ConvShape, type TileProfile, tileProfiles } from "./tiles.ts";
 
 const forwardKernel = kernel("conv2d", wgsl);
@@ -77,9 +77,10 @@ export function correlateRows(
 }
 
 /**
- * Filters `[CI, KH, KW, CO]` with CO rounded up to a multiple of four: vectors that are loaded at once.
+ * The elements of w that `[..., CO]` picks, CO filled up to a multiple of four with zeros: vectors that are
+ * loaded at once.
  */
-export function packFilters(turned: Tensor): Tensor {
-  const channels = 4 * Math.ceil(dim(turned, 3) / 4);
-  return pad(turned, [0, 0, 0, 0], [...turned.shape.slice(0, 3), channels]);
+export function packChannels(w: Tensor, channelsLast: Strides): Tensor {
+  const channels = channelsLast.shape.at(-1) ?? 1;
+  return strided("packChannels", w, { ...channelsLast, width: 4 * Math.ceil(channels / 4) });
 }

@@ -6,6 +6,7 @@
 import { MemoryError, UserError } from "../errors.ts";
 import { type Kernel, type Overrides, resolveOverrides } from "./kernel.ts";
 import { type TileProfile, tileProfiles } from "./tiles.ts";
+import { unroll, unrolledBy } from "./unroll.ts";
 
 /** Facts about the adapter, recorded with every result. */
 export interface AdapterFacts {
@@ -133,10 +134,12 @@ class OpenDevice implements Device {
 
   #build(kernel: Kernel, constants: Record<string, number>): Promise<Pipeline> {
     return this.guard(`compile "${kernel.name}"`, async () => {
-      let module = this.#modules.get(kernel.name);
+      const text = `${kernel.name} ${JSON.stringify(unrolledBy(kernel.source, constants))}`;
+      let module = this.#modules.get(text);
       if (!module) {
-        module = this.gpu.createShaderModule({ label: kernel.name, code: kernel.source });
-        this.#modules.set(kernel.name, module);
+        const code = unroll(kernel.source, constants);
+        module = this.gpu.createShaderModule({ label: kernel.name, code });
+        this.#modules.set(text, module);
       }
       const layout = this.gpu.createBindGroupLayout({
         entries: kernel.bindings.map(({ access }, binding) => ({

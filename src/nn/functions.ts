@@ -3,14 +3,16 @@
  *
  * @module
  */
-import wgsl from "../shaders/log_softmax.wgsl" with { type: "text" };
+import crossEntropyWgsl from "../shaders/cross_entropy.wgsl" with { type: "text" };
+import logSoftmaxWgsl from "../shaders/log_softmax.wgsl" with { type: "text" };
 import { add, div, exp, log, maximum, mul, neg, sqrt, square, sub } from "./elementwise.ts";
 import { kernel } from "./kernel.ts";
 import { max, mean, oneHot, sum } from "./reduce.ts";
 import { reshape } from "./shape.ts";
 import { dim, node, size, stopGradient, type Tensor, withVjp } from "./tensor.ts";
 
-const logSoftmaxKernel = kernel("log_softmax", wgsl);
+const crossEntropyKernel = kernel("cross_entropy", crossEntropyWgsl);
+const logSoftmaxKernel = kernel("log_softmax", logSoftmaxWgsl);
 
 /** `log(softmax(x))` over the last axis, stable. */
 export function logSoftmax(x: Tensor): Tensor {
@@ -31,7 +33,29 @@ export function softmax(x: Tensor): Tensor {
 
 /** Cross-entropy of each row: logits `[B, C]`, class indices `[B]`, to `[B]` nats. */
 export function crossEntropy(logits: Tensor, label: Tensor): Tensor {
-  return negativeLogLikelihood(logSoftmax(logits), label);
+  const [rows, classes] = [dim(logits, 0), dim(logits, 1)];
+  return node("crossEntropy", [logits, label, label], [rows], {
+    kind: "dispatch",
+    kernel: crossEntropyKernel,
+    overrides: { OP: "loss", N: rows, C: classes },
+    threads: rows,
+  }, (g) => [crossEntropyGradient(logits, label, g), null, null]);
+}
+
+/** `(softmax(x) - onehot(label)) g` of each row: g `[B]` to `[B, C]`. */
+function crossEntropyGradient(logits: Tensor, label: Tensor, g: Tensor): Tensor {
+  const [rows, classes] = [dim(logits, 0), dim(logits, 1)];
+  return node("crossEntropyGradient", [logits, label, g], logits.shape, {
+    kind: "dispatch",
+    kernel: crossEntropyKernel,
+    overrides: { OP: "gradient", N: rows, C: classes },
+    threads: rows,
+  }, (h) => {
+    const p = softmax(logits);
+    const along = sum(mul(h, p), [-1], true);
+    const bySlope = sum(mul(h, sub(p, oneHot(label, classes))), [-1]);
+    return [mul(reshape(g, [rows, 1]), mul(p, sub(h, along))), null, bySlope];
+  });
 }
 
 /** `-l[b, label_b]` of each row: log-probabilities `[B, C]`, class indices `[B]`, to `[B]` nats. */

@@ -79,11 +79,13 @@ function gather(x: Tensor, index: Tensor, s: Window): Tensor {
 /** Adds g at its window's maximum, zero elsewhere. */
 function scatter(g: Tensor, index: Tensor, s: Window): Tensor {
   const shape = [...g.shape.slice(0, 2), s.H, s.W];
-  const n = size(shape) / s.W;
-  return node("poolScatter", [g, index], shape, {
+  const apart = s.STRIDE >= s.SIZE;
+  const n = size(g.shape.slice(0, 2)) * (apart ? Math.ceil(s.H / s.STRIDE) : s.H);
+  const spread = node("poolScatter", [g, index], shape, {
     kind: "dispatch",
     kernel: scatterKernel,
     overrides: { N: n, ...s },
     threads: n,
   }, (h) => [gather(h, index, s), null]);
+  return apart ? { ...spread, compact: g } : spread;
 }

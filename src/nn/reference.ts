@@ -10,7 +10,7 @@ import type { ReferenceKernel } from "./reference/support.ts";
 import { binary, unary, where } from "./reference/elementwise.ts";
 import { channelAffine, channelSums, crop } from "./reference/channels.ts";
 import { gatherBytes, gatherRows, pad, strided } from "./reference/movement.ts";
-import { logSoftmax, reduce } from "./reference/reduce.ts";
+import { crossEntropy, logSoftmax, reduce } from "./reference/reduce.ts";
 import { matmul, randomFeatures } from "./reference/matmul.ts";
 import { conv2d, conv2dWeight } from "./reference/conv2d.ts";
 import { pool2dGather, pool2dMax, pool2dScatter } from "./reference/pool2d.ts";
@@ -43,6 +43,7 @@ export const referenceKernels: Readonly<Record<string, ReferenceKernel>> = {
   channel_affine: channelAffine,
   crop,
   log_softmax: logSoftmax,
+  cross_entropy: crossEntropy,
   cholesky,
   triangular_solve: triangularSolve,
   rbf,

@@ -15,7 +15,7 @@ import { choleskyCases, rbfCases, triangularSolveCases } from "./self_test/linal
 import { matmulCases, randomFeaturesCases } from "./self_test/matmul.ts";
 import { gatherBytesCases, gatherRowsCases, padCases, stridedCases } from "./self_test/movement.ts";
 import { pool2dGatherCases, pool2dMaxCases, pool2dScatterCases } from "./self_test/pool2d.ts";
-import { logSoftmaxCases, reduceCases } from "./self_test/reduce.ts";
+import { crossEntropyCases, logSoftmaxCases, reduceCases } from "./self_test/reduce.ts";
 import { philoxCases, sgdCases } from "./self_test/state.ts";
 
 export { error, type KernelCase } from "./self_test/case.ts";
@@ -42,6 +42,7 @@ export const kernelCases: readonly KernelCase[] = [
   ...channelAffineCases,
   ...cropCases,
   ...logSoftmaxCases,
+  ...crossEntropyCases,
   ...choleskyCases,
   ...triangularSolveCases,
   ...rbfCases,

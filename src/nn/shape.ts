@@ -149,16 +149,25 @@ export interface Strides {
   readonly shape: Shape;
   readonly strides: readonly number[];
   readonly offset?: number;
+  /** What the last axis is filled up to with zeros. */
+  readonly width?: number;
 }
 
 /** Elements of x picked by strides (four axes at most after joining); no gradient when not given one. */
 export function strided(
   name: string,
   x: Tensor,
-  { shape, strides, offset = 0 }: Strides,
+  { shape: picked, strides, offset = 0, width }: Strides,
   vjp: Vjp = () => [null],
 ): Tensor {
-  const merged = merge(shape, strides);
+  const last = picked.at(-1) ?? 1;
+  const filled = width !== undefined && width > last;
+  const shape = filled ? [...picked.slice(0, -1), width] : picked;
+  // An axis that is filled up is joined with no other.
+  const outer = merge(picked.slice(0, -1), strides.slice(0, -1));
+  const merged = filled
+    ? { shape: [...outer.shape, width], strides: [...outer.strides, strides.at(-1) ?? 0] }
+    : merge(shape, strides);
   const [, d1, d2, d3] = four(merged.shape, 1, name);
   const s = four(merged.strides, 0, name);
   const n = size(shape);
@@ -175,6 +184,7 @@ export function strided(
       S1: s[1],
       S2: s[2],
       S3: s[3],
+      ...(filled ? { LAST: last } : {}),
     },
     threads: n,
   }, vjp);

@@ -45,6 +45,8 @@ export interface Tensor {
   readonly operands: readonly Tensor[];
   /** Where the values come from: exactly one of these. */
   readonly source: Source;
+  /** What its planes, the last two axes, hold besides zeros: sums over a plane are the same of either. */
+  readonly compact?: Tensor;
   readonly vjp?: Vjp;
 }
 

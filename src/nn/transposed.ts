@@ -4,9 +4,9 @@
  *
  * @module
  */
-import { correlate, correlateRows, packFilters } from "./correlate.ts";
+import { correlate, correlateRows, packChannels } from "./correlate.ts";
 import { alignment, dim, type Tensor, type Vjp, withVjp } from "./tensor.ts";
-import { flip, pack, pad, permute, reshape, strided } from "./shape.ts";
+import { pack, pad, reshape, strided } from "./shape.ts";
 import type { ConvShape } from "./tiles.ts";
 
 /**
@@ -27,7 +27,11 @@ export function transposed(
   const [OH, OW] = [dim(framed, 2), dim(framed, 3)];
   const mirrored = { ...s, CI: CO, CO: CI, H: OH, W: OW, OH: H, OW: W, PAD, STRIDE: 1 };
   if (CI === 1) return correlateRows(mirrored, [framed, w], vjp, [g, w]);
-  const turned = packFilters(permute(flip(w, [2, 3]), [0, 2, 3, 1]));
+  const turned = packChannels(w, {
+    shape: [CO, KH, KW, CI],
+    strides: [CI * KH * KW, -KW, -1, KH * KW],
+    offset: KH * KW - 1,
+  });
   return correlate("conv2dInput", mirrored, [framed, turned], "none", vjp, [g, w]);
 }
 
@@ -57,7 +61,7 @@ function byPhases(s: ConvShape, g: Tensor, w: Tensor): Tensor {
       const horizontal = phase(b, KW, s);
       const shape = [CO, vertical.taps, horizontal.taps, CI];
       const lastTap = (p: Phase): number => p.first + STRIDE * (p.taps - 1);
-      const taps = strided("takeTaps", w, {
+      const taps = packChannels(w, {
         shape,
         strides: [CI * KH * KW, -STRIDE * KW, -STRIDE, KH * KW],
         offset: lastTap(vertical) * KW + lastTap(horizontal),
@@ -76,7 +80,7 @@ function byPhases(s: ConvShape, g: Tensor, w: Tensor): Tensor {
         OW: columns,
         STRIDE: 1,
         PAD: 0,
-      }, [framed, packFilters(taps)]);
+      }, [framed, taps]);
     });
     return weave(parts, [B * CI * rows, columns, 1]);
   });

@@ -1,6 +1,7 @@
 // x[p, h, w] = sum of g[p, oh, ow] over the windows with i[p, oh, ow] = h W + w: gather's adjoint
-// P planes, x [H, W], g and i [OH, OW], N = P H; SIZE window edge. Sums run in row-major order.
-// Where windows do not overlap a thread makes a row, window by window, else it makes one pixel after another.
+// P planes, x [H, W], g and i [OH, OW]; SIZE window edge. Sums run in row-major order.
+// Where windows do not overlap a thread makes the rows of a row of windows, N = P ceil(H / STRIDE), window by
+// window; else it makes one row, N = P H, one pixel after another.
 override N: u32;
 override H: u32;
 override W: u32;
@@ -17,21 +18,24 @@ override STRIDE: u32;
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let t = id.x + id.y * groups.x * 64u;
   if t >= N { return; }
-  let h = t % H;
-  let plane = t / H * (OH * OW);
   if STRIDE >= SIZE {
-    let oh = h / STRIDE;
-    let row = plane + min(oh, OH - 1u) * OW;
+    let lines = (H + STRIDE - 1u) / STRIDE;
+    let oh = t % lines;
+    let row = (t / lines * OH + min(oh, OH - 1u)) * OW;
     for (var ow = 0u; ow * STRIDE < W; ow++) {
       let k = row + min(ow, OW - 1u);
       let place = u32(i[k]);
       let value = select(0.0, g[k], oh < OH && ow < OW);
-      for (var w = ow * STRIDE; w < min((ow + 1u) * STRIDE, W); w++) {
-        x[t * W + w] = select(0.0, value, place == h * W + w);
+      for (var h = oh * STRIDE; h < min((oh + 1u) * STRIDE, H); h++) {
+        for (var w = ow * STRIDE; w < min((ow + 1u) * STRIDE, W); w++) {
+          x[(t / lines * H + h) * W + w] = select(0.0, value, place == h * W + w);
+        }
       }
     }
     return;
   }
+  let h = t % H;
+  let plane = t / H * (OH * OW);
   let last_h = min(h / STRIDE + 1u, OH);
   for (var w = 0u; w < W; w++) {
     let last_w = min(w / STRIDE + 1u, OW);

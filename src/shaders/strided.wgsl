@@ -4,6 +4,7 @@ override N: u32;
 override D1: u32;
 override D2: u32;
 override D3: u32;
+override LAST: u32 = 0xffffffffu; // elements of the last axis, zeros after them
 override OFFSET: i32;
 override S0: i32;
 override S1: i32;
@@ -17,6 +18,10 @@ override S3: i32;
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let t = id.x + id.y * groups.x * 64u;
   if t >= N { return; }
+  if t % D3 >= LAST {
+    y[t] = 0.0;
+    return;
+  }
   let i3 = i32(t % D3);
   let i2 = i32(t / D3 % D2);
   let i1 = i32(t / (D3 * D2) % D1);

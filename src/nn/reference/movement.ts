@@ -5,12 +5,13 @@
  */
 import { at, input, number, type ReferenceKernel } from "./support.ts";
 
-/** x -> y[D0,D1,D2,D3], y[i] = x[OFFSET + i0 S0 + i1 S1 + i2 S2 + i3 S3]. */
+/** x -> y[D0,D1,D2,D3], y[i] = x[OFFSET + i0 S0 + i1 S1 + i2 S2 + i3 S3], 0 where i3 >= LAST. */
 export const strided: ReferenceKernel = (inputs, o, length) => {
   const x = input(inputs, 0);
   const [d1, d2, d3] = [number(o, "D1"), number(o, "D2"), number(o, "D3")];
   const [s0, s1, s2, s3] = [number(o, "S0"), number(o, "S1"), number(o, "S2"), number(o, "S3")];
   const offset = number(o, "OFFSET");
+  const last = number(o, "LAST", d3);
   const d0 = number(o, "N") / (d1 * d2 * d3);
   const y = new Float64Array(length);
   let i = 0;
@@ -18,7 +19,7 @@ export const strided: ReferenceKernel = (inputs, o, length) => {
     for (let i1 = 0; i1 < d1; i1++) {
       for (let i2 = 0; i2 < d2; i2++) {
         for (let i3 = 0; i3 < d3; i3++) {
-          y[i++] = at(x, offset + i0 * s0 + i1 * s1 + i2 * s2 + i3 * s3);
+          y[i++] = i3 < last ? at(x, offset + i0 * s0 + i1 * s1 + i2 * s2 + i3 * s3) : 0;
         }
       }
     }

@@ -50,7 +50,7 @@ export const pool2dScatter: ReferenceKernel = (inputs, o, length) => {
   const [g, index] = [input(inputs, 0), input(inputs, 1)];
   const plane = number(o, "H") * number(o, "W");
   const out = number(o, "OH") * number(o, "OW");
-  const planes = number(o, "N") / number(o, "H");
+  const planes = length / plane;
   const x = new Float64Array(length);
   for (let p = 0; p < planes; p++) {
     for (let i = 0; i < out; i++) {

@@ -1,5 +1,5 @@
 /**
- * References of `reduce` and `log_softmax`.
+ * References of `reduce`, `log_softmax` and `cross_entropy`.
  *
  * @module
  */
@@ -56,6 +56,27 @@ export const logSoftmax: ReferenceKernel = (inputs, o, length) => {
     for (let i = 0; i < c; i++) sum += Math.exp(at(x, row * c + i) - maximum);
     const shift = maximum + Math.log(sum);
     for (let i = 0; i < c; i++) y[row * c + i] = at(x, row * c + i) - shift;
+  }
+  return y;
+};
+
+/**
+ * x[N,C], label[N], g[N] -> loss[N] = -log softmax(x)[label], or gradient[N,C], that of sum(g loss) in x;
+ * both are 0 where the label is no class.
+ */
+export const crossEntropy: ReferenceKernel = (inputs, o, length) => {
+  const [x, label, g] = [input(inputs, 0), input(inputs, 1), input(inputs, 2)];
+  const [n, c] = [number(o, "N"), number(o, "C")];
+  const l = logSoftmax([x], o, n * c);
+  const gradient = choice(o, "OP") === "gradient";
+  const y = new Float64Array(length);
+  for (let row = 0; row < n; row++) {
+    const k = at(label, row);
+    if (!Number.isInteger(k) || k < 0 || k >= c) continue;
+    if (!gradient) y[row] = -at(l, row * c + k);
+    for (let i = 0; gradient && i < c; i++) {
+      y[row * c + i] = at(g, row) * (Math.exp(at(l, row * c + i)) - (i === k ? 1 : 0));
+    }
   }
   return y;
 };

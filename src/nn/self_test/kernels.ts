@@ -10,6 +10,7 @@ import channelSums from "../../shaders/channel_sums.wgsl" with { type: "text" };
 import cholesky from "../../shaders/cholesky.wgsl" with { type: "text" };
 import conv2d from "../../shaders/conv2d.wgsl" with { type: "text" };
 import conv2dWeight from "../../shaders/conv2d_weight.wgsl" with { type: "text" };
+import crossEntropy from "../../shaders/cross_entropy.wgsl" with { type: "text" };
 import crop from "../../shaders/crop.wgsl" with { type: "text" };
 import gatherBytes from "../../shaders/gather_bytes.wgsl" with { type: "text" };
 import gatherRows from "../../shaders/gather_rows.wgsl" with { type: "text" };
@@ -37,6 +38,7 @@ const sources: Readonly<Record<string, string>> = {
   conv2d,
   conv2d_weight: conv2dWeight,
   crop,
+  cross_entropy: crossEntropy,
   gather_bytes: gatherBytes,
   gather_rows: gatherRows,
   log_softmax: logSoftmax,

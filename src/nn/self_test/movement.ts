@@ -13,6 +13,7 @@ function stridedCase(
   sizes: Four,
   strides: Four,
   offset = 0,
+  last?: number,
 ): KernelCase {
   const n = product(...sizes);
   const [, D1, D2, D3] = sizes;
@@ -20,7 +21,18 @@ function stridedCase(
   return {
     kernel: "strided",
     label,
-    overrides: { N: n, D1, D2, D3, OFFSET: offset, S0, S1, S2, S3 },
+    overrides: {
+      N: n,
+      D1,
+      D2,
+      D3,
+      OFFSET: offset,
+      S0,
+      S1,
+      S2,
+      S3,
+      ...(last === undefined ? {} : { LAST: last }),
+    },
     threads: n,
     inputs: () => [uniform(21, elements)],
     outputLength: n,
@@ -28,7 +40,7 @@ function stridedCase(
   };
 }
 
-/** Permuted, repeated, cut out, reversed. */
+/** Permuted, repeated, cut out, reversed, filled up with zeros. */
 export const stridedCases: readonly KernelCase[] = [
   stridedCase("one element", 1, [1, 1, 1, 1], [0, 0, 0, 0]),
   stridedCase("transpose of [17, 31]", 527, [1, 1, 31, 17], [0, 0, 1, 31]),
@@ -36,6 +48,7 @@ export const stridedCases: readonly KernelCase[] = [
   stridedCase("broadcast of [3, 1, 5]", 15, [2, 3, 4, 5], [0, 5, 0, 1]),
   stridedCase("slice [1:3, 2:7] of [4, 9]", 36, [1, 1, 2, 5], [0, 0, 9, 1], 11),
   stridedCase("flip of [3, 11]", 33, [1, 1, 3, 11], [0, 0, -11, -1], 32),
+  stridedCase("[6, 2, 5] turned, with zeros", 60, [2, 5, 1, 8], [5, 1, 0, 10], 0, 6),
   stridedCase("every second of 257", 257, [1, 1, 1, 129], [0, 0, 0, 2]),
 ];
 

@@ -81,11 +81,12 @@ export const pool2dGatherCases: readonly KernelCase[] = windows.map((of) => {
 export const pool2dScatterCases: readonly KernelCase[] = windows.map((of) => {
   const [planes, H, W, SIZE, STRIDE] = of;
   const { label, oh, ow, out } = layout(of);
+  const n = planes * (STRIDE >= SIZE ? Math.ceil(H / STRIDE) : H);
   return {
     kernel: "pool2d_scatter",
     label,
-    overrides: { N: planes * H, H, W, OH: oh, OW: ow, SIZE, STRIDE },
-    threads: planes * H,
+    overrides: { N: n, H, W, OH: oh, OW: ow, SIZE, STRIDE },
+    threads: n,
     inputs: () => [uniform(44, out), positions(of)],
     outputLength: planes * H * W,
     tolerance: sumTolerance(SIZE * SIZE),

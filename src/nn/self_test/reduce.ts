@@ -1,5 +1,5 @@
 /**
- * Cases of `reduce` and `log_softmax`.
+ * Cases of `reduce`, `log_softmax` and `cross_entropy`.
  *
  * @module
  */
@@ -103,3 +103,35 @@ export const logSoftmaxCases: readonly KernelCase[] = [
   logSoftmaxCase(3, 10, "falling", () => uniform(0, 30).map((_, i) => -60 * (i % 10))),
   logSoftmaxCase(3, 5, "with a NaN", () => uniform(36, 15).map((x, i) => i === 7 ? NaN : x)),
 ];
+
+function crossEntropyCase(
+  op: "loss" | "gradient",
+  [n, c, range]: readonly [number, number, number],
+  label: (row: number) => number = (row) => (7 * row + 3) % c,
+): KernelCase {
+  return {
+    kernel: "cross_entropy",
+    label: `${op} of [${n}, ${c}] up to ${range}, classes from ${label(0)}`,
+    overrides: { OP: op, N: n, C: c },
+    threads: n,
+    inputs: () => [
+      uniform(37, n * c, -range, range),
+      Float32Array.from({ length: n }, (_, row) => label(row)),
+      uniform(38, n),
+    ],
+    outputLength: op === "loss" ? n : n * c,
+    tolerance: 16 * epsilon,
+  };
+}
+
+/** One class, prime sizes, large logits, labels that are no class. */
+export const crossEntropyCases: readonly KernelCase[] = (["loss", "gradient"] as const).flatMap(
+  (op) => [
+    crossEntropyCase(op, [1, 1, 1]),
+    crossEntropyCase(op, [65, 10, 10]),
+    crossEntropyCase(op, [3, 11, 200]),
+    crossEntropyCase(op, [67, 3, 5]),
+    crossEntropyCase(op, [4, 5, 2], (row) => row - 1),
+    crossEntropyCase(op, [4, 5, 2], (row) => 4.5 - row),
+  ],
+);
