@@ -11,7 +11,16 @@ import { kernel } from "./kernel.ts";
 import { matmul } from "./matmul.ts";
 import { sum, sumParts } from "./reduce.ts";
 import { permute, reshape, type Strides } from "./shape.ts";
-import { dim, type Dispatch, node, show, type Tensor, type Vjp, withVjp } from "./tensor.ts";
+import {
+  dim,
+  type Dispatch,
+  node,
+  show,
+  type SparsePlanes,
+  type Tensor,
+  type Vjp,
+  withVjp,
+} from "./tensor.ts";
 import {
   conv2dWeightSplit,
   conv2dWeightTile,
@@ -118,14 +127,20 @@ export function conv2dWeight(
   const SPLIT = conv2dWeightSplit(s);
   const cut = (tiles: TileProfile): Pick<Dispatch, "overrides" | "threads"> => {
     const { threads, ...tile } = conv2dWeightTile(s, SPLIT, tiles);
-    return { overrides: { ...s, ...tile, SPLIT }, threads };
+    return { overrides: { ...s, ...tile, SPLIT, POOL: pooled?.window ?? 0 }, threads };
   };
   const pixels = s.OH * s.OW;
-  const packed = readsPlanes(s) ? g : packChannels(g, {
+  const planar = readsPlanes(s);
+  const pooled = planar ? windowsOf(g) : undefined;
+  const planes = pooled?.values ?? g;
+  const packed = planar ? planes : packChannels(g, {
     shape: [s.B, s.OH, s.OW, s.CO],
     strides: [s.CO * pixels, s.OW, 1, pixels],
   });
-  const parts = node("conv2dWeight", [x, packed, g], [SPLIT, ...shape], {
+  const parts = node("conv2dWeight", [x, packed, planes, pooled?.places ?? planes], [
+    SPLIT,
+    ...shape,
+  ], {
     kind: "dispatch",
     kernel: weightKernel,
     ...cut(tileProfiles.portable),
@@ -145,6 +160,15 @@ function productOverPixels(x: Tensor, g: Tensor): Tensor {
   if (pixels >= enoughPixels) return sum(matmul(rows(g), rows(x), { transposeB: true }), [0]);
   const side = (t: Tensor): Tensor => reshape(permute(rows(t), [1, 0, 2]), [dim(t, 1), -1]);
   return matmul(side(g), side(x), { transposeB: true });
+}
+
+/** What a gradient consists of, if windows cover its planes. */
+function windowsOf(g: Tensor): SparsePlanes | undefined {
+  const { sparse } = g;
+  if (!sparse) return undefined;
+  const covers = (axis: number): boolean =>
+    dim(sparse.values, axis) * sparse.window === dim(g, axis);
+  return covers(2) && covers(3) ? sparse : undefined;
 }
 
 /** Filters `[CO, CI, KH, KW]` as `[CI, KH, KW, CO]`. */

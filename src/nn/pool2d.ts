@@ -87,5 +87,5 @@ function scatter(g: Tensor, index: Tensor, s: Window): Tensor {
     overrides: { N: n, ...s },
     threads: n,
   }, (h) => [gather(h, index, s), null]);
-  return apart ? { ...spread, compact: g } : spread;
+  return apart ? { ...spread, sparse: { values: g, places: index, window: s.STRIDE } } : spread;
 }

@@ -32,7 +32,7 @@ const enoughThreads = 2048;
 export function sum(x: Tensor, axes?: readonly number[], keepDims = false): Tensor {
   const { kept, dropped, runs } = plan(x.shape, axes);
   const planes = runs.some(({ first, last }) => first < last && last === x.shape.length - 1);
-  let y = planes && x.compact ? x.compact : x;
+  let y = planes && x.sparse ? x.sparse.values : x;
   for (const run of runs) y = reduceSum(y, run.first, run.last);
   return reshape(y, keepDims ? kept : dropped);
 }

@@ -45,9 +45,19 @@ export interface Tensor {
   readonly operands: readonly Tensor[];
   /** Where the values come from: exactly one of these. */
   readonly source: Source;
-  /** What its planes, the last two axes, hold besides zeros: sums over a plane are the same of either. */
-  readonly compact?: Tensor;
+  /** What its planes hold, if most of it is zeros. */
+  readonly sparse?: SparsePlanes;
   readonly vjp?: Vjp;
+}
+
+/** The last two axes of `[B, C, H, W]` by windows, in each of which one element is not zero. */
+export interface SparsePlanes {
+  /** `[B, C, OH, OW]`: that element of each window. Sums over a plane are the same of these. */
+  readonly values: Tensor;
+  /** `[B, C, OH, OW]`: its place h W + w. */
+  readonly places: Tensor;
+  /** Side of a window. */
+  readonly window: number;
 }
 
 /** How a node gets its values. */

@@ -68,13 +68,14 @@ function foldedRows(
   });
 }
 
-/** x[B,CI,H,W], g[B,OH,OW,CO rounded up to 4] or planes[B,CO,OH,OW] -> w[SPLIT,CO,CI,KH,KW], the adjoint of `conv2d` in w, in shares of images. */
+/** x[B,CI,H,W], g[B,OH,OW,CO rounded up to 4] or planes[B,CO,OH,OW] or their windows -> w[SPLIT,CO,CI,KH,KW], the adjoint of `conv2d` in w, in shares of images. */
 export const conv2dWeight: ReferenceKernel = (inputs, o, length) => {
   const s = sizes(o);
   const [x, packed] = [input(inputs, 0), input(inputs, 1)];
   const [columns, plane] = [4 * Math.ceil(s.co / 4), s.oh * s.ow];
+  const pool = number(o, "POOL", 0);
   const g = number(o, "PLANAR", 0)
-    ? input(inputs, 2)
+    ? pool ? fromWindows(input(inputs, 2), input(inputs, 3), s, pool) : input(inputs, 2)
     : Float64Array.from({ length: s.b * s.co * plane }, (_, i) => {
       const [b, co, pixel] = [
         Math.floor(i / (s.co * plane)),
@@ -93,6 +94,21 @@ export const conv2dWeight: ReferenceKernel = (inputs, o, length) => {
   }
   return w;
 };
+
+/** Gradients of windows at the pixels they belong to: [B,CO,OH/pool,OW/pool] -> [B,CO,OH,OW]. */
+function fromWindows(
+  values: Float64Array,
+  places: Float64Array,
+  s: Sizes,
+  pool: number,
+): Float64Array {
+  const windows = Math.floor(s.oh / pool) * Math.floor(s.ow / pool);
+  const planes = new Float64Array(s.b * s.co * s.oh * s.ow);
+  for (let i = 0; i < s.b * s.co * windows; i++) {
+    planes[Math.floor(i / windows) * s.oh * s.ow + at(places, i)] = at(values, i);
+  }
+  return planes;
+}
 
 /** Visits every product of image `b` whose pixel is not in the padding. */
 function eachProduct(s: Sizes, b: number, visit: Visit): void {

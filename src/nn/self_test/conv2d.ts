@@ -133,22 +133,37 @@ export const conv2dCases: readonly KernelCase[] = [
   },
 ];
 
-function weightCase(s: ConvShape, split: number, tiles = software): KernelCase {
+function weightCase(s: ConvShape, split: number, tiles = software, pool = 0): KernelCase {
   const { x, w, y } = lengths(s);
   const { threads, ...tile } = conv2dWeightTile(s, split, tiles);
   return {
     kernel: "conv2d_weight",
-    label: `${label(s)} in ${split}, ${tiles.name}`,
-    overrides: { ...overrides(s), ...tile, ...(split === 1 ? {} : { SPLIT: split }) },
+    label: `${label(s)} in ${split}, ${tiles.name}${pool ? `, pooled by ${pool}` : ""}`,
+    overrides: {
+      ...overrides(s),
+      ...tile,
+      ...(split === 1 ? {} : { SPLIT: split }),
+      ...(pool === 0 ? {} : { POOL: pool }),
+    },
     threads,
     inputs: () => [
       uniform(88, x),
       uniform(89, s.B * s.OH * s.OW * 4 * Math.ceil(s.CO / 4)),
       uniform(90, y),
+      pool === 0 ? new Float32Array(1) : places(s, pool),
     ],
     outputLength: split * w,
     tolerance: sumTolerance(s.B * s.OH * s.OW),
   };
+}
+
+/** A pixel of every window, by a rule that reaches all corners. */
+function places({ B, CO, OH, OW }: ConvShape, pool: number): Float32Array {
+  const [rows, columns] = [Math.floor(OH / pool), Math.floor(OW / pool)];
+  return Float32Array.from({ length: B * CO * rows * columns }, (_, i) => {
+    const [row, column] = [Math.floor(i / columns) % rows, i % columns];
+    return (row * pool + (i * 7) % pool) * OW + column * pool + (i * 5) % 3 % pool;
+  });
 }
 
 /** Every geometry in one and in the host's choice of splits; splits that do not divide the images. */
@@ -161,4 +176,6 @@ export const conv2dWeightCases: readonly KernelCase[] = [
   weightCase(geometry([5, 2, 6, 7], [3, 2, 3, 3], 1, 1), 2),
   weightCase(geometry([5, 2, 6, 7], [3, 2, 3, 3], 2, 1), 4),
   weightCase(geometry([7, 6, 12, 12], [16, 6, 5, 5]), 3),
+  weightCase(geometry([3, 1, 28, 28], [6, 1, 5, 5], 1, 2), 2, software, 2),
+  weightCase(geometry([3, 1, 12, 12], [5, 1, 4, 4]), 1, tileProfiles.portable, 3),
 ];
