@@ -4,7 +4,7 @@
  * @module
  */
 import { MemoryError, UserError } from "../errors.ts";
-import { type Kernel, type Overrides, resolveOverrides } from "./kernel.ts";
+import { type Binding, type Kernel, type Overrides, resolveOverrides } from "./kernel.ts";
 import { type TileProfile, tileProfiles } from "./tiles.ts";
 import { unroll, unrolledBy } from "./unroll.ts";
 
@@ -95,6 +95,7 @@ class OpenDevice implements Device {
   readonly #modules = new Map<string, GPUShaderModule>();
   readonly #pipelines = new Map<string, Promise<Pipeline>>();
   readonly #frees: (() => void)[] = [];
+  #nothing: Record<Binding["access"], GPUBuffer> | undefined;
   #failure: string | undefined;
   #closed = false;
   #guarded: Promise<unknown> = Promise.resolve();
@@ -153,8 +154,33 @@ class OpenDevice implements Device {
         layout: this.gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),
         compute: { module, entryPoint: "main", constants },
       });
+      if (this.adapter.software) this.#compileAhead(kernel, { pipeline, layout });
       return { pipeline, layout };
     });
+  }
+
+  /**
+   * A software driver makes machine code at a pipeline's first dispatch, on a thread of its own: one of no
+   * workgroups lets it begin while the next pipelines are made here.
+   */
+  #compileAhead(kernel: Kernel, { pipeline, layout }: Pipeline): void {
+    const usage = GPUBufferUsage.STORAGE;
+    this.#nothing ??= {
+      read: this.gpu.createBuffer({ label: "nothing to read", size: 16, usage }),
+      read_write: this.gpu.createBuffer({ label: "nothing to write", size: 16, usage }),
+    };
+    const nothing = this.#nothing;
+    const encoder = this.gpu.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    pass.setPipeline(pipeline);
+    const entries = kernel.bindings.map(({ access }, binding) => ({
+      binding,
+      resource: { buffer: nothing[access] },
+    }));
+    pass.setBindGroup(0, this.gpu.createBindGroup({ layout, entries }));
+    pass.dispatchWorkgroups(0);
+    pass.end();
+    this.gpu.queue.submit([encoder.finish()]);
   }
 
   /** Error scopes are one stack a device, so guarded work runs one piece at a time. */

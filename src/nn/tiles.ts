@@ -89,6 +89,8 @@ export function randomFeaturesThreads({ n, d }: { n: number; d: number }): numbe
 
 /** How a convolution is cut: pixels and groups of four channels a thread makes, of how many images. */
 export interface ConvTile {
+  /** Pixels of an image's strip that a step to the next column leaves in registers. */
+  readonly SLIDES: number;
   readonly GROUPS: number;
   readonly PIXELS: number;
   readonly IMAGES: number;
@@ -105,7 +107,7 @@ export function conv2dTile(
   fold: 1 | 4 = 1,
 ): ConvTile {
   const quads = Math.ceil(s.CO / 4);
-  let best: ConvTile & { readonly cost: number } | undefined;
+  let best: Omit<ConvTile, "SLIDES"> & { readonly cost: number } | undefined;
   for (let blocks = 1; blocks <= quads; blocks++) {
     const GROUPS = Math.ceil(quads / blocks);
     if (GROUPS > mostGroups) continue;
@@ -130,7 +132,7 @@ export function conv2dTile(
   }
   if (!best) throw new Error("Unreachable: no cut of a convolution");
   const { GROUPS, PIXELS, IMAGES, threads } = best;
-  return { GROUPS, PIXELS, IMAGES, threads };
+  return { GROUPS, PIXELS, IMAGES, SLIDES: s.STRIDE === 1 ? PIXELS / IMAGES - 1 : 0, threads };
 }
 
 /** How the filters' gradient is cut: taps and groups of four channels a thread makes. */

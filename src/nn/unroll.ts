@@ -35,8 +35,11 @@ export function unroll(source: string, overrides: Values): string {
 
 /** The overrides that a kernel's text depends on. */
 export function unrolledBy(source: string, overrides: Values): Values {
-  const lines = [...source.matchAll(eachLine)].map(([line]) => line).join("\n");
-  const names = new Set(lines.match(/\w+/g));
+  const terms = [...source.matchAll(eachLine)].flatMap(([, line = "", bounds = ""]) => [
+    bounds,
+    ...line.match(hole) ?? [],
+  ]);
+  const names = new Set(terms.join(" ").match(/\w+/g));
   return Object.fromEntries(Object.entries(overrides).filter(([name]) => names.has(name)));
 }
 

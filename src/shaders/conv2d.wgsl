@@ -22,6 +22,7 @@ override PAD: u32 = 0u;
 override GROUPS: u32 = 2u; // groups of 4 output channels a thread makes, 1 to 4
 override PIXELS: u32 = 8u; // pixels of a row it makes, 1 to 32
 override IMAGES: u32 = 1u; // images that the pixels are of, PIXELS / IMAGES of each, where rows are short
+override SLIDES: u32 = 0u; // pixels of a strip that the next ones become: all but the last with stride 1, else 0
 override FOLD: u32 = 1u; // 4: the four columns of w are four rows of one output channel, KH + 3 tall
 override HAS_BIAS: u32 = 0u;
 override ACTIVATION: u32 = 0u;
@@ -83,8 +84,8 @@ fn offsets(co: u32) -> vec4f {
   return vec4f(bias[min(co, last)], bias[min(co + 1u, last)], bias[min(co + 2u, last)], bias[min(co + 3u, last)]);
 }
 
-// Four channels of pixel p of a strip, the first of which belongs at i; GROUPS that hold all channels leave
-// no question which there are.
+// Four channels of pixel p of a strip, the first of which belongs at i, or four rows of one channel. Where
+// GROUPS hold all channels, or FOLD divides the rows, there is no question which there are.
 fn store(i: u32, ow: u32, p: u32, co: u32, sum: vec4f) {
   if (OW % (PIXELS / IMAGES) != 0u && ow + p >= OW) {
     return;
@@ -93,20 +94,14 @@ fn store(i: u32, ow: u32, p: u32, co: u32, sum: vec4f) {
   if (ACTIVATION == ACTIVATION_relu) {
     v = select(v, vec4f(0.0), v <= vec4f(0.0));
   }
-  if (FOLD == 4u) {
-    let row = i / OW % OH;
-    y[i] = v.x;
-    if (OH % 4u == 0u || row + 1u < OH) { y[i + OW] = v.y; }
-    if (OH % 4u == 0u || row + 2u < OH) { y[i + 2u * OW] = v.z; }
-    if (OH % 4u == 0u || row + 3u < OH) { y[i + 3u * OW] = v.w; }
-    return;
-  }
-  let plane = OH * OW;
-  let all = CO % 4u == 0u && (CO + 3u) / 4u % GROUPS == 0u;
-  if (all || co < CO) { y[i] = v.x; }
-  if (all || co + 1u < CO) { y[i + plane] = v.y; }
-  if (all || co + 2u < CO) { y[i + 2u * plane] = v.z; }
-  if (all || co + 3u < CO) { y[i + 3u * plane] = v.w; }
+  let rows = FOLD == 4u;
+  let step = select(OH * OW, OW, rows);
+  let count = select(CO - min(co, CO), OH - i / OW % OH, rows);
+  let all = select(CO % 4u == 0u && (CO + 3u) / 4u % GROUPS == 0u, OH % 4u == 0u, rows);
+  if (all || count > 0u) { y[i] = v.x; }
+  if (all || count > 1u) { y[i + step] = v.y; }
+  if (all || count > 2u) { y[i + 2u * step] = v.z; }
+  if (all || count > 3u) { y[i + 3u * step] = v.w; }
 }
 
 @compute @workgroup_size(32)
@@ -152,12 +147,10 @@ fn main(@builtin(workgroup_id) group_id: vec3u, @builtin(num_workgroups) groups:
         let w{g} = w[min(k + {g}u, CI * KH * KW * quads - 1u)]; // each g < GROUPS
         k += quads;
         a{m}_{p}_{g} += x{m}_{p} * w{g}; // each m < IMAGES, p < PIXELS / IMAGES, g < GROUPS
-        // The window moves on by one column: with stride 1 all but one of a strip's pixels are there.
-        if (kw + 1u < KW && STRIDE == 1u) {
-          x{m}_{p} = x{m}_{p + 1}; // each m < IMAGES, p < PIXELS / IMAGES - 1
-          x{m}_{PIXELS / IMAGES - 1} = under(row{m}, v, {PIXELS / IMAGES - 1}u, kw + 1u); // each m < IMAGES
-        } else if (kw + 1u < KW) {
-          x{m}_{p} = under(row{m}, v, {p}u, kw + 1u); // each m < IMAGES, p < PIXELS / IMAGES
+        // The window moves on by one column: SLIDES of a strip's pixels are there.
+        if (kw + 1u < KW) {
+          x{m}_{p} = x{m}_{p + 1}; // each m < IMAGES, p < SLIDES
+          x{m}_{p + SLIDES} = under(row{m}, v, {p + SLIDES}u, kw + 1u); // each m < IMAGES, p < PIXELS / IMAGES - SLIDES
         }
       }
     }

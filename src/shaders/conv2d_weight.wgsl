@@ -71,15 +71,16 @@ fn at_pixel(d: vec4f, p: vec4f, pixel: u32) -> vec4f {
 }
 
 fn store(s: u32, co: u32, ci: u32, kh: u32, kw: u32, sum: vec4f) {
-  if (kh >= KH || kw >= KW) {
+  if ((KH % ROWS != 0u && kh >= KH) || (KW % COLUMNS != 0u && kw >= KW)) {
     return;
   }
   let filter_size = CI * KH * KW;
   let i = (s * CO + co) * filter_size + (ci * KH + kh) * KW + kw;
-  if (co < CO) { w[i] = sum.x; }
-  if (co + 1u < CO) { w[i + filter_size] = sum.y; }
-  if (co + 2u < CO) { w[i + 2u * filter_size] = sum.z; }
-  if (co + 3u < CO) { w[i + 3u * filter_size] = sum.w; }
+  let all = CO % 4u == 0u && (CO + 3u) / 4u % GROUPS == 0u;
+  if (all || co < CO) { w[i] = sum.x; }
+  if (all || co + 1u < CO) { w[i + filter_size] = sum.y; }
+  if (all || co + 2u < CO) { w[i + 2u * filter_size] = sum.z; }
+  if (all || co + 3u < CO) { w[i + 3u * filter_size] = sum.w; }
 }
 
 @compute @workgroup_size(32)
@@ -95,7 +96,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   let kw = t % runs * COLUMNS;
   let kh = t / runs % bands * ROWS;
   let ci = t / (runs * bands) % CI;
-  let quad = t / (runs * bands * CI) % blocks * GROUPS;
+  let quad = select(t / (runs * bands * CI) % blocks * GROUPS, 0u, blocks == 1u);
   let s = t / (runs * bands * CI * blocks);
   let chunk = (B + SPLIT - 1u) / SPLIT;
   var a{r}_{c}_{q} = vec4f(0.0); // each r < ROWS, c < COLUMNS, q < GROUPS

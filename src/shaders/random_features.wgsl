@@ -43,32 +43,11 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   }
   let n = t / columns * 8u;
   let d = t % columns * 8u;
-  let r0 = min(n, N - 1u) * K; var y0 = vec4f(0.0); var z0 = vec4f(0.0);
-  let r1 = min(n + 1u, N - 1u) * K; var y1 = vec4f(0.0); var z1 = vec4f(0.0);
-  let r2 = min(n + 2u, N - 1u) * K; var y2 = vec4f(0.0); var z2 = vec4f(0.0);
-  let r3 = min(n + 3u, N - 1u) * K; var y3 = vec4f(0.0); var z3 = vec4f(0.0);
-  let r4 = min(n + 4u, N - 1u) * K; var y4 = vec4f(0.0); var z4 = vec4f(0.0);
-  let r5 = min(n + 5u, N - 1u) * K; var y5 = vec4f(0.0); var z5 = vec4f(0.0);
-  let r6 = min(n + 6u, N - 1u) * K; var y6 = vec4f(0.0); var z6 = vec4f(0.0);
-  let r7 = min(n + 7u, N - 1u) * K; var y7 = vec4f(0.0); var z7 = vec4f(0.0);
+  let r{i} = min(n + {i}u, N - 1u) * K; var y{i} = vec4f(0.0); var z{i} = vec4f(0.0); // each i < 8
   for (var k = 0u; k < K; k++) {
     let p = load(k * D + d);
     let q = load(k * D + d + 4u);
-    let x0 = x[r0 + k]; y0 += x0 * p; z0 += x0 * q;
-    let x1 = x[r1 + k]; y1 += x1 * p; z1 += x1 * q;
-    let x2 = x[r2 + k]; y2 += x2 * p; z2 += x2 * q;
-    let x3 = x[r3 + k]; y3 += x3 * p; z3 += x3 * q;
-    let x4 = x[r4 + k]; y4 += x4 * p; z4 += x4 * q;
-    let x5 = x[r5 + k]; y5 += x5 * p; z5 += x5 * q;
-    let x6 = x[r6 + k]; y6 += x6 * p; z6 += x6 * q;
-    let x7 = x[r7 + k]; y7 += x7 * p; z7 += x7 * q;
+    let x{i} = x[r{i} + k]; y{i} += x{i} * p; z{i} += x{i} * q; // each i < 8
   }
-  store(n, d, y0); store(n, d + 4u, z0);
-  store(n + 1u, d, y1); store(n + 1u, d + 4u, z1);
-  store(n + 2u, d, y2); store(n + 2u, d + 4u, z2);
-  store(n + 3u, d, y3); store(n + 3u, d + 4u, z3);
-  store(n + 4u, d, y4); store(n + 4u, d + 4u, z4);
-  store(n + 5u, d, y5); store(n + 5u, d + 4u, z5);
-  store(n + 6u, d, y6); store(n + 6u, d + 4u, z6);
-  store(n + 7u, d, y7); store(n + 7u, d + 4u, z7);
+  store(n + {i}u, d, y{i}); store(n + {i}u, d + 4u, z{i}); // each i < 8
 }
