@@ -19,7 +19,8 @@ export function flopOf(y: Tensor, { kernel, overrides }: Dispatch): number {
       return 2 * o("N") * o("K") * o("D");
     case "conv2d":
       // Folded filters are three rows taller, with zeros there.
-      return 2 * size(y.shape) * (o("FOLD") === 4 ? taps - 3 * o("CI") * o("KW") : taps);
+      return 2 * o("B") * o("CO") * o("OH") * o("OW") *
+        (o("FOLD") === 4 ? taps - 3 * o("CI") * o("KW") : taps);
     case "conv2d_weight":
       return 2 * o("B") * o("CO") * o("OH") * o("OW") * taps;
     default:
