@@ -3,13 +3,13 @@
  *
  * @module
  */
-import { type Dispatch, size, type Tensor } from "./tensor.ts";
+import type { Dispatch } from "./tensor.ts";
 
 /**
  * Useful floating-point operations of a dispatch: a multiplication and an addition for each product.
  * Work that only grows with the number of elements does not count.
  */
-export function flopOf(y: Tensor, { kernel, overrides }: Dispatch): number {
+export function flopOf({ kernel, overrides }: Dispatch): number {
   const o = (name: string): number => Number(overrides[name] ?? 1);
   const taps = o("CI") * o("KH") * o("KW");
   switch (kernel.name) {
