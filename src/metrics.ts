@@ -23,11 +23,21 @@ export interface MeanOptions {
 
 /** Mean entropy `-sum p log p` in nats, from 0 to log C, with `0 log 0 = 0`; NaN without a valid row. */
 export function entropy(predictions: Predictions, options: MeanOptions = {}): number {
-  return meanOfRows(predictions, options, (row) => {
-    let h = 0;
-    for (const l of row) h -= l === -Infinity ? 0 : Math.exp(l) * l;
-    return h;
-  });
+  return meanOfRows(predictions, options, entropyOf);
+}
+
+/** Entropy of each row, `[N]` nats; NaN for a row that holds one. */
+export function rowEntropies({ logProbabilities, classes }: Predictions): Float64Array {
+  return Float64Array.from(
+    { length: logProbabilities.length / classes },
+    (_, i) => entropyOf(logProbabilities.subarray(i * classes, (i + 1) * classes)),
+  );
+}
+
+function entropyOf(row: Float32Array): number {
+  let h = 0;
+  for (const l of row) h -= l === -Infinity ? 0 : Math.exp(l) * l;
+  return h;
 }
 
 /** Share of rows whose largest probability is at most tau, 0 to 1. */

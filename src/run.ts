@@ -37,7 +37,15 @@ import {
   type Uncertainty,
 } from "./results.ts";
 import { versions } from "./version.ts";
-import { findOrTrain, openWorkbench, trainMembers, type Workbench } from "./workbench.ts";
+import { answersArchive, attackArchives, shownImages } from "./runs/archives.ts";
+import { recorded } from "./runs/recorded.ts";
+import {
+  findOrTrain,
+  openWorkbench,
+  type TrainedMember,
+  trainMembers,
+  type Workbench,
+} from "./workbench.ts";
 
 /** Images in a step of evaluation or attack: the paper's. */
 const evalBatch = 200;
@@ -54,7 +62,20 @@ export async function train(
   const clock = new Clock();
   using bench = await openWorkbench(config, "train");
   const epochs = config.epochs ?? 80;
-  const members = await trainMembers(bench, [...bench.members.keys()], epochs, reporter, clock);
+  const { document } = await recorded("train", bench, reporter, async (reporter) => {
+    const positions = [...bench.members.keys()];
+    const members = await trainMembers(bench, positions, epochs, reporter, clock);
+    const document = trainDocument(bench, members, clock);
+    return { document, checkpoints: members.map(({ paths }) => paths.best) };
+  });
+  return document;
+}
+
+function trainDocument(
+  bench: Workbench,
+  members: readonly TrainedMember[],
+  clock: Clock,
+): TrainResult {
   const [set] = members.map((m) => m.set);
   return trainResultSchema.parse({
     schema: "mirage/train@2",
@@ -85,16 +106,30 @@ export async function evaluate(
 ): Promise<EvalResult> {
   const clock = new Clock();
   using bench = await openWorkbench(config, "use");
-  const { checkpoints } = await findOrTrain(bench, reporter, clock);
-  const { inDomain, outDomain, outSet } = await clock.time("work", async () => {
-    const outSet = limited(await bench.pair.outDomain(), config);
-    const answers = await predict(job(bench, outSet, reporter));
-    return {
-      inDomain: await evaluateInDomain(bench, reporter),
-      outDomain: uncertainties(answers, meanOptions(bench)),
-      outSet,
-    };
+  const { document } = await recorded("eval", bench, reporter, async (reporter) => {
+    const { checkpoints } = await findOrTrain(bench, reporter, clock);
+    const { answers, inDomain, outSet } = await clock.time("work", async () => {
+      const outSet = limited(await bench.pair.outDomain(), config);
+      const answers = await predict(job(bench, outSet, reporter));
+      return { answers, inDomain: await evaluateInDomain(bench, reporter), outSet };
+    });
+    const outDomain = uncertainties(answers, meanOptions(bench));
+    const document = evalDocument(bench, { checkpoints, inDomain, outDomain, outSet }, clock);
+    return { document, checkpoints, archives: { predictions: answersArchive({ clean: answers }) } };
   });
+  return document;
+}
+
+function evalDocument(
+  bench: Workbench,
+  { checkpoints, inDomain, outDomain, outSet }: {
+    readonly checkpoints: readonly string[];
+    readonly inDomain: InDomain;
+    readonly outDomain: ReturnType<typeof uncertainties>;
+    readonly outSet: ImageSet;
+  },
+  clock: Clock,
+): EvalResult {
   return evalResultSchema.parse({
     schema: "mirage/eval@2",
     ...common(bench),
@@ -124,7 +159,7 @@ export async function attack(
   return (await attackWithExamples(config, reporter, 0)).result;
 }
 
-/** As {@linkcode attack}, with the first `keep` images of the first batch, clean and attacked. */
+/** As {@linkcode attack}, with the first `keep` images or more, clean and attacked. */
 export async function attackWithExamples(
   config: RunConfig,
   reporter: Reporter,
@@ -132,21 +167,47 @@ export async function attackWithExamples(
 ): Promise<AttackRun> {
   const clock = new Clock();
   using bench = await openWorkbench(config, "use");
-  const { checkpoints } = await findOrTrain(bench, reporter, clock);
+  const { document, attacked, outDomain } = await recorded(
+    "attack",
+    bench,
+    reporter,
+    async (reporter) => {
+      const { checkpoints } = await findOrTrain(bench, reporter, clock);
+      const made = await clock.time("work", async () => {
+        const outDomain = limited(await bench.pair.outDomain(), config);
+        const attacked = await attackSet({
+          ...job(bench, outDomain, reporter),
+          settings: attackSettings(config),
+          target: config.targeted,
+          keep: config.saveImages ? outDomain.count : Math.max(keep, shownImages),
+        });
+        return { inDomain: await evaluateInDomain(bench, reporter), attacked, outDomain };
+      });
+      const document = attackDocument(bench, { checkpoints, ...made }, clock);
+      return { document, checkpoints, archives: attackArchives(config, made), ...made };
+    },
+  );
+  return { result: document, attacked, outDomain };
+}
+
+/** What an attack's document is made of. */
+interface Made {
+  readonly checkpoints: readonly string[];
+  readonly inDomain: InDomain;
+  readonly attacked: Attacked;
+  readonly outDomain: ImageSet;
+}
+
+function attackDocument(
+  bench: Workbench,
+  { checkpoints, inDomain, attacked, outDomain }: Made,
+  clock: Clock,
+): AttackResult {
+  const { config } = bench;
   const settings = attackSettings(config);
-  const { inDomain, attacked, outDomain } = await clock.time("work", async () => {
-    const outDomain = limited(await bench.pair.outDomain(), config);
-    const attacked = await attackSet({
-      ...job(bench, outDomain, reporter),
-      settings,
-      target: config.targeted,
-      keep,
-    });
-    return { inDomain: await evaluateInDomain(bench, reporter), attacked, outDomain };
-  });
   const mean = meanOptions(bench);
   const { name, steps, stepSize, startNoise, projectStart } = settings;
-  const result = attackResultSchema.parse({
+  return attackResultSchema.parse({
     schema: "mirage/attack@2",
     ...common(bench),
     checkpoints,
@@ -174,7 +235,6 @@ export async function attackWithExamples(
     warnings: doubts(attacked, settings),
     seconds: { setup: clock.setup, train: clock.train, attack: clock.work },
   });
-  return { result, attacked, outDomain };
 }
 
 /** The attack that a configuration asks for: the method's own, or the one that was chosen. */

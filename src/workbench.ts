@@ -20,6 +20,7 @@ import {
   trainingState,
 } from "./place.ts";
 import { concerning } from "./protocol.ts";
+import { hold } from "./lock.ts";
 import type { Reporter } from "./reporter.ts";
 import { type Learner, learnTogether } from "./trace_step.ts";
 import { fit, type Trained } from "./training.ts";
@@ -202,6 +203,10 @@ async function trainTogether(
   const { epochOrder, batchStatistics } = concerning(procedure, whom, "training");
   const train = new ResidentSet(set);
   const numbers = positions.map((position) => position + 1);
+  await using holds = new AsyncDisposableStack();
+  for (const { folder } of learners) {
+    holds.use(await hold(folder, (message) => reporter.note(message)));
+  }
   const trained = await clock.time("train", () =>
     fit({
       device,

@@ -75,6 +75,10 @@ export const shared = object("Data and output", {
   out: optional(option("--out", path({ metavar: "FILE" }), {
     description: message`Write the JSON document to a file as well`,
   })),
+  saveImages: withDefault(
+    flag("--save-images", { description: message`Keep every attacked image with the run` }),
+    false,
+  ),
   explain: withDefault(
     flag("--explain", { description: message`List the programs' dispatches, buffers and bytes` }),
     false,
