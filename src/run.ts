@@ -19,7 +19,7 @@ import {
   type Predictions,
   rejectionRate,
 } from "./metrics.ts";
-import { familyOf, type Method, methods } from "./methods/mod.ts";
+import { familyOf, type Method, methods, single } from "./methods/mod.ts";
 import type { Device } from "./nn/mod.ts";
 import { type Answers, type Attacked, attackSet, type Job, predict } from "./predict.ts";
 import { limited } from "./place.ts";
@@ -38,10 +38,12 @@ import {
 } from "./results.ts";
 import { versions } from "./version.ts";
 import { answersArchive, attackArchives, shownImages } from "./runs/archives.ts";
+import type { RunResults } from "./runs/folder.ts";
 import { recorded } from "./runs/recorded.ts";
 import {
   findOrTrain,
   openWorkbench,
+  selectionSet,
   type TrainedMember,
   trainMembers,
   type Workbench,
@@ -106,18 +108,31 @@ export async function evaluate(
 ): Promise<EvalResult> {
   const clock = new Clock();
   using bench = await openWorkbench(config, "use");
-  const { document } = await recorded("eval", bench, reporter, async (reporter) => {
-    const { checkpoints } = await findOrTrain(bench, reporter, clock);
-    const { answers, inDomain, outSet } = await clock.time("work", async () => {
-      const outSet = limited(await bench.pair.outDomain(), config);
-      const answers = await predict(job(bench, outSet, reporter));
-      return { answers, inDomain: await evaluateInDomain(bench, reporter), outSet };
-    });
-    const outDomain = uncertainties(answers, meanOptions(bench));
-    const document = evalDocument(bench, { checkpoints, inDomain, outDomain, outSet }, clock);
-    return { document, checkpoints, archives: { predictions: answersArchive({ clean: answers }) } };
+  const made = await recorded("eval", bench, reporter, (r) => evaluateOn(bench, r, clock));
+  return made.document;
+}
+
+/** As {@linkcode evaluate}, but keeps nothing. */
+export async function evaluateOnly(config: RunConfig, reporter: Reporter): Promise<EvalResult> {
+  const clock = new Clock();
+  using bench = await openWorkbench(config, "use");
+  return (await evaluateOn(bench, reporter, clock)).document;
+}
+
+async function evaluateOn(
+  bench: Workbench,
+  reporter: Reporter,
+  clock: Clock,
+): Promise<RunResults & { readonly document: EvalResult }> {
+  const { checkpoints } = await findOrTrain(bench, reporter, clock);
+  const { answers, inDomain, outSet } = await clock.time("work", async () => {
+    const outSet = limited(await bench.pair.outDomain(), bench.config);
+    const answers = await predict(job(bench, outSet, reporter));
+    return { answers, inDomain: await evaluateInDomain(bench, reporter), outSet };
   });
-  return document;
+  const outDomain = uncertainties(answers, meanOptions(bench));
+  const document = evalDocument(bench, { checkpoints, inDomain, outDomain, outSet }, clock);
+  return { document, checkpoints, archives: { predictions: answersArchive({ clean: answers }) } };
 }
 
 function evalDocument(
@@ -167,27 +182,54 @@ export async function attackWithExamples(
 ): Promise<AttackRun> {
   const clock = new Clock();
   using bench = await openWorkbench(config, "use");
-  const { document, attacked, outDomain } = await recorded(
-    "attack",
-    bench,
-    reporter,
-    async (reporter) => {
-      const { checkpoints } = await findOrTrain(bench, reporter, clock);
-      const made = await clock.time("work", async () => {
-        const outDomain = limited(await bench.pair.outDomain(), config);
-        const attacked = await attackSet({
-          ...job(bench, outDomain, reporter),
-          settings: attackSettings(config),
-          target: config.targeted,
-          keep: config.saveImages ? outDomain.count : Math.max(keep, shownImages),
-        });
-        return { inDomain: await evaluateInDomain(bench, reporter), attacked, outDomain };
-      });
-      const document = attackDocument(bench, { checkpoints, ...made }, clock);
-      return { document, checkpoints, archives: attackArchives(config, made), ...made };
-    },
-  );
+  const made = await recorded("attack", bench, reporter, (r) => attackOn(bench, r, clock, keep));
+  const { document, attacked, outDomain } = made;
   return { result: document, attacked, outDomain };
+}
+
+/** As {@linkcode attack}, but keeps nothing. */
+export async function attackOnly(config: RunConfig, reporter: Reporter): Promise<AttackResult> {
+  const clock = new Clock();
+  using bench = await openWorkbench(config, "use");
+  return (await attackOn(bench, reporter, clock, 0)).document;
+}
+
+async function attackOn(
+  bench: Workbench,
+  reporter: Reporter,
+  clock: Clock,
+  keep: number,
+): Promise<RunResults & Omit<AttackRun, "result"> & { readonly document: AttackResult }> {
+  const { config } = bench;
+  const { checkpoints } = await findOrTrain(bench, reporter, clock);
+  const made = await clock.time("work", async () => {
+    const outDomain = limited(await bench.pair.outDomain(), config);
+    const attacked = await attackSet({
+      ...job(bench, outDomain, reporter),
+      settings: attackSettings(config),
+      target: config.targeted,
+      keep: config.saveImages ? outDomain.count : Math.max(keep, shownImages),
+    });
+    return { inDomain: await evaluateInDomain(bench, reporter), attacked, outDomain };
+  });
+  const document = attackDocument(bench, { checkpoints, ...made }, clock);
+  return { document, checkpoints, archives: attackArchives(config, made), ...made };
+}
+
+/** In-domain accuracy of each model on what its best epoch was chosen by. */
+export async function selectionAccuracies(
+  config: RunConfig,
+  reporter: Reporter,
+): Promise<{ readonly accuracies: number[]; readonly adapter: Device["adapter"] }> {
+  using bench = await openWorkbench(config, "train");
+  await findOrTrain(bench, reporter, new Clock());
+  const accuracies: number[] = [];
+  for (const { model, seed } of bench.members) {
+    const select = await selectionSet(bench, seed);
+    const one = { ...job(bench, select, reporter), seed, batchSize: 200, subject: single([model]) };
+    accuracies.push(accuracy((await predict(one)).predictions, select.labels));
+  }
+  return { accuracies, adapter: bench.device.adapter };
 }
 
 /** What an attack's document is made of. */

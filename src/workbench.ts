@@ -242,6 +242,12 @@ function runs(numbers: readonly number[]): string {
   return row ? `${first}-${first + numbers.length - 1}` : numbers.join(", ");
 }
 
+/** The images that a member's best epoch is chosen by. */
+export async function selectionSet(bench: Workbench, seed: number): Promise<ImageSet> {
+  const set = limited(await bench.pair.train(), bench.trainingConfig);
+  return (await splitForSelection(bench, seed, set)).select;
+}
+
 /**
  * Learn from the whole training set and choose the best epoch on the *test* set, or hold out every
  * tenth image, at random, and choose on those.

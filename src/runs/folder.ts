@@ -186,7 +186,12 @@ class OpenFolder implements RunFolder {
  * @throws UserError when the folder has none, or it is damaged
  */
 export async function readRun(folder: string): Promise<Run> {
-  return await readJson(join(folder, "run.json"), runSchema);
+  return await readRunFile(join(folder, "run.json"));
+}
+
+/** As {@linkcode readRun}, by the path of the file itself. */
+export async function readRunFile(path: string): Promise<Run> {
+  return await readJson(path, runSchema);
 }
 
 /** A run's figures; undefined where it is not finished. */
