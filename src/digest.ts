@@ -1,16 +1,10 @@
 /**
- * SHA-256 in hexadecimal, and the one of Mirage's own text.
+ * Digests of values, and of Mirage's own text.
  *
  * @module
  */
+import { sha256 } from "./sha256.ts";
 import { kernels } from "./nn/self_test.ts";
-
-/** SHA-256 of bytes, or of a text in UTF-8. */
-export async function sha256(content: Uint8Array<ArrayBuffer> | string): Promise<string> {
-  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-}
 
 /** SHA-256 of a value's JSON, whose keys are put in order. */
 export async function digestOf(value: unknown): Promise<string> {

@@ -10,6 +10,7 @@ import { procedureFor, type RunConfig } from "./config.ts";
 import { UserError } from "./errors.ts";
 import { familyOf, type Hyperparameters, type Method, methods } from "./methods/mod.ts";
 import { concerning, type Procedure } from "./protocol.ts";
+import { sha256 } from "./sha256.ts";
 
 /** Images in a training step: the paper's. */
 const trainBatch = 256;
@@ -167,27 +168,23 @@ export async function trainingFolder(
   const set = limited(await pair.train(), config);
   const { lr, momentum, weightDecay } = config;
   const own = Object.fromEntries(method.hyperparameters.map((name) => [name, config[name]]));
-  const digest = await crypto.subtle.digest(
-    "SHA-256",
-    new TextEncoder().encode(JSON.stringify({
-      procedure: concerning(
-        procedure,
-        { mode: method.name, family: familyOf(network) },
-        "training",
-      ),
-      own,
-      seed,
-      lr,
-      momentum,
-      weightDecay,
-      batchSize: trainBatchOf(config),
-      ...(config.microBatch === undefined ? {} : { microBatch: config.microBatch }),
-      ...(config.augmentation || familyOf(network) === "LeNet" ? {} : { augmentation: false }),
-      data: set.sha256,
-      count: set.count,
-    })),
-  );
-  const key = [...new Uint8Array(digest)].map((b) => b.toString(16).padStart(2, "0")).join("");
+  const key = await sha256(JSON.stringify({
+    procedure: concerning(
+      procedure,
+      { mode: method.name, family: familyOf(network) },
+      "training",
+    ),
+    own,
+    seed,
+    lr,
+    momentum,
+    weightDecay,
+    batchSize: trainBatchOf(config),
+    ...(config.microBatch === undefined ? {} : { microBatch: config.microBatch }),
+    ...(config.augmentation || familyOf(network) === "LeNet" ? {} : { augmentation: false }),
+    data: set.sha256,
+    count: set.count,
+  }));
   const parts = [
     method.family,
     network,

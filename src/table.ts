@@ -31,7 +31,10 @@ import {
   tableResultSchema,
   type TableRow,
 } from "./table_result.ts";
-import { version } from "./version.ts";
+import { openRunFolder, type RunSpec } from "./runs/folder.ts";
+import { sourceDigests } from "./digest.ts";
+import { sha256 } from "./sha256.ts";
+import { version, versions } from "./version.ts";
 import { limited, openPlace, pairs, pendingTraining } from "./place.ts";
 
 /** What a table is made of. */
@@ -74,6 +77,31 @@ export async function table(
   options: TableOptions,
   reporter: Reporter = silent,
 ): Promise<TableResult> {
+  await using folder = await openRunFolder(
+    runConfig({ ...options.run, mode: "sngp" }).savePath,
+    await tableSpec(options),
+    reporter,
+  );
+  const document = await makeTable(options, folder.reporter);
+  await folder.finish({ document, checkpoints: [] });
+  reporter.note(`The run is kept in ${folder.path}`);
+  return document;
+}
+
+/** What determines a table, besides the attacks that it consists of. */
+async function tableSpec(options: TableOptions): Promise<RunSpec> {
+  const { savePath: _, dataPath: __, explain: ___, time: ____, ...run } = options.run;
+  return {
+    command: "table",
+    label: options.pair,
+    config: { ...options },
+    identity: { options: { ...options, run }, source: await sourceDigests(), versions: versions() },
+    adapter: {},
+    versions: versions(),
+  };
+}
+
+async function makeTable(options: TableOptions, reporter: Reporter): Promise<TableResult> {
   const started = performance.now();
   const variants = plan(options);
   const cells = variants.flatMap(({ rows }) => rows.flatMap((r) => r.cells));
@@ -256,9 +284,7 @@ function within(
 export async function resultPath(config: RunConfig): Promise<string> {
   const { savePath, explain: _explain, time: _time, ...rest } = config;
   const determines = { ...rest, procedure: procedureFor(config), version };
-  const bytes = new TextEncoder().encode(JSON.stringify(determines));
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  const key = [...digest.subarray(0, 8)].map((b) => b.toString(16).padStart(2, "0")).join("");
+  const key = (await sha256(JSON.stringify(determines))).slice(0, 16);
   return join(savePath, "table", `attack-${config.mode}-seed_${config.seed}-${key}.json`);
 }
 

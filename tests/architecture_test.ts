@@ -5,7 +5,7 @@ const root = new URL("../", import.meta.url);
 
 /** Layers from the bottom up: a file may import from its own layer and those below. */
 const layers = [
-  ["src/errors.ts", "src/atomic.ts", "src/protocol.ts"],
+  ["src/errors.ts", "src/atomic.ts", "src/protocol.ts", "src/sha256.ts"],
   ["data"],
   ["src/shaders"],
   ["src/nn"],
@@ -26,6 +26,7 @@ const loners = [
   "src/pace.ts",
   "src/protocol.ts",
   "src/reporter.ts",
+  "src/sha256.ts",
   "src/nn/philox.ts",
 ];
 

@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { writeAtomic } from "../atomic.ts";
+import { sha256 } from "../sha256.ts";
 import { UserError } from "../errors.ts";
 
 /** An array in memory: f32, u32 where bits matter, or f64 for integers that f32 would round. */
@@ -151,14 +152,41 @@ export function decodeSafetensors(bytes: Uint8Array, name: string): Archive {
   return { tensors, metadata: metadata.data };
 }
 
-/** Reads an archive. */
+/** Key of the metadata that holds the SHA-256 of the arrays, in files of ours. */
+const checksum = "sha256";
+
+/**
+ * Reads an archive.
+ *
+ * @throws UserError when it is no safetensors file, or not what was written
+ */
 export async function readSafetensors(path: string): Promise<Archive> {
-  return decodeSafetensors(await readFile(path), path);
+  const bytes = await readFile(path);
+  const { tensors, metadata } = decodeSafetensors(bytes, path);
+  const { [checksum]: wanted, ...others } = metadata;
+  if (wanted !== undefined && wanted !== await bodyDigest(bytes)) {
+    throw new UserError(
+      `Cannot read "${path}": its arrays are not those that were written (the SHA-256 differs); ` +
+        "fetch or train it again",
+    );
+  }
+  return { tensors, metadata: others };
 }
 
-/** Writes an archive whole or not at all. */
-export async function writeSafetensors(path: string, archive: Archive): Promise<void> {
-  await writeAtomic(path, encodeSafetensors(archive));
+/** Writes an archive with the SHA-256 of its arrays, whole or not at all. */
+export async function writeSafetensors(
+  path: string,
+  { tensors, metadata }: Archive,
+): Promise<void> {
+  const digest = await bodyDigest(encodeSafetensors({ tensors, metadata: {} }));
+  const checked = { ...metadata, [checksum]: digest };
+  await writeAtomic(path, encodeSafetensors({ tensors, metadata: checked }));
+}
+
+/** SHA-256 of what follows the header. */
+async function bodyDigest(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return await sha256(bytes.subarray(8 + Number(view.getBigUint64(0, true))));
 }
 
 /** The bytes of a checkpoint. */

@@ -8,7 +8,8 @@ import { readFile } from "../checkpoint/safetensors.ts";
 import { checkpointsOf, limited, type Place, trainBatchOf, trainingState } from "../place.ts";
 import { familyOf } from "../methods/mod.ts";
 import { concerning } from "../protocol.ts";
-import { sha256, sourceDigests } from "../digest.ts";
+import { sourceDigests } from "../digest.ts";
+import { sha256 } from "../sha256.ts";
 import { versions } from "../version.ts";
 import type { RunSpec } from "./folder.ts";
 

@@ -1,0 +1,74 @@
+/**
+ * Runs and their verification, for people.
+ *
+ * @module
+ */
+import { basename } from "node:path";
+import Table from "cli-table3";
+import { duration } from "../lock.ts";
+import type { RunRow, RunsResult } from "../runs/list.ts";
+import type { VerifyResult } from "../verify.ts";
+
+/** One line a run. */
+export function showRuns({ folder, runs }: RunsResult): string {
+  if (runs.length === 0) {
+    return `There are no such runs in ${folder}; every train, eval, attack and table leaves one`;
+  }
+  const head = [
+    "run",
+    "model",
+    "seed",
+    "epsilon",
+    "H",
+    "H attacked",
+    "R",
+    "R attacked",
+    "age",
+    "state",
+  ];
+  const table = new Table({
+    head,
+    colAligns: head.map((_, i) => i < 2 || i > 7 ? "left" : "right"),
+    style: { head: [], border: [], compact: true },
+  });
+  for (const row of runs) table.push(cells(row));
+  return `${table}\nH: mean entropy out-domain in nats, R: share rejected at 0.9; in ${folder}`;
+}
+
+function cells(row: RunRow): string[] {
+  const number = (value: number | null, digits: number): string =>
+    value === null ? "" : value.toFixed(digits);
+  return [
+    basename(row.folder),
+    row.model ?? "",
+    row.seed === null ? "" : String(row.seed),
+    row.epsilon === null ? "" : String(row.epsilon),
+    number(row.entropy, 3),
+    number(row.entropyAttacked, 3),
+    number(row.rejected, 2),
+    number(row.rejectedAttacked, 2),
+    row.started === null ? "" : duration(Date.now() - Date.parse(row.started)),
+    row.state,
+  ];
+}
+
+/** Whether a run's figures came out again, and which did not. */
+export function showVerify(result: VerifyResult): string {
+  const { folder, figures, differences, sameMachine, tolerance, verified } = result;
+  const how = sameMachine
+    ? "the same to the last bit, on the same adapter and versions"
+    : `the same within ${tolerance} of their size, on another adapter or version`;
+  if (verified) return `Verified: all ${figures} figures of ${folder} are ${how}.`;
+  const table = new Table({
+    head: ["figure", "then", "now", "apart"],
+    style: { head: [], border: [], compact: true },
+  });
+  for (const { figure, before, now, by } of differences) {
+    table.push([figure, text(before), text(now), by === null ? "" : by.toPrecision(2)]);
+  }
+  return `${table}\nNot verified: ${differences.length} of ${figures} figures of ${folder} are not ${how}.`;
+}
+
+function text(value: unknown): string {
+  return value === null || value === undefined ? "none" : String(value);
+}

@@ -1,0 +1,141 @@
+/** Folders of runs: what is in them, that they verify and repeat, and that nothing breaks them. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { readSafetensors } from "../src/checkpoint/safetensors.ts";
+import { runConfig } from "../src/config.ts";
+import { UserError } from "../src/errors.ts";
+import { attack, attackOnly, train } from "../src/run.ts";
+import { differences, figuresOf } from "../src/runs/figures.ts";
+import { readFigures, readRun, runsFolder } from "../src/runs/folder.ts";
+import { listRuns } from "../src/runs/list.ts";
+import { verify } from "../src/verify.ts";
+import { inFolder } from "./support.ts";
+
+const quick = { mode: "sngp", epochs: 1, limit: 64 } as const;
+
+/** The only run of a command under a save path. */
+async function onlyRun(savePath: string, command: string): Promise<string> {
+  const found: string[] = [];
+  for await (const { name } of Deno.readDir(runsFolder(savePath))) {
+    if (name.startsWith(`${command}-`)) found.push(name);
+  }
+  assert.equal(found.length, 1, `${found}`);
+  return join(runsFolder(savePath), found[0] ?? "");
+}
+
+Deno.test("an attack leaves a folder that says all of it, and verifies to the last bit", () =>
+  inFolder(async (savePath) => {
+    const config = runConfig({ ...quick, savePath, saveImages: true });
+    const result = await attack(config);
+    const folder = await onlyRun(savePath, "attack");
+    const run = await readRun(folder);
+    assert.deepEqual({ ...run.config }, { ...config });
+    assert.deepEqual(await readFigures(folder), figuresOf(result));
+    const log = (await Deno.readTextFile(join(folder, "log.jsonl"))).trim().split("\n")
+      .map((line) => JSON.parse(line));
+    assert.deepEqual(log.map(({ event }) => event), ["start", "note", "epoch", "attacked", "end"]);
+    assert.ok(log[2].loss > 0 && log[2].imagesPerSecond > 0);
+
+    const images = await readSafetensors(join(folder, "adversarial.safetensors"));
+    const [clean, attacked] = ["clean", "adversarial"].map((name) => images.tensors.get(name));
+    assert.deepEqual(attacked?.shape, [64, 1, 28, 28]);
+    const before = Array.from(clean?.data ?? []);
+    const most = before.reduce(
+      (worst, value, i) => Math.max(worst, Math.abs(value - (attacked?.data[i] ?? NaN))),
+      0,
+    );
+    assert.equal(Math.fround(most), Math.fround(result.adversarial.linf));
+    const answers = await readSafetensors(join(folder, "predictions.safetensors"));
+    assert.deepEqual(answers.tensors.get("adversarial")?.shape, [64, 10]);
+    const examples = await readSafetensors(join(folder, "examples.safetensors"));
+    assert.deepEqual(examples.tensors.get("clean")?.shape, [18, 1, 28, 28]);
+
+    const verified = await verify(folder);
+    assert.deepEqual(verified.differences, []);
+    assert.ok(verified.sameMachine && verified.verified && verified.figures > 40);
+
+    // The file alone, on a machine that has no model yet.
+    const elsewhere = join(savePath, "elsewhere");
+    const repeated = await attackOnly(
+      runConfig(
+        { ...run.config, savePath: elsewhere } as unknown as Parameters<typeof runConfig>[0],
+      ),
+      { note: () => {}, progress: () => ({ update: () => {}, stop: () => {} }) },
+    );
+    assert.deepEqual(figuresOf(repeated), figuresOf(result));
+
+    const metrics = join(folder, "metrics.json");
+    const text = await Deno.readTextFile(metrics);
+    await Deno.writeTextFile(metrics, text.replace(/"accuracy": [\d.]+/, '"accuracy": 0.75'));
+    const { differences: found, verified: still } = await verify(folder);
+    assert.equal(still, false);
+    assert.deepEqual(found.map(({ figure, before }) => [figure, before]), [
+      ["inDomain.accuracy", 0.75],
+    ]);
+    await Deno.writeTextFile(metrics, text);
+    await flipByte(join(folder, "checkpoints", "0.safetensors"));
+    await assert.rejects(verify(folder), /it is not the file that the run used/);
+  }));
+
+Deno.test("`listRuns()` shows states and figures, and chooses and sorts", () =>
+  inFolder(async (savePath) => {
+    assert.deepEqual((await listRuns(savePath, { sort: "started" })).runs, []);
+    await train(runConfig({ ...quick, savePath }));
+    for (const epsilonAttack of [0.2, 0.1]) {
+      await attack(runConfig({ ...quick, savePath, epsilonAttack }));
+    }
+    const all = await listRuns(savePath, { sort: "epsilon" });
+    assert.deepEqual(all.runs.map(({ command, epsilon, state }) => [command, epsilon, state]), [
+      ["attack", 0.1, "finished"],
+      ["attack", 0.2, "finished"],
+      ["train", null, "finished"],
+    ]);
+    assert.ok(all.runs.every(({ accuracy, model }) => accuracy !== null && model === "LeNet_SNGP"));
+    const newest = await listRuns(savePath, { sort: "started", command: "attack" });
+    assert.deepEqual(newest.runs.map(({ epsilon }) => epsilon), [0.1, 0.2]);
+    const [first] = newest.runs;
+    await Deno.remove(join(first?.folder ?? "", "metrics.json"));
+    await Deno.writeTextFile(join(await onlyRun(savePath, "train"), "run.json"), "{");
+    const states = await listRuns(savePath, { sort: "started", state: "unfinished" });
+    assert.deepEqual(states.runs.map(({ epsilon }) => epsilon), [0.1]);
+    assert.equal((await listRuns(savePath, { sort: "mode", state: "damaged" })).runs.length, 1);
+    await assert.rejects(verify(first?.folder ?? ""), /the run is not finished/);
+  }));
+
+Deno.test("`differences()` finds what is missing, new or apart by more than the tolerance", () => {
+  const before = { a: 1, b: { c: 2, d: "x" }, e: null };
+  assert.deepEqual(differences(before, structuredClone(before), 0), []);
+  assert.deepEqual(differences(before, { ...before, b: { c: 2.01, d: "x" } }, 0.01), []);
+  const found = differences(before, { a: 1.5, b: { c: 2 }, e: null, f: 0 }, 0.01);
+  assert.deepEqual(found.map(({ figure, by }) => [figure, by]), [["a", 0.5], ["b.d", null], [
+    "f",
+    null,
+  ]]);
+});
+
+Deno.test("a training is not resumed from a checkpoint that was cut off, or has one byte changed", () =>
+  inFolder(async (savePath) => {
+    const config = runConfig({ ...quick, savePath });
+    const { members: [member] } = await train(config);
+    const path = member?.last.path ?? "";
+    const whole = await Deno.readFile(path);
+    await Deno.writeFile(path, whole.subarray(0, whole.length - 100));
+    const longer = runConfig({ ...quick, epochs: 2, savePath });
+    await assert.rejects(
+      train(longer),
+      (e) => e instanceof UserError && /was cut off/.test(e.message),
+    );
+    await Deno.writeFile(path, whole);
+    await flipByte(path);
+    await assert.rejects(train(longer), (e) => e instanceof UserError && /SHA-256/.test(e.message));
+    await Deno.writeFile(path, whole);
+    assert.equal((await train(longer)).members[0]?.last.epoch, 1);
+  }));
+
+/** Changes one bit of a file's second half. */
+async function flipByte(path: string): Promise<void> {
+  const bytes = await Deno.readFile(path);
+  const at = Math.floor(bytes.length * 0.7);
+  bytes[at] = (bytes[at] ?? 0) ^ 1;
+  await Deno.writeFile(path, bytes);
+}
