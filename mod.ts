@@ -40,7 +40,18 @@ export { attack, type AttackRun, attackWithExamples, evaluate, train } from "./s
 export { table, type TableOptions } from "./src/table.ts";
 export { type TableResult, tableResultSchema } from "./src/table_result.ts";
 export { type PaperRow, paperTables } from "./src/paper.ts";
-export type { Answers, Attacked } from "./src/predict.ts";
+export {
+  type Answers,
+  type Attacked,
+  type AttackJob,
+  attackSet,
+  type Job,
+  predict,
+} from "./src/predict.ts";
+export { ResidentSet } from "./src/dataset.ts";
+export { loadCheckpoint } from "./src/checkpoint/checkpoint.ts";
+export { listRuns, type RunRow, type RunsQuery, type RunsResult } from "./src/runs/list.ts";
+export { verify, type VerifyResult } from "./src/verify.ts";
 export { type Progress, type Reporter, silent } from "./src/reporter.ts";
 export {
   type AttackResult,
@@ -70,6 +81,7 @@ export {
   iterate,
   type IterateOptions,
 } from "./src/attack/mod.ts";
+export { Classifier } from "./src/methods/classifier.ts";
 export {
   type GpKernel,
   type Hyperparameters,
@@ -81,6 +93,7 @@ export {
   type Model,
   type ModelOptions,
   type Reading,
+  single,
   type Subject,
   type TrainContext,
   type TrainStep,

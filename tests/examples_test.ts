@@ -16,7 +16,7 @@ for await (const { name } of Deno.readDir(folder)) {
         stdin: "null",
       }).output();
       assert.equal(code, 0, new TextDecoder().decode(stderr));
-      assert.match(new TextDecoder().decode(stdout), /epsilon 0.2: \d/);
+      assert.match(new TextDecoder().decode(stdout), /\d\.\d\d/);
     });
   });
 }

@@ -1,0 +1,24 @@
+/**
+ * A deep ensemble under attack: each member by one step of the sign of its gradient.
+ *
+ *     deno run --allow-read --allow-write examples/attack_deep_ensemble.ts
+ *
+ * @module
+ */
+import { attack, runConfig } from "../mod.ts";
+
+const quick = Deno.args.includes("--quick"); // a minute's look; the figures mean nothing then
+const { clean, adversarial, warnings } = await attack(runConfig({
+  mode: "deep_ensemble",
+  seed: 0,
+  numEnsembles: quick ? 2 : 5,
+  epsilonAttack: 0.1,
+  epochs: quick ? 1 : 10,
+  ...(quick ? { limit: 64 } : {}),
+}));
+
+const shown = ({ entropy, rejection }: typeof clean | typeof adversarial): string =>
+  `${entropy?.toFixed(2)} nats, ${rejection["0.9"]?.toFixed(2)} rejected at 0.9`;
+console.log(`clean:    ${shown(clean)}`);
+console.log(`attacked: ${shown(adversarial)}`);
+for (const warning of warnings) console.log(`Warning: ${warning}`);

@@ -1,0 +1,24 @@
+/**
+ * DUQ under attack: the kernel to the nearest centroid is pushed up.
+ *
+ *     deno run --allow-read --allow-write examples/attack_duq.ts
+ *
+ * @module
+ */
+import { attack, runConfig } from "../mod.ts";
+
+const quick = Deno.args.includes("--quick"); // a minute's look; the figures mean nothing then
+const { clean, adversarial, warnings } = await attack(runConfig({
+  mode: "duq",
+  seed: 0,
+  lambdaReg: 0.1,
+  epsilonAttack: 0.1,
+  epochs: quick ? 1 : 10,
+  ...(quick ? { limit: 64 } : {}),
+}));
+
+const shown = ({ entropy, rejection }: typeof clean | typeof adversarial): string =>
+  `${entropy?.toFixed(2)} nats, ${rejection["0.9"]?.toFixed(2)} rejected at 0.9`;
+console.log(`clean:    ${shown(clean)}`);
+console.log(`attacked: ${shown(adversarial)}`);
+for (const warning of warnings) console.log(`Warning: ${warning}`);
