@@ -35,17 +35,25 @@ const rounds = (value: number) => ({
   ),
 });
 
+/** Names of workloads, separated by commas. */
+const workloadList: ValueParser<"sync", readonly WorkloadName[]> = (() => {
+  const name = choice(workloadNames);
+})();
+
 const peers = merge(
   object({ command: constant("peers") }),
   object({
     ...json,
-    ...rounds(7),
+    ...rounds(5),
     seconds: withDefault(
       option("--seconds", integer({ min: 1, max: 600 }), {
         description: message`Length of a turn; at least one step`,
       }),
-      2,
+      1,
     ),
+    only: multiple(option("--only", workloadList, {
+      description: message`Measure these workloads only, with commas between them; all when not given`,
+    })),
   }),
 );
 
