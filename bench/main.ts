@@ -5,10 +5,10 @@
  */
 import { merge, object, or } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
-import { withDefault } from "@optique/core/modifiers";
+import { multiple, withDefault } from "@optique/core/modifiers";
 import type { InferValue } from "@optique/core/parser";
 import { command, constant, flag, option } from "@optique/core/primitives";
-import { integer } from "@optique/core/valueparser";
+import { choice, integer } from "@optique/core/valueparser";
 import { run } from "@optique/run";
 import { failure } from "../src/cli/failure.ts";
 import { measureExperiment } from "./experiment.ts";
@@ -17,8 +17,7 @@ import { comparePeers, openContenders, type PeerRow } from "./peers.ts";
 import { measureScaling } from "./scaling.ts";
 import { showExperiment, showKernels, showPeers, showScaling, showStartup } from "./show.ts";
 import { measureStartup } from "./startup.ts";
-import type { WorkloadName } from "./workload.ts";
-import { workloads } from "./workload.ts";
+import { workloadNames } from "./workload.ts";
 
 const json = {
   json: withDefault(
@@ -35,11 +34,6 @@ const rounds = (value: number) => ({
   ),
 });
 
-/** Names of workloads, separated by commas. */
-const workloadList: ValueParser<"sync", readonly WorkloadName[]> = (() => {
-  const name = choice(workloadNames);
-})();
-
 const peers = merge(
   object({ command: constant("peers") }),
   object({
@@ -51,8 +45,8 @@ const peers = merge(
       }),
       1,
     ),
-    only: multiple(option("--only", workloadList, {
-      description: message`Measure these workloads only, with commas between them; all when not given`,
+    only: multiple(option("--only", choice(workloadNames, { suggest: "nearest" }), {
+      description: message`Measure this workload; once more for another; all when not given`,
     })),
   }),
 );
@@ -134,7 +128,8 @@ async function answer(
       const turns = { rounds: invocation.rounds, milliseconds: 1000 * invocation.seconds };
       const contenders = await openContenders(say);
       const rows: PeerRow[] = [];
-      for (const name of Object.keys(workloads) as WorkloadName[]) {
+      const { only } = invocation;
+      for (const name of only.length > 0 ? only : workloadNames) {
         rows.push(...await comparePeers(name, contenders, turns, say));
       }
       for (const contender of contenders) await contender.close?.();

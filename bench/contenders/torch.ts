@@ -20,7 +20,8 @@ export async function torch(): Promise<Contender | undefined> {
   const python = await findPython();
   if (!python) return undefined;
   const child = new Deno.Command(python, {
-    args: [script.pathname],
+    // -B: the source folder is no place for Python's cache.
+    args: ["-B", script.pathname],
     stdin: "piped",
     stdout: "piped",
     stderr: "inherit",

@@ -4,20 +4,20 @@
  * @module
  */
 import { grad, lax, numpy as np } from "@jax-js/jax";
-import { type Arrays, dispose, type JaxArray, take, within } from "./arrays.ts";
+import { type Arrays, type JaxArray, keep, take, within } from "./arrays.ts";
 import { convolve, crossEntropy, dense, leNet, leNetFeatures, type Pool } from "./networks.ts";
 import type { Method } from "./train.ts";
 
 /** LeNet under cross-entropy. */
 export const classifier: Method = {
-  loss: (w, state, x, y) => [crossEntropy(leNet(w, x), y.ref).mul(1 / dim(y)), state],
+  loss: (w, state, x, y) => [meanCrossEntropy(leNet(w, x), y), state],
 };
 
 /** Spectral normalisation, fixed projection, layer norm, random Fourier features, sum of the precision. */
 export const sngp: Method = {
   loss(w, state, x, y): [JaxArray, Arrays] {
-    const z = encode(w, state, x);
-    const k = np.matmul(z.z, take(state, "random_matrix").ref.transpose());
+    const { z, vectors } = encode(w, state, x);
+    const k = np.matmul(z, take(state, "random_matrix").ref.transpose());
     const centred = k.ref.sub(np.mean(k, -1, { keepdims: true }));
     const variance = np.mean(np.square(centred.ref), -1, { keepdims: true });
     const normal = centred.div(np.sqrt(variance.add(1e-5)));
@@ -27,24 +27,25 @@ export const sngp: Method = {
     const fixed = lax.stopGradient(phi.ref);
     const precision = take(state, "precision_matrix").add(np.matmul(fixed.ref.transpose(), fixed));
     const logits = dense(phi, take(w, "beta.weight"), take(w, "beta.bias"));
-    const loss = crossEntropy(logits, y.ref).mul(1 / dim(y));
-    return [loss, { ...state, ...z.state, precision_matrix: precision }];
+    return [meanCrossEntropy(logits, y), { ...state, ...vectors, precision_matrix: precision }];
   },
 };
 
-/** Images to features, and the vectors of the power iterations. */
-function encode(w: Arrays, state: Arrays, x: JaxArray): { z: JaxArray; state: Arrays } {
+/** Images to features; and the vectors after the power iterations. */
+function encode(w: Arrays, state: Arrays, x: JaxArray): { z: JaxArray; vectors: Arrays } {
   const prefix = "feature_extractor.";
-  const [plain, moved]: [Arrays, Arrays] = [{}, {}];
+  const plain: Arrays = {};
+  const vectors: Arrays = {};
   for (const layer of ["conv1.0", "conv2.0", "fc_1.0"]) {
     const name = `${prefix}${layer}.weight`;
     const weight = take(w, `${name}_orig`);
     const made = spectral(weight, take(state, `${name}_u`), take(state, `${name}_v`));
-    [moved[`${name}_u`], moved[`${name}_v`]] = [made.u, made.v];
+    vectors[`${name}_u`] = made.u;
+    vectors[`${name}_v`] = made.v;
     plain[`${layer}.weight`] = made.weight;
     plain[`${layer}.bias`] = take(w, `${prefix}${layer}.bias`);
   }
-  return { z: leNetFeatures(plain, x, 0), state: moved };
+  return { z: leNetFeatures(plain, x, 0), vectors };
 }
 
 /** `w / max(1, sigma / 3)` after one power iteration on the convolution, or the matrix, that w is. */
@@ -70,41 +71,35 @@ function unit(t: JaxArray): JaxArray {
   return t.ref.div(np.maximum(np.sqrt(np.square(t).sum()), 1e-12));
 }
 
-const { gamma, lambda, lengthScale } = { gamma: 0.999, lambda: 0.3, lengthScale: 0.5 };
+/** Hyper-parameters of DUQ. */
+const settings = { gamma: 0.999, lambda: 0.3, lengthScale: 0.5 } as const;
 
 /** Kernel values of ten centroids under binary cross-entropy, with the gradient penalty. */
 export const duq: Method = {
   loss(w, state, x, y): [JaxArray, Arrays] {
-    const centroids = centroidsOf(state);
-    const kernel = (x: JaxArray): JaxArray => {
-      const distances = np.mean(np.square(embed(refs(w), x).sub(centroids.ref)), 1);
-      return np.exp(distances.mul(-1 / (2 * lengthScale ** 2)));
-    };
-    // Not as an argument: the library takes those that it does not differentiate by for constants.
-    const slope = grad((x: JaxArray) => kernel(x).sum())(x.ref);
-    const norm = np.sqrt(np.square(slope).sum([1, 2, 3]));
+    const centroids = take(state, "m").ref.div(take(state, "N").ref); // [K, C]
+    // Weights are closed over: the library stops the gradient of what `grad` is not taken by.
+    const total = (x: JaxArray): JaxArray => kernel(keep(w), centroids.ref, x).sum();
+    const norm = np.sqrt(np.square(grad(total)(x.ref)).sum([1, 2, 3]));
     const penalty = np.mean(np.square(norm.sub(1)));
-    const k = kernel(x);
+    const k = kernel(w, centroids, x);
     const right = np.log(k.ref).mul(y.ref);
-    const wrong = np.log(np.subtract(1, k)).mul(np.subtract(1, y.ref));
+    const wrong = np.log(np.subtract(1, k)).mul(np.subtract(1, y));
     const bce = np.mean(right.add(wrong)).mul(-1);
-    return [bce.add(penalty.mul(lambda)), state];
+    return [bce.add(penalty.mul(settings.lambda)), state];
   },
   after(w, state, x, y): Arrays {
     const sums = np.einsum("bkc,bc->kc", embed(w, x), y.ref);
     const blend = (name: string, batch: JaxArray): JaxArray =>
-      take(state, name).mul(gamma).add(batch.mul(1 - gamma));
+      take(state, name).mul(settings.gamma).add(batch.mul(1 - settings.gamma));
     return { N: blend("N", y.sum(0)), m: blend("m", sums) };
   },
 };
 
-/** `[K, C]` */
-function centroidsOf(state: Arrays): JaxArray {
-  return take(state, "m").ref.div(take(state, "N").ref);
-}
-
-function refs(w: Arrays): Arrays {
-  return Object.fromEntries(Object.entries(w).map(([name, a]) => [name, a.ref]));
+/** Images to `[B, C]`. */
+function kernel(w: Arrays, centroids: JaxArray, x: JaxArray): JaxArray {
+  const distances = np.mean(np.square(embed(w, x).sub(centroids)), 1);
+  return np.exp(distances.mul(-1 / (2 * settings.lengthScale ** 2)));
 }
 
 /** Images to `[B, K, C]`. */
@@ -125,6 +120,6 @@ function firstOfPairs(h: JaxArray, axis: number): JaxArray {
   return larger.reshape(h.shape.map((n, i) => i === axis ? n / 2 : n));
 }
 
-function dim(a: JaxArray): number {
-  return a.shape[0] ?? 1;
+function meanCrossEntropy(logits: JaxArray, y: JaxArray): JaxArray {
+  return crossEntropy(logits, y).mul(1 / (y.shape[0] ?? 1));
 }

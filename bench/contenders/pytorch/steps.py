@@ -22,7 +22,10 @@ class Train:
         ]
 
     def run(self, steps):
-        losses = [torch.stack([self.step(*pair) for pair in zip(self.models, self.optimisers)]).mean() for _ in range(steps)]
+        losses = []
+        for _ in range(steps):
+            each = [self.step(w, sgd) for w, sgd in zip(self.models, self.optimisers)]
+            losses.append(torch.stack(each).mean())
         return [float(loss) for loss in losses]
 
     def step(self, w, sgd):
