@@ -7,8 +7,8 @@ import { makeWorkload } from "./workload.ts";
 
 const openers = {
   Mirage: async () => await (await import("./contenders/mirage.ts")).mirage(),
-  "jax-js": async () => await (await import("./contenders/jax.ts")).jax(),
-  "TensorFlow.js": async () => await (await import("./contenders/tfjs.ts")).tfjs(),
+  "jax-js": async () => await (await import("./contenders/jax/mod.ts")).jax(),
+  "TensorFlow.js": async () => await (await import("./contenders/tfjs/mod.ts")).tfjs(),
 } as const;
 
 /** Libraries whose start is measured. */
@@ -21,7 +21,7 @@ if (import.meta.main) {
   const open = openers[Deno.args[0] as Starter];
   const contender = await open();
   const runner = await contender.prepare(await makeWorkload("train"));
-  const [loss] = await runner.run(1);
+  const [loss] = await runner?.run(1) ?? [];
   console.log(loss);
   // The libraries keep the process alive: what is measured is over.
   Deno.exit(0);

@@ -5,10 +5,10 @@
  */
 import { merge, object, or } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
-import { withDefault } from "@optique/core/modifiers";
+import { multiple, withDefault } from "@optique/core/modifiers";
 import type { InferValue } from "@optique/core/parser";
 import { command, constant, flag, option } from "@optique/core/primitives";
-import { integer } from "@optique/core/valueparser";
+import { choice, integer } from "@optique/core/valueparser";
 import { run } from "@optique/run";
 import { failure } from "../src/cli/failure.ts";
 import { measureExperiment } from "./experiment.ts";
@@ -17,8 +17,7 @@ import { comparePeers, openContenders, type PeerRow } from "./peers.ts";
 import { measureScaling } from "./scaling.ts";
 import { showExperiment, showKernels, showPeers, showScaling, showStartup } from "./show.ts";
 import { measureStartup } from "./startup.ts";
-import type { WorkloadName } from "./workload.ts";
-import { workloads } from "./workload.ts";
+import { workloadNames } from "./workload.ts";
 
 const json = {
   json: withDefault(
@@ -39,13 +38,16 @@ const peers = merge(
   object({ command: constant("peers") }),
   object({
     ...json,
-    ...rounds(7),
+    ...rounds(5),
     seconds: withDefault(
       option("--seconds", integer({ min: 1, max: 600 }), {
         description: message`Length of a turn; at least one step`,
       }),
-      2,
+      1,
     ),
+    only: multiple(option("--only", choice(workloadNames, { suggest: "nearest" }), {
+      description: message`Measure this workload; once more for another; all when not given`,
+    })),
   }),
 );
 
@@ -126,7 +128,8 @@ async function answer(
       const turns = { rounds: invocation.rounds, milliseconds: 1000 * invocation.seconds };
       const contenders = await openContenders(say);
       const rows: PeerRow[] = [];
-      for (const name of Object.keys(workloads) as WorkloadName[]) {
+      const { only } = invocation;
+      for (const name of only.length > 0 ? only : workloadNames) {
         rows.push(...await comparePeers(name, contenders, turns, say));
       }
       for (const contender of contenders) await contender.close?.();

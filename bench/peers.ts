@@ -3,15 +3,18 @@
  *
  * @module
  */
-import { jax } from "./contenders/jax.ts";
+import { jax } from "./contenders/jax/mod.ts";
 import { mirage } from "./contenders/mirage.ts";
-import { tfjs } from "./contenders/tfjs.ts";
+import { tfjs } from "./contenders/tfjs/mod.ts";
 import { torch } from "./contenders/torch.ts";
 import { summarise, type Summary } from "./statistics.ts";
 import { type Contender, makeWorkload, type WorkloadName, workloads } from "./workload.ts";
 
 /** Steps whose losses every contender must agree on, and how closely (relative). */
 const checked = { steps: 5, tolerance: 1e-3 };
+
+/** Milliseconds after which a contender that is slow at a workload takes no more turns. */
+const patience = 15_000;
 
 /** How often contenders take turns, and for how long each (milliseconds; at least one step). */
 export interface Turns {
@@ -63,17 +66,26 @@ export async function comparePeers(
   const runners = [];
   for (const contender of contenders) {
     const runner = await contender.prepare(workload);
-    const losses = await runner.run(checked.steps);
-    // Steps in one turn: as many as fit, by a step that is warm.
+    if (!runner) {
+      say(`${workloads[name].title}: ${contender.name} has no version`);
+      continue;
+    }
+    const losses = await runner.run(1);
+    // Steps in one turn, as many as fit, and turns: by steps that are warm.
     const started = performance.now();
-    await runner.run(1);
-    const steps = Math.max(1, Math.round(milliseconds / (performance.now() - started)));
-    runners.push({ contender, runner, losses, steps, times: [] as number[] });
-    say(`${workloads[name].title}: ${contender.name} is ready, ${steps} steps a turn`);
+    losses.push(...await runner.run(checked.steps - 1));
+    const time = (performance.now() - started) / (checked.steps - 1);
+    const steps = Math.max(1, Math.round(milliseconds / time));
+    const turns = Math.min(rounds, Math.max(1, Math.round(patience / (steps * time))));
+    runners.push({ contender, runner, losses, steps, turns, times: [] as number[] });
+    say(
+      `${workloads[name].title}: ${contender.name} is ready, ${steps} steps a turn, ${turns} turns`,
+    );
   }
   const wanted = runners[0]?.losses ?? [];
   for (let round = 0; round < rounds; round++) {
-    for (const { runner, steps, times } of runners) {
+    for (const { runner, steps, turns, times } of runners) {
+      if (round >= turns) continue;
       const started = performance.now();
       await runner.run(steps);
       times.push((performance.now() - started) / steps);

@@ -4,7 +4,7 @@
  * @module
  */
 import { attacks, iterate } from "../src/attack/mod.ts";
-import { familyOf, type MethodName, methods, type Model } from "../src/methods/mod.ts";
+import { familyOf, type MethodName, type Model } from "../src/methods/mod.ts";
 import {
   compile,
   constant,
@@ -20,23 +20,16 @@ import {
   Random,
   release,
   sgd,
+  type Tensor,
 } from "../src/nn/mod.ts";
 import { procedureOf } from "../src/protocol.ts";
+import { modelOf } from "./models.ts";
 import { training } from "./workload.ts";
 
 /** A program and what it takes to run it once. */
 export interface Step extends Disposable {
   readonly program: Program;
   run(times?: number): void;
-}
-
-/** Hyper-parameters that no timing depends on. */
-const options = { epsilon: 0.1, lambdaReg: 0.1, nInducingPoints: 10, kernel: "RBF" } as const;
-
-/** A model of a method as it is before training. */
-export function modelOf(mode: MethodName, network: string): Model {
-  const procedure = procedureOf("paper", {});
-  return methods[mode].create(network, { ...options, procedure, random: new Random(0) });
 }
 
 /** Images of noise and labels in turns: no timing depends on what is in them. */
@@ -49,7 +42,40 @@ function images(model: Model, batch: number): { x: Parameter; labels: Float32Arr
   };
 }
 
-/** A whole training step: forward, backward, SGD; of one model, or of equal ones side by side. */
+/** A whole training step, compiled: forward, backward, SGD. */
+export interface TrainingProgram {
+  /** Takes the learning rate and the step's number; records every model's loss. */
+  readonly program: Program;
+  /** The weights and velocities of all models. */
+  readonly block: Parameter;
+}
+
+/** Compiles the training step of one model, or of equal ones side by side, on images `[B, C, H, W]`. */
+export async function compileTraining(
+  device: Device,
+  models: readonly Model[],
+  x: Tensor,
+  labels: Tensor,
+): Promise<TrainingProgram> {
+  const [model] = models;
+  if (!model) throw new Error("Unreachable: a step without a model");
+  const trained = models.map(({ state }) => [...state.values()].filter((p) => p.trainable));
+  const packed = Parameter.packCopies(trained, 2);
+  const [lr, count] = [input([1]), input([1])];
+  const pass = new Pass(true, new Draws(new Random(2), count));
+  const { loss } = model.train(x, labels, { pass, trainCount: 50_000 });
+  const gradient = flatGradient(packed, grad(loss, packed.parameters.map((p) => p.tensor)));
+  const program = await compile(device, {
+    name: `${model.name} training step, batch ${x.shape[0]}`,
+    inputs: [lr, count],
+    updates: new Map([...pass.updates, [packed.block, sgd(packed, gradient, lr, training)]]),
+    records: [loss],
+    copies: models.length,
+  });
+  return { program, block: packed.block };
+}
+
+/** A training step on noise; of one model, or of equal ones side by side. */
 export async function trainingStep(
   device: Device,
   mode: MethodName,
@@ -60,23 +86,10 @@ export async function trainingStep(
   const models = Array.from({ length: members }, () => modelOf(mode, network));
   const [model] = models;
   if (!model) throw new Error("Unreachable: a step without a model");
-  const states = models.map(({ state }) => [...state.values()]);
-  const packed = Parameter.packCopies(states.map((all) => all.filter((p) => p.trainable)), 2);
   const { x, labels } = images(model, batch);
-  const count = input([1]);
-  const pass = new Pass(true, new Draws(new Random(2), count));
-  const { loss } = model.train(x.tensor, constant(labels), { pass, trainCount: 50_000 });
-  const gradient = flatGradient(packed, grad(loss, packed.parameters.map((p) => p.tensor)));
-  const lr = input([1]);
-  const program = await compile(device, {
-    name: `${network} training step, batch ${batch}`,
-    inputs: [lr, count],
-    updates: new Map([...pass.updates, [packed.block, sgd(packed, gradient, lr, training)]]),
-    records: [loss],
-    copies: members,
-  });
+  const { program, block } = await compileTraining(device, models, x.tensor, constant(labels));
   return stepOf(program, [Float32Array.of(1e-6), Float32Array.of(0)], () => {
-    release(device, [packed.block, x, ...states.flat()]);
+    release(device, [block, x, ...models.flatMap(({ state }) => [...state.values()])]);
   });
 }
 

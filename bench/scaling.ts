@@ -14,7 +14,8 @@ import { attackSet } from "../src/predict.ts";
 import { procedureOf } from "../src/protocol.ts";
 import { silent } from "../src/reporter.ts";
 import { useTuning } from "../src/tuning.ts";
-import { attackStep, modelOf, trainingStep } from "./programs.ts";
+import { modelOf } from "./models.ts";
+import { attackStep, trainingStep } from "./programs.ts";
 
 /** One quantity's measurements. */
 export interface ScalingRow {

@@ -27,12 +27,12 @@ export function showPeers(rows: readonly PeerRow[]): string {
       `${row.library} ${row.version}`,
       row.where,
       showSummary(row.step),
+      `${row.step.count}`,
       showSummary(row.ratio, 2),
       row.lossError.toExponential(0),
     ]);
-    const head = ["library", "on", "ms a step", "times Mirage's", "loss differs by"];
-    return `${title} (${about}); medians [quartiles] of ${rows[0]?.step.count ?? 0} rounds\n` +
-      table(head, lines);
+    const head = ["library", "on", "ms a step", "rounds", "times Mirage's", "loss differs by"];
+    return `${title} (${about}); medians [quartiles] of rounds\n${table(head, lines)}`;
   }).join("\n\n");
 }
 

@@ -4,32 +4,39 @@
  * @module
  */
 import { attacks, iterate } from "../../src/attack/mod.ts";
+import { Classifier } from "../../src/methods/classifier.ts";
 import {
   compile,
   constant,
   crossEntropy,
   type Device,
-  flatGradient,
-  grad,
-  input,
-  LeNet,
-  mean,
   openDevice,
   Parameter,
-  Pass,
   Random,
   release,
-  sgd,
+  type State,
   sum,
   type Tensor,
 } from "../../src/nn/mod.ts";
 import { procedureOf } from "../../src/protocol.ts";
 import { useTuning } from "../../src/tuning.ts";
 import { versions } from "../../src/version.ts";
-import { attackSteps, type Contender, type Runner, training, type Workload } from "../workload.ts";
+import { modelOf } from "../models.ts";
+import { compileTraining } from "../programs.ts";
+import {
+  attackSteps,
+  type Contender,
+  type Runner,
+  training,
+  type Weights,
+  type Workload,
+  workloads,
+} from "../workload.ts";
 
 /** Opens the GPU. */
-export async function mirage(): Promise<Contender & { readonly device: Device }> {
+export async function mirage(): Promise<
+  Contender & { readonly device: Device; prepare(workload: Workload): Promise<Runner> }
+> {
   const device = await openDevice();
   await useTuning(device);
   return {
@@ -38,54 +45,56 @@ export async function mirage(): Promise<Contender & { readonly device: Device }>
     version: versions().mirage,
     where: device.adapter.description,
     prepare: (workload) =>
-      workload.name === "train" ? train(device, workload) : attack(device, workload),
+      workload.epsilon > 0 ? attack(device, workload) : train(device, workload),
     close: () => device[Symbol.dispose](),
   };
 }
 
-function network({ weights }: Workload): LeNet {
-  const net = new LeNet(new Random(0));
-  for (const [name, parameter] of net.state) {
-    const given = weights.get(name);
+function load(state: State, weights: Weights | undefined): void {
+  for (const [name, parameter] of state) {
+    const given = weights?.get(name);
     if (given) parameter.data.set(given.data);
   }
-  return net;
 }
 
+/** One program for all models, and one for what a method does after each step. */
 async function train(device: Device, workload: Workload): Promise<Runner> {
-  const { images, labels, batch } = workload;
-  const net = network(workload);
-  const packed = Parameter.pack([...net.state.values()].filter((p) => p.trainable), 2);
-  const data = new Parameter([batch, 1, 28, 28], images);
-  const logits = net.forward(data.tensor, new Pass(true));
-  const loss = mean(crossEntropy(logits, constant(labels)));
-  const gradient = flatGradient(packed, grad(loss, packed.parameters.map((p) => p.tensor)));
-  const lr = input([1]);
-  const program = await compile(device, {
-    name: "train step",
-    inputs: [lr],
-    updates: new Map([[packed.block, sgd(packed, gradient, lr, training)]]),
-    records: [loss],
+  const { mode, network } = workloads[workload.name];
+  const models = workload.models.map((weights) => {
+    const model = modelOf(mode, network);
+    load(model.state, weights);
+    return model;
   });
+  const data = new Parameter(workload.shape, workload.images);
+  const labels = constant(workload.labels);
+  const { program, block } = await compileTraining(device, models, data.tensor, labels);
+  const updates = models[0]?.afterStep?.(data.tensor, labels);
+  const after = updates && await compile(device, { name: "after the step", updates });
   return {
     async run(steps): Promise<number[]> {
-      for (let i = 0; i < steps; i++) program.run([Float32Array.of(training.lr)]);
-      const [losses = []] = await program.drain();
-      return [...losses];
+      for (let i = 0; i < steps; i++) {
+        program.run([Float32Array.of(training.lr), Float32Array.of(0)]);
+        after?.run();
+      }
+      const [losses = new Float32Array()] = await program.drain();
+      return meansOf(losses, models.length);
     },
     close(): void {
       program[Symbol.dispose]();
-      release(device, [packed.block, data]);
+      after?.[Symbol.dispose]();
+      release(device, [block, data, ...models.flatMap(({ state }) => [...state.values()])]);
     },
   };
 }
 
 async function attack(device: Device, workload: Workload): Promise<Runner> {
-  const { images, labels, batch, epsilon } = workload;
-  const net = network(workload);
-  const data = new Parameter([batch, 1, 28, 28], images);
-  const loss = (x: Tensor): Tensor =>
-    crossEntropy(net.forward(x, new Pass(false)), constant(labels));
+  const { shape, images, labels, epsilon } = workload;
+  const [batch] = shape;
+  const { network } = workloads[workload.name];
+  const model = new Classifier(network, { random: new Random(0) });
+  load(model.state, workload.models[0]);
+  const data = new Parameter(shape, images);
+  const loss = (x: Tensor): Tensor => crossEntropy(model.logits(x), constant(labels));
   const settings = attacks.pgd.settings(epsilon, {
     procedure: procedureOf("paper", {}),
     steps: attackSteps,
@@ -112,7 +121,15 @@ async function attack(device: Device, workload: Workload): Promise<Runner> {
     close(): void {
       start[Symbol.dispose]();
       step[Symbol.dispose]();
-      release(device, [...state.parameters, data, ...net.state.values()]);
+      release(device, [...state.parameters, data, ...model.state.values()]);
     },
   };
+}
+
+/** The mean of every run of `count` values. */
+function meansOf(values: Float32Array, count: number): number[] {
+  return Array.from(
+    { length: values.length / count },
+    (_, i) => values.subarray(i * count, (i + 1) * count).reduce((a, b) => a + b) / count,
+  );
 }

@@ -7,8 +7,9 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { Contender, Runner, Workload } from "../workload.ts";
 
-const script = new URL("pytorch.py", import.meta.url);
+const script = new URL("pytorch/main.py", import.meta.url);
 const hello = z.object({ version: z.string(), threads: z.int() });
+const ready = z.object({ ready: z.boolean() });
 const answer = z.object({ losses: z.array(z.number()) });
 
 /** Where a python3 with torch may be: the user's own first, then the system's. */
@@ -19,7 +20,8 @@ export async function torch(): Promise<Contender | undefined> {
   const python = await findPython();
   if (!python) return undefined;
   const child = new Deno.Command(python, {
-    args: [script.pathname],
+    // -B: the source folder is no place for Python's cache.
+    args: ["-B", script.pathname],
     stdin: "piped",
     stdout: "piped",
     stderr: "inherit",
@@ -63,25 +65,35 @@ async function findPython(): Promise<string | undefined> {
 async function prepare(
   workload: Workload,
   ask: (request: unknown) => Promise<unknown>,
-): Promise<Runner> {
+): Promise<Runner | undefined> {
+  const { name, models, shape, images, labels, epsilon } = workload;
   const folder = await Deno.makeTempDir();
-  const write = async (name: string, data: Float32Array): Promise<string> => {
-    const path = join(folder, name);
+  let files = 0;
+  /** What Python reads a tensor from. */
+  const write = async (
+    data: Float32Array<ArrayBuffer>,
+    of: readonly number[],
+  ): Promise<[path: string, shape: readonly number[]]> => {
+    const path = join(folder, `${files++}`);
     await Deno.writeFile(path, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-    return path;
+    return [path, of];
   };
   try {
-    const weights: Record<string, unknown> = {};
-    for (const [name, { shape, data }] of workload.weights) {
-      weights[name] = [await write(name, data), shape];
-    }
-    await ask({
-      prepare: workload.name,
-      weights,
-      images: await write("images", workload.images),
-      labels: await write("labels", workload.labels),
-      epsilon: workload.epsilon,
+    const written = models.map(async (weights) => {
+      const entries = [...weights].map(async ([key, { data, shape }]) =>
+        [key, await write(data, shape)] as const
+      );
+      return Object.fromEntries(await Promise.all(entries));
     });
+    const request = {
+      name,
+      models: await Promise.all(written),
+      trainable: [...models[0] ?? []].filter(([, { trainable }]) => trainable).map(([key]) => key),
+      images: await write(images, shape),
+      labels: await write(labels, [labels.length]),
+      epsilon,
+    };
+    if (!ready.parse(await ask({ prepare: request })).ready) return undefined;
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
