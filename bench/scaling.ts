@@ -111,7 +111,7 @@ export async function measureScaling(say: (line: string) => void): Promise<Scali
   for (const layers of [8, 16, 32, 64, 128]) {
     const samples: number[] = [];
     let nodes = 0;
-    for (let i = 0; i < 3; i++) {
+    for (let i = 0; i < 9; i++) {
       const started = performance.now();
       using program = await nn.compile(device, deepNetwork(layers));
       samples.push(performance.now() - started);

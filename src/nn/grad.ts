@@ -40,7 +40,10 @@ function dependents(y: Tensor, wanted: ReadonlySet<Tensor>): OrderedSet {
   const order = new OrderedSet();
   const seen = new Map<Tensor, boolean>();
   const below = (x: Tensor): readonly Tensor[] => x.vjp ? x.operands : [];
-  for (const x of topologicalOrder([y], undefined, below)) {
+  // What was made before all of them depends on none.
+  const oldest = [...wanted].reduce((lowest, { id }) => Math.min(lowest, id), Infinity);
+  const older = { has: ({ id }: Tensor): boolean => id < oldest };
+  for (const x of topologicalOrder([y], older, below)) {
     const depends = wanted.has(x) || (!!x.vjp && x.operands.some((i) => seen.get(i)));
     seen.set(x, depends);
     if (depends) order.add(x);
