@@ -53,6 +53,8 @@ export {
 export {
   accuracy,
   brier,
+  confidences,
+  entropies,
   entropy,
   logConfidence,
   type MeanOptions,
@@ -60,7 +62,20 @@ export {
   nll,
   type Predictions,
   rejectionRate,
+  rightRows,
 } from "./src/metrics.ts";
+export {
+  bootstrap,
+  type BootstrapOptions,
+  type Estimate,
+  estimate,
+  type Scores,
+  type Separation,
+  separation,
+  shareBelow,
+  thresholdKeeping,
+} from "./src/detection.ts";
+export { type Calibration, calibration, type ReliabilityBin } from "./src/calibration.ts";
 export {
   type Attack,
   type AttackName,

@@ -26,6 +26,7 @@ const loners = [
   "src/pace.ts",
   "src/protocol.ts",
   "src/reporter.ts",
+  "src/xoshiro.ts",
   "src/nn/philox.ts",
 ];
 
