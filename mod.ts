@@ -96,6 +96,7 @@ export {
   type Model,
   type ModelOptions,
   type Reading,
+  type Score,
   type Subject,
   type TrainContext,
   type TrainStep,

@@ -9,7 +9,7 @@ import { batches, type ResidentSet } from "./dataset.ts";
 import { type Explain, explainPrograms } from "./explain.ts";
 import { halving } from "./halving.ts";
 import type { Predictions } from "./metrics.ts";
-import type { Subject } from "./methods/mod.ts";
+import type { Score, Subject } from "./methods/mod.ts";
 import {
   abs,
   compile,
@@ -48,10 +48,11 @@ export interface Job {
 
 const classes = 10;
 
-/** Answers to a set: the subject's own, and its other readings. */
+/** Answers to a set: the subject's own, its other readings, and its scores. */
 export interface Answers {
   readonly predictions: Predictions;
   readonly readings: Readonly<Record<string, ReadingValues>>;
+  readonly scores: Readonly<Record<string, ScoreValues>>;
 }
 
 /** A reading of a set. */
@@ -60,6 +61,13 @@ export interface ReadingValues {
   readonly predictions: Predictions;
   /** Whether a row sums to one. */
   readonly normalised: boolean;
+}
+
+/** A score of a set. */
+export interface ScoreValues {
+  /** `[N]` */
+  readonly values: ArrayLike<number>;
+  readonly higher: Score["higher"];
 }
 
 /** A compiled prediction over a set, to be run again as the model changes. */
@@ -108,21 +116,29 @@ interface TracedAnswers {
 function traceAnswers({ subject, seed }: Job, images: readonly Tensor[]): TracedAnswers {
   const draws = new Draws(new Random(seed).fork("samples"));
   const readings = Object.entries(subject.readings(images));
+  const scores = Object.entries(subject.scores(images));
   return {
     records: [
       subject.logProbabilities(images, draws),
       ...readings.map(([, { logConfidences }]) => logConfidences),
+      ...scores.map(([, { values }]) => values),
     ],
     read(values, count): Answers {
-      const [predictions = noPredictions, ...others] = values.map((v) => ({
+      const rows = values.slice(0, 1 + readings.length);
+      const [predictions = noPredictions, ...others] = rows.map((v) => ({
         logProbabilities: v.subarray(0, count * classes),
         classes,
       }));
+      const numbers = values.slice(rows.length);
       return {
         predictions,
         readings: Object.fromEntries(readings.map(([name, { normalised }], i) => [
           name,
           { predictions: others[i] ?? noPredictions, normalised },
+        ])),
+        scores: Object.fromEntries(scores.map(([name, { higher }], i) => [
+          name,
+          { values: numbers[i]?.subarray(0, count) ?? [], higher },
         ])),
       };
     },
