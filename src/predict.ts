@@ -9,9 +9,10 @@ import { batches, type ResidentSet } from "./dataset.ts";
 import { type Explain, explainPrograms } from "./explain.ts";
 import { halving } from "./halving.ts";
 import type { Predictions } from "./metrics.ts";
-import type { Score, Subject } from "./methods/mod.ts";
+import type { LossOptions, Score, Subject } from "./methods/mod.ts";
 import {
   abs,
+  add,
   compile,
   type Device,
   drainAll,
@@ -25,6 +26,7 @@ import {
   Random,
   release,
   reshape,
+  scale,
   size,
   sub,
   type Tensor,
@@ -157,6 +159,8 @@ export interface Attacked {
   readonly outside: Float32Array;
   /** Largest `|d loss / d pixel|` at the first step, of each image. */
   readonly slope: Float32Array;
+  /** What the attack is to lower, of each image as it was and as it became (mean over the copies). */
+  readonly losses: { readonly clean: Float32Array; readonly adversarial: Float32Array };
   /** The images asked for, clean and attacked (the first copy), `[n, C, H, W]`. */
   readonly examples: { readonly clean: Float32Array; readonly adversarial: Float32Array };
 }
@@ -165,6 +169,10 @@ export interface Attacked {
 export interface AttackJob extends Job {
   readonly settings: AttackSettings;
   readonly target?: number | undefined;
+  /** The loss `[B]` whose gradient the steps follow; what the subject gives when not given. */
+  readonly follow?: (image: Tensor, copy: number, options: LossOptions) => Tensor;
+  /** What the bar is called; `attack` when not given. */
+  readonly title?: string;
   /** Number of leading images to return. */
   readonly keep?: number;
 }
@@ -182,8 +190,9 @@ async function attackIn(job: AttackJob, batch: number): Promise<Attacked> {
   const index = input([batch]);
   const images = set.images(index);
   const key = new Random(job.seed).fork("attack");
+  const follow = job.follow ?? ((x, copy, options) => subject.confidenceLoss(x, copy, options));
   const loss = (copy: number) => (x: Tensor, count: Tensor): Tensor =>
-    subject.confidenceLoss(x, copy, { draws: new Draws(key.fork("loss"), count), target });
+    follow(x, copy, { draws: new Draws(key.fork("loss"), count), target });
   const states = Array.from(
     { length: subject.copies },
     (_, copy) => iterate(loss(copy), shape, settings),
@@ -199,6 +208,13 @@ async function attackIn(job: AttackJob, batch: number): Promise<Attacked> {
     worst((x) => perImage(abs(sub(x, x0)))),
     worst((x) => perImage(maximum(neg(x), sub(x, 1)))),
   ];
+  const judged = (images: readonly Tensor[]): Tensor => {
+    const each = images.map((x, copy) =>
+      subject.confidenceLoss(x, copy, { draws: new Draws(key.fork("judge")), target })
+    );
+    return scale(each.reduce((a, b) => add(a, b)), 1 / each.length);
+  };
+  const losses = [judged(xs.map(() => x0)), judged(xs)];
   const slope = steps.map(({ gradient }) => perImage(abs(gradient))).reduce((a, b) =>
     maximum(a, b)
   );
@@ -223,12 +239,12 @@ async function attackIn(job: AttackJob, batch: number): Promise<Attacked> {
       }),
       judge: await ready({
         name: "judge",
-        records: [...bounds, ...clean.records, ...adversarial.records],
+        records: [...bounds, ...losses, ...clean.records, ...adversarial.records],
         outputs: [x0, ...xs.slice(0, 1)],
       }),
     };
     await explainPrograms(compiled, job.explain, reporter);
-    bar = reporter.progress("attack", set.count);
+    bar = reporter.progress(job.title ?? "attack", set.count);
     const [x = x0] = xs;
     const { values, slopes, examples } = await attackBatches(
       job,
@@ -236,15 +252,16 @@ async function attackIn(job: AttackJob, batch: number): Promise<Attacked> {
       { batch, repeats: first.repeats, x0, x },
       bar,
     );
-    const [linf, outside, ...answers] = values.map((v) =>
+    const none = new Float32Array();
+    const [linf = none, outside = none, before = none, after = none, ...answers] = values.map((v) =>
       v.subarray(0, v.length / (Math.ceil(set.count / batch) * batch) * set.count)
     );
-    const none = new Float32Array();
     return {
       clean: clean.read(answers.slice(0, clean.records.length), set.count),
       adversarial: adversarial.read(answers.slice(clean.records.length), set.count),
-      linf: linf ?? none,
-      outside: outside ?? none,
+      linf,
+      outside,
+      losses: { clean: before, adversarial: after },
       slope: Float32Array.from(
         { length: set.count },
         (_, i) => slopes[Math.floor(i / batch) * first.repeats * batch + i % batch] ?? 0,
