@@ -40,7 +40,8 @@ export { attack, type AttackRun, attackWithExamples, evaluate, train } from "./s
 export { table, type TableOptions } from "./src/table.ts";
 export { type TableResult, tableResultSchema } from "./src/table_result.ts";
 export { type PaperRow, paperTables } from "./src/paper.ts";
-export type { Answers, Attacked } from "./src/predict.ts";
+export type { Answers, Attacked, ScoreValues } from "./src/predict.ts";
+export type { Check, CheckName, Sanity } from "./src/sanity.ts";
 export { type Progress, type Reporter, silent } from "./src/reporter.ts";
 export {
   type AttackResult,

@@ -9,6 +9,15 @@ import { Clock } from "./clock.ts";
 import { procedureFor, type RunConfig, thresholds } from "./config.ts";
 import { ResidentSet } from "./dataset.ts";
 import {
+  calibrationOf,
+  confidentShares,
+  detectionOf,
+  epsilonPoint,
+  finite,
+  sanityResult,
+  tauCurve,
+} from "./evidence.ts";
+import {
   accuracy,
   brier,
   entropy,
@@ -19,6 +28,7 @@ import {
   type Predictions,
   rejectionRate,
 } from "./metrics.ts";
+import type { CalibrationResult, EpsilonPoint } from "./evidence_result.ts";
 import { familyOf, type Method, methods } from "./methods/mod.ts";
 import type { Device } from "./nn/mod.ts";
 import { type Answers, type Attacked, attackSet, type Job, predict } from "./predict.ts";
@@ -36,6 +46,7 @@ import {
   trainResultSchema,
   type Uncertainty,
 } from "./results.ts";
+import { examine, warningsOf } from "./sanity.ts";
 import { versions } from "./version.ts";
 import { findOrTrain, openWorkbench, trainMembers, type Workbench } from "./workbench.ts";
 
@@ -86,21 +97,27 @@ export async function evaluate(
   const clock = new Clock();
   using bench = await openWorkbench(config, "use");
   const { checkpoints } = await findOrTrain(bench, reporter, clock);
-  const { inDomain, outDomain, outSet } = await clock.time("work", async () => {
+  const { inDomain, clean, outSet, detection } = await clock.time("work", async () => {
     const outSet = limited(await bench.pair.outDomain(), config);
-    const answers = await predict(job(bench, outSet, reporter));
-    return {
-      inDomain: await evaluateInDomain(bench, reporter),
-      outDomain: uncertainties(answers, meanOptions(bench)),
-      outSet,
-    };
+    const clean = await predict(job(bench, outSet, reporter));
+    const inDomain = await evaluateInDomain(bench, reporter);
+    const detection = detectionOf(inDomain.answers, { clean }, config.seed);
+    return { inDomain, clean, outSet, detection };
   });
   return evalResultSchema.parse({
-    schema: "mirage/eval@2",
+    schema: "mirage/eval@3",
     ...common(bench),
     checkpoints,
-    inDomain,
-    outDomain: { name: outSet.name, count: outSet.count, ...outDomain },
+    inDomain: inDomain.figures,
+    outDomain: {
+      name: outSet.name,
+      count: outSet.count,
+      ...uncertainties(clean, meanOptions(bench)),
+    },
+    detection,
+    calibration: inDomain.calibration,
+    confident: confidentShares(inDomain.answers, { clean }),
+    curves: { tau: tauCurve(inDomain.answers, { clean }) },
     seconds: { setup: clock.setup, train: clock.train, eval: clock.work },
   });
 }
@@ -134,20 +151,24 @@ export async function attackWithExamples(
   using bench = await openWorkbench(config, "use");
   const { checkpoints } = await findOrTrain(bench, reporter, clock);
   const settings = attackSettings(config);
-  const { inDomain, attacked, outDomain } = await clock.time("work", async () => {
+  const done = await clock.time("work", async () => {
     const outDomain = limited(await bench.pair.outDomain(), config);
-    const attacked = await attackSet({
-      ...job(bench, outDomain, reporter),
-      settings,
-      target: config.targeted,
-      keep,
-    });
-    return { inDomain: await evaluateInDomain(bench, reporter), attacked, outDomain };
+    const work = { ...job(bench, outDomain, reporter), settings, target: config.targeted, keep };
+    const attacked = await attackSet(work);
+    const inDomain = await evaluateInDomain(bench, reporter);
+    const examined = await examine(work, attacked);
+    const { clean, adversarial } = attacked;
+    const sets = { clean, attacked: adversarial };
+    const detection = detectionOf(inDomain.answers, sets, config.seed);
+    return { inDomain, attacked, outDomain, examined, sets, detection };
   });
+  const { inDomain, attacked, outDomain, examined, sets, detection } = done;
   const mean = meanOptions(bench);
+  const point = (answers: Answers, epsilon: number): EpsilonPoint =>
+    epsilonPoint(inDomain.answers, answers, epsilon);
   const { name, steps, stepSize, startNoise, projectStart } = settings;
   const result = attackResultSchema.parse({
-    schema: "mirage/attack@2",
+    schema: "mirage/attack@3",
     ...common(bench),
     checkpoints,
     epsilonAttack: config.epsilonAttack,
@@ -158,7 +179,7 @@ export async function attackWithExamples(
       start: { noise: startNoise, projected: projectStart },
       targeted: config.targeted ?? null,
     },
-    inDomain,
+    inDomain: inDomain.figures,
     outDomain: {
       name: outDomain.name,
       count: outDomain.count,
@@ -171,7 +192,19 @@ export async function attackWithExamples(
       ...uncertainties(attacked.adversarial, mean),
       linf: attacked.linf.reduce((a, b) => Math.max(a, b), 0),
     },
-    warnings: doubts(attacked, settings),
+    detection,
+    calibration: inDomain.calibration,
+    confident: confidentShares(inDomain.answers, sets),
+    curves: {
+      tau: tauCurve(inDomain.answers, sets),
+      epsilon: [
+        point(attacked.clean, 0),
+        point(examined.half.adversarial, settings.epsilon / 2),
+        point(attacked.adversarial, settings.epsilon),
+      ],
+    },
+    sanity: sanityResult(examined.sanity),
+    warnings: warningsOf(examined.sanity),
     seconds: { setup: clock.setup, train: clock.train, attack: clock.work },
   });
   return { result, attacked, outDomain };
@@ -190,17 +223,23 @@ export function attackSettings(config: RunConfig): AttackSettings {
   });
 }
 
-async function evaluateInDomain(bench: Workbench, reporter: Reporter): Promise<InDomain> {
+/** The test set: the model's quality on it, and what out-domain images are told apart from. */
+async function evaluateInDomain(
+  bench: Workbench,
+  reporter: Reporter,
+): Promise<{ figures: InDomain; answers: Answers; calibration: CalibrationResult }> {
   const set = limited(await bench.pair.test(), bench.config);
-  const { predictions } = await predict(job(bench, set, reporter));
+  const answers = await predict(job(bench, set, reporter));
+  const { predictions } = answers;
   const mean = meanOptions(bench);
-  return {
+  const figures = {
     name: set.name,
     count: set.count,
     accuracy: accuracy(predictions, set.labels, mean),
     brier: finite(brier(predictions, set.labels, mean)),
     nll: finite(nll(predictions, set.labels, mean)),
   };
+  return { figures, answers, calibration: calibrationOf(predictions, set.labels) };
 }
 
 function job({ config, device, subject }: Workbench, set: ImageSet, reporter: Reporter): Job {
@@ -238,28 +277,6 @@ function uncertainties(
 function uncertainty(predictions: Predictions, mean: MeanOptions): Uncertainty {
   const rates = thresholds.map((tau) => [String(tau), rejectionRate(predictions, tau, mean)]);
   return { entropy: finite(entropy(predictions, mean)), rejection: Object.fromEntries(rates) };
-}
-
-/** JSON has no NaN: null stands for a figure that no valid row gave. */
-function finite(value: number): number | null {
-  return Number.isFinite(value) ? value : null;
-}
-
-/**
- * Reasons to doubt an attack's figures (after Croce and Hein, "Reliable evaluation of adversarial
- * robustness", ICML 2020): out of the ball or the box, no gradient to follow.
- */
-function doubts({ linf, outside, slope }: Attacked, { epsilon }: AttackSettings): string[] {
-  const share = (values: Float32Array, bad: (v: number) => boolean): number =>
-    values.filter(bad).length / values.length;
-  const percent = (x: number): string => `${(100 * x).toFixed(1)} %`;
-  const checks: [number, string][] = [
-    [share(linf, (v) => !(v <= epsilon + 1e-6)), "of the images left the ball of radius epsilon"],
-    [share(outside, (v) => !(v <= 1e-6)), "of the attacked images left [0, 1]"],
-    [share(slope, (v) => v === 0), "of the images had a zero gradient at the first step"],
-    [share(slope, (v) => !Number.isFinite(v)), "of the images had no finite gradient"],
-  ];
-  return checks.flatMap(([bad, what]) => bad > 0 ? [`${percent(bad)} ${what}`] : []);
 }
 
 function common({ config, trainingConfig, procedure, device, method, network }: Workbench): {
