@@ -1,5 +1,5 @@
 /**
- * The command line: train, eval, attack, table, data, doctor, tune. The only user of Deno.args and Deno.exit.
+ * The command line: train, eval, attack, table, runs, verify, data, doctor, tune. The only user of Deno.args and Deno.exit.
  *
  * @module
  */
@@ -10,16 +10,19 @@ import { data, showData } from "./src/cli/data.ts";
 import { doctor, showDoctor } from "./src/cli/doctor.ts";
 import { commandLine, commands, type Invocation } from "./src/cli/commands.ts";
 import { failure } from "./src/cli/failure.ts";
-import { normalise } from "./src/cli/flags.ts";
+import { nameOf, normalise } from "./src/cli/flags.ts";
 import { stopBars, terminal } from "./src/cli/reporter.ts";
-import { toRun, toTable } from "./src/cli/request.ts";
+import { fromFile, toRun, toTable } from "./src/cli/request.ts";
 import { showAttack, showEval, showTrain } from "./src/cli/show.ts";
+import { showRuns, showVerify } from "./src/cli/show_runs.ts";
 import { showTable } from "./src/cli/show_table.ts";
 import { writeAtomic } from "./src/atomic.ts";
 import { UserError } from "./src/errors.ts";
 import { showTune, tune } from "./src/cli/tune.ts";
 import { attack, evaluate, train } from "./src/run.ts";
+import { listRuns, sortKeys } from "./src/runs/list.ts";
 import { table } from "./src/table.ts";
+import { verify } from "./src/verify.ts";
 import { version } from "./src/version.ts";
 
 /** A finished command: the document, the same for people, and whether it went well. */
@@ -29,7 +32,7 @@ interface Answer {
   readonly ok: boolean;
 }
 
-async function answer(invocation: Invocation): Promise<Answer> {
+async function answer(invocation: Invocation, args: readonly string[]): Promise<Answer> {
   if (invocation.command === "data") {
     const document = await data(invocation.names, invocation.dataPath, terminal);
     return { document, text: showData(document), ok: true };
@@ -46,7 +49,19 @@ async function answer(invocation: Invocation): Promise<Answer> {
     const document = await tune(terminal);
     return { document, text: showTune(document), ok: true };
   }
-  const { command, config } = toRun(invocation);
+  if (invocation.command === "runs") {
+    const { savePath, sort, of, mode, state } = invocation;
+    const key = sortKeys.find((name) => nameOf(name) === sort) ?? "started";
+    const document = await listRuns(savePath, { command: of, mode, state, sort: key });
+    return { document, text: showRuns(document), ok: true };
+  }
+  if (invocation.command === "verify") {
+    const document = await verify(invocation.run, invocation.dataPath, terminal);
+    return { document, text: showVerify(document), ok: document.verified };
+  }
+  const { command, config } = invocation.config === undefined
+    ? toRun(invocation)
+    : await fromFile(invocation, args);
   switch (command) {
     case "attack": {
       const document = await attack(config, terminal);
@@ -84,7 +99,7 @@ async function main(): Promise<number> {
   });
   stopped = stops[invocation.command];
   if ("out" in invocation && invocation.out !== undefined) await checkTarget(invocation.out);
-  const { document, text: prose, ok } = await answer(invocation);
+  const { document, text: prose, ok } = await answer(invocation, args);
   const json = JSON.stringify(document, null, 2);
   // Printed first: a file that cannot be written costs no result.
   await print(invocation.json ? json : prose);
@@ -101,6 +116,8 @@ const stops = {
   train: "Stopped; the same command goes on from the last finished epoch",
   table: "Stopped; the same command goes on from the last finished epoch or attack",
   data: "Stopped; the same command goes on with what was downloaded",
+  runs: "Stopped",
+  verify: "Stopped",
   doctor: "Stopped",
   tune: "Stopped",
 } as const satisfies Record<Invocation["command"], string>;

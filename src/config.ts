@@ -92,6 +92,8 @@ export const runConfigSchema = z.strictObject({
   checkpoint: z.union([z.string(), z.array(z.string()).min(1)]).optional(),
   /** Images of each set: the first N, of a set in folders the first N/10 of each. */
   limit: count.optional(),
+  /** Keep every attacked image with the run. */
+  saveImages: z.boolean().default(false),
   /** Print what the compiled programs do and cost. */
   explain: z.boolean().default(false),
   /** Print what each dispatch of the compiled programs takes on the device. */

@@ -290,31 +290,46 @@ interface Recorded {
 }
 
 async function attackBatches(
-  { device, set, keep = 0 }: AttackJob,
+  { device, set, reporter, keep = 0 }: AttackJob,
   { start, step, judge }: AttackPrograms,
   { batch, repeats, x0, x }: { batch: number; repeats: number; x0: Tensor; x: Tensor },
   bar: Progress,
 ): Promise<Recorded> {
   const image = size(set.set.shape);
-  const examples = { clean: new Float32Array(), adversarial: new Float32Array() };
+  const examples = { clean: [] as Float32Array[], adversarial: [] as Float32Array[] };
   const pace = new Pace();
   let done = 0;
   for (const { index, valid } of batches(set.count, batch)) {
     start.run([index]);
     step.run([], repeats);
     judge.run();
-    if (done === 0 && keep > 0) {
-      const n = Math.min(keep, batch) * image;
-      examples.clean = (await judge.read(x0)).slice(0, n);
-      examples.adversarial = (await judge.read(x)).slice(0, n);
+    if (done < keep) {
+      const n = Math.min(keep - done, valid) * image;
+      examples.clean.push((await judge.read(x0)).slice(0, n));
+      examples.adversarial.push((await judge.read(x)).slice(0, n));
     }
     done += valid;
     if (pace.due()) {
       await device.idle();
       bar.update(done);
+      reporter.record?.({ event: "attacked", images: done });
       pace.rest();
     }
   }
   const [values = [], [slopes = new Float32Array()] = []] = await drainAll(device, [judge, step]);
-  return { values, slopes, examples };
+  return {
+    values,
+    slopes,
+    examples: { clean: joined(examples.clean), adversarial: joined(examples.adversarial) },
+  };
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(parts.reduce((n, part) => n + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
 }

@@ -22,6 +22,8 @@ export interface Reporter {
    * @param unit what `total` counts; images when not given
    */
   progress(name: string, total: number, unit?: string): Progress;
+  /** Figures on the way, for a run's log: those of an epoch, or how many images are done. */
+  record?(line: Readonly<Record<string, string | number>>): void;
 }
 
 /** Says nothing. */

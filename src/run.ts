@@ -6,30 +6,22 @@
 import type { ImageSet } from "../data/mod.ts";
 import { attacks, type AttackSettings } from "./attack/mod.ts";
 import { Clock } from "./clock.ts";
-import { procedureFor, type RunConfig, thresholds } from "./config.ts";
+import { procedureFor, type RunConfig } from "./config.ts";
 import { ResidentSet } from "./dataset.ts";
 import {
   calibrationOf,
   confidentShares,
+  type Detection,
   detectionOf,
   epsilonPoint,
   finite,
+  type OutDomain,
   sanityResult,
   tauCurve,
 } from "./evidence.ts";
-import {
-  accuracy,
-  brier,
-  entropy,
-  logConfidence,
-  type MeanOptions,
-  nanRows,
-  nll,
-  type Predictions,
-  rejectionRate,
-} from "./metrics.ts";
+import { accuracy, brier, type MeanOptions, nll } from "./metrics.ts";
 import type { CalibrationResult, EpsilonPoint } from "./evidence_result.ts";
-import { familyOf, type Method, methods } from "./methods/mod.ts";
+import { familyOf, type Method, methods, single } from "./methods/mod.ts";
 import type { Device } from "./nn/mod.ts";
 import { type Answers, type Attacked, attackSet, type Job, predict } from "./predict.ts";
 import { limited } from "./place.ts";
@@ -41,14 +33,23 @@ import {
   type EvalResult,
   evalResultSchema,
   type InDomain,
-  type Reading,
   type TrainResult,
   trainResultSchema,
-  type Uncertainty,
 } from "./results.ts";
-import { examine, warningsOf } from "./sanity.ts";
+import { examine, type Examined, warningsOf } from "./sanity.ts";
+import { uncertainties } from "./uncertainty.ts";
 import { versions } from "./version.ts";
-import { findOrTrain, openWorkbench, trainMembers, type Workbench } from "./workbench.ts";
+import { answersArchive, attackArchives, shownImages } from "./runs/archives.ts";
+import type { RunResults } from "./runs/folder.ts";
+import { recorded } from "./runs/recorded.ts";
+import {
+  findOrTrain,
+  openWorkbench,
+  selectionSet,
+  type TrainedMember,
+  trainMembers,
+  type Workbench,
+} from "./workbench.ts";
 
 /** Images in a step of evaluation or attack: the paper's. */
 const evalBatch = 200;
@@ -65,7 +66,20 @@ export async function train(
   const clock = new Clock();
   using bench = await openWorkbench(config, "train");
   const epochs = config.epochs ?? 80;
-  const members = await trainMembers(bench, [...bench.members.keys()], epochs, reporter, clock);
+  const { document } = await recorded("train", bench, reporter, async (reporter) => {
+    const positions = [...bench.members.keys()];
+    const members = await trainMembers(bench, positions, epochs, reporter, clock);
+    const document = trainDocument(bench, members, clock);
+    return { document, checkpoints: members.map(({ paths }) => paths.best) };
+  });
+  return document;
+}
+
+function trainDocument(
+  bench: Workbench,
+  members: readonly TrainedMember[],
+  clock: Clock,
+): TrainResult {
   const [set] = members.map((m) => m.set);
   return trainResultSchema.parse({
     schema: "mirage/train@2",
@@ -96,14 +110,46 @@ export async function evaluate(
 ): Promise<EvalResult> {
   const clock = new Clock();
   using bench = await openWorkbench(config, "use");
+  const made = await recorded("eval", bench, reporter, (r) => evaluateOn(bench, r, clock));
+  return made.document;
+}
+
+/** As {@linkcode evaluate}, but keeps nothing. */
+export async function evaluateOnly(config: RunConfig, reporter: Reporter): Promise<EvalResult> {
+  const clock = new Clock();
+  using bench = await openWorkbench(config, "use");
+  return (await evaluateOn(bench, reporter, clock)).document;
+}
+
+async function evaluateOn(
+  bench: Workbench,
+  reporter: Reporter,
+  clock: Clock,
+): Promise<RunResults & { readonly document: EvalResult }> {
   const { checkpoints } = await findOrTrain(bench, reporter, clock);
-  const { inDomain, clean, outSet, detection } = await clock.time("work", async () => {
-    const outSet = limited(await bench.pair.outDomain(), config);
+  const made = await clock.time("work", async () => {
+    const outSet = limited(await bench.pair.outDomain(), bench.config);
     const clean = await predict(job(bench, outSet, reporter));
     const inDomain = await evaluateInDomain(bench, reporter);
-    const detection = detectionOf(inDomain.answers, { clean }, config.seed);
+    const detection = detectionOf(inDomain.answers, { clean }, bench.config.seed);
     return { inDomain, clean, outSet, detection };
   });
+  const document = evalDocument(bench, { checkpoints, ...made }, clock);
+  const { clean } = made;
+  return { document, checkpoints, archives: { predictions: answersArchive({ clean }) } };
+}
+
+function evalDocument(
+  bench: Workbench,
+  { checkpoints, inDomain, clean, outSet, detection }: {
+    readonly checkpoints: readonly string[];
+    readonly inDomain: Evaluated;
+    readonly clean: Answers;
+    readonly outSet: ImageSet;
+    readonly detection: Detection;
+  },
+  clock: Clock,
+): EvalResult {
   return evalResultSchema.parse({
     schema: "mirage/eval@3",
     ...common(bench),
@@ -141,7 +187,7 @@ export async function attack(
   return (await attackWithExamples(config, reporter, 0)).result;
 }
 
-/** As {@linkcode attack}, with the first `keep` images of the first batch, clean and attacked. */
+/** As {@linkcode attack}, with the first `keep` images or more, clean and attacked. */
 export async function attackWithExamples(
   config: RunConfig,
   reporter: Reporter,
@@ -149,25 +195,84 @@ export async function attackWithExamples(
 ): Promise<AttackRun> {
   const clock = new Clock();
   using bench = await openWorkbench(config, "use");
+  const made = await recorded("attack", bench, reporter, (r) => attackOn(bench, r, clock, keep));
+  const { document, attacked, outDomain } = made;
+  return { result: document, attacked, outDomain };
+}
+
+/** As {@linkcode attack}, but keeps nothing. */
+export async function attackOnly(config: RunConfig, reporter: Reporter): Promise<AttackResult> {
+  const clock = new Clock();
+  using bench = await openWorkbench(config, "use");
+  return (await attackOn(bench, reporter, clock, 0)).document;
+}
+
+async function attackOn(
+  bench: Workbench,
+  reporter: Reporter,
+  clock: Clock,
+  keep: number,
+): Promise<RunResults & Omit<AttackRun, "result"> & { readonly document: AttackResult }> {
+  const { config } = bench;
   const { checkpoints } = await findOrTrain(bench, reporter, clock);
-  const settings = attackSettings(config);
-  const done = await clock.time("work", async () => {
+  const made = await clock.time("work", async () => {
     const outDomain = limited(await bench.pair.outDomain(), config);
-    const work = { ...job(bench, outDomain, reporter), settings, target: config.targeted, keep };
+    const work = {
+      ...job(bench, outDomain, reporter),
+      settings: attackSettings(config),
+      target: config.targeted,
+      keep: config.saveImages ? outDomain.count : Math.max(keep, shownImages),
+    };
     const attacked = await attackSet(work);
     const inDomain = await evaluateInDomain(bench, reporter);
     const examined = await examine(work, attacked);
-    const { clean, adversarial } = attacked;
-    const sets = { clean, attacked: adversarial };
+    const sets = { clean: attacked.clean, attacked: attacked.adversarial };
     const detection = detectionOf(inDomain.answers, sets, config.seed);
     return { inDomain, attacked, outDomain, examined, sets, detection };
   });
-  const { inDomain, attacked, outDomain, examined, sets, detection } = done;
+  const document = attackDocument(bench, { checkpoints, ...made }, clock);
+  return { document, checkpoints, archives: attackArchives(config, made), ...made };
+}
+
+/** In-domain accuracy of each model on what its best epoch was chosen by. */
+export async function selectionAccuracies(
+  config: RunConfig,
+  reporter: Reporter,
+): Promise<{ readonly accuracies: number[]; readonly adapter: Device["adapter"] }> {
+  using bench = await openWorkbench(config, "train");
+  await findOrTrain(bench, reporter, new Clock());
+  const accuracies: number[] = [];
+  for (const { model, seed } of bench.members) {
+    const select = await selectionSet(bench, seed);
+    const one = { ...job(bench, select, reporter), seed, batchSize: 200, subject: single([model]) };
+    accuracies.push(accuracy((await predict(one)).predictions, select.labels));
+  }
+  return { accuracies, adapter: bench.device.adapter };
+}
+
+/** What an attack's document is made of. */
+interface Made {
+  readonly checkpoints: readonly string[];
+  readonly inDomain: Evaluated;
+  readonly attacked: Attacked;
+  readonly outDomain: ImageSet;
+  readonly examined: Examined;
+  readonly sets: OutDomain;
+  readonly detection: Detection;
+}
+
+function attackDocument(
+  bench: Workbench,
+  { checkpoints, inDomain, attacked, outDomain, examined, sets, detection }: Made,
+  clock: Clock,
+): AttackResult {
+  const { config } = bench;
+  const settings = attackSettings(config);
   const mean = meanOptions(bench);
   const point = (answers: Answers, epsilon: number): EpsilonPoint =>
     epsilonPoint(inDomain.answers, answers, epsilon);
   const { name, steps, stepSize, startNoise, projectStart } = settings;
-  const result = attackResultSchema.parse({
+  return attackResultSchema.parse({
     schema: "mirage/attack@3",
     ...common(bench),
     checkpoints,
@@ -207,7 +312,6 @@ export async function attackWithExamples(
     warnings: warningsOf(examined.sanity),
     seconds: { setup: clock.setup, train: clock.train, attack: clock.work },
   });
-  return { result, attacked, outDomain };
 }
 
 /** The attack that a configuration asks for: the method's own, or the one that was chosen. */
@@ -223,11 +327,15 @@ export function attackSettings(config: RunConfig): AttackSettings {
   });
 }
 
+/** What was made of the test set. */
+interface Evaluated {
+  readonly figures: InDomain;
+  readonly answers: Answers;
+  readonly calibration: CalibrationResult;
+}
+
 /** The test set: the model's quality on it, and what out-domain images are told apart from. */
-async function evaluateInDomain(
-  bench: Workbench,
-  reporter: Reporter,
-): Promise<{ figures: InDomain; answers: Answers; calibration: CalibrationResult }> {
+async function evaluateInDomain(bench: Workbench, reporter: Reporter): Promise<Evaluated> {
   const set = limited(await bench.pair.test(), bench.config);
   const answers = await predict(job(bench, set, reporter));
   const { predictions } = answers;
@@ -256,27 +364,6 @@ function job({ config, device, subject }: Workbench, set: ImageSet, reporter: Re
 
 function meanOptions({ config, procedure }: Workbench): MeanOptions {
   return procedure.mean === "batches" ? { batchSize: config.batchSize ?? evalBatch } : {};
-}
-
-function uncertainties(
-  { predictions, readings }: Answers,
-  mean: MeanOptions,
-): Uncertainty & { nanRows: number; readings: Record<string, Reading> } {
-  const others = Object.entries(readings).map(([name, reading]): [string, Reading] => [name, {
-    ...uncertainty(reading.predictions, mean),
-    ...(reading.normalised ? {} : { entropy: null }),
-    logConfidence: finite(logConfidence(reading.predictions, mean)),
-  }]);
-  return {
-    ...uncertainty(predictions, mean),
-    nanRows: nanRows(predictions),
-    readings: Object.fromEntries(others),
-  };
-}
-
-function uncertainty(predictions: Predictions, mean: MeanOptions): Uncertainty {
-  const rates = thresholds.map((tau) => [String(tau), rejectionRate(predictions, tau, mean)]);
-  return { entropy: finite(entropy(predictions, mean)), rejection: Object.fromEntries(rates) };
 }
 
 function common({ config, trainingConfig, procedure, device, method, network }: Workbench): {

@@ -14,6 +14,7 @@ import { chosen, ResidentSet, spread } from "./dataset.ts";
 import { entropies } from "./metrics.ts";
 import { mul, release, sum } from "./nn/mod.ts";
 import { type Attacked, type AttackJob, attackSet } from "./predict.ts";
+import type { Reporter } from "./reporter.ts";
 
 /** What a check measured, and what it makes of it. */
 export interface Check {
@@ -85,7 +86,13 @@ export async function examine(job: AttackJob, attacked: Attacked): Promise<Exami
   const index = spread(set.count, sampleSize);
   const sample = new ResidentSet(chosen(set.set, index));
   const effect = target === undefined ? "entropy" : "loss";
-  const common = { ...job, set: sample, explain: { explain: false, time: false }, keep: 0 };
+  // What is recorded of the attack itself ends with it.
+  const reporter: Reporter = {
+    note: (text) => job.reporter.note(text),
+    progress: (...bar) => job.reporter.progress(...bar),
+  };
+  const explain = { explain: false, time: false };
+  const common = { ...job, reporter, explain, set: sample, keep: 0 };
   const again = (changed: Partial<AttackJob>): Promise<Attacked> =>
     attackSet({ ...common, ...changed });
   try {

@@ -119,6 +119,7 @@ export async function fit(training: Training): Promise<Trained[]> {
         const score = scores[copy] ?? NaN;
         const before = summary(history).best.accuracy;
         history.push({ epoch, ...own, accuracy: score });
+        reporter.record?.({ event: "epoch", seed: learner.seed, epoch, ...own, accuracy: score });
         const { model } = learner;
         const paths = checkpointPaths(learner.folder);
         const metadata = describeTraining(training, learner, history);

@@ -20,6 +20,7 @@ import {
   trainingState,
 } from "./place.ts";
 import { concerning } from "./protocol.ts";
+import { hold } from "./lock.ts";
 import type { Reporter } from "./reporter.ts";
 import { type Learner, learnTogether } from "./trace_step.ts";
 import { fit, type Trained } from "./training.ts";
@@ -202,6 +203,10 @@ async function trainTogether(
   const { epochOrder, batchStatistics } = concerning(procedure, whom, "training");
   const train = new ResidentSet(set);
   const numbers = positions.map((position) => position + 1);
+  await using holds = new AsyncDisposableStack();
+  for (const { folder } of learners) {
+    holds.use(await hold(folder, (message) => reporter.note(message)));
+  }
   const trained = await clock.time("train", () =>
     fit({
       device,
@@ -235,6 +240,12 @@ function runs(numbers: readonly number[]): string {
   const [first = 0] = numbers;
   const row = numbers.length > 1 && numbers.every((n, i) => n === first + i);
   return row ? `${first}-${first + numbers.length - 1}` : numbers.join(", ");
+}
+
+/** The images that a member's best epoch is chosen by. */
+export async function selectionSet(bench: Workbench, seed: number): Promise<ImageSet> {
+  const set = limited(await bench.pair.train(), bench.trainingConfig);
+  return (await splitForSelection(bench, seed, set)).select;
 }
 
 /**

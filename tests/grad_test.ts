@@ -246,6 +246,21 @@ Deno.test("a gradient penalty through conv, ReLU, max-pool and linear has a righ
   checkGrads(penalty, [v(2, 1, 6, 6), v(2, 1, 3, 3), positive(2), v(8, 3)], 2);
 });
 
+Deno.test("what a convolution pools at once has right gradients, and those of a penalty on them", () => {
+  const pooled: Fn = (x, w, b) =>
+    nn.square(nn.relu(nn.maxPool2d(nn.conv2d(x, w, { bias: b, padding: 1 }), 2)));
+  const [x, w] = [nn.input([1, 1, 4, 4]), nn.input([1, 1, 3, 3])];
+  const y = nn.maxPool2d(nn.conv2d(x, w, { padding: 1 }), 2);
+  assert.deepEqual(y.inputs.flatMap((t) => t.inputs).map((t) => t.name), ["conv2dMaxPool"]);
+  const penalty: Fn = (x, w, b) => {
+    const [dx = x] = nn.grad(pooled(x, w, b), [x]);
+    return nn.mean(nn.square(nn.sub(nn.rowNorm(dx), 1)));
+  };
+  const at = [v(2, 1, 6, 4), v(3, 1, 3, 3), positive(3)] as const;
+  checkGrads(pooled, at, 2);
+  checkGrads(penalty, at, 1);
+});
+
 Deno.test("`SpectralLeNet` has a right gradient by image and weights", () => {
   const net = new nn.SpectralLeNet(new nn.Random(2));
   const trainable = [...net.state.values()].filter((p) => p.trainable);

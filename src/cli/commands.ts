@@ -5,14 +5,17 @@
  */
 import { merge, object, or } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
-import { multiple, withDefault } from "@optique/core/modifiers";
+import { multiple, optional, withDefault } from "@optique/core/modifiers";
 import type { InferValue } from "@optique/core/parser";
 import { argument, command, constant, flag, option } from "@optique/core/primitives";
 import { choice, integer } from "@optique/core/valueparser";
 import { path } from "@optique/run/valueparser";
 import { type PairName, type SourceName, sources } from "../../data/mod.ts";
+import { modes } from "../config.ts";
 import { paperTables } from "../paper.ts";
 import { protocolOptionNames } from "../protocol.ts";
+import { runCommands } from "../runs/folder.ts";
+import { runStates, sortKeys } from "../runs/list.ts";
 import {
   attacking,
   batchSize,
@@ -24,6 +27,8 @@ import {
   near,
   output,
   protocol,
+  repeated,
+  runsIn,
   shared,
   tableModes,
   training,
@@ -35,6 +40,7 @@ export const commands = {
     "attack",
     merge(
       object({ command: constant("attack") }),
+      repeated,
       experiment,
       attacking,
       checkpoint,
@@ -50,6 +56,7 @@ export const commands = {
     "eval",
     merge(
       object({ command: constant("eval") }),
+      repeated,
       experiment,
       attacking,
       checkpoint,
@@ -65,6 +72,7 @@ export const commands = {
     "train",
     merge(
       object({ command: constant("train") }),
+      repeated,
       experiment,
       training,
       epsilon,
@@ -116,6 +124,42 @@ export const commands = {
     ),
     { description: message`Make the paper's tables anew: train, attack, compare` },
   ),
+  runs: command(
+    "runs",
+    object({
+      command: constant("runs"),
+      ...runsIn,
+      mode: optional(option("--mode", choice(modes, near), {
+        description: message`Only runs of this method`,
+      })),
+      of: optional(option("--of", choice(runCommands, near), {
+        description: message`Only runs of this command`,
+      })),
+      state: optional(option("--state", choice(runStates, near), {
+        description: message`Only runs in this state`,
+      })),
+      sort: withDefault(
+        option("--sort", choice(sortKeys.map(nameOf), near), {
+          description: message`What to sort by: the newest, or the smallest figure first`,
+        }),
+        "started",
+      ),
+      ...output,
+    }),
+    { description: message`List the runs that were made` },
+  ),
+  verify: command(
+    "verify",
+    object({
+      command: constant("verify"),
+      run: argument(path({ metavar: "RUN" }), { description: message`Folder of a run` }),
+      dataPath: optional(option("--data-path", path({ metavar: "DIR" }), {
+        description: message`Folder of the data sets, if not where the run had them`,
+      })),
+      ...output,
+    }),
+    { description: message`Make a run's evaluation again and compare every figure` },
+  ),
   data: command(
     "data",
     object({
@@ -160,6 +204,8 @@ export const commandLine = or(
   commands.eval,
   commands.train,
   commands.table,
+  commands.runs,
+  commands.verify,
   commands.data,
   commands.doctor,
   commands.tune,

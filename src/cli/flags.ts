@@ -39,6 +39,23 @@ export const output = {
   ),
 };
 
+/** A run to repeat. */
+export const repeated = object({
+  config: optional(option("--config", path({ metavar: "FILE" }), {
+    description: message`Repeat the run of this run.json; only where things are may differ`,
+  })),
+});
+
+/** Where runs are. */
+export const runsIn = {
+  savePath: withDefault(
+    option("--save-path", path({ metavar: "DIR" }), {
+      description: message`Folder of the checkpoints and runs`,
+    }),
+    defaults.savePath,
+  ),
+};
+
 /** Which experiment. */
 export const experiment = object("Experiment", {
   mode: withDefault(
@@ -65,7 +82,7 @@ export const shared = object("Data and output", {
   })),
   savePath: withDefault(
     option("--save-path", path({ metavar: "DIR" }), {
-      description: message`Folder of the checkpoints`,
+      description: message`Folder of the checkpoints and runs`,
     }),
     defaults.savePath,
   ),
@@ -75,6 +92,10 @@ export const shared = object("Data and output", {
   out: optional(option("--out", path({ metavar: "FILE" }), {
     description: message`Write the JSON document to a file as well`,
   })),
+  saveImages: withDefault(
+    flag("--save-images", { description: message`Keep every attacked image with the run` }),
+    false,
+  ),
   explain: withDefault(
     flag("--explain", { description: message`List the programs' dispatches, buffers and bytes` }),
     false,

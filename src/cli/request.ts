@@ -6,6 +6,7 @@
 import { type RunConfig, runConfig, runConfigSchema, type RunOptions } from "../config.ts";
 import { UserError } from "../errors.ts";
 import { protocolOptionNames } from "../protocol.ts";
+import { readRunFile } from "../runs/folder.ts";
 import { ablatable, type TableOptions } from "../table.ts";
 import type { Invocation } from "./commands.ts";
 import { flagOf, nameOf } from "./flags.ts";
@@ -14,6 +15,46 @@ import { flagOf, nameOf } from "./flags.ts";
 export interface Request {
   readonly command: "train" | "eval" | "attack";
   readonly config: RunConfig;
+}
+
+/** Flags that may stand beside `--config`: they change nothing in the figures. */
+const besides = /^--(config|data-path|save-path|save-images|out|explain|time|json)(=|$)/;
+
+/**
+ * The run of a `run.json`, made again.
+ *
+ * @param args what was typed
+ * @throws UserError for a flag that would change the run, or a file of another command
+ */
+export async function fromFile(
+  { command, config: file = "", dataPath, savePath, saveImages, explain, time }: Extract<
+    Invocation,
+    { command: Request["command"] }
+  >,
+  args: readonly string[],
+): Promise<Request> {
+  const other = args.find((arg) => arg.startsWith("--") && !besides.test(arg));
+  if (other) {
+    throw new UserError(
+      `Cannot repeat "${file}" with ${other}: the file says how the run is made; leave out one of them`,
+    );
+  }
+  const run = await readRunFile(file);
+  if (run.command !== command) {
+    throw new UserError(
+      `Cannot repeat "${file}" by ${command}: it is of mirage ${run.command}; use that`,
+    );
+  }
+  const typed = (name: string): boolean => args.some((arg) => arg.split("=")[0] === name);
+  const options = {
+    ...run.config,
+    ...(dataPath === undefined ? {} : { dataPath }),
+    ...(typed("--save-path") ? { savePath } : {}),
+    saveImages,
+    explain,
+    time,
+  };
+  return { command, config: runConfig(options as unknown as RunOptions) };
 }
 
 /**
@@ -31,7 +72,7 @@ export function toRun(
       `Cannot train the mode "${invocation.mode}": it is an attack; run attack --mode ${mode}`,
     );
   }
-  const { command, batchSize, ...rest } = invocation;
+  const { command, batchSize, config: _, ...rest } = invocation;
   const batch = command === "train" ? { trainBatchSize: batchSize } : { batchSize };
   return {
     command: attacks ? "attack" : command,

@@ -35,7 +35,35 @@ export function correlate(
     cut,
   } as const;
   const inputs = [x, x, packed, bias ?? packed];
-  return node(name, inputs, [s.B, s.CO, s.OH, s.OW], source, vjp, operands);
+  const y = node(name, inputs, [s.B, s.CO, s.OH, s.OW], source, vjp, operands);
+  if (activation === "none") plain.set(y, s);
+  return y;
+}
+
+/** Correlations without an activation, and their sizes. */
+const plain = new WeakMap<Tensor, ConvShape>();
+
+/**
+ * The maxima of a correlation's 2 x 2 windows, and from `half` floats on where they were, made by its own
+ * kernel: its pixels are never stored. Undefined for what is no correlation, or has odd sides.
+ *
+ * @returns `[2, half]`, as `maxPool2d` of the stored pixels would make it
+ */
+export function poolCorrelation(y: Tensor, half: number): Tensor | undefined {
+  const s = plain.get(y);
+  if (!s || s.STRIDE !== 1 || s.OH % 2 !== 0 || s.OW % 2 !== 0) return undefined;
+  if (y.source.kind !== "dispatch") return undefined;
+  const { overrides } = y.source;
+  const cut = (tiles: TileProfile): Pick<Dispatch, "overrides" | "threads"> => {
+    const { threads, ...tile } = conv2dTile(s, tiles, { pool: 2 });
+    return { overrides: { ...overrides, ...tile, POOL: 2, HALF: half }, threads };
+  };
+  return node("conv2dMaxPool", y.inputs, [2, half], {
+    kind: "dispatch",
+    kernel: forwardKernel,
+    ...cut(tileProfiles.portable),
+    cut,
+  });
 }
 
 /**
@@ -58,7 +86,7 @@ export function correlateRows(
     offset: 3 * KW,
   });
   const cut = (tiles: TileProfile): Pick<Dispatch, "overrides" | "threads"> => {
-    const { threads, ...tile } = conv2dTile(s, tiles, 4);
+    const { threads, ...tile } = conv2dTile(s, tiles, { fold: 4 });
     return { overrides: { ...s, ...tile, KH: KH + 3, FOLD: 4 }, threads };
   };
   return node(

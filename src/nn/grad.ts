@@ -35,11 +35,12 @@ export function grad(y: Tensor, wrt: readonly Tensor[]): Tensor[] {
   return wrt.map((x) => cotangents.get(x) ?? constant(0, x.shape));
 }
 
-/** The nodes below `y` that depend on one of `wanted`, inputs before users. */
+/** The nodes below `y` that depend on one of `wanted` by derivatives, operands before users. */
 function dependents(y: Tensor, wanted: ReadonlySet<Tensor>): OrderedSet {
   const order = new OrderedSet();
   const seen = new Map<Tensor, boolean>();
-  for (const x of topologicalOrder([y])) {
+  const below = (x: Tensor): readonly Tensor[] => x.vjp ? x.operands : [];
+  for (const x of topologicalOrder([y], undefined, below)) {
     const depends = wanted.has(x) || (!!x.vjp && x.operands.some((i) => seen.get(i)));
     seen.set(x, depends);
     if (depends) order.add(x);
@@ -57,10 +58,12 @@ class OrderedSet extends Set<Tensor> {
  * Every node that `roots` need, inputs before users. Does not recurse: graphs may be deep.
  *
  * @param ends nodes that are taken as they are, whatever is below them
+ * @param below what a node needs
  */
 export function topologicalOrder(
   roots: readonly Tensor[],
   ends: { has(t: Tensor): boolean } = new Set(),
+  below: (x: Tensor) => readonly Tensor[] = (x) => x.inputs,
 ): Tensor[] {
   const order: Tensor[] = [];
   const done = new Set<Tensor>();
@@ -69,7 +72,7 @@ export function topologicalOrder(
     if (!done.has(root)) stack.push({ x: root, next: 0 });
     done.add(root);
     for (let top = stack.at(-1); top; top = stack.at(-1)) {
-      const child = ends.has(top.x) ? undefined : top.x.inputs[top.next++];
+      const child = ends.has(top.x) ? undefined : below(top.x)[top.next++];
       if (!child) {
         order.push(top.x);
         stack.pop();

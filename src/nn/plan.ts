@@ -204,7 +204,7 @@ export function plan(spec: ProgramSpec): Plan {
       const inputs = inputsOf(t);
       const bindings = [...inputs, t].map(binding);
       const count = copied.has(t) ? copies : 1;
-      const flop = flopOf(t, one) * count;
+      const flop = flopOf(one) * count;
       gigaflop += flop / 1e9;
       if (bindings.length !== one.kernel.bindings.length) {
         throw new Error(

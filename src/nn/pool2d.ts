@@ -7,6 +7,7 @@
 import gatherWgsl from "../shaders/pool2d_gather.wgsl" with { type: "text" };
 import maxWgsl from "../shaders/pool2d_max.wgsl" with { type: "text" };
 import scatterWgsl from "../shaders/pool2d_scatter.wgsl" with { type: "text" };
+import { poolCorrelation } from "./correlate.ts";
 import { kernel } from "./kernel.ts";
 import { mean } from "./reduce.ts";
 import { reshape, view } from "./shape.ts";
@@ -43,7 +44,8 @@ export function maxPool2d(x: Tensor, window: number, stride = window): Tensor {
   const n = B * C * OH * OW;
   // The maxima, and where they were found: one dispatch makes both.
   const half = Math.ceil(n / alignment) * alignment;
-  const both = node("maxPool", [x], [2, half], {
+  const fused = window === 2 && stride === 2 ? poolCorrelation(x, half) : undefined;
+  const both = fused ?? node("maxPool", [x], [2, half], {
     kind: "dispatch",
     kernel: maxKernel,
     overrides: { N: n, HALF: half, ...s },

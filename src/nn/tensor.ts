@@ -40,7 +40,8 @@ export interface Tensor {
   readonly inputs: readonly Tensor[];
   /**
    * What its derivative is taken by: the inputs, but where a sum is made in two dispatches the second
-   * answers for both, and its operands are the inputs of the first.
+   * answers for both, and its operands are the inputs of the first; and where one dispatch does the work of
+   * two nodes, it is taken by the first of them, which need not be computed.
    */
   readonly operands: readonly Tensor[];
   /** Where the values come from: exactly one of these. */

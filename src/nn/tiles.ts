@@ -32,6 +32,8 @@ export interface TileProfile {
   /** Pixels, and products of a pixel and four channels, that a thread of `conv2d` makes at most. */
   readonly pixels: number;
   readonly products: number;
+  /** How many times as many of either it makes where it keeps the maxima of 2 x 2 windows only. */
+  readonly pooling: number;
   /** Products of a tap and four channels that a thread of `conv2d_weight` makes at most. */
   readonly sums: number;
   /** What a vector of filters, a pixel and a product of both cost a thread, in units of each other. */
@@ -45,6 +47,7 @@ export const tileProfiles = {
     name: "portable",
     pixels: 8,
     products: 16,
+    pooling: 1,
     sums: 18,
     costs: { filters: 4, pixel: 1, product: 4 },
   },
@@ -53,6 +56,7 @@ export const tileProfiles = {
     name: "software",
     pixels: 32,
     products: 64,
+    pooling: 2,
     sums: 50,
     costs: { filters: 20, pixel: 21, product: 3 },
   },
@@ -87,52 +91,63 @@ export function randomFeaturesThreads({ n, d }: { n: number; d: number }): numbe
   return Math.ceil(n / side) * Math.ceil(d / side);
 }
 
-/** How a convolution is cut: pixels and groups of four channels a thread makes, of how many images. */
+/** How a convolution is cut: pixels and groups of four channels a thread makes, of how many rows. */
 export interface ConvTile {
   /** Pixels of an image's strip that a step to the next column leaves in registers. */
   readonly SLIDES: number;
   readonly GROUPS: number;
   readonly PIXELS: number;
-  readonly IMAGES: number;
+  readonly ROWS: number;
   readonly threads: number;
+}
+
+/** What a convolution's kernel does besides: four rows of one channel at once, or 2 x 2 windows' maxima. */
+export interface ConvExtras {
+  readonly fold?: 1 | 4;
+  readonly pool?: 1 | 2;
 }
 
 /**
  * The cut of `conv2d` that loads least: pixels of a row, or of the same row of several images where rows
- * are short, and groups of four channels; or four rows of one channel where it folds.
+ * are short, and groups of four channels; or four rows of one channel where it folds, two of one image where
+ * it pools.
  */
 export function conv2dTile(
   s: ConvShape,
-  { pixels: mostPixels, products: mostProducts, costs }: TileProfile,
-  fold: 1 | 4 = 1,
+  { pixels: mostPixels, products: mostProducts, pooling, costs }: TileProfile,
+  { fold = 1, pool = 1 }: ConvExtras = {},
 ): ConvTile {
   const quads = Math.ceil(s.CO / 4);
   let best: Omit<ConvTile, "SLIDES"> & { readonly cost: number } | undefined;
   for (let blocks = 1; blocks <= quads; blocks++) {
     const GROUPS = Math.ceil(quads / blocks);
     if (GROUPS > mostGroups) continue;
-    const most = Math.min(mostPixels, Math.floor(mostProducts / GROUPS));
+    const most = Math.min(mostPixels, Math.floor(mostProducts / GROUPS)) *
+      (pool === 1 ? 1 : pooling / pool);
     const shortest = Math.ceil(s.OW / most);
-    for (let strips = shortest; strips <= 2 * shortest; strips++) {
-      const strip = Math.ceil(s.OW / strips);
-      const several = strips === 1 && fold === 1 ? Math.min(s.B, Math.floor(most / strip)) : 1;
-      for (let IMAGES = 1; IMAGES <= several; IMAGES++) {
-        const PIXELS = IMAGES * strip;
-        const lanes = Math.ceil(s.B / IMAGES) * Math.ceil(s.OH / fold);
+    for (let pieces = shortest; pieces <= 2 * shortest; pieces++) {
+      const strip = pool * Math.ceil(s.OW / pieces / pool);
+      const strips = Math.ceil(s.OW / strip);
+      const alone = strips > 1 || fold > 1 || pool > 1;
+      const several = alone ? 1 : Math.min(s.B, Math.floor(most / strip));
+      for (let images = 1; images <= several; images++) {
+        const ROWS = images * pool;
+        const PIXELS = ROWS * strip;
+        const lanes = Math.ceil(s.B / images) * Math.ceil(s.OH / (fold * pool));
         const threads = Math.ceil(lanes / workgroup) * workgroup * blocks * strips;
         // A column further on, all but the strips' last pixels are there; with a stride none is.
-        const next = s.STRIDE === 1 ? IMAGES : PIXELS;
+        const next = s.STRIDE === 1 ? ROWS : PIXELS;
         const pixels = (PIXELS + (s.KW - 1) * next) / s.KW;
         const each = GROUPS * costs.filters + pixels * costs.pixel +
           PIXELS * GROUPS * costs.product;
         const cost = each * Math.max(Math.ceil(lanes / simd) * simd * blocks * strips, enough);
-        if (!best || cost < best.cost) best = { GROUPS, PIXELS, IMAGES, threads, cost };
+        if (!best || cost < best.cost) best = { GROUPS, PIXELS, ROWS, threads, cost };
       }
     }
   }
   if (!best) throw new Error("Unreachable: no cut of a convolution");
-  const { GROUPS, PIXELS, IMAGES, threads } = best;
-  return { GROUPS, PIXELS, IMAGES, SLIDES: s.STRIDE === 1 ? PIXELS / IMAGES - 1 : 0, threads };
+  const { GROUPS, PIXELS, ROWS, threads } = best;
+  return { GROUPS, PIXELS, ROWS, SLIDES: s.STRIDE === 1 ? PIXELS / ROWS - 1 : 0, threads };
 }
 
 /** How the filters' gradient is cut: taps and groups of four channels a thread makes. */

@@ -3,13 +3,13 @@
  *
  * @module
  */
-import { type Dispatch, size, type Tensor } from "./tensor.ts";
+import type { Dispatch } from "./tensor.ts";
 
 /**
  * Useful floating-point operations of a dispatch: a multiplication and an addition for each product.
  * Work that only grows with the number of elements does not count.
  */
-export function flopOf(y: Tensor, { kernel, overrides }: Dispatch): number {
+export function flopOf({ kernel, overrides }: Dispatch): number {
   const o = (name: string): number => Number(overrides[name] ?? 1);
   const taps = o("CI") * o("KH") * o("KW");
   switch (kernel.name) {
@@ -19,7 +19,8 @@ export function flopOf(y: Tensor, { kernel, overrides }: Dispatch): number {
       return 2 * o("N") * o("K") * o("D");
     case "conv2d":
       // Folded filters are three rows taller, with zeros there.
-      return 2 * size(y.shape) * (o("FOLD") === 4 ? taps - 3 * o("CI") * o("KW") : taps);
+      return 2 * o("B") * o("CO") * o("OH") * o("OW") *
+        (o("FOLD") === 4 ? taps - 3 * o("CI") * o("KW") : taps);
     case "conv2d_weight":
       return 2 * o("B") * o("CO") * o("OH") * o("OW") * taps;
     default:

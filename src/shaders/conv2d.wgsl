@@ -21,9 +21,11 @@ override STRIDE: u32 = 1u;
 override PAD: u32 = 0u;
 override GROUPS: u32 = 2u; // groups of 4 output channels a thread makes, 1 to 4
 override PIXELS: u32 = 8u; // pixels of a row it makes, 1 to 32
-override IMAGES: u32 = 1u; // images that the pixels are of, PIXELS / IMAGES of each, where rows are short
+override ROWS: u32 = 1u; // rows that the pixels are of, PIXELS / ROWS of each: of as many images, or POOL of one
 override SLIDES: u32 = 0u; // pixels of a strip that the next ones become: all but the last with stride 1, else 0
 override FOLD: u32 = 1u; // 4: the four columns of w are four rows of one output channel, KH + 3 tall
+override POOL: u32 = 1u; // 2: y is the largest of each 2 x 2 pixels, the first on ties, and from HALF on where it was: h OW + w
+override HALF: u32 = 0u;
 override HAS_BIAS: u32 = 0u;
 override ACTIVATION: u32 = 0u;
 const ACTIVATION_none = 0u;
@@ -40,7 +42,7 @@ fn pixel(row: u32, v: u32) -> f32 {
 // What pixel p of the strip that starts at v sees under column c of the kernel. Where a strip is the whole
 // row, padding costs no load.
 fn under(row: u32, v: u32, p: u32, c: u32) -> f32 {
-  if (STRIDE == 1u && OW <= PIXELS / IMAGES) {
+  if (STRIDE == 1u && OW <= PIXELS / ROWS) {
     let i = p + c;
     if (i < PAD || i >= W + PAD) {
       return 0.0;
@@ -52,13 +54,13 @@ fn under(row: u32, v: u32, p: u32, c: u32) -> f32 {
 
 // Whether the strips lie on vectors of four pixels.
 fn by_fours() -> bool {
-  return STRIDE == 1u && PAD < 4u && W % 4u == 0u && (PIXELS / IMAGES) % 4u == 0u;
+  return STRIDE == 1u && PAD < 4u && W % 4u == 0u && (PIXELS / ROWS) % 4u == 0u;
 }
 
 // The four pixels of a row, before padding, that pixels 4 i to 4 i + 3 of the strip have the columns of.
 fn four(row: u32, v: u32, i: u32) -> vec4f {
   let column = v + 4u * i;
-  if (OW > PIXELS / IMAGES && column >= W) {
+  if (OW > PIXELS / ROWS && column >= W) {
     return vec4f(0.0);
   }
   return quads_of_x[(row + column) / 4u];
@@ -87,7 +89,7 @@ fn offsets(co: u32) -> vec4f {
 // Four channels of pixel p of a strip, the first of which belongs at i, or four rows of one channel. Where
 // GROUPS hold all channels, or FOLD divides the rows, there is no question which there are.
 fn store(i: u32, ow: u32, p: u32, co: u32, sum: vec4f) {
-  if (OW % (PIXELS / IMAGES) != 0u && ow + p >= OW) {
+  if (OW % (PIXELS / ROWS) != 0u && ow + p >= OW) {
     return;
   }
   var v = sum;
@@ -104,14 +106,61 @@ fn store(i: u32, ow: u32, p: u32, co: u32, sum: vec4f) {
   if (all || count > 3u) { y[i + 3u * step] = v.w; }
 }
 
+// Where a row of the image starts; with POOL one of the padding stands for one of its neighbours.
+fn row_start(n: u32, m: u32, last: u32, ci: u32, h: u32) -> u32 {
+  if (POOL == 1u) {
+    return (((n + min(m, last)) * CI + ci) * H + h - PAD) * W;
+  }
+  return ((n * CI + ci) * H + clamp(h + m, PAD, H + PAD - 1u) - PAD) * W;
+}
+
+// A pixel of that row, 0 where it is of the padding.
+fn seen(h: u32, m: u32, pixel: f32) -> f32 {
+  if (POOL == 1u || PAD == 0u) {
+    return pixel;
+  }
+  return select(0.0, pixel, h + m >= PAD && h + m < H + PAD);
+}
+
+// The largest of four pixels of four channels, and where it was.
+struct Largest {
+  value: vec4f,
+  place: vec4f,
+}
+
+// As pool2d_max: the first on ties, the last NaN.
+fn larger(best: Largest, value: vec4f, place: u32) -> Largest {
+  let wins = value > best.value | (bitcast<vec4u>(value) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u);
+  return Largest(select(best.value, value, wins), select(best.place, vec4f(f32(place)), wins));
+}
+
+fn largest(a: vec4f, b: vec4f, c: vec4f, d: vec4f, corner: u32) -> Largest {
+  let top = larger(Largest(a, vec4f(f32(corner))), b, corner + 1u);
+  return larger(larger(top, c, corner + OW), d, corner + OW + 1u);
+}
+
+// Four channels of window p of a strip, the first of which belongs at i.
+fn store_largest(i: u32, ow: u32, p: u32, co: u32, found: Largest) {
+  if (OW % (PIXELS / ROWS) != 0u && ow + 2u * p >= OW) {
+    return;
+  }
+  let step = OH * OW / 4u;
+  let count = CO - min(co, CO);
+  let all = CO % 4u == 0u && (CO + 3u) / 4u % GROUPS == 0u;
+  if (all || count > 0u) { y[i] = found.value.x; y[HALF + i] = found.place.x; }
+  if (all || count > 1u) { y[i + step] = found.value.y; y[HALF + i + step] = found.place.y; }
+  if (all || count > 2u) { y[i + 2u * step] = found.value.z; y[HALF + i + 2u * step] = found.place.z; }
+  if (all || count > 3u) { y[i + 3u * step] = found.value.w; y[HALF + i + 3u * step] = found.place.w; }
+}
+
 @compute @workgroup_size(32)
 fn main(@builtin(workgroup_id) group_id: vec3u, @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32) {
-  let strip = PIXELS / IMAGES;
+  let strip = PIXELS / ROWS;
   let strips = (OW + strip - 1u) / strip;
   let quads = (CO + 3u) / 4u;
-  let lines = (OH + FOLD - 1u) / FOLD;
-  let batches = (B + IMAGES - 1u) / IMAGES;
+  let lines = (OH + FOLD * POOL - 1u) / (FOLD * POOL);
+  let batches = (B * POOL + ROWS - 1u) / ROWS;
   // A workgroup shares its filters: channels and columns are its own, rows and images its threads'. Neighbours
   // make the same row of different images, so that all of them leave out a row of padding.
   let rounds = (batches * lines + 31u) / 32u;
@@ -122,40 +171,43 @@ fn main(@builtin(workgroup_id) group_id: vec3u, @builtin(num_workgroups) groups:
   if (t >= batches * lines || g / (rounds * strips) * GROUPS >= quads) {
     return;
   }
-  let n = t % batches * IMAGES;
-  let oh = t / batches * FOLD;
-  let last = min(IMAGES, B - n) - 1u;
+  let n = t % batches * (ROWS / POOL);
+  let oh = t / batches * (FOLD * POOL);
+  let last = min(ROWS / POOL, B - n) - 1u;
   let co = quad * 4u;
   let b{g} = offsets(co + {4 * g}u); // each g < GROUPS
-  var a{m}_{p}_{g} = b{g}; // each m < IMAGES, p < PIXELS / IMAGES, g < GROUPS
+  var a{m}_{p}_{g} = b{g}; // each m < ROWS, p < PIXELS / ROWS, g < GROUPS
   for (var ci = 0u; ci < CI; ci++) {
     for (var kh = 0u; kh < KH; kh++) {
       let h = oh * STRIDE + kh;
-      if (h < PAD || h >= H + PAD) {
+      if (h + POOL - 1u < PAD || h >= H + PAD) {
         continue;
       }
-      let row{m} = (((n + min({m}u, last)) * CI + ci) * H + h - PAD) * W; // each m < IMAGES
+      let row{m} = row_start(n, {m}u, last, ci, h); // each m < ROWS
       var k = (ci * KH + kh) * KW * quads + quad;
       let v = ow * STRIDE;
-      var f{m}_{i} = vec4f(0.0); // each m < IMAGES, i < PIXELS / IMAGES + 3 / 4 + 1
+      var f{m}_{i} = vec4f(0.0); // each m < ROWS, i < PIXELS / ROWS + 3 / 4 + 1
       if (by_fours()) {
-        f{m}_{i + 1} = four(row{m}, v, {i}u); // each m < IMAGES, i < PIXELS / IMAGES + 3 / 4
+        f{m}_{i + 1} = four(row{m}, v, {i}u); // each m < ROWS, i < PIXELS / ROWS + 3 / 4
       }
-      var x{m}_{p} = 0.0; // each m < IMAGES, p < PIXELS / IMAGES
-      x{m}_{p} = first(row{m}, v, {p}u, f{m}_{p / 4 + 1}, f{m}_{p / 4}); // each m < IMAGES, p < PIXELS / IMAGES
+      var x{m}_{p} = 0.0; // each m < ROWS, p < PIXELS / ROWS
+      x{m}_{p} = seen(h, {m}u, first(row{m}, v, {p}u, f{m}_{p / 4 + 1}, f{m}_{p / 4})); // each m < ROWS, p < PIXELS / ROWS
       for (var kw = 0u; kw < KW; kw++) {
         let w{g} = w[min(k + {g}u, CI * KH * KW * quads - 1u)]; // each g < GROUPS
         k += quads;
-        a{m}_{p}_{g} += x{m}_{p} * w{g}; // each m < IMAGES, p < PIXELS / IMAGES, g < GROUPS
+        a{m}_{p}_{g} += x{m}_{p} * w{g}; // each m < ROWS, p < PIXELS / ROWS, g < GROUPS
         // The window moves on by one column: SLIDES of a strip's pixels are there.
         if (kw + 1u < KW) {
-          x{m}_{p} = x{m}_{p + 1}; // each m < IMAGES, p < SLIDES
-          x{m}_{p + SLIDES} = under(row{m}, v, {p + SLIDES}u, kw + 1u); // each m < IMAGES, p < PIXELS / IMAGES - SLIDES
+          x{m}_{p} = x{m}_{p + 1}; // each m < ROWS, p < SLIDES
+          x{m}_{p + SLIDES} = seen(h, {m}u, under(row{m}, v, {p + SLIDES}u, kw + 1u)); // each m < ROWS, p < PIXELS / ROWS - SLIDES
         }
       }
     }
   }
   // What stands for an image past the last one is the last one: it is stored twice.
-  let i{m} = ((n + min({m}u, last)) * CO + co) * OH * OW + oh * OW + ow; // each m < IMAGES
-  store(i{m} + {4 * g}u * OH * OW + {p}u, ow, {p}u, co + {4 * g}u, a{m}_{p}_{g}); // each m < IMAGES, p < PIXELS / IMAGES, g < GROUPS
+  let i{m} = ((n + min({m}u, last)) * CO + co) * OH * OW + oh * OW + ow; // each m < ROWS, plain < 2 - POOL
+  store(i{m} + {4 * g}u * OH * OW + {p}u, ow, {p}u, co + {4 * g}u, a{m}_{p}_{g}); // each m < ROWS, p < PIXELS / ROWS, g < GROUPS, plain < 2 - POOL
+  let i = (n * CO + co) * (OH * OW / 4u) + oh / 2u * (OW / 2u) + ow / 2u; // each pool < POOL - 1
+  let q{p}_{g} = largest(a0_{2 * p}_{g}, a0_{2 * p + 1}_{g}, a1_{2 * p}_{g}, a1_{2 * p + 1}_{g}, oh * OW + ow + {2 * p}u); // each pool < POOL - 1, p < PIXELS / ROWS / 2, g < GROUPS
+  store_largest(i + {g}u * OH * OW + {p}u, ow, {p}u, co + {4 * g}u, q{p}_{g}); // each pool < POOL - 1, p < PIXELS / ROWS / 2, g < GROUPS
 }

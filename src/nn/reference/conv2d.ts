@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { pool2dMax } from "./pool2d.ts";
 import { activation, at, choice, input, number, type ReferenceKernel } from "./support.ts";
 
 /** B images, CI and CO channels, H x W pixels in, OH x OW out, KH x KW weights. */
@@ -29,18 +30,27 @@ export const conv2d: ReferenceKernel = (inputs, o, length) => {
   );
   const bias = number(o, "HAS_BIAS", 0) ? input(inputs, 3) : undefined;
   const act = activation(choice(o, "ACTIVATION", "none"));
-  const y = new Float64Array(length);
+  const pooled = number(o, "POOL", 1) === 2;
+  const y = new Float64Array(pooled ? s.b * s.co * s.oh * s.ow : length);
   for (let b = 0; b < s.b; b++) {
     eachProduct(s, b, (xi, wi, gi) => {
       y[gi] = at(y, gi) + at(x, xi) * at(w, wi);
     });
   }
   const plane = s.oh * s.ow;
-  return y.map((value, i) => {
+  const all = y.map((value, i) => {
     const channel = Math.floor(i / plane) % s.co;
     return act(value + (bias ? at(bias, channel) : 0));
   });
+  return pooled ? largest(all, s, number(o, "HALF"), length) : all;
 };
+
+/** Pools by 2, as `pool2d_max`. */
+function largest(y: Float64Array, s: Sizes, half: number, length: number): Float64Array {
+  const [oh, ow] = [s.oh / 2, s.ow / 2];
+  const window = { N: s.b * s.co * oh * ow, HALF: half, H: s.oh, W: s.ow, OH: oh, OW: ow };
+  return pool2dMax([y], { ...window, SIZE: 2, STRIDE: 2 }, length);
+}
 
 /** As `conv2d` of one output channel, whose row 4 i + r is made by column r of w, from row 4 i on. */
 function foldedRows(

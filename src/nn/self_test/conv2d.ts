@@ -97,7 +97,7 @@ function forward(s: ConvShape, bias: boolean, relu: boolean, tiles = software): 
 
 /** One channel made four rows at a time: full and cut-off blocks of rows, one strip and two. */
 function folded(s: ConvShape): KernelCase {
-  const { threads, ...tile } = conv2dTile(s, software, 4);
+  const { threads, ...tile } = conv2dTile(s, software, { fold: 4 });
   return {
     kernel: "conv2d",
     label: `${label(s)}, four rows at once`,
@@ -114,12 +114,35 @@ function folded(s: ConvShape): KernelCase {
   };
 }
 
+/** Maxima of 2 x 2 windows and where they are, with NaN in one pixel on request. */
+function pooled(s: ConvShape, tiles = software, nan = false): KernelCase {
+  const { threads, ...tile } = conv2dTile(s, tiles, { pool: 2 });
+  const plain = forward(s, true, false, tiles);
+  const half = product(s.B, s.CO, s.OH, s.OW) / 4;
+  const spoilt = (values: Float32Array): Float32Array => nan ? values.fill(NaN, 5, 6) : values;
+  return {
+    ...plain,
+    label: `${plain.label}, pooled${nan ? ", NaN in one pixel" : ""}`,
+    overrides: { ...plain.overrides, ...tile, POOL: 2, HALF: half },
+    threads,
+    inputs: () =>
+      plain.inputs().map((values, i) =>
+        i < 2 ? spoilt(Float32Array.from(values)) : values
+      ) as Float32Array[],
+    outputLength: 2 * half,
+  };
+}
+
 /** Every geometry, its epilogues in turn, and NaN through a ReLU. */
 export const conv2dCases: readonly KernelCase[] = [
   ...geometries.map((s, i) => forward(s, i % 2 === 1, i % 3 === 1)),
   ...geometries.map((s) => forward(s, false, false, tileProfiles.portable)),
   folded({ B: 2, CI: 6, H: 28, W: 28, CO: 1, KH: 8, KW: 5, OH: 28, OW: 28, STRIDE: 1, PAD: 2 }),
   folded({ B: 3, CI: 2, H: 7, W: 9, CO: 1, KH: 6, KW: 3, OH: 7, OW: 9, STRIDE: 1, PAD: 1 }),
+  pooled(geometry([3, 1, 28, 28], [6, 1, 5, 5], 1, 2)),
+  pooled(geometry([2, 6, 14, 14], [16, 6, 5, 5])),
+  pooled(geometry([2, 2, 8, 36], [9, 2, 3, 3], 1, 1), tileProfiles.portable),
+  pooled(geometry([35, 2, 2, 2], [3, 2, 3, 3], 1, 1), software, true),
   folded({ B: 1, CI: 1, H: 1, W: 2, CO: 1, KH: 5, KW: 2, OH: 2, OW: 3, STRIDE: 1, PAD: 1 }),
   {
     ...forward(geometry([2, 2, 6, 6], [3, 2, 3, 3], 1, 1), false, true),

@@ -1,0 +1,239 @@
+/**
+ * One folder a run, named by a digest of what determines it: everything to understand it, check it and make
+ * it again.
+ *
+ *     run.json                    what determines it, and what it ran on
+ *     log.jsonl                   a line an epoch or a batch
+ *     checkpoints/                the models it used or made, and their digests in run.json
+ *     predictions.safetensors     answers to every image, clean and attacked
+ *     adversarial.safetensors     the images themselves, with --save-images
+ *     metrics.json                its figures; written last: a run that has it is finished
+ *     report.html                 pictures of them
+ *
+ * @module
+ */
+import { basename, join } from "node:path";
+import { z } from "zod";
+import { makeFolder, writeAtomic } from "../atomic.ts";
+import { type NamedArray, readFile, writeSafetensors } from "../checkpoint/safetensors.ts";
+import { digestOf, sha256 } from "../digest.ts";
+import { UserError } from "../errors.ts";
+import { type Held, hold } from "../lock.ts";
+import type { Reporter } from "../reporter.ts";
+import { figuresOf } from "./figures.ts";
+
+/** What a run is called by. */
+export const runCommands = ["train", "eval", "attack", "table"] as const;
+
+const digest = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** What `run.json` holds. */
+export const runSchema = z.strictObject({
+  schema: z.literal("mirage/run@1"),
+  command: z.enum(runCommands),
+  /** The whole configuration, to be given to `--config`. */
+  config: z.record(z.string(), z.unknown()),
+  /** Everything that determines the figures; its digest names the folder. */
+  identity: z.record(z.string(), z.unknown()),
+  digest,
+  /** Models used or made, in the order of the members; once they are there. */
+  checkpoints: z.array(z.strictObject({ name: z.string(), source: z.string(), sha256: digest })),
+  /** When it was begun (the first time, where it was continued). */
+  started: z.iso.datetime(),
+  adapter: z.record(z.string(), z.unknown()),
+  versions: z.record(z.string(), z.string()),
+});
+
+/** See {@linkcode runSchema}. */
+export type Run = z.infer<typeof runSchema>;
+
+/** What determines a run, and what is kept with it. */
+export interface RunSpec {
+  readonly command: Run["command"];
+  /** Shown in the folder's name besides the digest. */
+  readonly label: string;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly identity: Readonly<Record<string, unknown>>;
+  readonly adapter: Readonly<Record<string, unknown>>;
+  readonly versions: Readonly<Record<string, string>>;
+}
+
+/** What a run leaves. */
+export interface RunResults {
+  /** The document, of which the figures are kept. */
+  readonly document: unknown;
+  /** Paths of the models, in the order of the members. */
+  readonly checkpoints: readonly string[];
+  /** Further archives by their names. */
+  readonly archives?: Readonly<Record<string, ReadonlyMap<string, NamedArray>>>;
+}
+
+/** The folder of a run that goes on. Disposing of it gives the folder back. */
+export interface RunFolder extends AsyncDisposable {
+  readonly path: string;
+  /** Hands on what it is told, and writes the figures among it to the log. */
+  readonly reporter: Reporter;
+  /** Keeps what came out: all of it, or the run counts as unfinished. */
+  finish(results: RunResults): Promise<void>;
+}
+
+/** Where the folders of runs are. */
+export function runsFolder(savePath: string): string {
+  return join(savePath, "runs");
+}
+
+/**
+ * Opens the folder of a run: a new one, or the one of the same run before.
+ *
+ * @throws UserError when another process makes the same run, or the folder may not be written
+ */
+export async function openRunFolder(
+  savePath: string,
+  spec: RunSpec,
+  reporter: Reporter,
+): Promise<RunFolder> {
+  const named = await digestOf({ command: spec.command, ...spec.identity });
+  const path = join(runsFolder(savePath), `${spec.command}-${spec.label}-${named.slice(0, 12)}`);
+  const held = await hold(path, (message) => reporter.note(message));
+  try {
+    const before = await readRun(path).catch(() => undefined);
+    const { command, config, identity, adapter, versions } = spec;
+    const run: Run = {
+      schema: "mirage/run@1",
+      command,
+      config,
+      identity,
+      digest: named,
+      checkpoints: before?.checkpoints ?? [],
+      started: before?.started ?? new Date().toISOString(),
+      adapter,
+      versions,
+    };
+    await writeAtomic(join(path, "run.json"), `${JSON.stringify(run, null, 2)}\n`);
+    return new OpenFolder(path, run, held, reporter);
+  } catch (error) {
+    await held[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+class OpenFolder implements RunFolder {
+  readonly reporter: Reporter;
+  readonly #log: string;
+
+  constructor(
+    readonly path: string,
+    readonly run: Run,
+    readonly held: Held,
+    outer: Reporter,
+  ) {
+    this.#log = join(path, "log.jsonl");
+    this.#append({ event: "start", time: new Date().toISOString() });
+    this.reporter = {
+      note: (message) => {
+        this.#append({ event: "note", message });
+        outer.note(message);
+      },
+      progress: (name, total, unit) => outer.progress(name, total, unit),
+      record: (line) => {
+        this.#append(line);
+        outer.record?.(line);
+      },
+    };
+  }
+
+  /** A line at once, so that a run that is broken off has those before. */
+  #append(line: Readonly<Record<string, unknown>>): void {
+    try {
+      Deno.writeTextFileSync(this.#log, `${JSON.stringify(line)}\n`, { append: true });
+    } catch (error) {
+      const state = error instanceof Error ? error.message : String(error);
+      throw new UserError(
+        `Cannot write "${this.#log}": ${state}; free some space and run the command again`,
+        { cause: error },
+      );
+    }
+  }
+
+  async finish({ document, checkpoints, archives = {} }: RunResults): Promise<void> {
+    const kept = join(this.path, "checkpoints");
+    await makeFolder(kept);
+    const entries: Run["checkpoints"] = [];
+    for (const [i, source] of checkpoints.entries()) {
+      const name = `${i}${extension(source)}`;
+      const bytes = await readFile(source);
+      await writeAtomic(join(kept, name), bytes);
+      entries.push({ name, source, sha256: await sha256(bytes) });
+    }
+    for (const [name, tensors] of Object.entries(archives)) {
+      await writeSafetensors(join(this.path, `${name}.safetensors`), { tensors, metadata: {} });
+    }
+    const run: Run = { ...this.run, checkpoints: entries };
+    await writeAtomic(join(this.path, "run.json"), `${JSON.stringify(run, null, 2)}\n`);
+    const figures = JSON.stringify(figuresOf(document), null, 2);
+    await writeAtomic(join(this.path, "metrics.json"), `${figures}\n`);
+    this.#append({ event: "end", time: new Date().toISOString() });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.held[Symbol.asyncDispose]();
+  }
+}
+
+/**
+ * A run's `run.json`.
+ *
+ * @throws UserError when the folder has none, or it is damaged
+ */
+export async function readRun(folder: string): Promise<Run> {
+  return await readRunFile(join(folder, "run.json"));
+}
+
+/** As {@linkcode readRun}, by the path of the file itself. */
+export async function readRunFile(path: string): Promise<Run> {
+  return await readJson(path, runSchema);
+}
+
+/** A run's figures; undefined where it is not finished. */
+export async function readFigures(folder: string): Promise<Record<string, unknown> | undefined> {
+  const path = join(folder, "metrics.json");
+  if (await Deno.stat(path).then(() => false, () => true)) return undefined;
+  return await readJson(path, z.record(z.string(), z.unknown()));
+}
+
+/** Paths of the models that a run keeps, which must be those that it used. */
+export async function keptCheckpoints(folder: string, { checkpoints }: Run): Promise<string[]> {
+  const paths: string[] = [];
+  for (const { name, sha256: wanted } of checkpoints) {
+    const path = join(folder, "checkpoints", basename(name));
+    if (await sha256(await readFile(path)) !== wanted) {
+      throw new UserError(
+        `Cannot use "${path}": it is not the file that the run used (its SHA-256 differs); make the run again`,
+      );
+    }
+    paths.push(path);
+  }
+  return paths;
+}
+
+async function readJson<T>(path: string, schema: z.ZodType<T>): Promise<T> {
+  const text = new TextDecoder().decode(await readFile(path));
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new UserError(`Cannot read "${path}": it is no JSON; make the run again`);
+  }
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new UserError(
+    `Cannot read "${path}": ${
+      issue?.path.join(".") || "it"
+    }: ${issue?.message}; make the run again`,
+  );
+}
+
+function extension(path: string): string {
+  return path.endsWith(".safetensors") ? ".safetensors" : ".checkpoint";
+}

@@ -1,0 +1,164 @@
+/**
+ * The runs there are.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { z } from "zod";
+import { holderOf } from "../lock.ts";
+import { readFigures, readRun, type Run, runCommands, runsFolder } from "./folder.ts";
+
+/** How far a run has come: an unfinished one goes on by the same command. */
+export const runStates = ["finished", "running", "unfinished", "damaged"] as const;
+
+const figure = z.number().nullable();
+
+/** What is told of a run; null for what it has not. */
+export const runRowSchema = z.strictObject({
+  folder: z.string(),
+  command: z.enum(runCommands).nullable(),
+  mode: z.string().nullable(),
+  model: z.string().nullable(),
+  seed: z.int().nullable(),
+  epsilon: figure,
+  /** Mean entropy of the out-domain set in nats, clean and attacked. */
+  entropy: figure,
+  entropyAttacked: figure,
+  /** Share rejected at 0.9, clean and attacked. */
+  rejected: figure,
+  rejectedAttacked: figure,
+  /** Accuracy in-domain. */
+  accuracy: figure,
+  started: z.string().nullable(),
+  state: z.enum(runStates),
+});
+
+/** What `runs --json` prints. */
+export const runsResultSchema = z.strictObject({
+  schema: z.literal("mirage/runs@1"),
+  folder: z.string(),
+  runs: z.array(runRowSchema),
+});
+
+/** See {@linkcode runRowSchema}. */
+export type RunRow = z.infer<typeof runRowSchema>;
+
+/** See {@linkcode runsResultSchema}. */
+export type RunsResult = z.infer<typeof runsResultSchema>;
+
+/** What runs can be sorted by. */
+export const sortKeys = ["started", "mode", "epsilon", "entropy", "entropyAttacked"] as const;
+
+/** Which runs, in which order. */
+export interface RunsQuery {
+  readonly mode?: string | undefined;
+  readonly command?: Run["command"] | undefined;
+  readonly state?: RunRow["state"] | undefined;
+  readonly sort: typeof sortKeys[number];
+}
+
+/** Every run under a save path that the query asks for; the newest first, or the smallest figure. */
+export async function listRuns(savePath: string, query: RunsQuery): Promise<RunsResult> {
+  const folder = runsFolder(savePath);
+  const rows: RunRow[] = [];
+  try {
+    for await (const { name, isDirectory } of Deno.readDir(folder)) {
+      if (isDirectory) rows.push(await describeRun(join(folder, name)));
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  const { mode, command, state, sort } = query;
+  const wanted = rows.filter((row) =>
+    (mode === undefined || row.mode === mode) &&
+    (command === undefined || row.command === command) &&
+    (state === undefined || row.state === state)
+  );
+  const order = (a: RunRow, b: RunRow): number => {
+    const [x, y] = [a[sort], b[sort]];
+    if (x === null || y === null) return Number(x === null) - Number(y === null);
+    const sign = x < y ? -1 : x > y ? 1 : 0;
+    return sort === "started" ? -sign : sign;
+  };
+  wanted.sort((a, b) => order(a, b) || (a.folder < b.folder ? -1 : 1));
+  return runsResultSchema.parse({ schema: "mirage/runs@1", folder, runs: wanted });
+}
+
+async function describeRun(folder: string): Promise<RunRow> {
+  const nothing = {
+    command: null,
+    mode: null,
+    model: null,
+    seed: null,
+    epsilon: null,
+    ...noFigures,
+    started: null,
+  };
+  try {
+    const run = await readRun(folder);
+    const [figures, holder] = [await readFigures(folder), await holderOf(folder)];
+    const held = holder !== undefined && !holder.gone;
+    const state = held ? "running" : figures ? "finished" : "unfinished";
+    const { mode, model, seed, epsilonAttack } = runOptionsSchema.parse(run.config);
+    return {
+      folder,
+      command: run.command,
+      mode: mode ?? null,
+      model: model ?? null,
+      seed: seed ?? null,
+      epsilon: run.command === "attack" ? epsilonAttack ?? null : null,
+      ...headline(figures),
+      started: run.started,
+      state,
+    };
+  } catch {
+    return { folder, ...nothing, state: "damaged" };
+  }
+}
+
+const runOptionsSchema = z.object({
+  mode: z.string().optional(),
+  model: z.string().optional(),
+  seed: z.int().optional(),
+  epsilonAttack: z.number().optional(),
+});
+
+const uncertainty = z.object({
+  entropy: figure,
+  rejection: z.record(z.string(), z.number()),
+}).optional();
+
+const headlineSchema = z.object({
+  model: z.string().optional(),
+  inDomain: z.object({ accuracy: z.number() }).optional().catch(undefined),
+  clean: uncertainty,
+  adversarial: uncertainty,
+  outDomain: uncertainty.catch(undefined),
+  members: z.array(z.object({ best: z.object({ accuracy: z.number() }) })).optional(),
+});
+
+const noFigures = {
+  entropy: null,
+  entropyAttacked: null,
+  rejected: null,
+  rejectedAttacked: null,
+  accuracy: null,
+} as const;
+
+/** The figures that a table of runs shows. */
+function headline(
+  figures: Record<string, unknown> | undefined,
+): Pick<RunRow, keyof typeof noFigures> & { model?: string } {
+  const parsed = headlineSchema.safeParse(figures);
+  if (!parsed.success) return noFigures;
+  const { model, clean, adversarial, outDomain, inDomain, members } = parsed.data;
+  const before = clean ?? outDomain;
+  return {
+    ...(model === undefined ? {} : { model }),
+    entropy: before?.entropy ?? null,
+    entropyAttacked: adversarial?.entropy ?? null,
+    rejected: before?.rejection["0.9"] ?? null,
+    rejectedAttacked: adversarial?.rejection["0.9"] ?? null,
+    accuracy: inDomain?.accuracy ?? members?.[0]?.best.accuracy ?? null,
+  };
+}
