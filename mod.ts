@@ -47,11 +47,13 @@ export {
   attackSet,
   type Job,
   predict,
+  type ScoreValues,
 } from "./src/predict.ts";
 export { ResidentSet } from "./src/dataset.ts";
 export { loadCheckpoint } from "./src/checkpoint/checkpoint.ts";
 export { listRuns, type RunRow, type RunsQuery, type RunsResult } from "./src/runs/list.ts";
 export { verify, type VerifyResult } from "./src/verify.ts";
+export type { Check, CheckName, Sanity } from "./src/sanity.ts";
 export { type Progress, type Reporter, silent } from "./src/reporter.ts";
 export {
   type AttackResult,
@@ -64,6 +66,8 @@ export {
 export {
   accuracy,
   brier,
+  confidences,
+  entropies,
   entropy,
   logConfidence,
   type MeanOptions,
@@ -71,7 +75,20 @@ export {
   nll,
   type Predictions,
   rejectionRate,
+  rightRows,
 } from "./src/metrics.ts";
+export {
+  bootstrap,
+  type BootstrapOptions,
+  type Estimate,
+  estimate,
+  type Scores,
+  type Separation,
+  separation,
+  shareBelow,
+  thresholdKeeping,
+} from "./src/detection.ts";
+export { type Calibration, calibration, type ReliabilityBin } from "./src/calibration.ts";
 export {
   type Attack,
   type AttackName,
@@ -93,6 +110,7 @@ export {
   type Model,
   type ModelOptions,
   type Reading,
+  type Score,
   single,
   type Subject,
   type TrainContext,

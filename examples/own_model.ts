@@ -40,6 +40,7 @@ const attacked = await mirage.attackSet({
     copies: 1,
     logProbabilities: ([x = index]) => nn.logSoftmax(logits(x)),
     readings: () => ({}),
+    scores: () => ({}),
     confidenceLoss: (x) => nn.crossEntropy(logits(x), nn.stopGradient(nn.argmax(logits(x)))),
   },
   set: new mirage.ResidentSet(mirage.limit(await mirage.loadEmbedded("letters"), 1000)),

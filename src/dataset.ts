@@ -36,6 +36,24 @@ export class ResidentSet {
   }
 }
 
+/** Indices of `size` images of `count`, evenly spread: all of them where there are no more. */
+export function spread(count: number, size: number): Uint32Array {
+  const n = Math.min(count, size);
+  return Uint32Array.from({ length: n }, (_, i) => Math.floor(i * count / n));
+}
+
+/** A set of some images of another. Its hash stays that of the whole. */
+export function chosen(set: ImageSet, index: ArrayLike<number>): ImageSet {
+  const size = set.images.length / set.count;
+  const images = new Uint8Array(index.length * size);
+  const labels = new Uint8Array(index.length);
+  Array.from(index).forEach((from, to) => {
+    images.set(set.images.subarray(from * size, (from + 1) * size), to * size);
+    labels[to] = set.labels[from] ?? 0;
+  });
+  return { ...set, images, labels, count: index.length };
+}
+
 /**
  * Splits `0 .. count - 1` into batches of one size; the last is filled up with its own last index.
  *

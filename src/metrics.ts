@@ -26,20 +26,6 @@ export function entropy(predictions: Predictions, options: MeanOptions = {}): nu
   return meanOfRows(predictions, options, entropyOf);
 }
 
-/** Entropy of each row, `[N]` nats; NaN for a row that holds one. */
-export function rowEntropies({ logProbabilities, classes }: Predictions): Float64Array {
-  return Float64Array.from(
-    { length: logProbabilities.length / classes },
-    (_, i) => entropyOf(logProbabilities.subarray(i * classes, (i + 1) * classes)),
-  );
-}
-
-function entropyOf(row: Float32Array): number {
-  let h = 0;
-  for (const l of row) h -= l === -Infinity ? 0 : Math.exp(l) * l;
-  return h;
-}
-
 /** Share of rows whose largest probability is at most tau, 0 to 1. */
 export function rejectionRate(
   predictions: Predictions,
@@ -95,6 +81,21 @@ export function nll(
   return meanOfRows(predictions, options, (row, i) => -(row[labels[i] ?? 0] ?? NaN));
 }
 
+/** Each row's largest probability, 0 to 1: `[N]`; NaN where the row holds one. */
+export function confidences(predictions: Predictions): Float64Array {
+  return eachRow(predictions, (row) => Math.exp(max(row)));
+}
+
+/** Each row's entropy in nats, 0 to log C: `[N]`; NaN where the row holds one. */
+export function entropies(predictions: Predictions): Float64Array {
+  return eachRow(predictions, entropyOf);
+}
+
+/** 1 for each row whose most probable class is the label, else 0: `[N]`; NaN where the row holds one. */
+export function rightRows(predictions: Predictions, labels: ArrayLike<number>): Float64Array {
+  return eachRow(predictions, (row, i) => row.indexOf(max(row)) === labels[i] ? 1 : 0);
+}
+
 /** Number of rows that hold a NaN. */
 export function nanRows({ logProbabilities, classes }: Predictions): number {
   let n = 0;
@@ -130,6 +131,22 @@ function meanOfRows(
     batches++;
   }
   return sum / batches;
+}
+
+function eachRow(
+  { logProbabilities, classes }: Predictions,
+  score: (row: Float32Array, index: number) => number,
+): Float64Array {
+  return Float64Array.from({ length: logProbabilities.length / classes }, (_, i) => {
+    const row = logProbabilities.subarray(i * classes, (i + 1) * classes);
+    return row.some(Number.isNaN) ? NaN : score(row, i);
+  });
+}
+
+function entropyOf(row: Float32Array): number {
+  let h = 0;
+  for (const l of row) h -= l === -Infinity ? 0 : Math.exp(l) * l;
+  return h;
 }
 
 function max(row: Float32Array): number {

@@ -9,9 +9,10 @@ import { batches, type ResidentSet } from "./dataset.ts";
 import { type Explain, explainPrograms } from "./explain.ts";
 import { halving } from "./halving.ts";
 import type { Predictions } from "./metrics.ts";
-import type { Subject } from "./methods/mod.ts";
+import type { LossOptions, Score, Subject } from "./methods/mod.ts";
 import {
   abs,
+  add,
   compile,
   type Device,
   drainAll,
@@ -25,6 +26,7 @@ import {
   Random,
   release,
   reshape,
+  scale,
   size,
   sub,
   type Tensor,
@@ -48,10 +50,11 @@ export interface Job {
 
 const classes = 10;
 
-/** Answers to a set: the subject's own, and its other readings. */
+/** Answers to a set: the subject's own, its other readings, and its scores. */
 export interface Answers {
   readonly predictions: Predictions;
   readonly readings: Readonly<Record<string, ReadingValues>>;
+  readonly scores: Readonly<Record<string, ScoreValues>>;
 }
 
 /** A reading of a set. */
@@ -60,6 +63,13 @@ export interface ReadingValues {
   readonly predictions: Predictions;
   /** Whether a row sums to one. */
   readonly normalised: boolean;
+}
+
+/** A score of a set. */
+export interface ScoreValues {
+  /** `[N]` */
+  readonly values: ArrayLike<number>;
+  readonly higher: Score["higher"];
 }
 
 /** A compiled prediction over a set, to be run again as the model changes. */
@@ -108,21 +118,29 @@ interface TracedAnswers {
 function traceAnswers({ subject, seed }: Job, images: readonly Tensor[]): TracedAnswers {
   const draws = new Draws(new Random(seed).fork("samples"));
   const readings = Object.entries(subject.readings(images));
+  const scores = Object.entries(subject.scores(images));
   return {
     records: [
       subject.logProbabilities(images, draws),
       ...readings.map(([, { logConfidences }]) => logConfidences),
+      ...scores.map(([, { values }]) => values),
     ],
     read(values, count): Answers {
-      const [predictions = noPredictions, ...others] = values.map((v) => ({
+      const rows = values.slice(0, 1 + readings.length);
+      const [predictions = noPredictions, ...others] = rows.map((v) => ({
         logProbabilities: v.subarray(0, count * classes),
         classes,
       }));
+      const numbers = values.slice(rows.length);
       return {
         predictions,
         readings: Object.fromEntries(readings.map(([name, { normalised }], i) => [
           name,
           { predictions: others[i] ?? noPredictions, normalised },
+        ])),
+        scores: Object.fromEntries(scores.map(([name, { higher }], i) => [
+          name,
+          { values: numbers[i]?.subarray(0, count) ?? [], higher },
         ])),
       };
     },
@@ -141,6 +159,8 @@ export interface Attacked {
   readonly outside: Float32Array;
   /** Largest `|d loss / d pixel|` at the first step, of each image. */
   readonly slope: Float32Array;
+  /** What the attack is to lower, of each image as it was and as it became (mean over the copies). */
+  readonly losses: { readonly clean: Float32Array; readonly adversarial: Float32Array };
   /** The images asked for, clean and attacked (the first copy), `[n, C, H, W]`. */
   readonly examples: { readonly clean: Float32Array; readonly adversarial: Float32Array };
 }
@@ -149,6 +169,10 @@ export interface Attacked {
 export interface AttackJob extends Job {
   readonly settings: AttackSettings;
   readonly target?: number | undefined;
+  /** The loss `[B]` whose gradient the steps follow; what the subject gives when not given. */
+  readonly follow?: (image: Tensor, copy: number, options: LossOptions) => Tensor;
+  /** What the bar is called; `attack` when not given. */
+  readonly title?: string;
   /** Number of leading images to return. */
   readonly keep?: number;
 }
@@ -166,8 +190,9 @@ async function attackIn(job: AttackJob, batch: number): Promise<Attacked> {
   const index = input([batch]);
   const images = set.images(index);
   const key = new Random(job.seed).fork("attack");
+  const follow = job.follow ?? ((x, copy, options) => subject.confidenceLoss(x, copy, options));
   const loss = (copy: number) => (x: Tensor, count: Tensor): Tensor =>
-    subject.confidenceLoss(x, copy, { draws: new Draws(key.fork("loss"), count), target });
+    follow(x, copy, { draws: new Draws(key.fork("loss"), count), target });
   const states = Array.from(
     { length: subject.copies },
     (_, copy) => iterate(loss(copy), shape, settings),
@@ -183,6 +208,13 @@ async function attackIn(job: AttackJob, batch: number): Promise<Attacked> {
     worst((x) => perImage(abs(sub(x, x0)))),
     worst((x) => perImage(maximum(neg(x), sub(x, 1)))),
   ];
+  const judged = (images: readonly Tensor[]): Tensor => {
+    const each = images.map((x, copy) =>
+      subject.confidenceLoss(x, copy, { draws: new Draws(key.fork("judge")), target })
+    );
+    return scale(each.reduce((a, b) => add(a, b)), 1 / each.length);
+  };
+  const losses = [judged(xs.map(() => x0)), judged(xs)];
   const slope = steps.map(({ gradient }) => perImage(abs(gradient))).reduce((a, b) =>
     maximum(a, b)
   );
@@ -207,12 +239,12 @@ async function attackIn(job: AttackJob, batch: number): Promise<Attacked> {
       }),
       judge: await ready({
         name: "judge",
-        records: [...bounds, ...clean.records, ...adversarial.records],
+        records: [...bounds, ...losses, ...clean.records, ...adversarial.records],
         outputs: [x0, ...xs.slice(0, 1)],
       }),
     };
     await explainPrograms(compiled, job.explain, reporter);
-    bar = reporter.progress("attack", set.count);
+    bar = reporter.progress(job.title ?? "attack", set.count);
     const [x = x0] = xs;
     const { values, slopes, examples } = await attackBatches(
       job,
@@ -220,15 +252,16 @@ async function attackIn(job: AttackJob, batch: number): Promise<Attacked> {
       { batch, repeats: first.repeats, x0, x },
       bar,
     );
-    const [linf, outside, ...answers] = values.map((v) =>
+    const none = new Float32Array();
+    const [linf = none, outside = none, before = none, after = none, ...answers] = values.map((v) =>
       v.subarray(0, v.length / (Math.ceil(set.count / batch) * batch) * set.count)
     );
-    const none = new Float32Array();
     return {
       clean: clean.read(answers.slice(0, clean.records.length), set.count),
       adversarial: adversarial.read(answers.slice(clean.records.length), set.count),
-      linf: linf ?? none,
-      outside: outside ?? none,
+      linf,
+      outside,
+      losses: { clean: before, adversarial: after },
       slope: Float32Array.from(
         { length: set.count },
         (_, i) => slopes[Math.floor(i / batch) * first.repeats * batch + i % batch] ?? 0,

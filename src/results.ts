@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { type AttackName, attacks } from "./attack/mod.ts";
 import { thresholds } from "./config.ts";
+import { attackEvidence, evalEvidence } from "./evidence_result.ts";
 
 const share = z.number().min(0).max(1);
 const rejection = z.strictObject(
@@ -64,7 +65,7 @@ const checkpoints = z.array(z.string()).min(1);
 
 /** What `attack --json` prints. */
 export const attackResultSchema = z.strictObject({
-  schema: z.literal("mirage/attack@2"),
+  schema: z.literal("mirage/attack@3"),
   ...common,
   checkpoints,
   epsilonAttack: share,
@@ -94,18 +95,21 @@ export const attackResultSchema = z.strictObject({
     /** Rows whose probabilities are not numbers; they count as rejected. */
     nanRows: z.int(),
   }),
+  ...attackEvidence,
+  /** What the checks that do not hold say. */
   warnings: z.array(z.string()),
   seconds: z.strictObject({ setup: z.number(), train: z.number(), attack: z.number() }),
 });
 
 /** What `eval --json` prints. */
 export const evalResultSchema = z.strictObject({
-  schema: z.literal("mirage/eval@2"),
+  schema: z.literal("mirage/eval@3"),
   ...common,
   checkpoints,
   inDomain: inDomainSchema,
   outDomain: z.strictObject({ name: z.string(), count: z.int() }).extend(uncertaintySchema.shape)
     .extend({ nanRows: z.int(), readings }),
+  ...evalEvidence,
   seconds: z.strictObject({ setup: z.number(), train: z.number(), eval: z.number() }),
 });
 

@@ -6,19 +6,21 @@
 import type { ImageSet } from "../data/mod.ts";
 import { attacks, type AttackSettings } from "./attack/mod.ts";
 import { Clock } from "./clock.ts";
-import { procedureFor, type RunConfig, thresholds } from "./config.ts";
+import { procedureFor, type RunConfig } from "./config.ts";
 import { ResidentSet } from "./dataset.ts";
 import {
-  accuracy,
-  brier,
-  entropy,
-  logConfidence,
-  type MeanOptions,
-  nanRows,
-  nll,
-  type Predictions,
-  rejectionRate,
-} from "./metrics.ts";
+  calibrationOf,
+  confidentShares,
+  type Detection,
+  detectionOf,
+  epsilonPoint,
+  finite,
+  type OutDomain,
+  sanityResult,
+  tauCurve,
+} from "./evidence.ts";
+import { accuracy, brier, type MeanOptions, nll } from "./metrics.ts";
+import type { CalibrationResult, EpsilonPoint } from "./evidence_result.ts";
 import { familyOf, type Method, methods, single } from "./methods/mod.ts";
 import type { Device } from "./nn/mod.ts";
 import { type Answers, type Attacked, attackSet, type Job, predict } from "./predict.ts";
@@ -31,11 +33,11 @@ import {
   type EvalResult,
   evalResultSchema,
   type InDomain,
-  type Reading,
   type TrainResult,
   trainResultSchema,
-  type Uncertainty,
 } from "./results.ts";
+import { examine, type Examined, warningsOf } from "./sanity.ts";
+import { uncertainties } from "./uncertainty.ts";
 import { versions } from "./version.ts";
 import { answersArchive, attackArchives, shownImages } from "./runs/archives.ts";
 import type { RunResults } from "./runs/folder.ts";
@@ -125,32 +127,43 @@ async function evaluateOn(
   clock: Clock,
 ): Promise<RunResults & { readonly document: EvalResult }> {
   const { checkpoints } = await findOrTrain(bench, reporter, clock);
-  const { answers, inDomain, outSet } = await clock.time("work", async () => {
+  const made = await clock.time("work", async () => {
     const outSet = limited(await bench.pair.outDomain(), bench.config);
-    const answers = await predict(job(bench, outSet, reporter));
-    return { answers, inDomain: await evaluateInDomain(bench, reporter), outSet };
+    const clean = await predict(job(bench, outSet, reporter));
+    const inDomain = await evaluateInDomain(bench, reporter);
+    const detection = detectionOf(inDomain.answers, { clean }, bench.config.seed);
+    return { inDomain, clean, outSet, detection };
   });
-  const outDomain = uncertainties(answers, meanOptions(bench));
-  const document = evalDocument(bench, { checkpoints, inDomain, outDomain, outSet }, clock);
-  return { document, checkpoints, archives: { predictions: answersArchive({ clean: answers }) } };
+  const document = evalDocument(bench, { checkpoints, ...made }, clock);
+  const { clean } = made;
+  return { document, checkpoints, archives: { predictions: answersArchive({ clean }) } };
 }
 
 function evalDocument(
   bench: Workbench,
-  { checkpoints, inDomain, outDomain, outSet }: {
+  { checkpoints, inDomain, clean, outSet, detection }: {
     readonly checkpoints: readonly string[];
-    readonly inDomain: InDomain;
-    readonly outDomain: ReturnType<typeof uncertainties>;
+    readonly inDomain: Evaluated;
+    readonly clean: Answers;
     readonly outSet: ImageSet;
+    readonly detection: Detection;
   },
   clock: Clock,
 ): EvalResult {
   return evalResultSchema.parse({
-    schema: "mirage/eval@2",
+    schema: "mirage/eval@3",
     ...common(bench),
     checkpoints,
-    inDomain,
-    outDomain: { name: outSet.name, count: outSet.count, ...outDomain },
+    inDomain: inDomain.figures,
+    outDomain: {
+      name: outSet.name,
+      count: outSet.count,
+      ...uncertainties(clean, meanOptions(bench)),
+    },
+    detection,
+    calibration: inDomain.calibration,
+    confident: confidentShares(inDomain.answers, { clean }),
+    curves: { tau: tauCurve(inDomain.answers, { clean }) },
     seconds: { setup: clock.setup, train: clock.train, eval: clock.work },
   });
 }
@@ -204,13 +217,18 @@ async function attackOn(
   const { checkpoints } = await findOrTrain(bench, reporter, clock);
   const made = await clock.time("work", async () => {
     const outDomain = limited(await bench.pair.outDomain(), config);
-    const attacked = await attackSet({
+    const work = {
       ...job(bench, outDomain, reporter),
       settings: attackSettings(config),
       target: config.targeted,
       keep: config.saveImages ? outDomain.count : Math.max(keep, shownImages),
-    });
-    return { inDomain: await evaluateInDomain(bench, reporter), attacked, outDomain };
+    };
+    const attacked = await attackSet(work);
+    const inDomain = await evaluateInDomain(bench, reporter);
+    const examined = await examine(work, attacked);
+    const sets = { clean: attacked.clean, attacked: attacked.adversarial };
+    const detection = detectionOf(inDomain.answers, sets, config.seed);
+    return { inDomain, attacked, outDomain, examined, sets, detection };
   });
   const document = attackDocument(bench, { checkpoints, ...made }, clock);
   return { document, checkpoints, archives: attackArchives(config, made), ...made };
@@ -235,22 +253,27 @@ export async function selectionAccuracies(
 /** What an attack's document is made of. */
 interface Made {
   readonly checkpoints: readonly string[];
-  readonly inDomain: InDomain;
+  readonly inDomain: Evaluated;
   readonly attacked: Attacked;
   readonly outDomain: ImageSet;
+  readonly examined: Examined;
+  readonly sets: OutDomain;
+  readonly detection: Detection;
 }
 
 function attackDocument(
   bench: Workbench,
-  { checkpoints, inDomain, attacked, outDomain }: Made,
+  { checkpoints, inDomain, attacked, outDomain, examined, sets, detection }: Made,
   clock: Clock,
 ): AttackResult {
   const { config } = bench;
   const settings = attackSettings(config);
   const mean = meanOptions(bench);
+  const point = (answers: Answers, epsilon: number): EpsilonPoint =>
+    epsilonPoint(inDomain.answers, answers, epsilon);
   const { name, steps, stepSize, startNoise, projectStart } = settings;
   return attackResultSchema.parse({
-    schema: "mirage/attack@2",
+    schema: "mirage/attack@3",
     ...common(bench),
     checkpoints,
     epsilonAttack: config.epsilonAttack,
@@ -261,7 +284,7 @@ function attackDocument(
       start: { noise: startNoise, projected: projectStart },
       targeted: config.targeted ?? null,
     },
-    inDomain,
+    inDomain: inDomain.figures,
     outDomain: {
       name: outDomain.name,
       count: outDomain.count,
@@ -274,7 +297,19 @@ function attackDocument(
       ...uncertainties(attacked.adversarial, mean),
       linf: attacked.linf.reduce((a, b) => Math.max(a, b), 0),
     },
-    warnings: doubts(attacked, settings),
+    detection,
+    calibration: inDomain.calibration,
+    confident: confidentShares(inDomain.answers, sets),
+    curves: {
+      tau: tauCurve(inDomain.answers, sets),
+      epsilon: [
+        point(attacked.clean, 0),
+        point(examined.half.adversarial, settings.epsilon / 2),
+        point(attacked.adversarial, settings.epsilon),
+      ],
+    },
+    sanity: sanityResult(examined.sanity),
+    warnings: warningsOf(examined.sanity),
     seconds: { setup: clock.setup, train: clock.train, attack: clock.work },
   });
 }
@@ -292,17 +327,27 @@ export function attackSettings(config: RunConfig): AttackSettings {
   });
 }
 
-async function evaluateInDomain(bench: Workbench, reporter: Reporter): Promise<InDomain> {
+/** What was made of the test set. */
+interface Evaluated {
+  readonly figures: InDomain;
+  readonly answers: Answers;
+  readonly calibration: CalibrationResult;
+}
+
+/** The test set: the model's quality on it, and what out-domain images are told apart from. */
+async function evaluateInDomain(bench: Workbench, reporter: Reporter): Promise<Evaluated> {
   const set = limited(await bench.pair.test(), bench.config);
-  const { predictions } = await predict(job(bench, set, reporter));
+  const answers = await predict(job(bench, set, reporter));
+  const { predictions } = answers;
   const mean = meanOptions(bench);
-  return {
+  const figures = {
     name: set.name,
     count: set.count,
     accuracy: accuracy(predictions, set.labels, mean),
     brier: finite(brier(predictions, set.labels, mean)),
     nll: finite(nll(predictions, set.labels, mean)),
   };
+  return { figures, answers, calibration: calibrationOf(predictions, set.labels) };
 }
 
 function job({ config, device, subject }: Workbench, set: ImageSet, reporter: Reporter): Job {
@@ -319,49 +364,6 @@ function job({ config, device, subject }: Workbench, set: ImageSet, reporter: Re
 
 function meanOptions({ config, procedure }: Workbench): MeanOptions {
   return procedure.mean === "batches" ? { batchSize: config.batchSize ?? evalBatch } : {};
-}
-
-function uncertainties(
-  { predictions, readings }: Answers,
-  mean: MeanOptions,
-): Uncertainty & { nanRows: number; readings: Record<string, Reading> } {
-  const others = Object.entries(readings).map(([name, reading]): [string, Reading] => [name, {
-    ...uncertainty(reading.predictions, mean),
-    ...(reading.normalised ? {} : { entropy: null }),
-    logConfidence: finite(logConfidence(reading.predictions, mean)),
-  }]);
-  return {
-    ...uncertainty(predictions, mean),
-    nanRows: nanRows(predictions),
-    readings: Object.fromEntries(others),
-  };
-}
-
-function uncertainty(predictions: Predictions, mean: MeanOptions): Uncertainty {
-  const rates = thresholds.map((tau) => [String(tau), rejectionRate(predictions, tau, mean)]);
-  return { entropy: finite(entropy(predictions, mean)), rejection: Object.fromEntries(rates) };
-}
-
-/** JSON has no NaN: null stands for a figure that no valid row gave. */
-function finite(value: number): number | null {
-  return Number.isFinite(value) ? value : null;
-}
-
-/**
- * Reasons to doubt an attack's figures (after Croce and Hein, "Reliable evaluation of adversarial
- * robustness", ICML 2020): out of the ball or the box, no gradient to follow.
- */
-function doubts({ linf, outside, slope }: Attacked, { epsilon }: AttackSettings): string[] {
-  const share = (values: Float32Array, bad: (v: number) => boolean): number =>
-    values.filter(bad).length / values.length;
-  const percent = (x: number): string => `${(100 * x).toFixed(1)} %`;
-  const checks: [number, string][] = [
-    [share(linf, (v) => !(v <= epsilon + 1e-6)), "of the images left the ball of radius epsilon"],
-    [share(outside, (v) => !(v <= 1e-6)), "of the attacked images left [0, 1]"],
-    [share(slope, (v) => v === 0), "of the images had a zero gradient at the first step"],
-    [share(slope, (v) => !Number.isFinite(v)), "of the images had no finite gradient"],
-  ];
-  return checks.flatMap(([bad, what]) => bad > 0 ? [`${percent(bad)} ${what}`] : []);
 }
 
 function common({ config, trainingConfig, procedure, device, method, network }: Workbench): {

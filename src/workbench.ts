@@ -7,7 +7,7 @@ import type { ImageSet } from "../data/mod.ts";
 import { checkpointPaths, loadCheckpoint } from "./checkpoint/checkpoint.ts";
 import type { Clock } from "./clock.ts";
 import type { RunConfig } from "./config.ts";
-import { ResidentSet } from "./dataset.ts";
+import { chosen, ResidentSet } from "./dataset.ts";
 import { familyOf, type Model, type Subject } from "./methods/mod.ts";
 import { type Device, openDevice, push, Random, release } from "./nn/mod.ts";
 import {
@@ -263,13 +263,9 @@ async function splitForSelection(
   }
   const order = new Random(seed).fork("validation").permutation(set.count);
   const held = Math.max(1, Math.floor(set.count / 10));
-  const size = set.images.length / set.count;
-  const images = new Uint8Array(held * size);
-  const labels = new Uint8Array(held);
-  order.subarray(0, held).forEach((from, to) => {
-    images.set(set.images.subarray(from * size, (from + 1) * size), to * size);
-    labels[to] = set.labels[from] ?? 0;
-  });
-  const select = { ...set, name: `${set.name} (held out)`, images, labels, count: held };
+  const select = {
+    ...chosen(set, order.subarray(0, held)),
+    name: `${set.name} (held out)`,
+  };
   return { learn: order.subarray(held).toSorted(), select };
 }

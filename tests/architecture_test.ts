@@ -27,6 +27,7 @@ const loners = [
   "src/protocol.ts",
   "src/reporter.ts",
   "src/sha256.ts",
+  "src/xoshiro.ts",
   "src/nn/philox.ts",
 ];
 

@@ -1,13 +1,20 @@
 /** Verdicts in plain words, for every way an attack may go. */
 import assert from "node:assert/strict";
 import { showAttack, verdict } from "../src/cli/show.ts";
+import type { SeparationResult } from "../src/evidence_result.ts";
 import { type AttackResult, attackResultSchema } from "../src/results.ts";
+
+function separation(value: number): SeparationResult {
+  const estimate = { value, low: value - 0.01, high: value + 0.01 };
+  const fprAt95Tpr = { value: 1 - value, low: null, high: null };
+  return { auroc: estimate, auprIn: estimate, auprOut: estimate, fprAt95Tpr, rejected: value };
+}
 
 function result(before: number, after: number, change: Partial<AttackResult> = {}): AttackResult {
   const rejection = (at09: number): Record<string, number> =>
     Object.fromEntries([1, 2, 3, 4, 5, 6, 7, 8, 9].map((t) => [`0.${t}`, t === 9 ? at09 : 0]));
   return attackResultSchema.parse({
-    schema: "mirage/attack@2",
+    schema: "mirage/attack@3",
     mode: "sngp",
     model: "LeNet_SNGP",
     protocol: "paper",
@@ -34,6 +41,35 @@ function result(before: number, after: number, change: Partial<AttackResult> = {
       linf: 0.1,
       nanRows: 0,
       readings: {},
+    },
+    detection: {
+      positive: "in-domain",
+      negative: "out-domain",
+      inDomain: 10,
+      bootstrap: { resamples: 1000, confidence: 0.95, seed: 0 },
+      scores: {
+        mutualInformation: {
+          higher: "out-domain",
+          threshold: 0.25,
+          kept: 0.95,
+          clean: separation(0.95),
+          attacked: separation(0.6),
+        },
+      },
+    },
+    calibration: {
+      ece: 0.0125,
+      bins: [{ from: 0, to: 1, count: 0, confidence: null, accuracy: null }],
+    },
+    confident: { inDomain: 0.9, clean: 0.2, attacked: 0.88 },
+    curves: { tau: [], epsilon: [] },
+    sanity: {
+      images: 200,
+      effect: "entropy",
+      checks: {
+        loss: { holds: false, figures: { before: 0.5, after: 0.6 }, warning: "It does not fall" },
+        control: { holds: true, figures: { attack: 0.91, noise: 0.05 }, warning: null },
+      },
     },
     warnings: [],
     seconds: { setup: 1, train: 0, attack: 2 },
@@ -109,5 +145,11 @@ Deno.test("`showAttack()` shows table, verdict, warnings, broken files and times
   assert.match(text, /rejected at 0.9 .* 0.800 .* 0.120 .* -0.680/);
   assert.match(text, /2 broken files left out/);
   assert.match(text, /Warning: 1.0 % of the images left \[0, 1\]/);
+  assert.match(
+    text,
+    /│ mutual inf. │ 0.950 \[0.940, 0.960\] │ 0.600 \[0.590, 0.610\] │ 0.050 │ +0.400 │/,
+  );
+  assert.match(text, /ECE 0.0125; .* in-domain 90.0 %, out-domain 20.0 %, attacked 88.0 %/);
+  assert.match(text, /checks: 1 of 2 hold; .* 200 images .* by 0.910, under noise .* by 0.050/);
   assert.match(text, /on a GPU: setup 1.0 s, train 0.0 s, attack 2.0 s/);
 });

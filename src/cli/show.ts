@@ -3,11 +3,12 @@
  *
  * @module
  */
-import Table from "cli-table3";
 import { familyOf, type MethodName, methods } from "../methods/mod.ts";
 import { type ProtocolOption, protocolOptions } from "../protocol.ts";
 import type { AttackResult, EvalResult, InDomain, TrainResult, Uncertainty } from "../results.ts";
 import { flagOf } from "./flags.ts";
+import { newTable, number, percent, round } from "./format.ts";
+import { showEvidence } from "./show_evidence.ts";
 
 /** The threshold that the paper's tables report. */
 const tau = "0.9";
@@ -35,6 +36,7 @@ export function showAttack(result: AttackResult): string {
     `step${attack.steps === 1 ? "" : "s"} of ${round(attack.stepSize, 4)}${target}`,
     table.toString(),
     verdict(result),
+    ...showEvidence(result),
     ...result.warnings.map((warning) => `Warning: ${warning}`),
     footer(result, { attack: seconds.attack }),
   ].join("\n");
@@ -97,6 +99,7 @@ export function showEval(result: EvalResult): string {
     `Of ${outDomain.count} images that are no ${known(result)} ${
       percent(outDomain.rejection[tau] ?? 0)
     } are rejected at a confidence of ${tau}, the others taken for ${known(result)}.`,
+    ...showEvidence(result),
     footer(result, { eval: seconds.eval }),
   ].join("\n");
 }
@@ -211,26 +214,6 @@ function footer(
   ].join("\n");
 }
 
-function newTable(head: string[]): InstanceType<typeof Table> {
-  return new Table({
-    head,
-    colAligns: head.map((_, i) => i === 0 ? "left" : "right"),
-    style: { head: [], border: [], compact: true },
-  });
-}
-
 function title(mode: string): string {
   return methods[mode as MethodName]?.title ?? mode;
-}
-
-function number(value: number | null, digits: number): string {
-  return value === null ? "no number" : value.toFixed(digits);
-}
-
-function round(value: number, digits: number): string {
-  return String(Number(value.toFixed(digits)));
-}
-
-function percent(share: number): string {
-  return `${(100 * share).toFixed(1)} %`;
 }

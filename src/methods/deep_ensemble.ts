@@ -19,15 +19,18 @@ import {
   log,
   logSoftmax,
   maximum,
+  mul,
+  neg,
   negativeLogLikelihood,
   scale,
   stopGradient,
   sub,
+  sum,
   type Tensor,
 } from "../nn/mod.ts";
 import type { Procedure } from "../protocol.ts";
 import { Classifier, classifiers, labelOf } from "./classifier.ts";
-import type { Method, Model, Subject } from "./types.ts";
+import type { Method, Model, Score, Subject } from "./types.ts";
 
 /** Several baselines. */
 export const deepEnsemble: Method = {
@@ -73,6 +76,7 @@ export function ensemble(
       const [name, mean] = other;
       return { [name]: { logConfidences: mean(logits(images)), normalised: true } };
     },
+    scores: (images) => ({ mutualInformation: mutualInformation(logits(images)) }),
     confidenceLoss(image, copy, options): Tensor {
       const member = members[copy];
       if (!joint && member) return member.confidenceLoss(image, options);
@@ -93,6 +97,21 @@ function ofProbabilities(logits: readonly Tensor[]): Tensor {
   const top = stopGradient(each.reduce((a, b) => maximum(a, b)));
   const mean = scale(total(each.map((l) => exp(sub(l, top)))), 1 / each.length);
   return add(log(mean), top);
+}
+
+/**
+ * What the answer would tell of which member is right, `H[mean_i p_i] - mean_i H[p_i]` in nats (N.
+ * Houlsby et al., "Bayesian active learning for classification and preference learning", 2011, eq. 2):
+ * 0 where all members say the same, at most `log N`.
+ */
+function mutualInformation(logits: readonly Tensor[]): Score {
+  const apart = scale(total(logits.map((l) => entropy(logSoftmax(l)))), 1 / logits.length);
+  return { values: sub(entropy(ofProbabilities(logits)), apart), higher: "out-domain" };
+}
+
+/** `-sum p log p` of each row: log-probabilities `[B, C]` to `[B]` nats. */
+function entropy(l: Tensor): Tensor {
+  return neg(sum(mul(exp(l), l), [1]));
 }
 
 function total(xs: readonly Tensor[]): Tensor {

@@ -51,6 +51,7 @@ import type {
   Method,
   Model,
   ModelOptions,
+  Score,
   TrainContext,
   TrainStep,
 } from "./types.ts";
@@ -193,6 +194,12 @@ export class Due implements Model {
 
   logProbabilities(images: Tensor, draws: Draws): Tensor {
     return this.#predict(this.#marginals(images), draws, this.#procedure.dueSamples);
+  }
+
+  /** The variance of the latent functions at an image, as the mean over the classes. */
+  scores(images: Tensor): Record<string, Score> {
+    const { variance } = this.#marginals(images);
+    return { variance: { values: mean(variance, [1]), higher: "out-domain" } };
   }
 
   confidenceLoss(images: Tensor, { draws, target }: LossOptions): Tensor {

@@ -29,6 +29,7 @@ import {
   logBinaryCrossEntropy,
   logSoftmax,
   matmul,
+  max,
   mean,
   mul,
   nest,
@@ -56,6 +57,7 @@ import type {
   Model,
   ModelOptions,
   Reading,
+  Score,
   TrainContext,
   TrainStep,
 } from "./types.ts";
@@ -180,6 +182,15 @@ class Duq implements Model {
   readings(images: Tensor): Record<string, Reading> {
     const logConfidences = this.#logKernel(images, new Pass(false));
     return { kernel: { logConfidences, normalised: false } };
+  }
+
+  /** The largest kernel value, which is 0 for all images far enough away, and its logarithm. */
+  scores(images: Tensor): Record<string, Score> {
+    const top = max(this.#logKernel(images, new Pass(false))); // [B]
+    return {
+      maxKernel: { values: exp(top), higher: "in-domain" },
+      maxLogKernel: { values: top, higher: "in-domain" },
+    };
   }
 
   confidenceLoss(images: Tensor, { target }: LossOptions): Tensor {

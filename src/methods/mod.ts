@@ -20,6 +20,7 @@ export type {
   Model,
   ModelOptions,
   Reading,
+  Score,
   Subject,
   TrainContext,
   TrainStep,

@@ -12,6 +12,7 @@ export function single([model]: readonly Model[]): Subject {
     copies: 1,
     logProbabilities: ([x], draws) => model.logProbabilities(given(x), draws),
     readings: ([x]) => model.readings?.(given(x)) ?? {},
+    scores: ([x]) => model.scores?.(given(x)) ?? {},
     confidenceLoss: (x, _copy, options) => model.confidenceLoss(x, options),
   };
 }

@@ -49,7 +49,15 @@ import { labelOf } from "./classifier.ts";
 import { createEncoder, familyOf } from "./encoders.ts";
 import { inversePositiveDefinite } from "./inverse.ts";
 import { single } from "./single.ts";
-import type { LossOptions, Method, Model, ModelOptions, TrainContext, TrainStep } from "./types.ts";
+import type {
+  LossOptions,
+  Method,
+  Model,
+  ModelOptions,
+  Score,
+  TrainContext,
+  TrainStep,
+} from "./types.ts";
 
 /** Hyper-parameters, with the paper's values. */
 const settings = {
@@ -149,6 +157,12 @@ class Sngp implements Model {
     return logSoftmax(this.#meanFieldLogits(images));
   }
 
+  /** The variance of the logits at an image, `phi^T P^-1 phi`: one for all classes. */
+  scores(images: Tensor): Record<string, Score> {
+    const variance = this.#variance(this.#features(images, new Pass(false)));
+    return { variance: { values: variance, higher: "out-domain" } };
+  }
+
   confidenceLoss(images: Tensor, { target }: LossOptions): Tensor {
     const logits = this.#meanFieldLogits(images);
     return crossEntropy(logits, labelOf(logits, target));
@@ -173,9 +187,13 @@ class Sngp implements Model {
     const pass = new Pass(false);
     const phi = this.#features(images, pass);
     const logits = this.#beta.forward(phi, pass);
-    const variance = sum(mul(matmul(phi, this.#covariance.tensor), phi), [1]); // [B]
-    const spread = sqrt(add(scale(variance, settings.meanFieldFactor), 1));
+    const spread = sqrt(add(scale(this.#variance(phi), settings.meanFieldFactor), 1));
     return div(logits, reshape(spread, [-1, 1]));
+  }
+
+  /** Features `[B, D]` to `[B]`. */
+  #variance(phi: Tensor): Tensor {
+    return sum(mul(matmul(phi, this.#covariance.tensor), phi), [1]);
   }
 }
 

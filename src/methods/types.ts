@@ -75,6 +75,14 @@ export interface Reading {
   readonly normalised: boolean;
 }
 
+/** A number by which a model tells what it knows from what it does not. */
+export interface Score {
+  /** `[B]` */
+  readonly values: Tensor;
+  /** Where images of higher values belong by it. */
+  readonly higher: "in-domain" | "out-domain";
+}
+
 /** One trained thing under one method. */
 export interface Model {
   /** Name of the network, for example `LeNet_SNGP`. */
@@ -103,6 +111,8 @@ export interface Model {
   logProbabilities(images: Tensor, draws: Draws): Tensor;
   /** Other readings of the same answer, by name. */
   readings?(images: Tensor): Readonly<Record<string, Reading>>;
+  /** Scores of its own, by name, besides those that every method's probabilities give. */
+  scores?(images: Tensor): Readonly<Record<string, Score>>;
   /**
    * What the attack descends: a loss per image `[B]` against the model's own prediction, or against
    * a target class.
@@ -121,6 +131,8 @@ export interface Subject {
   logProbabilities(images: readonly Tensor[], draws: Draws): Tensor;
   /** Other readings of the same answer, by name. */
   readings(images: readonly Tensor[]): Readonly<Record<string, Reading>>;
+  /** Scores of its own, by name, besides those that every method's probabilities give. */
+  scores(images: readonly Tensor[]): Readonly<Record<string, Score>>;
   /** What the attack on one copy descends, per image `[B]`. */
   confidenceLoss(image: Tensor, copy: number, options: LossOptions): Tensor;
 }

@@ -6,7 +6,7 @@
 import type { ImageSet } from "../../data/mod.ts";
 import type { NamedArray } from "../checkpoint/safetensors.ts";
 import type { RunConfig } from "../config.ts";
-import { rowEntropies } from "../metrics.ts";
+import { entropies } from "../metrics.ts";
 import type { Answers, Attacked } from "../predict.ts";
 
 /** Leading images of which the most telling are kept. */
@@ -60,7 +60,7 @@ function imagesArchive({ examples }: Attacked, { shape }: ImageSet): Arrays {
 function examplesArchive({ examples, clean, adversarial }: Attacked, { shape }: ImageSet): Arrays {
   const size = shape.reduce((a, b) => a * b, 1);
   const rows = examples.clean.length / size;
-  const [before, after] = [rowEntropies(clean.predictions), rowEntropies(adversarial.predictions)];
+  const [before, after] = [entropies(clean.predictions), entropies(adversarial.predictions)];
   const drop = (i: number): number => ((before[i] ?? 0) - (after[i] ?? 0)) || 0;
   const order = Array.from({ length: rows }, (_, i) => i).sort((a, b) =>
     drop(b) - drop(a) || a - b

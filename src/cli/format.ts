@@ -1,0 +1,30 @@
+/**
+ * Tables and numbers as people read them.
+ *
+ * @module
+ */
+import Table from "cli-table3";
+
+/** A table whose first column is text and whose others are numbers. */
+export function newTable(head: string[]): InstanceType<typeof Table> {
+  return new Table({
+    head,
+    colAligns: head.map((_, i) => i === 0 ? "left" : "right"),
+    style: { head: [], border: [], compact: true },
+  });
+}
+
+/** A figure that may be none. */
+export function number(value: number | null, digits: number): string {
+  return value === null ? "no number" : value.toFixed(digits);
+}
+
+/** At most so many decimals. */
+export function round(value: number, digits: number): string {
+  return String(Number(value.toFixed(digits)));
+}
+
+/** A share of 0 to 1 as `12.3 %`. */
+export function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
+}

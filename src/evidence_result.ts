@@ -1,0 +1,136 @@
+/**
+ * What a result tells beyond mean entropy and rejection, as schemas.
+ *
+ * @module
+ */
+import { z } from "zod";
+
+const share = z.number().min(0).max(1);
+const figure = z.number().nullable();
+
+/** A figure with its interval; null where no image gave one. */
+export const estimateSchema = z.strictObject({ value: figure, low: figure, high: figure });
+
+/**
+ * In-domain images against out-domain ones: see `Separation` for the figures. `rejected` is the share of
+ * out-domain images beyond the threshold.
+ */
+export const separationSchema = z.strictObject({
+  auroc: estimateSchema,
+  auprIn: estimateSchema,
+  auprOut: estimateSchema,
+  fprAt95Tpr: estimateSchema,
+  rejected: share,
+});
+
+const score = {
+  /** Where images of higher values belong by it. */
+  higher: z.enum(["in-domain", "out-domain"]),
+  /** The value that keeps 95 % of the clean in-domain images; null where too few have a number. */
+  threshold: figure,
+  /** Share of in-domain images that it keeps: more than 95 % where values are tied. */
+  kept: share,
+};
+const detection = {
+  /** The positive class. */
+  positive: z.literal("in-domain"),
+  negative: z.literal("out-domain"),
+  /** In-domain images: the test set. */
+  inDomain: z.int(),
+  /** Percentile bootstrap over the images of both sets. */
+  bootstrap: z.strictObject({ resamples: z.int(), confidence: share, seed: z.int() }),
+};
+
+/** Detectors by every score that the method offers, on clean images. */
+export const detectionSchema = z.strictObject({
+  ...detection,
+  scores: z.record(z.string(), z.strictObject({ ...score, clean: separationSchema })),
+});
+
+/** The same before and after an attack on the out-domain images. */
+export const attackedDetectionSchema = z.strictObject({
+  ...detection,
+  scores: z.record(
+    z.string(),
+    z.strictObject({ ...score, clean: separationSchema, attacked: separationSchema }),
+  ),
+});
+
+/** Reliability in-domain: expected calibration error, and bins of equal width, null where empty. */
+export const calibrationSchema = z.strictObject({
+  ece: figure,
+  bins: z.array(z.strictObject({
+    from: share,
+    to: share,
+    count: z.int(),
+    confidence: figure,
+    accuracy: figure,
+  })),
+});
+
+/** What rejecting at `max p <= tau` leaves of a set: mean entropy in nats of what is accepted. */
+const leftSchema = z.strictObject({ rejected: share, entropy: figure });
+
+/** The same of out-domain images: the area under the ROC curve of this one decision, (1 + TPR - FPR) / 2. */
+const toldSchema = leftSchema.extend({ auroc: figure });
+
+/** A point of the curves against tau. */
+export const tauSchema = z.strictObject({ tau: share, inDomain: leftSchema, clean: toldSchema });
+
+/** A point of the curves against the radius; 0 is the clean images. */
+export const epsilonSchema = z.strictObject({
+  epsilon: share,
+  /** Images that were attacked with this radius: a sample where it is one of the checks'. */
+  images: z.int(),
+  /** Mean entropy in nats. */
+  entropy: figure,
+  /** Share of images with `max p <= 0.9`. */
+  rejected: share,
+  /** By score. */
+  auroc: z.record(z.string(), figure),
+});
+
+/** A check of an attack: see `Check`. */
+export const checkSchema = z.strictObject({
+  holds: z.boolean(),
+  figures: z.record(z.string(), figure),
+  warning: z.string().nullable(),
+});
+
+/** The checks of an attack: see `Sanity`. */
+export const sanitySchema = z.strictObject({
+  images: z.int(),
+  effect: z.enum(["entropy", "loss"]),
+  checks: z.record(z.string(), checkSchema),
+});
+
+/** What an evaluation tells besides. */
+export const evalEvidence = {
+  detection: detectionSchema,
+  calibration: calibrationSchema,
+  /** Share of images with `max p > 0.9`. */
+  confident: z.strictObject({ inDomain: share, clean: share }),
+  curves: z.strictObject({ tau: z.array(tauSchema) }),
+};
+
+/** What an attack tells besides. */
+export const attackEvidence = {
+  detection: attackedDetectionSchema,
+  calibration: calibrationSchema,
+  /** Share of images with `max p > 0.9`. */
+  confident: z.strictObject({ inDomain: share, clean: share, attacked: share }),
+  curves: z.strictObject({
+    tau: z.array(tauSchema.extend({ attacked: toldSchema })),
+    epsilon: z.array(epsilonSchema),
+  }),
+  sanity: sanitySchema,
+};
+
+/** See {@linkcode separationSchema}. */
+export type SeparationResult = z.infer<typeof separationSchema>;
+/** See {@linkcode calibrationSchema}. */
+export type CalibrationResult = z.infer<typeof calibrationSchema>;
+/** See {@linkcode epsilonSchema}. */
+export type EpsilonPoint = z.infer<typeof epsilonSchema>;
+/** See {@linkcode sanitySchema}. */
+export type SanityResult = z.infer<typeof sanitySchema>;

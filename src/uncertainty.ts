@@ -1,0 +1,39 @@
+/**
+ * The paper's two numbers of a set, by the answers and by every other reading of them.
+ *
+ * @module
+ */
+import { thresholds } from "./config.ts";
+import { finite } from "./evidence.ts";
+import {
+  entropy,
+  logConfidence,
+  type MeanOptions,
+  nanRows,
+  type Predictions,
+  rejectionRate,
+} from "./metrics.ts";
+import type { Answers } from "./predict.ts";
+import type { Reading, Uncertainty } from "./results.ts";
+
+/** Mean entropy, rejection by threshold, rows that are no numbers, and the same by other readings. */
+export function uncertainties(
+  { predictions, readings }: Answers,
+  mean: MeanOptions,
+): Uncertainty & { nanRows: number; readings: Record<string, Reading> } {
+  const others = Object.entries(readings).map(([name, reading]): [string, Reading] => [name, {
+    ...uncertainty(reading.predictions, mean),
+    ...(reading.normalised ? {} : { entropy: null }),
+    logConfidence: finite(logConfidence(reading.predictions, mean)),
+  }]);
+  return {
+    ...uncertainty(predictions, mean),
+    nanRows: nanRows(predictions),
+    readings: Object.fromEntries(others),
+  };
+}
+
+function uncertainty(predictions: Predictions, mean: MeanOptions): Uncertainty {
+  const rates = thresholds.map((tau) => [String(tau), rejectionRate(predictions, tau, mean)]);
+  return { entropy: finite(entropy(predictions, mean)), rejection: Object.fromEntries(rates) };
+}
