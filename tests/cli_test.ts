@@ -42,7 +42,19 @@ Deno.test("`mirage` alone and `--help` list the commands; each command's help it
   for (const args of [[], ["--help"]]) {
     const { code, stdout } = await mirage(args);
     assert.equal(code, 0);
-    for (const name of ["attack", "eval", "train", "table", "data", "doctor", "tune"]) {
+    for (
+      const name of [
+        "attack",
+        "eval",
+        "train",
+        "table",
+        "runs",
+        "verify",
+        "data",
+        "doctor",
+        "tune",
+      ]
+    ) {
       assert.match(stdout, new RegExp(`\\b${name}\\b`));
     }
   }
@@ -51,7 +63,7 @@ Deno.test("`mirage` alone and `--help` list the commands; each command's help it
   const flags =
     "mode model seed epochs batch-size lr momentum weight-decay epsilon epsilon-attack " +
     "num-ensembles lambda-reg n-inducing-points kernel steps targeted data-path save-path " +
-    "checkpoint limit protocol json out explain time micro-batch no-augmentation";
+    "checkpoint limit protocol json out explain time micro-batch no-augmentation config save-images";
   const differences = Object.keys(protocolOptions).map(nameOf);
   for (const flag of [...flags.split(" "), ...differences]) {
     assert.ok(stdout.includes(`--${flag}`), `no --${flag}`);
@@ -304,7 +316,7 @@ Deno.test("`data` and `doctor` print valid documents", async () => {
   const { healthy, kernels, checks } = doctorResultSchema.parse(JSON.parse(doctor.stdout));
   assert.ok(healthy, JSON.stringify(checks));
   assert.equal(doctor.code, 0);
-  assert.equal(kernels.length, 24);
+  assert.equal(kernels.length, 25);
 });
 
 Deno.test("`data` and `doctor` print tables of 80 columns at most; doctor counts its kernels", async () => {
@@ -314,7 +326,7 @@ Deno.test("`data` and `doctor` print tables of 80 columns at most; doctor counts
     assert.equal(code, 0, stderr);
     const table = stdout.split("\n").filter((line) => /^[│┌├└]/.test(line));
     assert.ok(table.length > 5 && table.every((line) => line.length <= 80), stdout);
-    if (command === "doctor") assert.match(stderr, /100% \| 24\/24 kernels/);
+    if (command === "doctor") assert.match(stderr, /100% \| 25\/25 kernels/);
   }
 });
 
