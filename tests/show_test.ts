@@ -1,8 +1,9 @@
 /** Verdicts in plain words, for every way an attack may go. */
 import assert from "node:assert/strict";
-import { showAttack, verdict } from "../src/cli/show.ts";
+import { showAttack } from "../src/cli/show.ts";
 import type { SeparationResult } from "../src/evidence_result.ts";
 import { type AttackResult, attackResultSchema } from "../src/results.ts";
+import { verdict } from "../src/verdict.ts";
 
 function separation(value: number): SeparationResult {
   const estimate = { value, low: value - 0.01, high: value + 0.01 };

@@ -18,13 +18,3 @@ export function newTable(head: string[]): InstanceType<typeof Table> {
 export function number(value: number | null, digits: number): string {
   return value === null ? "no number" : value.toFixed(digits);
 }
-
-/** At most so many decimals. */
-export function round(value: number, digits: number): string {
-  return String(Number(value.toFixed(digits)));
-}
-
-/** A share of 0 to 1 as `12.3 %`. */
-export function percent(share: number): string {
-  return `${(100 * share).toFixed(1)} %`;
-}

@@ -3,18 +3,12 @@
  *
  * @module
  */
-import { familyOf, type MethodName, methods } from "../methods/mod.ts";
 import { type ProtocolOption, protocolOptions } from "../protocol.ts";
 import type { AttackResult, EvalResult, InDomain, TrainResult, Uncertainty } from "../results.ts";
+import { evalVerdict, percent, round, tau, title, verdict } from "../verdict.ts";
 import { flagOf } from "./flags.ts";
-import { newTable, number, percent, round } from "./format.ts";
+import { newTable, number } from "./format.ts";
 import { showEvidence } from "./show_evidence.ts";
-
-/** The threshold that the paper's tables report. */
-const tau = "0.9";
-
-/** Changes smaller than these are not worth a verdict. */
-const notable = { rejection: 0.01, entropy: 0.05 } as const;
 
 /** An attack's result. */
 export function showAttack(result: AttackResult): string {
@@ -42,51 +36,6 @@ export function showAttack(result: AttackResult): string {
   ].join("\n");
 }
 
-/** What an attack's figures mean, in a sentence or two. */
-export function verdict(result: AttackResult): string {
-  const { mode, clean, adversarial, outDomain, epsilonAttack, attack } = result;
-  const [before, after] = [clean.rejection[tau] ?? 0, adversarial.rejection[tau] ?? 0];
-  const steered = attack.targeted === null ? "" : `, steered to class ${attack.targeted},`;
-  const rates = `${title(mode)} had rejected ${percent(before)} of the images below a confidence ` +
-    `of ${tau}, now ${percent(after)}`;
-  const entropies = clean.entropy === null || adversarial.entropy === null
-    ? ""
-    : `; the mean entropy went from ${round(clean.entropy, 2)} to ${
-      round(adversarial.entropy, 2)
-    } nats`;
-  const bounds = `No pixel changed by more than ${round(adversarial.linf, 3)}` +
-    (adversarial.nanRows > 0
-      ? `; ${adversarial.nanRows} answers were no numbers and count as rejected`
-      : "");
-  const gained = (adversarial.entropy ?? 0) - (clean.entropy ?? 0);
-  if (before - after >= notable.rejection) {
-    return `The attack${steered} works: ${rates}, so ${images(before - after, outDomain.count)} ` +
-      `more of ${outDomain.count} out-domain images are taken for ${
-        known(result)
-      }${entropies}. ${bounds}.`;
-  }
-  if (after - before >= notable.rejection) {
-    return `The attack${steered} backfires: ${rates}${entropies}. ${bounds}.`;
-  }
-  if (entropies !== "" && Math.abs(gained) >= notable.entropy) {
-    return `The attack${steered} makes the answers ${gained < 0 ? "surer" : "less sure"} but ` +
-      `hardly changes what is rejected: ${rates}${entropies}. ${bounds}.`;
-  }
-  return `The attack${steered} changes next to nothing at epsilon ${epsilonAttack}: ` +
-    `${rates}${entropies}. ${bounds}.`;
-}
-
-/** What the model was taught. */
-function known({ model }: AttackResult | EvalResult): string {
-  return { LeNet: "digits", "ResNet-18": "objects" }[familyOf(model)];
-}
-
-/** A share of images as their number; the mean over batches that the paper takes is no exact share. */
-function images(share: number, count: number): string {
-  const exact = Math.abs(share * count - Math.round(share * count)) < 1e-6;
-  return `${exact ? "" : "about "}${Math.round(share * count)}`;
-}
-
 /** An evaluation's result. */
 export function showEval(result: EvalResult): string {
   const { outDomain, seconds } = result;
@@ -96,9 +45,7 @@ export function showEval(result: EvalResult): string {
     heading(result, result.checkpoints.length),
     inDomain(result.inDomain),
     table.toString(),
-    `Of ${outDomain.count} images that are no ${known(result)} ${
-      percent(outDomain.rejection[tau] ?? 0)
-    } are rejected at a confidence of ${tau}, the others taken for ${known(result)}.`,
+    evalVerdict(result),
     ...showEvidence(result),
     footer(result, { eval: seconds.eval }),
   ].join("\n");
@@ -212,8 +159,4 @@ function footer(
     ...paths.map((path) => `checkpoint: ${path}`),
     `on ${device}${adapter.software ? " (software)" : ""}: ${times}`,
   ].join("\n");
-}
-
-function title(mode: string): string {
-  return methods[mode as MethodName]?.title ?? mode;
 }

@@ -5,7 +5,8 @@
  */
 import type { SanityResult, SeparationResult } from "../evidence_result.ts";
 import type { AttackResult, EvalResult } from "../results.ts";
-import { newTable, number, percent } from "./format.ts";
+import { percent } from "../verdict.ts";
+import { newTable, number } from "./format.ts";
 
 /** What scores are called. */
 const scoreNames: Readonly<Record<string, string>> = {
