@@ -1,5 +1,6 @@
 /**
- * The command line: train, eval, attack, table, runs, verify, data, doctor, tune. The only user of Deno.args and Deno.exit.
+ * The command line: train, eval, attack, table, runs, verify, report, data, doctor,
+ * tune. The only user of Deno.args and Deno.exit.
  *
  * @module
  */
@@ -11,6 +12,7 @@ import { doctor, showDoctor } from "./src/cli/doctor.ts";
 import { commandLine, commands, type Invocation } from "./src/cli/commands.ts";
 import { failure } from "./src/cli/failure.ts";
 import { nameOf, normalise } from "./src/cli/flags.ts";
+import { leaveReport, openPage, writeReport } from "./src/cli/report.ts";
 import { stopBars, terminal } from "./src/cli/reporter.ts";
 import { fromFile, toRun, toTable } from "./src/cli/request.ts";
 import { showAttack, showEval, showTrain } from "./src/cli/show.ts";
@@ -23,6 +25,7 @@ import { attack, evaluate, train } from "./src/run.ts";
 import { listRuns, sortKeys } from "./src/runs/list.ts";
 import { table } from "./src/table.ts";
 import { verify } from "./src/verify.ts";
+import type { Reporter } from "./src/reporter.ts";
 import { version } from "./src/version.ts";
 
 /** A finished command: the document, the same for people, and whether it went well. */
@@ -30,6 +33,8 @@ interface Answer {
   readonly document: unknown;
   readonly text: string;
   readonly ok: boolean;
+  /** What is left to do when it has been printed. */
+  readonly afterwards?: () => Promise<void>;
 }
 
 async function answer(invocation: Invocation, args: readonly string[]): Promise<Answer> {
@@ -59,21 +64,39 @@ async function answer(invocation: Invocation, args: readonly string[]): Promise<
     const document = await verify(invocation.run, invocation.dataPath, terminal);
     return { document, text: showVerify(document), ok: document.verified };
   }
+  if (invocation.command === "report") {
+    const document = await writeReport(invocation.runs, invocation.page);
+    const afterwards = invocation.open ? { afterwards: () => openPage(document.report) } : {};
+    return { document, text: document.report, ok: true, ...afterwards };
+  }
+  return await answerRun(invocation, args);
+}
+
+/** As {@linkcode answer}, of a run, which leaves a report when it has been printed. */
+async function answerRun(
+  invocation: Extract<Invocation, { command: "attack" | "eval" | "train" }>,
+  args: readonly string[],
+): Promise<Answer> {
+  let folder: string | undefined;
+  const reporter: Reporter = { ...terminal, kept: (path) => folder = path };
+  const afterwards = async (): Promise<void> => {
+    if (folder !== undefined) await leaveReport(folder, terminal.note);
+  };
   const { command, config } = invocation.config === undefined
     ? toRun(invocation)
     : await fromFile(invocation, args);
   switch (command) {
     case "attack": {
-      const document = await attack(config, terminal);
-      return { document, text: showAttack(document), ok: true };
+      const document = await attack(config, reporter);
+      return { document, text: showAttack(document), ok: true, afterwards };
     }
     case "eval": {
-      const document = await evaluate(config, terminal);
-      return { document, text: showEval(document), ok: true };
+      const document = await evaluate(config, reporter);
+      return { document, text: showEval(document), ok: true, afterwards };
     }
     case "train": {
-      const document = await train(config, terminal);
-      return { document, text: showTrain(document), ok: true };
+      const document = await train(config, reporter);
+      return { document, text: showTrain(document), ok: true, afterwards };
     }
   }
 }
@@ -98,14 +121,20 @@ async function main(): Promise<number> {
     onExit: (code) => Deno.exit(code),
   });
   stopped = stops[invocation.command];
-  if ("out" in invocation && invocation.out !== undefined) await checkTarget(invocation.out);
-  const { document, text: prose, ok } = await answer(invocation, args);
+  const target = "out" in invocation
+    ? invocation.out
+    : "page" in invocation
+    ? invocation.page
+    : undefined;
+  if (target !== undefined) await checkTarget(target);
+  const { document, text: prose, ok, afterwards } = await answer(invocation, args);
   const json = JSON.stringify(document, null, 2);
   // Printed first: a file that cannot be written costs no result.
   await print(invocation.json ? json : prose);
   if ("out" in invocation && invocation.out !== undefined) {
     await writeAtomic(invocation.out, json + "\n");
   }
+  await afterwards?.();
   return ok ? 0 : 1;
 }
 
@@ -118,6 +147,7 @@ const stops = {
   data: "Stopped; the same command goes on with what was downloaded",
   runs: "Stopped",
   verify: "Stopped",
+  report: "Stopped",
   doctor: "Stopped",
   tune: "Stopped",
 } as const satisfies Record<Invocation["command"], string>;

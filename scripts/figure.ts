@@ -10,8 +10,8 @@ import { initWasm, Resvg } from "npm:@resvg/resvg-wasm@2.6.2";
 import wasm from "npm:@resvg/resvg-wasm@2.6.2/index_bg.wasm" with { type: "bytes" };
 import bold from "npm:dejavu-fonts-ttf@2.37.3/ttf/DejaVuSans-Bold.ttf" with { type: "bytes" };
 import regular from "npm:dejavu-fonts-ttf@2.37.3/ttf/DejaVuSans.ttf" with { type: "bytes" };
-import { parse, View } from "npm:vega@6.4.0";
-import { compile, type TopLevelSpec } from "npm:vega-lite@6.5.0";
+import { parse, View } from "vega";
+import { compile, type TopLevelSpec } from "vega-lite";
 import { attackWithExamples, runConfig, silent, train } from "../mod.ts";
 
 const side = 28;

@@ -24,6 +24,8 @@ export interface Reporter {
   progress(name: string, total: number, unit?: string): Progress;
   /** Figures on the way, for a run's log: those of an epoch, or how many images are done. */
   record?(line: Readonly<Record<string, string | number>>): void;
+  /** The folder in which a finished run is kept. */
+  kept?(folder: string): void;
 }
 
 /** Says nothing. */

@@ -13,6 +13,7 @@ const layers = [
   ["src/methods"],
   ["src/checkpoint"],
   ["src"],
+  ["src/report"],
   ["src/cli"],
   ["main.ts", "mod.ts"],
   ["examples", "scripts", "bench", "tests"],

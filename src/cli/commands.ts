@@ -160,6 +160,28 @@ export const commands = {
     }),
     { description: message`Make a run's evaluation again and compare every figure` },
   ),
+  report: command(
+    "report",
+    object({
+      command: constant("report"),
+      runs: multiple(
+        argument(path({ metavar: "RUN" }), {
+          description: message`Folders of runs; several are compared in one page`,
+        }),
+        { min: 1 },
+      ),
+      page: optional(option("--out", path({ metavar: "FILE" }), {
+        description:
+          message`The page [report.html in the folder of the run; of several in the current one]`,
+      })),
+      open: withDefault(
+        flag("--open", { description: message`Open the page in the browser` }),
+        false,
+      ),
+      ...output,
+    }),
+    { description: message`Make a page with the pictures of a run, or compare several` },
+  ),
   data: command(
     "data",
     object({
@@ -206,6 +228,7 @@ export const commandLine = or(
   commands.table,
   commands.runs,
   commands.verify,
+  commands.report,
   commands.data,
   commands.doctor,
   commands.tune,

@@ -24,5 +24,6 @@ export async function recorded<T extends RunResults>(
   const results = await work(folder.reporter);
   await folder.finish(results);
   reporter.note(`The run is kept in ${folder.path}`);
+  reporter.kept?.(folder.path);
   return results;
 }

@@ -1,0 +1,189 @@
+/**
+ * The report of an attack.
+ *
+ * @module
+ */
+import { round, tau, title, verdict } from "../verdict.ts";
+import { draw, inks, svg } from "./charts.ts";
+import type { AttackContent, Example, kinds, Picture } from "./content.ts";
+import { classBars, histogram, rejectionCurve } from "./curves.ts";
+import { type Content, Html, html, section, table } from "./html.ts";
+import { page } from "./page.ts";
+import { magnified, perturbation, pngOf } from "./pictures.ts";
+import {
+  change,
+  configuration,
+  furtherFigures,
+  number,
+  numbers,
+  qualityTable,
+} from "./sections.ts";
+
+/** What the parts below show of the figures. */
+const shown = [
+  "seed",
+  "procedure",
+  "hyperparameters",
+  "epsilonAttack",
+  "attack",
+  ...["count", "accuracy", "brier", "nll"].map((name) => `inDomain.${name}`),
+  ...["count", "skipped"].map((name) => `outDomain.${name}`),
+  ...["clean", "adversarial"].flatMap((set) =>
+    ["entropy", "rejection", "nanRows", "readings", "linf"].map((name) => `${set}.${name}`)
+  ),
+];
+
+/** The page of an attack. */
+export async function attackPage(content: AttackContent): Promise<string> {
+  const { figures, run } = content;
+  const { mode, model, protocol, seed, epsilonAttack, attack, outDomain } = figures;
+  const steps = `${attack.steps} step${attack.steps === 1 ? "" : "s"} of ${
+    round(attack.stepSize, 4)
+  }`;
+  return page(
+    `${title(mode)} attacked, epsilon ${epsilonAttack}, seed ${seed}`,
+    html`
+      <p
+        class="about">${model}, protocol ${protocol}; ${attack
+          .name}, ${steps}${attack.targeted === null
+          ? ""
+          : `, steered to class ${attack.targeted}`}; ${outDomain.count} images of ${outDomain
+          .name}; ${run.started.slice(0, 10)}</p>
+    `,
+    html`<p class="verdict">${verdict(figures)}</p>`,
+    figures.warnings.map((warning) => html`<p class="warning">Warning: ${warning}</p>`),
+    keyFigures(content),
+    await confidenceCharts(content),
+    await pictures(content.examples),
+    allFigures(content),
+    furtherFigures(figures, shown),
+    configuration(content),
+  );
+}
+
+function keyFigures({ figures: { clean, adversarial, inDomain } }: AttackContent): Html {
+  return section(
+    "Key figures",
+    numbers(
+      ["", "clean", "attacked", "change"],
+      [
+        ["mean entropy (nats)", ...change(clean.entropy, adversarial.entropy)],
+        [
+          `share rejected at ${tau}`,
+          ...change(clean.rejection[tau], adversarial.rejection[tau]),
+        ],
+        ["accuracy in-domain", number(inDomain.accuracy, 3), "", ""],
+      ],
+    ),
+  );
+}
+
+async function confidenceCharts({ figures, clean, attacked }: AttackContent): Promise<Html> {
+  const rates = { clean: figures.clean.rejection, attacked: figures.adversarial.rejection };
+  return section(
+    "Confidence before and after",
+    html`<div class="charts">
+${await draw(histogram({ clean, attacked }))}
+${await draw(rejectionCurve(rates))}
+</div>`,
+  );
+}
+
+/** What is said of the images of a kind. */
+const headings = {
+  most: ["Most successful", "The entropy of the answer fell most."],
+  least: ["Least successful", "The entropy of the answer fell least, or rose."],
+  first: ["First of the set", "Not chosen: as they come."],
+} as const satisfies Record<typeof kinds[number], readonly [string, string]>;
+
+async function pictures(examples: readonly Example[]): Promise<Html> {
+  const groups: Html[] = [];
+  for (const [kind, [heading, about]] of Object.entries(headings)) {
+    const cards: Html[] = [];
+    for (const example of examples) if (example.kind === kind) cards.push(await card(example));
+    groups.push(html`
+      <h3>${heading}</h3>
+      <p class="about">${about}</p>
+      <div class="examples">
+      ${cards}</div>
+    `);
+  }
+  const ink = (name: keyof typeof inks): Html =>
+    html`<b style="color: ${new Html(inks[name])}">${name}</b>`;
+  return section(
+    "Images",
+    html`
+      <p
+        class="about">Of the first images of the set. The perturbation is shown times ${magnified} around grey. Bars: confidence in each class, ${ink(
+          "clean",
+        )} and ${ink("attacked")}; dashed: 0.9.</p>
+    `,
+    groups,
+  );
+}
+
+async function card({ index, clean, attacked, before, after }: Example): Promise<Html> {
+  const [was, is] = [surest(before), surest(after)];
+  const picture = (caption: string, of: Picture): Html =>
+    html`<figure><img src="${new Html(
+      pngOf(of),
+    )}" alt="Image ${index}: ${caption}"><figcaption>${caption}</figcaption></figure>`;
+  const alt = `Confidences in image ${index}: clean ${was}; attacked ${is}`;
+  return html`
+    <div class="example">
+    <p>Image ${index}: ${was} → <b>${is}</b></p>
+    <div class="pictures">
+    ${picture("clean", clean)}
+    ${picture(`perturbation ×\u00a0${magnified}`, perturbation(clean, attacked))}
+    ${picture("attacked", attacked)}
+    </div>
+    ${await svg(classBars(before, after, alt))}
+    </div>
+  `;
+}
+
+/** The class with the largest confidence, in words. */
+function surest(row: readonly number[]): string {
+  const largest = Math.max(...row);
+  if (Number.isNaN(largest)) return "no number";
+  return `class ${row.indexOf(largest)} (${(100 * largest).toFixed(0)} %)`;
+}
+
+/** What the other readings of the same answers are called. */
+const readingNames: Readonly<Record<string, string>> = {
+  kernel: "kernel value",
+  meanOfLogits: "mean of logits",
+  meanOfProbabilities: "mean of probabilities",
+};
+
+function allFigures({ figures: { clean, adversarial, inDomain, outDomain } }: AttackContent): Html {
+  const rows: Content[][] = [
+    ["mean entropy (nats)", ...change(clean.entropy, adversarial.entropy)],
+    ...Object.keys(clean.rejection).map((at) => [
+      `share rejected at ${at}`,
+      ...change(clean.rejection[at], adversarial.rejection[at]),
+    ]),
+    ["answers that are no numbers", ...change(clean.nanRows, adversarial.nanRows, 0)],
+  ];
+  for (const [key, before] of Object.entries(clean.readings)) {
+    const after = adversarial.readings[key];
+    const name = readingNames[key] ?? key;
+    rows.push(
+      [`${name}: entropy (nats)`, ...change(before.entropy, after?.entropy)],
+      [
+        `${name}: share rejected at ${tau}`,
+        ...change(before.rejection[tau], after?.rejection[tau]),
+      ],
+      [`${name}: mean of log max`, ...change(before.logConfidence, after?.logConfidence)],
+    );
+  }
+  return section(
+    "All figures",
+    numbers(["out-domain", "clean", "attacked", "change"], rows),
+    qualityTable(inDomain),
+    table(["", ""], [
+      ["images attacked", `${outDomain.count} of ${outDomain.name}`],
+      ["largest change of a pixel (of 1)", number(adversarial.linf, 4)],
+    ]),
+  );
+}

@@ -1,0 +1,202 @@
+/**
+ * What a report tells of, read from the folder of a run.
+ *
+ * @module
+ */
+import { basename, join } from "node:path";
+import { z } from "zod";
+import { type Archive, type NamedArray, readSafetensors } from "../checkpoint/safetensors.ts";
+import { UserError } from "../errors.ts";
+import type { Predictions } from "../metrics.ts";
+import { readFigures, readRun, type Run } from "../runs/folder.ts";
+
+const figure = z.number().nullable();
+
+// Loose: figures that are not known here are shown by `furtherFigures()`.
+const uncertainty = z.looseObject({
+  entropy: figure,
+  rejection: z.record(z.string(), z.number()),
+  nanRows: z.number().default(0),
+  readings: z.record(
+    z.string(),
+    z.looseObject({
+      entropy: figure,
+      rejection: z.record(z.string(), z.number()),
+      logConfidence: figure,
+    }),
+  ).default({}),
+});
+const inDomain = z.looseObject({
+  name: z.string(),
+  count: z.number(),
+  accuracy: z.number(),
+  brier: figure,
+  nll: figure,
+});
+const outDomain = z.looseObject({ name: z.string(), count: z.number() });
+const named = z.looseObject({
+  mode: z.string(),
+  model: z.string(),
+  protocol: z.string(),
+  procedure: z.record(z.string(), z.union([z.string(), z.number()])),
+  seed: z.number(),
+});
+const attackFigures = named.extend({
+  epsilonAttack: z.number(),
+  attack: z.looseObject({
+    name: z.string(),
+    steps: z.number(),
+    stepSize: z.number(),
+    targeted: z.number().nullable(),
+  }),
+  inDomain,
+  outDomain,
+  clean: uncertainty,
+  adversarial: uncertainty.extend({ linf: z.number() }),
+  warnings: z.array(z.string()).default([]),
+});
+const evalFigures = named.extend({ inDomain, outDomain: outDomain.extend(uncertainty.shape) });
+const best = z.looseObject({ epoch: z.number(), accuracy: z.number() });
+const trainFigures = named.extend({
+  data: z.looseObject({ name: z.string(), count: z.number() }),
+  members: z.array(z.looseObject({
+    seed: z.number(),
+    epochs: z.array(z.looseObject({
+      epoch: z.number(),
+      lr: z.number(),
+      loss: z.number(),
+      trainAccuracy: z.number(),
+      accuracy: z.number(),
+    })),
+    best,
+    last: best,
+  })),
+});
+
+/** Uncertainty on a set, as it stands among a run's figures. */
+export type Uncertain = z.infer<typeof uncertainty>;
+
+/** Quality in-domain, as it stands among a run's figures. */
+export type Quality = z.infer<typeof inDomain>;
+
+interface Common<Command, Figures> {
+  readonly command: Command;
+  /** The folder's name. */
+  readonly name: string;
+  readonly run: Run;
+  readonly figures: Figures;
+}
+
+/** An image, `[channels, height, width]`, values from 0 to 1. */
+export interface Picture {
+  readonly shape: readonly [channels: number, height: number, width: number];
+  readonly values: Float32Array;
+}
+
+/** Why an image is shown. */
+export const kinds = ["most", "least", "first"] as const;
+
+/** An image before and after the attack. */
+export interface Example {
+  readonly kind: typeof kinds[number];
+  /** Which of the set's images it is. */
+  readonly index: number;
+  readonly clean: Picture;
+  readonly attacked: Picture;
+  /** Confidence in each class. */
+  readonly before: readonly number[];
+  readonly after: readonly number[];
+}
+
+/** An attack. */
+export interface AttackContent extends Common<"attack", z.infer<typeof attackFigures>> {
+  readonly clean: Predictions;
+  readonly attacked: Predictions;
+  readonly examples: readonly Example[];
+}
+
+/** An evaluation. */
+export interface EvalContent extends Common<"eval", z.infer<typeof evalFigures>> {
+  readonly clean: Predictions;
+}
+
+/** A training. */
+export type TrainContent = Common<"train", z.infer<typeof trainFigures>>;
+
+/** What there is to tell of a run. */
+export type RunContent = AttackContent | EvalContent | TrainContent;
+
+/**
+ * Reads a finished run.
+ *
+ * @throws UserError when the folder is none of a finished train, eval or attack, or it is damaged
+ */
+export async function readContent(folder: string): Promise<RunContent> {
+  const run = await readRun(folder);
+  const figures = await readFigures(folder);
+  const cannot = (why: string): UserError => new UserError(`Cannot report on "${folder}": ${why}`);
+  if (!figures) throw cannot("the run is not finished; repeat its command, which goes on with it");
+  const checked = <T>(schema: z.ZodType<T>): T => {
+    const { data, error } = schema.safeParse(figures);
+    if (data !== undefined) return data;
+    const [issue] = error?.issues ?? [];
+    throw cannot(`metrics.json: ${issue?.path.join(".")}: ${issue?.message}; make the run again`);
+  };
+  const archive = (name: string): Promise<Archive> =>
+    readSafetensors(join(folder, `${name}.safetensors`));
+  const { command } = run;
+  const common = { name: basename(folder), run };
+  switch (command) {
+    case "attack": {
+      const predictions = await archive("predictions");
+      const [clean, attacked] = [rowsOf(predictions, "clean"), rowsOf(predictions, "adversarial")];
+      const examples = examplesOf(await archive("examples"), clean, attacked);
+      return { command, ...common, figures: checked(attackFigures), clean, attacked, examples };
+    }
+    case "eval": {
+      const clean = rowsOf(await archive("predictions"), "clean");
+      return { command, ...common, figures: checked(evalFigures), clean };
+    }
+    case "train":
+      return { command, ...common, figures: checked(trainFigures) };
+    case "table":
+      throw cannot("a table has no images of its own; report on the attacks it consists of");
+  }
+}
+
+function arrayOf({ tensors }: Archive, name: string): NamedArray {
+  const found = tensors.get(name);
+  if (found) return found;
+  throw new UserError(`Cannot report on the run: its archives lack "${name}"; make the run again`);
+}
+
+function rowsOf(archive: Archive, name: string): Predictions {
+  const { shape, data } = arrayOf(archive, name);
+  return { logProbabilities: Float32Array.from(data), classes: shape[1] ?? 1 };
+}
+
+function examplesOf(archive: Archive, clean: Predictions, attacked: Predictions): Example[] {
+  const index = arrayOf(archive, "index").data;
+  const kind = arrayOf(archive, "kind").data;
+  const [before, after] = [arrayOf(archive, "clean"), arrayOf(archive, "adversarial")];
+  return Array.from(index, (image, i): Example => ({
+    kind: kinds[kind[i] ?? 2] ?? "first",
+    index: image,
+    clean: pictureAt(before, i),
+    attacked: pictureAt(after, i),
+    before: confidences(clean, image),
+    after: confidences(attacked, image),
+  }));
+}
+
+function pictureAt({ shape, data }: NamedArray, i: number): Picture {
+  const [, channels = 1, height = 1, width = 1] = shape;
+  const size = channels * height * width;
+  const values = Float32Array.from(data.subarray(i * size, (i + 1) * size));
+  return { shape: [channels, height, width], values };
+}
+
+/** Confidence in each class of one row. */
+export function confidences({ logProbabilities, classes }: Predictions, row: number): number[] {
+  return Array.from(logProbabilities.subarray(row * classes, (row + 1) * classes), Math.exp);
+}

@@ -1,0 +1,64 @@
+/**
+ * The report of an evaluation.
+ *
+ * @module
+ */
+import { evalVerdict, tau, title } from "../verdict.ts";
+import { draw } from "./charts.ts";
+import type { EvalContent } from "./content.ts";
+import { histogram, rejectionCurve } from "./curves.ts";
+import { html, section } from "./html.ts";
+import { page } from "./page.ts";
+import { configuration, furtherFigures, number, numbers, qualityTable } from "./sections.ts";
+
+/** What the parts below show of the figures. */
+const shown = [
+  "seed",
+  "procedure",
+  "hyperparameters",
+  ...["count", "accuracy", "brier", "nll"].map((name) => `inDomain.${name}`),
+  ...["count", "entropy", "rejection", "nanRows"].map((name) => `outDomain.${name}`),
+];
+
+/** The page of an evaluation. */
+export async function evalPage(content: EvalContent): Promise<string> {
+  const { figures, run, clean } = content;
+  const { mode, model, protocol, seed, inDomain, outDomain } = figures;
+  return page(
+    `${title(mode)} evaluated, seed ${seed}`,
+    html`
+      <p
+        class="about">${model}, protocol ${protocol}; ${inDomain.count} images of ${inDomain
+          .name}, ${outDomain.count} of ${outDomain.name}; ${run.started.slice(0, 10)}</p>
+    `,
+    html`<p class="verdict">${evalVerdict(figures)}</p>`,
+    section(
+      "Key figures",
+      numbers(["", "value"], [
+        ["mean entropy out-domain (nats)", number(outDomain.entropy, 3)],
+        [`share rejected at ${tau}`, number(outDomain.rejection[tau], 3)],
+        ["accuracy in-domain", number(inDomain.accuracy, 3)],
+      ]),
+    ),
+    section(
+      "Confidence",
+      html`<div class="charts">
+${await draw(histogram({ clean }))}
+${await draw(rejectionCurve({ clean: outDomain.rejection }))}
+</div>`,
+    ),
+    section(
+      "All figures",
+      numbers(["out-domain", outDomain.name], [
+        ["mean entropy (nats)", number(outDomain.entropy, 3)],
+        ...Object.entries(outDomain.rejection).map((
+          [at, rate],
+        ) => [`share rejected at ${at}`, number(rate, 3)]),
+        ["answers that are no numbers", String(outDomain.nanRows)],
+      ]),
+      qualityTable(inDomain),
+    ),
+    furtherFigures(figures, shown),
+    configuration(content),
+  );
+}

@@ -1,0 +1,177 @@
+/**
+ * Parts that the reports of every kind of run share.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { type ProtocolOption, protocolOptions } from "../protocol.ts";
+import { flatten } from "../runs/figures.ts";
+import type { Quality, RunContent } from "./content.ts";
+import { type Content, Html, html, section, table } from "./html.ts";
+
+/** A number with so many digits behind the point; "none" stands for what no valid row gave. */
+export function number(value: number | null | undefined, digits: number): string {
+  if (value === null || value === undefined) return "none";
+  return value.toFixed(digits).replace(/^-(0\.?0*)$/, "$1");
+}
+
+/** A number before, after, and what it changed by. */
+export function change(
+  before: number | null | undefined,
+  after: number | null | undefined,
+  digits = 3,
+): [string, string, string] {
+  if (typeof before !== "number" || typeof after !== "number") {
+    return [number(before, digits), number(after, digits), "none"];
+  }
+  const by = number(after - before, digits);
+  return [number(before, digits), number(after, digits), Number(by) > 0 ? `+${by}` : by];
+}
+
+/** A table of numbers, set to the right. */
+export function numbers(...given: Parameters<typeof table>): Html {
+  return html`<div class="numbers">${table(...given)}</div>`;
+}
+
+/** Quality in-domain. */
+export function qualityTable({ name, count, accuracy, brier, nll }: Quality): Html {
+  return numbers(
+    ["in-domain", name],
+    [
+      ["images", String(count)],
+      ["accuracy", number(accuracy, 4)],
+      ["Brier score (mean over classes)", number(brier, 5)],
+      ["negative log-likelihood (nats)", number(nll, 4)],
+    ],
+  );
+}
+
+/** `tprAtFpr` as words. */
+function words(name: string): string {
+  return name.replaceAll(/(?<=[a-z])[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+}
+
+/** Where a further figure stands: side by side where there is one before and one after. */
+const columns = { clean: "clean", adversarial: "attacked" } as const;
+
+/**
+ * Every number of a run's figures that no other part shows: a table for each group of them. Lists are
+ * left out.
+ *
+ * @param shown beginnings of the paths of what is shown elsewhere
+ */
+export function furtherFigures(
+  figures: Readonly<Record<string, unknown>>,
+  shown: readonly string[],
+): Content {
+  const groups = new Map<string, Map<string, Record<string, number>>>();
+  for (const [path, value] of flatten(figures)) {
+    if (typeof value !== "number" || /\.\d+(\.|$)/.test(path)) continue;
+    if (shown.some((known) => path === known || path.startsWith(`${known}.`))) continue;
+    const parts = path.split(".");
+    const column = Object.entries(columns).find(([key]) => key === parts[0])?.[1];
+    const rest = column === undefined ? parts : parts.slice(1);
+    const group = rest.slice(0, -1).map(words).join(", ");
+    const rows = groups.get(group) ?? new Map<string, Record<string, number>>();
+    const name = words(rest.at(-1) ?? "");
+    rows.set(name, { ...rows.get(name), [column ?? "value"]: value });
+    groups.set(group, rows);
+  }
+  if (groups.size === 0) return null;
+  const tables = [...groups].map(([group, rows]) => {
+    const head = ["clean", "attacked", "value"].filter((column) =>
+      [...rows.values()].some((row) => column in row)
+    );
+    const cells = [...rows].map(([name, row]) => [
+      name,
+      ...head.map((column) => row[column] === undefined ? "" : brief(row[column])),
+    ]);
+    return numbers([group, ...head], cells);
+  });
+  return section("Further figures", tables);
+}
+
+/** A number of unknown size with four digits that matter. */
+function brief(value: number): string {
+  return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(4)));
+}
+
+const setSchema = z.looseObject({ name: z.string(), count: z.number(), sha256: z.string() });
+const identitySchema = z.looseObject({
+  options: z.record(z.string(), z.unknown()).default({}),
+  data: z.record(z.string(), setSchema).default({}),
+  seeds: z.array(z.number()).default([]),
+  epochs: z.array(z.number()).default([]),
+  source: z.record(z.string(), z.string().nullable()).default({}),
+});
+
+/** What determines a run, as far as it is known. */
+export function identityOf({ run }: Pick<RunContent, "run">): z.infer<typeof identitySchema> {
+  return identitySchema.safeParse(run.identity).data ?? identitySchema.parse({});
+}
+
+const roles: Readonly<Record<string, string>> = {
+  train: "training",
+  test: "in-domain test",
+  outDomain: "out-domain",
+};
+
+const code = (value: unknown): Html =>
+  html`<code>${typeof value === "string" ? value : JSON.stringify(value) ?? "none"}</code>`;
+
+const digest = (value: string): Html => html`<span class="digest">${value}</span>`;
+
+/** How the run was made: configuration, procedure, data, models, versions and adapter. */
+export function configuration({ run, figures, name }: RunContent): Html {
+  const { options, data, seeds, epochs, source } = identityOf({ run });
+  const { adapter, versions } = run;
+  const { command } = run;
+  return section(
+    "How it was made",
+    html`
+      <p
+        class="about">Folder ${code(name)}, begun ${run.started.slice(0, 16).replace(
+          "T",
+          " ",
+        )} UTC. The same run again: ${code(
+          `deno task ${command} --config run.json`,
+        )} with the file of the folder.</p>
+    `,
+    html`<h3>Configuration</h3>`,
+    table(["option", "value"], [
+      ...Object.entries(options).map(([key, value]) => [key, code(value)]),
+      ["seeds of the models", code(seeds)],
+      ...(epochs.length > 0 ? [["epochs of the models", code(epochs)]] : []),
+    ]),
+    html`<h3>Procedure</h3>`,
+    table(
+      ["option", "value", "what it decides"],
+      Object.entries(figures.procedure).map(([key, value]) => [key, code(value), aboutOption(key)]),
+      `Protocol "${figures.protocol}"; every difference between the protocols that concerns the method.`,
+    ),
+    html`<h3>Data</h3>`,
+    table(
+      ["role", "set", "images", "SHA-256"],
+      Object.entries(data).map(([role, set]) => [
+        roles[role] ?? role,
+        set.name,
+        String(set.count),
+        digest(set.sha256),
+      ]),
+    ),
+    html`<h3>Models, program and machine</h3>`,
+    table(["", ""], [
+      ...run.checkpoints.map(({ name, sha256 }) => [`checkpoint ${name}`, digest(sha256)]),
+      ...Object.entries(source).map(([part, of]) => [`${part}, SHA-256`, digest(of ?? "unknown")]),
+      ["run", digest(run.digest)],
+      ...Object.entries(versions).map(([part, version]) => [part, code(version)]),
+      ...Object.entries(adapter).filter(([, value]) => value !== "")
+        .map(([part, value]) => [`adapter, ${part}`, code(value)]),
+    ]),
+  );
+}
+
+function aboutOption(name: string): string {
+  const found = Object.entries<ProtocolOption>(protocolOptions).find(([key]) => key === name);
+  return found?.[1].about ?? "";
+}

@@ -1,0 +1,126 @@
+/**
+ * The report of a training.
+ *
+ * @module
+ */
+import { percent, title } from "../verdict.ts";
+import { draw } from "./charts.ts";
+import type { TrainContent } from "./content.ts";
+import { type Line, lines } from "./curves.ts";
+import { type Html, html, section } from "./html.ts";
+import { page } from "./page.ts";
+import { configuration, furtherFigures, number, numbers } from "./sections.ts";
+
+const shown = ["seed", "procedure", "hyperparameters", "members", "data"];
+
+/** The page of a training. */
+export async function trainPage(content: TrainContent): Promise<string> {
+  const { figures, run } = content;
+  const { mode, model, protocol, data, members } = figures;
+  const seeds = members.map(({ seed }) => seed);
+  const whose = seeds.length === 1 ? `seed ${seeds[0]}` : `seeds ${seeds[0]} to ${seeds.at(-1)}`;
+  return page(
+    `${title(mode)} trained, ${whose}`,
+    html`
+      <p
+        class="about">${model}, protocol ${protocol}; ${data.count} images of ${data.name}; ${run
+          .started.slice(0, 10)}</p>
+    `,
+    html`<p class="verdict">${trainVerdict(content)}</p>`,
+    section(
+      "Key figures",
+      numbers(
+        ["seed", "epochs", "best epoch", "its accuracy", "last accuracy", "last loss"],
+        members.map(({ seed, epochs, best, last }) => [
+          String(seed),
+          String(epochs.length),
+          String(best.epoch),
+          number(best.accuracy, 4),
+          number(last.accuracy, 4),
+          number(epochs.at(-1)?.loss, 4),
+        ]),
+        "Accuracy on the images by which the best epoch is chosen.",
+      ),
+    ),
+    section("Curves", await trainCharts(members.map((member) => ({ member })))),
+    epochTable(content),
+    furtherFigures(figures, shown),
+    configuration(content),
+  );
+}
+
+function trainVerdict({ figures: { mode, members } }: TrainContent): string {
+  const [only] = members;
+  if (only && members.length === 1) {
+    return `${title(mode)} gets ${percent(only.best.accuracy)} of the images right in its best ` +
+      `epoch, ${only.best.epoch}, and ${
+        percent(only.last.accuracy)
+      } in its last, ${only.last.epoch}.`;
+  }
+  const rates = members.map(({ best }) => best.accuracy);
+  return `The ${members.length} members of ${title(mode)} get ${percent(Math.min(...rates))} to ${
+    percent(Math.max(...rates))
+  } of the images right, each after its best epoch.`;
+}
+
+type Member = TrainContent["figures"]["members"][number];
+
+/** Loss and accuracy by epoch; lines of runs that are compared have the colour of their run. */
+export async function trainCharts(
+  given: readonly { readonly member: Member; readonly run?: string }[],
+): Promise<Html> {
+  const pick = (
+    { member: { seed, epochs }, run }: typeof given[number],
+    series: string,
+    of: (epoch: Member["epochs"][number]) => number,
+  ): Line => ({
+    series: run ?? series,
+    detail: seed,
+    points: epochs.map((epoch) => [epoch.epoch, of(epoch)]),
+  });
+  const compared = given.some(({ run }) => run !== undefined);
+  const several = given.length > 1 ? "; a line a model" : "";
+  const loss = lines(given.map((of) => pick(of, "loss", ({ loss }) => loss)), {
+    title: "Loss",
+    alt: `Mean loss of the training steps of each epoch${several}.`,
+    x: "epoch",
+    y: "loss (nats)",
+    whole: true,
+  });
+  const accuracy = lines(
+    given.flatMap((of) => [
+      ...(compared ? [] : [pick(of, "in training", ({ trainAccuracy }) => trainAccuracy)]),
+      pick(of, "on what the best epoch is chosen by", ({ accuracy }) => accuracy),
+    ]),
+    {
+      title: "Accuracy",
+      alt: `Share of images whose class is right after each epoch${several}.`,
+      x: "epoch",
+      y: "share right",
+      share: true,
+      whole: true,
+    },
+  );
+  return html`<div class="charts">
+${await draw(loss)}
+${await draw(accuracy)}
+</div>`;
+}
+
+function epochTable({ figures: { members } }: TrainContent): Html | null {
+  const [only] = members;
+  if (!only || members.length > 1) return null;
+  return section(
+    "All epochs",
+    numbers(
+      ["epoch", "learning rate", "loss", "accuracy in training", "accuracy of the choice"],
+      only.epochs.map(({ epoch, lr, loss, trainAccuracy, accuracy }) => [
+        String(epoch),
+        String(Number(lr.toPrecision(6))),
+        number(loss, 4),
+        number(trainAccuracy, 4),
+        number(accuracy, 4),
+      ]),
+    ),
+  );
+}
