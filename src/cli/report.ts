@@ -66,7 +66,10 @@ export async function openPage(path: string): Promise<void> {
     new UserError(`Cannot open "${path}": ${state}; ${remedy}, or open the file yourself`);
   const { state } = await Deno.permissions.query({ name: "run", command: opener });
   if (state !== "granted") {
-    throw cannot(`Deno was not allowed to start ${opener}`, `use deno task report`);
+    throw cannot(
+      `there is no ${opener} that may be started`,
+      "install it and use deno task report",
+    );
   }
   const command = new Deno.Command(opener, { args: [resolve(path)], stdin: "null" });
   let outcome: Deno.CommandOutput;

@@ -7,7 +7,7 @@ import { round, tau, title, verdict } from "../verdict.ts";
 import { draw, inks, svg } from "./charts.ts";
 import type { AttackContent, Example, kinds, Picture } from "./content.ts";
 import { classBars, histogram, rejectionCurve } from "./curves.ts";
-import { type Content, Html, html, section, table } from "./html.ts";
+import { type Content, Html, markup, paragraph, section, table } from "./html.ts";
 import { page } from "./page.ts";
 import { magnified, perturbation, pngOf } from "./pictures.ts";
 import {
@@ -37,21 +37,20 @@ const shown = [
 export async function attackPage(content: AttackContent): Promise<string> {
   const { figures, run } = content;
   const { mode, model, protocol, seed, epsilonAttack, attack, outDomain } = figures;
-  const steps = `${attack.steps} step${attack.steps === 1 ? "" : "s"} of ${
-    round(attack.stepSize, 4)
-  }`;
+  const { name, steps, stepSize, targeted } = attack;
+  const how = [
+    model,
+    `protocol ${protocol}`,
+    `${name}, ${steps} step${steps === 1 ? "" : "s"} of ${round(stepSize, 4)}`,
+    ...(targeted === null ? [] : [`steered to class ${targeted}`]),
+    `${outDomain.count} images of ${outDomain.name}`,
+    run.started.slice(0, 10),
+  ];
   return page(
     `${title(mode)} attacked, epsilon ${epsilonAttack}, seed ${seed}`,
-    html`
-      <p
-        class="about">${model}, protocol ${protocol}; ${attack
-          .name}, ${steps}${attack.targeted === null
-          ? ""
-          : `, steered to class ${attack.targeted}`}; ${outDomain.count} images of ${outDomain
-          .name}; ${run.started.slice(0, 10)}</p>
-    `,
-    html`<p class="verdict">${verdict(figures)}</p>`,
-    figures.warnings.map((warning) => html`<p class="warning">Warning: ${warning}</p>`),
+    paragraph("about", how.join("; ")),
+    paragraph("verdict", verdict(figures)),
+    figures.warnings.map((warning) => paragraph("warning", "Warning: ", warning)),
     keyFigures(content),
     await confidenceCharts(content),
     await pictures(content.examples),
@@ -82,10 +81,7 @@ async function confidenceCharts({ figures, clean, attacked }: AttackContent): Pr
   const rates = { clean: figures.clean.rejection, attacked: figures.adversarial.rejection };
   return section(
     "Confidence before and after",
-    html`<div class="charts">
-${await draw(histogram({ clean, attacked }))}
-${await draw(rejectionCurve(rates))}
-</div>`,
+    await draw(histogram({ clean, attacked }), rejectionCurve(rates)),
   );
 }
 
@@ -101,45 +97,49 @@ async function pictures(examples: readonly Example[]): Promise<Html> {
   for (const [kind, [heading, about]] of Object.entries(headings)) {
     const cards: Html[] = [];
     for (const example of examples) if (example.kind === kind) cards.push(await card(example));
-    groups.push(html`
-      <h3>${heading}</h3>
-      <p class="about">${about}</p>
-      <div class="examples">
-      ${cards}</div>
-    `);
+    groups.push(
+      markup`<h3>${heading}</h3>\n`,
+      paragraph("about", about),
+      markup`<div class="examples">\n${cards}</div>\n`,
+    );
   }
   const ink = (name: keyof typeof inks): Html =>
-    html`<b style="color: ${new Html(inks[name])}">${name}</b>`;
+    markup`<b style="color: ${new Html(inks[name])}">${name}</b>`;
   return section(
     "Images",
-    html`
-      <p
-        class="about">Of the first images of the set. The perturbation is shown times ${magnified} around grey. Bars: confidence in each class, ${ink(
-          "clean",
-        )} and ${ink("attacked")}; dashed: 0.9.</p>
-    `,
+    paragraph(
+      "about",
+      `Of the first images of the set. The perturbation is shown times ${magnified} around grey. `,
+      [
+        "Bars: confidence in each class, ",
+        ink("clean"),
+        " and ",
+        ink("attacked"),
+        "; dashed: 0.9.",
+      ],
+    ),
     groups,
   );
 }
 
 async function card({ index, clean, attacked, before, after }: Example): Promise<Html> {
   const [was, is] = [surest(before), surest(after)];
-  const picture = (caption: string, of: Picture): Html =>
-    html`<figure><img src="${new Html(
-      pngOf(of),
-    )}" alt="Image ${index}: ${caption}"><figcaption>${caption}</figcaption></figure>`;
+  const picture = (caption: string, of: Picture): Html => {
+    const source = new Html(pngOf(of));
+    return markup`<figure><img src="${source}" alt="Image ${index}: ${caption}">
+<figcaption>${caption}</figcaption></figure>
+`;
+  };
   const alt = `Confidences in image ${index}: clean ${was}; attacked ${is}`;
-  return html`
-    <div class="example">
-    <p>Image ${index}: ${was} → <b>${is}</b></p>
-    <div class="pictures">
-    ${picture("clean", clean)}
-    ${picture(`perturbation ×\u00a0${magnified}`, perturbation(clean, attacked))}
-    ${picture("attacked", attacked)}
-    </div>
-    ${await svg(classBars(before, after, alt))}
-    </div>
-  `;
+  return markup`<div class="example">
+<p>Image ${index}: ${was} → <b>${is}</b></p>
+<div class="pictures">
+${picture("clean", clean)}
+${picture(`perturbation ×\u00a0${magnified}`, perturbation(clean, attacked))}
+${picture("attacked", attacked)}</div>
+${await svg(classBars(before, after, alt))}
+</div>
+`;
 }
 
 /** The class with the largest confidence, in words. */

@@ -5,7 +5,7 @@
  */
 import { parse, View } from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
-import { Html, html } from "./html.ts";
+import { Html, markup } from "./html.ts";
 
 /** Colours of what is shown of clean and of attacked images, on light and dark ground. */
 export const inks = { clean: "#7d8da3", attacked: "#d1493f" } as const;
@@ -68,11 +68,14 @@ const config: NonNullable<Layered["config"]> = {
   },
 };
 
-/** A chart as a figure, with what it shows in words below it. */
-export async function draw(chart: Chart): Promise<Html> {
-  return html`
-    <figure>${await svg(chart)}<figcaption>${chart.alt}</figcaption></figure>
-  `;
+/** Charts as figures with words below, beside each other or, where there is no room, below. */
+export async function draw(...charts: readonly Chart[]): Promise<Html> {
+  const figures: Html[] = [];
+  for (const chart of charts) {
+    const drawn = await svg(chart);
+    figures.push(markup`<figure>${drawn}\n<figcaption>${chart.alt}</figcaption></figure>\n`);
+  }
+  return markup`<div class="charts">\n${figures}</div>\n`;
 }
 
 /** A chart alone. */
@@ -91,7 +94,5 @@ export async function svg({ alt, title, height = 230, ...chart }: Chart): Promis
   view.finalize();
   // The names of formats belong to files of their own; here the alternative text takes their place.
   const [, size = "", inner = ""] = /^<svg[^>]*?( width=[^>]*)>(.*)$/s.exec(drawn) ?? [];
-  return html`
-    <svg role="img" aria-label="${alt}" ${new Html(size)}>${new Html(inner)}
-  `;
+  return markup`<svg role="img" aria-label="${alt}"${new Html(size)}>${new Html(inner)}`;
 }

@@ -8,7 +8,7 @@ import { percent, tau, title } from "../verdict.ts";
 import { draw } from "./charts.ts";
 import type { AttackContent, EvalContent, RunContent, TrainContent } from "./content.ts";
 import { type Line, lines, pairBars } from "./curves.ts";
-import { type Content, type Html, html, section, table } from "./html.ts";
+import { type Content, type Html, markup, paragraph, section, table } from "./html.ts";
 import { page } from "./page.ts";
 import { identityOf, number, numbers } from "./sections.ts";
 import { trainCharts } from "./train.ts";
@@ -21,12 +21,11 @@ export async function comparePage(contents: readonly RunContent[]): Promise<stri
   const methods = [...new Set(contents.map(({ figures }) => title(figures.mode)))];
   return page(
     `${contents.length} runs compared`,
-    html`
-      <p
-        class="about">${methods.join(
-          ", ",
-        )}. H: mean entropy out-domain in nats; R: share of the images rejected at a confidence of ${tau}.</p>
-    `,
+    paragraph(
+      "about",
+      `${methods.join(", ")}. H: mean entropy out-domain in nats; `,
+      `R: share of the images rejected at a confidence of ${tau}.`,
+    ),
     attacks.length > 0 ? await attackParts(attacks) : null,
     evals.length > 0 ? evalPart(evals) : null,
     trainings.length > 0 ? await trainPart(trainings) : null,
@@ -81,7 +80,7 @@ function inCommon(contents: readonly RunContent[]): Html {
     "In common",
     table(
       ["option", "value"],
-      same.map(([key, value]) => [key, html`<code>${String(value)}</code>`]),
+      same.map(([key, value]) => [key, markup`<code>${String(value)}</code>`]),
       "What all the runs share; what they do not is in their names.",
     ),
   );
@@ -100,9 +99,10 @@ function lead(attacks: readonly AttackContent[], label: Label): Html | null {
       percent(adversarial.rejection[tau] ?? 0)
     })`;
   };
-  return html`<p class="verdict">The share of rejected images falls most in ${
-    told(most)
-  }, least in ${told(least)}.</p>`;
+  return paragraph(
+    "verdict",
+    `The share of rejected images falls most in ${told(most)}, least in ${told(least)}.`,
+  );
 }
 
 async function attackParts(attacks: readonly AttackContent[]): Promise<Content> {
@@ -132,7 +132,7 @@ function attackTable(attacks: readonly AttackContent[], label: Label): Html {
         number(adversarial.entropy, 3),
         number(clean.rejection[tau], 3),
         number(adversarial.rejection[tau], 3),
-        html`<code>${content.name}</code>`,
+        markup`<code>${content.name}</code>`,
       ];
     }),
   );
@@ -196,8 +196,7 @@ async function epsilonCharts(attacks: readonly AttackContent[], label: Label): P
     ({ clean }) => clean.rejection[tau],
     ({ adversarial }) => adversarial.rejection[tau],
   );
-  return html`<div class="charts">
-${await draw(
+  return await draw(
     lines(entropies, {
       title: "Entropy",
       alt: "Mean entropy out-domain against the radius of the attack, a line a model.",
@@ -205,8 +204,6 @@ ${await draw(
       ticks,
       y: "H, mean entropy (nats)",
     }),
-  )}
-${await draw(
     lines(rates, {
       title: `Rejection at ${tau}`,
       alt: "Share of the out-domain images rejected against the radius of the attack.",
@@ -215,8 +212,7 @@ ${await draw(
       y: "R, share rejected",
       share: true,
     }),
-  )}
-</div>`;
+  );
 }
 
 async function bars(attacks: readonly AttackContent[], label: Label): Promise<Html> {
@@ -225,15 +221,13 @@ async function bars(attacks: readonly AttackContent[], label: Label): Promise<Ht
     clean: content.figures.clean.entropy ?? 0,
     attacked: content.figures.adversarial.entropy ?? 0,
   }));
-  return html`<div class="charts">
-${await draw(
+  return await draw(
     pairBars(rows, {
       title: "Entropy before and after",
       alt: "Mean entropy out-domain of each run, clean and attacked.",
       x: "H, mean entropy (nats)",
     }),
-  )}
-</div>`;
+  );
 }
 
 function evalPart(evals: readonly EvalContent[]): Html {
@@ -251,7 +245,7 @@ function evalPart(evals: readonly EvalContent[]): Html {
           number(inDomain.nll, 4),
           number(outDomain.entropy, 3),
           number(outDomain.rejection[tau], 3),
-          html`<code>${content.name}</code>`,
+          markup`<code>${content.name}</code>`,
         ];
       }),
     ),
@@ -274,7 +268,7 @@ async function trainPart(trainings: readonly TrainContent[]): Promise<Html> {
         number(best.accuracy, 4),
         number(last.accuracy, 4),
         number(epochs.at(-1)?.loss, 4),
-        html`<code>${content.name}</code>`,
+        markup`<code>${content.name}</code>`,
       ]),
     ),
     await trainCharts(members),

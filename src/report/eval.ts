@@ -7,7 +7,7 @@ import { evalVerdict, tau, title } from "../verdict.ts";
 import { draw } from "./charts.ts";
 import type { EvalContent } from "./content.ts";
 import { histogram, rejectionCurve } from "./curves.ts";
-import { html, section } from "./html.ts";
+import { paragraph, section } from "./html.ts";
 import { page } from "./page.ts";
 import { configuration, furtherFigures, number, numbers, qualityTable } from "./sections.ts";
 
@@ -24,14 +24,16 @@ const shown = [
 export async function evalPage(content: EvalContent): Promise<string> {
   const { figures, run, clean } = content;
   const { mode, model, protocol, seed, inDomain, outDomain } = figures;
+  const how = [
+    model,
+    `protocol ${protocol}`,
+    `${inDomain.count} images of ${inDomain.name}, ${outDomain.count} of ${outDomain.name}`,
+    run.started.slice(0, 10),
+  ];
   return page(
     `${title(mode)} evaluated, seed ${seed}`,
-    html`
-      <p
-        class="about">${model}, protocol ${protocol}; ${inDomain.count} images of ${inDomain
-          .name}, ${outDomain.count} of ${outDomain.name}; ${run.started.slice(0, 10)}</p>
-    `,
-    html`<p class="verdict">${evalVerdict(figures)}</p>`,
+    paragraph("about", how.join("; ")),
+    paragraph("verdict", evalVerdict(figures)),
     section(
       "Key figures",
       numbers(["", "value"], [
@@ -42,10 +44,7 @@ export async function evalPage(content: EvalContent): Promise<string> {
     ),
     section(
       "Confidence",
-      html`<div class="charts">
-${await draw(histogram({ clean }))}
-${await draw(rejectionCurve({ clean: outDomain.rejection }))}
-</div>`,
+      await draw(histogram({ clean }), rejectionCurve({ clean: outDomain.rejection })),
     ),
     section(
       "All figures",

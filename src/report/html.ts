@@ -17,12 +17,12 @@ export type Content = Html | string | number | null | readonly Content[];
  *
  * @example
  * ```ts
- * import { html } from "./html.ts";
- * const { text } = html`<p title="${'"'}">${"a < b"}</p>`;
+ * import { markup } from "./html.ts";
+ * const { text } = markup`<p title="${'"'}">${"a < b"}</p>`;
  * if (text !== '<p title="&#34;">a &#60; b</p>') throw new Error(text);
  * ```
  */
-export function html(strings: TemplateStringsArray, ...values: readonly Content[]): Html {
+export function markup(strings: TemplateStringsArray, ...values: readonly Content[]): Html {
   const text = strings.map((part, i) => part + (i < values.length ? textOf(values[i] ?? null) : ""))
     .join("");
   return new Html(text);
@@ -46,25 +46,28 @@ export function table(
   rows: readonly (readonly Content[])[],
   caption: Content = null,
 ): Html {
-  const cells = (row: readonly Content[]): Html[] =>
-    row.map((cell, i) => i === 0 ? html`<th scope="row">${cell}</th>` : html`<td>${cell}</td>`);
-  return html`
-    <div class="wide">
-      <table>
-    ${caption === null ? null : html`<caption>${caption}</caption>`}
-    <thead><tr>${head.map((cell) => html`<th scope="col">${cell}</th>`)}</tr></thead>
-    <tbody>${rows.map((row) => html`<tr>${cells(row)}</tr>\n`)}</tbody>
-      </table>
-    </div>
-  `;
+  const cells = ([name = null, ...values]: readonly Content[]): Html[] => [
+    markup`<th scope="row">${name}</th>`,
+    ...values.map((value) => markup`<td>${value}</td>`),
+  ];
+  const above = caption === null ? null : markup`<caption>${caption}</caption>\n`;
+  return markup`<div class="wide"><table>
+${above}<thead><tr>${head.map((cell) => markup`<th scope="col">${cell}</th>`)}</tr></thead>
+<tbody>
+${rows.map((row) => markup`<tr>${cells(row)}</tr>\n`)}</tbody>
+</table></div>
+`;
+}
+
+/** A paragraph of a kind that the style sheet knows. */
+export function paragraph(kind: "about" | "verdict" | "warning", ...content: Content[]): Html {
+  return markup`<p class="${kind}">${content}</p>\n`;
 }
 
 /** A part of the page under a heading. */
 export function section(heading: string, ...content: readonly Content[]): Html {
-  return html`
-    <section>
-    <h2>${heading}</h2>
-    ${content}
-    </section>
-  `;
+  return markup`<section>
+<h2>${heading}</h2>
+${content}</section>
+`;
 }

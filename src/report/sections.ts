@@ -7,7 +7,7 @@ import { z } from "zod";
 import { type ProtocolOption, protocolOptions } from "../protocol.ts";
 import { flatten } from "../runs/figures.ts";
 import type { Quality, RunContent } from "./content.ts";
-import { type Content, Html, html, section, table } from "./html.ts";
+import { type Content, Html, markup, paragraph, section, table } from "./html.ts";
 
 /** A number with so many digits behind the point; "none" stands for what no valid row gave. */
 export function number(value: number | null | undefined, digits: number): string {
@@ -30,7 +30,7 @@ export function change(
 
 /** A table of numbers, set to the right. */
 export function numbers(...given: Parameters<typeof table>): Html {
-  return html`<div class="numbers">${table(...given)}</div>`;
+  return markup`<div class="numbers">${table(...given)}</div>`;
 }
 
 /** Quality in-domain. */
@@ -117,9 +117,9 @@ const roles: Readonly<Record<string, string>> = {
 };
 
 const code = (value: unknown): Html =>
-  html`<code>${typeof value === "string" ? value : JSON.stringify(value) ?? "none"}</code>`;
+  markup`<code>${typeof value === "string" ? value : JSON.stringify(value) ?? "none"}</code>`;
 
-const digest = (value: string): Html => html`<span class="digest">${value}</span>`;
+const digest = (value: string): Html => markup`<span class="digest">${value}</span>`;
 
 /** How the run was made: configuration, procedure, data, models, versions and adapter. */
 export function configuration({ run, figures, name }: RunContent): Html {
@@ -128,28 +128,24 @@ export function configuration({ run, figures, name }: RunContent): Html {
   const { command } = run;
   return section(
     "How it was made",
-    html`
-      <p
-        class="about">Folder ${code(name)}, begun ${run.started.slice(0, 16).replace(
-          "T",
-          " ",
-        )} UTC. The same run again: ${code(
-          `deno task ${command} --config run.json`,
-        )} with the file of the folder.</p>
-    `,
-    html`<h3>Configuration</h3>`,
+    paragraph(
+      "about",
+      ["Folder ", code(name), `, begun ${run.started.slice(0, 16).replace("T", " ")} UTC. `],
+      ["The same run again: ", code(`deno task ${command} --config ${name}/run.json`), "."],
+    ),
+    markup`<h3>Configuration</h3>`,
     table(["option", "value"], [
       ...Object.entries(options).map(([key, value]) => [key, code(value)]),
       ["seeds of the models", code(seeds)],
       ...(epochs.length > 0 ? [["epochs of the models", code(epochs)]] : []),
     ]),
-    html`<h3>Procedure</h3>`,
+    markup`<h3>Procedure</h3>`,
     table(
       ["option", "value", "what it decides"],
       Object.entries(figures.procedure).map(([key, value]) => [key, code(value), aboutOption(key)]),
       `Protocol "${figures.protocol}"; every difference between the protocols that concerns the method.`,
     ),
-    html`<h3>Data</h3>`,
+    markup`<h3>Data</h3>`,
     table(
       ["role", "set", "images", "SHA-256"],
       Object.entries(data).map(([role, set]) => [
@@ -159,7 +155,7 @@ export function configuration({ run, figures, name }: RunContent): Html {
         digest(set.sha256),
       ]),
     ),
-    html`<h3>Models, program and machine</h3>`,
+    markup`<h3>Models, program and machine</h3>`,
     table(["", ""], [
       ...run.checkpoints.map(({ name, sha256 }) => [`checkpoint ${name}`, digest(sha256)]),
       ...Object.entries(source).map(([part, of]) => [`${part}, SHA-256`, digest(of ?? "unknown")]),

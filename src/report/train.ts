@@ -7,7 +7,7 @@ import { percent, title } from "../verdict.ts";
 import { draw } from "./charts.ts";
 import type { TrainContent } from "./content.ts";
 import { type Line, lines } from "./curves.ts";
-import { type Html, html, section } from "./html.ts";
+import { type Html, paragraph, section } from "./html.ts";
 import { page } from "./page.ts";
 import { configuration, furtherFigures, number, numbers } from "./sections.ts";
 
@@ -21,12 +21,12 @@ export async function trainPage(content: TrainContent): Promise<string> {
   const whose = seeds.length === 1 ? `seed ${seeds[0]}` : `seeds ${seeds[0]} to ${seeds.at(-1)}`;
   return page(
     `${title(mode)} trained, ${whose}`,
-    html`
-      <p
-        class="about">${model}, protocol ${protocol}; ${data.count} images of ${data.name}; ${run
-          .started.slice(0, 10)}</p>
-    `,
-    html`<p class="verdict">${trainVerdict(content)}</p>`,
+    paragraph(
+      "about",
+      `${model}, protocol ${protocol}; ${data.count} images of ${data.name}; `,
+      run.started.slice(0, 10),
+    ),
+    paragraph("verdict", trainVerdict(content)),
     section(
       "Key figures",
       numbers(
@@ -101,10 +101,7 @@ export async function trainCharts(
       whole: true,
     },
   );
-  return html`<div class="charts">
-${await draw(loss)}
-${await draw(accuracy)}
-</div>`;
+  return await draw(loss, accuracy);
 }
 
 function epochTable({ figures: { members } }: TrainContent): Html | null {

@@ -1,0 +1,293 @@
+/** Reports: what is on the pages, that nothing gets out of its place, and how a real browser shows them. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { decode } from "fast-png";
+import { type RunConfig, runConfig } from "../src/config.ts";
+import { leaveReport, reportResultSchema, writeReport } from "../src/cli/report.ts";
+import { UserError } from "../src/errors.ts";
+import { markup } from "../src/report/html.ts";
+import { readContent, report, reportOn } from "../src/report/mod.ts";
+import { perturbation, pngOf } from "../src/report/pictures.ts";
+import { furtherFigures } from "../src/report/sections.ts";
+import { attack, evaluate, train } from "../src/run.ts";
+import type { Reporter } from "../src/reporter.ts";
+import { browser, type Findings, type Look, withBrowser } from "./browser.ts";
+import { inFolder } from "./support.ts";
+
+const quick = { mode: "sngp", epochs: 1, limit: 64 } as const;
+
+/** The folder that a run leaves. */
+async function folderOf(
+  run: (config: RunConfig, reporter: Reporter) => Promise<unknown>,
+  options: Partial<RunConfig> & { readonly savePath: string },
+): Promise<string> {
+  let folder = "";
+  await run(runConfig({ ...quick, ...options }), {
+    note: () => {},
+    progress: () => ({ update: () => {}, stop: () => {} }),
+    kept: (path) => folder = path,
+  });
+  assert.notEqual(folder, "");
+  return folder;
+}
+
+const count = (text: string, pattern: RegExp): number => [...text.matchAll(pattern)].length;
+
+/** As `assert.match()`, which would print the whole page. */
+function holds(page: string, pattern: RegExp): void {
+  assert.ok(pattern.test(page), `the page lacks ${pattern}`);
+}
+
+/** What holds for every page. */
+function checkPage(page: string): void {
+  holds(page, /^<!DOCTYPE html>\n<html lang="en">/);
+  assert.equal(count(page, /<h1>/g), 1);
+  holds(page, /<title>[^<]+ - Mirage<\/title>/);
+  assert.ok(!/https?:/.test(page), "an address");
+  assert.ok(!/<script|<link|<iframe|@import|url\(/i.test(page), "something from elsewhere");
+  assert.ok(!/NaN|undefined|\[object/.test(page), "a value that is none");
+  assert.equal(count(page, /<svg /g), count(page, /<svg role="img" aria-label="[^"]+" width/g));
+  assert.equal(count(page, /<img /g), count(page, /<img src="data:image\/png[^"]+" alt="[^"]+">/g));
+  const ids = [...page.matchAll(/ id="([^"]*)"/g)].map(([, id]) => id);
+  assert.equal(new Set(ids).size, ids.length, "an id twice");
+}
+
+Deno.test("the page of an attack holds verdict, tables, charts, images and how it was made", () =>
+  inFolder(async (savePath) => {
+    const folder = await folderOf(attack, { savePath });
+    const left = [...Deno.readDirSync(folder)].map(({ name }) => name);
+    assert.ok(!left.includes("report.html"), "the library call makes no report");
+    const page = await report([folder]);
+    checkPage(page);
+    holds(page, /<h1>SNGP attacked, epsilon 0.1, seed 0<\/h1>/);
+    holds(page, /<p class="verdict">The attack /);
+    const headings = [...page.matchAll(/<h2>([^<]+)/g)].map(([, heading]) => heading);
+    assert.deepEqual(headings, [
+      "Key figures",
+      "Confidence before and after",
+      "Images",
+      "All figures",
+      "How it was made",
+    ]);
+    assert.equal(count(page, /<img /g), 18 * 3);
+    assert.equal(count(page, /<svg /g), 18 + 2);
+    assert.equal(count(page, /alt="Image \d+: perturbation/g), 18);
+    const { run, figures } = await readContent(folder);
+    for (const digest of [run.digest, ...run.checkpoints.map(({ sha256 }) => sha256)]) {
+      assert.ok(page.includes(digest), digest);
+    }
+    assert.equal(figures.seed, 0);
+    assert.ok(!page.includes(savePath), "no word of where it was made");
+    assert.ok(await report([folder]) === page, "the same again");
+  }));
+
+Deno.test("trainings, evaluations and comparisons have pages of their own", () =>
+  inFolder(async (savePath) => {
+    const trained = await folderOf(train, { savePath, epochs: 2 });
+    const evaluated = await folderOf(evaluate, { savePath });
+    const ensemble = await folderOf(train, { savePath, mode: "deep_ensemble", numEnsembles: 2 });
+    const radii = [0.1, 0.2];
+    const attacks: string[] = [];
+    for (const seed of [0, 1]) {
+      for (const epsilonAttack of radii) {
+        attacks.push(await folderOf(attack, { savePath, seed, epsilonAttack }));
+      }
+    }
+    const pages = await Promise.all([
+      report([trained]),
+      report([evaluated]),
+      report([ensemble]),
+      report([trained, ensemble, evaluated, ...attacks]),
+    ]);
+    pages.forEach(checkPage);
+    const [ofTraining = "", ofEvaluation = "", ofEnsemble = "", comparison = ""] = pages;
+    holds(ofTraining, /<h2>Curves<[^]*Loss[^]*Accuracy[^]*<h2>All epochs</);
+    holds(ofEvaluation, /class="verdict">Of 64 images that are no digits/);
+    holds(ofEnsemble, /The 2 members of Deep ensemble get/);
+    holds(comparison, /<h1>7 runs compared<\/h1>/);
+    holds(comparison, /SNGP, seed 1<\/th><td>0.2<\/td>/);
+    holds(comparison, /SNGP, epsilon 0.2<\/th><td>2<\/td><td>[\d.]+ ± [\d.]+<\/td>/);
+    assert.equal(count(comparison, /<svg /g), 3 + 2);
+
+    const out = join(savePath, "page.html");
+    const written = await writeReport([attacks[0] ?? "", attacks[0] ?? "", attacks[1] ?? ""], out);
+    assert.deepEqual(written.runs, attacks.slice(0, 2));
+    holds(await Deno.readTextFile(out), /2 runs compared/);
+
+    const said: string[] = [];
+    await leaveReport(trained, (message) => said.push(message));
+    assert.deepEqual(said.splice(0), [`report: ${join(trained, "report.html")}`]);
+    await Deno.remove(join(evaluated, "predictions.safetensors"));
+    await leaveReport(evaluated, (message) => said.push(message));
+    assert.match(said[0] ?? "", /^No report on eval-sngp-\S+: Cannot read "/);
+    await Deno.remove(join(evaluated, "metrics.json"));
+    await assert.rejects(
+      report([evaluated]),
+      (e) => e instanceof UserError && /the run is not finished/.test(e.message),
+    );
+    await assert.rejects(report([]), UserError);
+  }));
+
+Deno.test("hostile names stay text, and figures that nobody knows are shown", () =>
+  inFolder(async (savePath) => {
+    const content = await readContent(await folderOf(attack, { savePath }));
+    assert.ok(content.command === "attack");
+    const hostile = `"'><script>alert(1)</script><img src=x onerror=alert(2)>&amp;`;
+    const { figures, run } = content;
+    const page = await reportOn([{
+      ...content,
+      name: hostile,
+      run: { ...run, versions: { [hostile]: hostile }, adapter: { description: hostile } },
+      figures: {
+        ...figures,
+        mode: hostile,
+        model: `LeNet${hostile}`,
+        warnings: [hostile],
+        inDomain: { ...figures.inDomain, name: hostile },
+        outDomain: { ...figures.outDomain, name: hostile },
+        detection: { [hostile]: 0.5 },
+      },
+    }]);
+    assert.ok(!/<script|onerror=alert\(2\)>|<img src=x/.test(page));
+    assert.ok(page.includes("&#60;script&#62;alert(1)"));
+    checkPage(page);
+
+    const further = furtherFigures({
+      clean: { entropy: 1, detection: { areaUnderRoc: 0.91234567 } },
+      adversarial: { detection: { areaUnderRoc: 0.25 } },
+      seed: 3,
+      curve: [0.1, 0.2],
+      calibration: { bins: 15 },
+    }, ["seed", "clean.entropy"]);
+    const { text } = markup`${further}`;
+    assert.match(text, /<th scope="col">detection<\/th>/);
+    assert.match(text, /area under roc<\/th><td>0.9123<\/td><td>0.25<\/td>/);
+    assert.match(text, /bins<\/th><td>15<\/td>/);
+    assert.ok(!/seed|entropy|curve/.test(text));
+    assert.equal(furtherFigures({ seed: 1 }, ["seed"]), null);
+  }));
+
+Deno.test("`pngOf()` keeps the bytes of grey and coloured images, and cuts what is beyond", () => {
+  const bytesOf = (address: string): Uint8Array =>
+    Uint8Array.fromBase64(address.replace("data:image/png;base64,", ""));
+  const grey = { shape: [1, 1, 3] as const, values: Float32Array.of(-1, 0.5, 7) };
+  const image = decode(bytesOf(pngOf(grey)));
+  assert.deepEqual([image.width, image.height, image.channels], [3, 1, 1]);
+  assert.deepEqual([...image.data], [0, 128, 255]);
+  const colours = { shape: [3, 1, 2] as const, values: Float32Array.of(0, 1, 0.2, 0, 1, 0) };
+  assert.deepEqual([...decode(bytesOf(pngOf(colours))).data], [0, 51, 255, 255, 0, 0]);
+  const attacked = { ...grey, values: Float32Array.of(-0.99, 0.5, 6.9) };
+  assert.deepEqual(
+    [...perturbation(grey, attacked).values].map((v) => Number(v.toFixed(3))),
+    [0.6, 0.5, -0.5],
+  );
+});
+
+Deno.test("`mirage attack` leaves a report, `mirage report` makes it again, and failures are told", () =>
+  inFolder(async (folder) => {
+    const mirage = async (args: readonly string[]): Promise<[number, string, string]> => {
+      const root = new URL("../", import.meta.url);
+      const path = (name: string): string => decodeURIComponent(new URL(name, root).pathname);
+      const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: [
+          "run",
+          "--config",
+          path("deno.json"),
+          "--no-prompt",
+          ...["read", "write", "env"].map((name) => `--allow-${name}`),
+          path("main.ts"),
+          ...args,
+        ],
+        stdin: "null",
+        env: { NO_COLOR: "1", INIT_CWD: folder },
+      }).output();
+      const text = new TextDecoder();
+      return [code, text.decode(stdout), text.decode(stderr)];
+    };
+    const command = ["attack", "--limit", "20", "--epochs", "1", "--json"];
+    const [code, , stderr] = await mirage(command);
+    assert.equal(code, 0, stderr);
+    const [, path = ""] = /\nreport: (.*report\.html)\n$/.exec(stderr) ?? [];
+    const made = await Deno.readTextFile(join(folder, path));
+    checkPage(made);
+    await Deno.remove(join(folder, path));
+    const run = path.replace(/.report\.html$/, "");
+    const [, printed] = await mirage(["report", run, "--json"]);
+    assert.equal(reportResultSchema.parse(JSON.parse(printed)).report, path);
+    assert.ok(await Deno.readTextFile(join(folder, path)) === made);
+
+    const opened = await mirage(["report", run, "--open"]);
+    assert.deepEqual(opened.slice(0, 2), [1, `${path}\n`]);
+    assert.match(opened[2], /^Cannot open "\S+": there is no \S+ that may be started; [^\n]+\n$/);
+    const [none, , why] = await mirage(["report", "."]);
+    assert.deepEqual([none, /^Cannot read "run\.json": /.test(why)], [1, true], why);
+
+    // A folder where the page should be: the result is none the worse.
+    await Deno.remove(join(folder, path));
+    await Deno.mkdir(join(folder, path, "in the way"), { recursive: true });
+    const [still, document, said] = await mirage(command);
+    assert.equal(still, 0, said);
+    assert.match(document, /"schema": "mirage\/attack@\d+"/);
+    assert.match(said, /\nNo report on attack-sngp-\S+: Cannot write "[^\n]+\n$/);
+  }));
+
+const looks: readonly Look[] = [1280, 390].flatMap((width) => [
+  { width, dark: false },
+  { width, dark: true },
+]);
+
+Deno.test({
+  name: "a browser shows the pages without an error, a gap or an overflow" +
+    (browser ? "" : " (skipped: no Chromium is installed)"),
+  ignore: browser === undefined,
+  fn: () =>
+    inFolder(async (savePath) => {
+      const folders = {
+        attack: await folderOf(attack, { savePath, saveImages: false }),
+        eval: await folderOf(evaluate, { savePath }),
+        train: await folderOf(train, { savePath }),
+        other: await folderOf(attack, { savePath, epsilonAttack: 0.25, steps: 3 }),
+      };
+      const page = async (name: string, content: string): Promise<string> => {
+        await Deno.writeTextFile(join(savePath, name), content);
+        return join(savePath, name);
+      };
+      const pages: [images: number, path: string][] = [
+        [54, await page("attack.html", await report([folders.attack]))],
+        [0, await page("eval.html", await report([folders.eval]))],
+        [0, await page("train.html", await report([folders.train]))],
+        [0, await page("all.html", await report(Object.values(folders)))],
+      ];
+      const bad = await page(
+        "bad.html",
+        `<meta name="viewport" content="width=device-width"><img src="none.png" alt="gone">
+         <p style="width: 3000px">wide</p><svg width="10" height="9"><text x="5">cut</text></svg>
+         <script>console.error("told"); throw new Error("thrown");</script>`,
+      );
+      await withBrowser(browser ?? "", async (look) => {
+        for (const [images, path] of pages) {
+          const grounds = new Set<string>();
+          for (const how of looks) {
+            const { background, ...found } = await look(path, how);
+            grounds.add(background);
+            const right: Omit<Findings, "background"> = {
+              errors: [],
+              requests: [],
+              images,
+              broken: [],
+              scrollWidth: how.width,
+              beyond: [],
+            };
+            assert.deepEqual(found, right, `${path} at ${how.width}`);
+          }
+          assert.equal(grounds.size, 2, "light and dark");
+        }
+        const found = await look(bad, { width: 390, dark: false });
+        assert.deepEqual(found.broken, ["gone"]);
+        assert.ok(found.scrollWidth >= 3000 && found.requests.length === 1);
+        assert.deepEqual(found.beyond, ["p: wide", "text: cut"]);
+        assert.ok(found.errors.some((text) => text === "told"));
+        assert.ok(found.errors.some((text) => text.includes("Uncaught")));
+      });
+    }),
+});
