@@ -219,8 +219,15 @@ Deno.test("`mirage attack` leaves a report, `mirage report` makes it again, and 
     const opened = await mirage(["report", run, "--open"]);
     assert.deepEqual(opened.slice(0, 2), [1, `${path}\n`]);
     assert.match(opened[2], /^Cannot open "\S+": there is no \S+ that may be started; [^\n]+\n$/);
-    const [none, , why] = await mirage(["report", "."]);
-    assert.deepEqual([none, /^Cannot read "run\.json": /.test(why)], [1, true], why);
+    const mistakes: [args: string[], message: RegExp][] = [
+      [["no"], /^Cannot read "no\/run\.json": there is no such file/],
+      [[run, "--out", "no/such/page.html"], /^Cannot write "no\/such\/page.html": its folder does/],
+      [[], /at least 1/],
+    ];
+    for (const [args, message] of mistakes) {
+      const [code, stdout, stderr] = await mirage(["report", ...args]);
+      assert.deepEqual([code, stdout, message.test(stderr)], [1, "", true], stderr);
+    }
 
     // A folder where the page should be: the result is none the worse.
     await Deno.remove(join(folder, path));

@@ -78,10 +78,10 @@ function inCommon(contents: readonly RunContent[]): Html {
   );
   return section(
     "In common",
+    paragraph("about", "What all the runs share; what they do not is in their names."),
     table(
       ["option", "value"],
       same.map(([key, value]) => [key, markup`<code>${String(value)}</code>`]),
-      "What all the runs share; what they do not is in their names.",
     ),
   );
 }
@@ -190,7 +190,7 @@ async function epsilonCharts(attacks: readonly AttackContent[], label: Label): P
       };
     });
   const ticks = [...new Set([0, ...attacks.map(({ figures }) => figures.epsilonAttack)])];
-  const x = "epsilon, largest change of a pixel (of 1); 0: clean";
+  const x = "epsilon (pixels: 0 to 1)";
   const entropies = curve(({ clean }) => clean.entropy, ({ adversarial }) => adversarial.entropy);
   const rates = curve(
     ({ clean }) => clean.rejection[tau],
@@ -199,14 +199,15 @@ async function epsilonCharts(attacks: readonly AttackContent[], label: Label): P
   return await draw(
     lines(entropies, {
       title: "Entropy",
-      alt: "Mean entropy out-domain against the radius of the attack, a line a model.",
+      alt: "Mean entropy out-domain against the radius of the attack; at 0 of the clean images.",
       x,
       ticks,
       y: "H, mean entropy (nats)",
     }),
     lines(rates, {
       title: `Rejection at ${tau}`,
-      alt: "Share of the out-domain images rejected against the radius of the attack.",
+      alt:
+        "Share of the images rejected against the radius of the attack; at 0 of the clean images.",
       x,
       ticks,
       y: "R, share rejected",

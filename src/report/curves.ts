@@ -109,7 +109,7 @@ export function rejectionCurve(
           field: "tau",
           type: "quantitative",
           scale: { domain: [0, 1] },
-          title: "threshold tau of the confidence (0 to 1)",
+          title: "threshold tau (0 to 1)",
         },
         y: {
           field: "share",
@@ -172,6 +172,7 @@ export interface Line {
 export interface Axes {
   readonly title: string;
   readonly alt: string;
+  /** Short: Vega takes texts for wider than they are, and shifts a chart whose axis has a long name. */
   readonly x: string;
   readonly y: string;
   /** A share, from 0 to 1. */
