@@ -66,11 +66,15 @@ Deno.test("the page of an attack holds verdict, tables, charts, images and how i
       "Key figures",
       "Confidence before and after",
       "Images",
+      "Telling in-domain from out-domain images",
+      "Against the radius of the attack",
+      "Calibration",
+      "Whether to believe the attack",
       "All figures",
       "How it was made",
     ]);
     assert.equal(count(page, /<img /g), 18 * 3);
-    assert.equal(count(page, /<svg /g), 18 + 2);
+    assert.equal(count(page, /<svg /g), 18 + 2 + 3 + 1);
     assert.equal(count(page, /alt="Image \d+: perturbation/g), 18);
     const { run, figures } = await readContent(folder);
     for (const digest of [run.digest, ...run.checkpoints.map(({ sha256 }) => sha256)]) {
@@ -145,7 +149,7 @@ Deno.test("hostile names stay text, and figures that nobody knows are shown", ()
         warnings: [hostile],
         inDomain: { ...figures.inDomain, name: hostile },
         outDomain: { ...figures.outDomain, name: hostile },
-        detection: { [hostile]: 0.5 },
+        another: { [hostile]: 0.5 },
       },
     }]);
     assert.ok(!/<script|onerror=alert\(2\)>|<img src=x/.test(page));

@@ -7,6 +7,7 @@ import { round, tau, title, verdict } from "../verdict.ts";
 import { draw, inks, svg } from "./charts.ts";
 import type { AttackContent, Example, kinds, Picture } from "./content.ts";
 import { classBars, histogram, rejectionCurve } from "./curves.ts";
+import { evidenceOf, evidenceSections, inDomainRejection, shownEvidence } from "./evidence.ts";
 import { type Content, Html, markup, paragraph, section, table } from "./html.ts";
 import { page } from "./page.ts";
 import { magnified, perturbation, pngOf } from "./pictures.ts";
@@ -37,6 +38,7 @@ const shown = [
 export async function attackPage(content: AttackContent): Promise<string> {
   const { figures, run } = content;
   const { mode, model, protocol, seed, epsilonAttack, attack, outDomain } = figures;
+  const evidence = evidenceOf(figures);
   const { name, steps, stepSize, targeted } = attack;
   const how = [
     model,
@@ -54,8 +56,9 @@ export async function attackPage(content: AttackContent): Promise<string> {
     keyFigures(content),
     await confidenceCharts(content),
     await pictures(content.examples),
+    await evidenceSections(evidence),
     allFigures(content),
-    furtherFigures(figures, shown),
+    furtherFigures(figures, [...shown, ...shownEvidence(evidence)]),
     configuration(content),
   );
 }
@@ -78,7 +81,12 @@ function keyFigures({ figures: { clean, adversarial, inDomain } }: AttackContent
 }
 
 async function confidenceCharts({ figures, clean, attacked }: AttackContent): Promise<Html> {
-  const rates = { clean: figures.clean.rejection, attacked: figures.adversarial.rejection };
+  const inDomain = inDomainRejection(evidenceOf(figures));
+  const rates = {
+    ...(inDomain ? { "in-domain": inDomain } : {}),
+    clean: figures.clean.rejection,
+    attacked: figures.adversarial.rejection,
+  };
   return section(
     "Confidence before and after",
     await draw(histogram({ clean, attacked }), rejectionCurve(rates)),

@@ -7,8 +7,8 @@ import { parse, View } from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
 import { Html, markup } from "./html.ts";
 
-/** Colours of what is shown of clean and of attacked images, on light and dark ground. */
-export const inks = { clean: "#7d8da3", attacked: "#d1493f" } as const;
+/** Colours of what is shown of in-domain, clean and attacked images, on light and dark ground. */
+export const inks = { "in-domain": "#2a9d75", clean: "#7d8da3", attacked: "#d1493f" } as const;
 
 /** Colours that people tell apart who see few of them (after M. Okabe and K. Ito). */
 export const palette = [

@@ -184,8 +184,8 @@ function examplesOf(archive: Archive, clean: Predictions, attacked: Predictions)
     index: image,
     clean: pictureAt(before, i),
     attacked: pictureAt(after, i),
-    before: confidences(clean, image),
-    after: confidences(attacked, image),
+    before: rowOf(clean, image),
+    after: rowOf(attacked, image),
   }));
 }
 
@@ -197,6 +197,6 @@ function pictureAt({ shape, data }: NamedArray, i: number): Picture {
 }
 
 /** Confidence in each class of one row. */
-export function confidences({ logProbabilities, classes }: Predictions, row: number): number[] {
+function rowOf({ logProbabilities, classes }: Predictions, row: number): number[] {
   return Array.from(logProbabilities.subarray(row * classes, (row + 1) * classes), Math.exp);
 }

@@ -3,9 +3,8 @@
  *
  * @module
  */
-import type { Predictions } from "../metrics.ts";
+import { confidences, type Predictions } from "../metrics.ts";
 import { type Chart, inks, palette } from "./charts.ts";
-import { confidences } from "./content.ts";
 
 /** Images as their answers are told apart. */
 export type Ink = keyof typeof inks;
@@ -67,10 +66,8 @@ export function histogram(answers: Readonly<Partial<Record<Ink, Predictions>>>):
 /** Shares of the rows, of those that are numbers, by their largest confidence. */
 function sharesByConfidence(predictions: Predictions): number[] {
   const counts = new Array<number>(bins).fill(0);
-  const rows = predictions.logProbabilities.length / predictions.classes;
   let valid = 0;
-  for (let row = 0; row < rows; row++) {
-    const largest = Math.max(...confidences(predictions, row));
+  for (const largest of confidences(predictions)) {
     if (Number.isNaN(largest)) continue;
     const bin = Math.min(bins - 1, Math.floor(largest * bins));
     counts[bin] = (counts[bin] ?? 0) + 1;
@@ -100,7 +97,7 @@ export function rejectionCurve(
   return {
     title: "Rejected images",
     alt: `Share of the images whose largest confidence is at most tau, which are rejected, ` +
-      `against tau${names.length > 1 ? ", clean and attacked" : ""}.`,
+      `against tau${names.length > 1 ? `: ${names.join(", ")}` : ""}.`,
     data: { values },
     layer: [{
       mark: { type: "line", point: { size: 40 } },

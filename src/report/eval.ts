@@ -7,6 +7,7 @@ import { evalVerdict, tau, title } from "../verdict.ts";
 import { draw } from "./charts.ts";
 import type { EvalContent } from "./content.ts";
 import { histogram, rejectionCurve } from "./curves.ts";
+import { evidenceOf, evidenceSections, inDomainRejection, shownEvidence } from "./evidence.ts";
 import { paragraph, section } from "./html.ts";
 import { page } from "./page.ts";
 import { configuration, furtherFigures, number, numbers, qualityTable } from "./sections.ts";
@@ -30,6 +31,9 @@ export async function evalPage(content: EvalContent): Promise<string> {
     `${inDomain.count} images of ${inDomain.name}, ${outDomain.count} of ${outDomain.name}`,
     run.started.slice(0, 10),
   ];
+  const evidence = evidenceOf(figures);
+  const known = inDomainRejection(evidence);
+  const rates = { ...(known ? { "in-domain": known } : {}), clean: outDomain.rejection };
   return page(
     `${title(mode)} evaluated, seed ${seed}`,
     paragraph("about", how.join("; ")),
@@ -44,7 +48,7 @@ export async function evalPage(content: EvalContent): Promise<string> {
     ),
     section(
       "Confidence",
-      await draw(histogram({ clean }), rejectionCurve({ clean: outDomain.rejection })),
+      await draw(histogram({ clean }), rejectionCurve(rates)),
     ),
     section(
       "All figures",
@@ -57,7 +61,8 @@ export async function evalPage(content: EvalContent): Promise<string> {
       ]),
       qualityTable(inDomain),
     ),
-    furtherFigures(figures, shown),
+    await evidenceSections(evidence),
+    furtherFigures(figures, [...shown, ...shownEvidence(evidence)]),
     configuration(content),
   );
 }
