@@ -47,8 +47,9 @@ async function answer(invocation: Invocation, args: readonly string[]): Promise<
     return { document, text: showDoctor(document), ok: document.healthy };
   }
   if (invocation.command === "table") {
-    const document = await table(toTable(invocation), terminal);
-    return { document, text: showTable(document), ok: true };
+    const { reporter, afterwards } = reporting();
+    const document = await table(toTable(invocation), reporter);
+    return { document, text: showTable(document), ok: true, afterwards };
   }
   if (invocation.command === "tune") {
     const document = await tune(terminal);
@@ -77,11 +78,7 @@ async function answerRun(
   invocation: Extract<Invocation, { command: "attack" | "eval" | "train" }>,
   args: readonly string[],
 ): Promise<Answer> {
-  let folder: string | undefined;
-  const reporter: Reporter = { ...terminal, kept: (path) => folder = path };
-  const afterwards = async (): Promise<void> => {
-    if (folder !== undefined) await leaveReport(folder, terminal.note);
-  };
+  const { reporter, afterwards } = reporting();
   const { command, config } = invocation.config === undefined
     ? toRun(invocation)
     : await fromFile(invocation, args);
@@ -99,6 +96,17 @@ async function answerRun(
       return { document, text: showTrain(document), ok: true, afterwards };
     }
   }
+}
+
+/** A reporter that learns where a run is kept, and what leaves a report there. */
+function reporting(): { readonly reporter: Reporter; readonly afterwards: () => Promise<void> } {
+  let folder: string | undefined;
+  return {
+    reporter: { ...terminal, kept: (path) => folder = path },
+    async afterwards(): Promise<void> {
+      if (folder !== undefined) await leaveReport(folder, terminal.note);
+    },
+  };
 }
 
 async function main(): Promise<number> {

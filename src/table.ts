@@ -85,6 +85,7 @@ export async function table(
   const document = await makeTable(options, folder.reporter);
   await folder.finish({ document, checkpoints: [] });
   reporter.note(`The run is kept in ${folder.path}`);
+  reporter.kept?.(folder.path);
   return document;
 }
 

@@ -10,6 +10,7 @@ import { readContent, report, reportOn } from "../src/report/mod.ts";
 import { perturbation, pngOf } from "../src/report/pictures.ts";
 import { furtherFigures } from "../src/report/sections.ts";
 import { attack, evaluate, train } from "../src/run.ts";
+import { table } from "../src/table.ts";
 import type { Reporter } from "../src/reporter.ts";
 import { browser, type Findings, type Look, withBrowser } from "./browser.ts";
 import { inFolder } from "./support.ts";
@@ -51,6 +52,23 @@ function checkPage(page: string): void {
   const ids = [...page.matchAll(/ id="([^"]*)"/g)].map(([, id]) => id);
   assert.equal(new Set(ids).size, ids.length, "an id twice");
 }
+
+Deno.test("the page of a table holds the figures beside the paper's, and their curves", () =>
+  inFolder(async (savePath) => {
+    let folder = "";
+    const { mode: _, ...run } = { ...quick, savePath };
+    await table({ pair: "mnist", run, seeds: 1, ensembles: 1, modes: ["sngp"], ablate: [] }, {
+      note: () => {},
+      progress: () => ({ update: () => {}, stop: () => {} }),
+      kept: (path) => folder = path,
+    });
+    const page = await report([folder]);
+    checkPage(page);
+    holds(page, /<h1>[^<]*the paper(?:'|&#39;)s tables<\/h1>/);
+    assert.equal(count(page, /<svg /g), 4);
+    holds(page, /\(1\.22\)/);
+    await assert.rejects(report([folder, folder + "/"]), /a table stands alone/);
+  }));
 
 Deno.test("the page of an attack holds verdict, tables, charts, images and how it was made", () =>
   inFolder(async (savePath) => {

@@ -160,7 +160,7 @@ export async function readContent(folder: string): Promise<RunContent> {
     case "train":
       return { command, ...common, figures: checked(trainFigures) };
     case "table":
-      throw cannot("a table has no images of its own; report on the attacks it consists of");
+      throw cannot("a table stands alone; name it by itself, or the attacks it consists of");
   }
 }
 

@@ -9,6 +9,8 @@ import { attackPage } from "./attack.ts";
 import { comparePage } from "./compare.ts";
 import { readContent, type RunContent } from "./content.ts";
 import { evalPage } from "./eval.ts";
+import { readRun } from "../runs/folder.ts";
+import { tablesPage } from "./tables.ts";
 import { trainPage } from "./train.ts";
 
 export { readContent, type RunContent } from "./content.ts";
@@ -16,12 +18,16 @@ export { readContent, type RunContent } from "./content.ts";
 /**
  * The page about one run, or about several side by side.
  *
- * @param folders of finished trainings, evaluations and attacks
+ * @param folders of finished trainings, evaluations and attacks, or of one table
  * @returns the page as HTML
  * @throws UserError when a folder is none of such a run
  */
 export async function report(folders: readonly string[]): Promise<string> {
-  if (folders.length === 0) throw new UserError("Cannot report on no run; name a run's folder");
+  const [first] = folders;
+  if (first === undefined) throw new UserError("Cannot report on no run; name a run's folder");
+  if (folders.length === 1 && (await readRun(first)).command === "table") {
+    return await tablesPage(first);
+  }
   return await reportOn(await Promise.all(folders.map(readContent)));
 }
 
