@@ -28,6 +28,17 @@ export async function writeAtomic(path: string, content: Uint8Array | string): P
   }
 }
 
+/** Removes what writes that were cut off have left in a folder; only where nobody else writes there. */
+export async function sweep(folder: string): Promise<void> {
+  try {
+    for await (const { name, isFile } of Deno.readDir(folder)) {
+      if (isFile && /^\..*\.part$/.test(name)) await Deno.remove(join(folder, name));
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
 /**
  * Makes a folder and those above it, where they are missing.
  *

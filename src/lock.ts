@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import { z } from "zod";
-import { makeFolder } from "./atomic.ts";
+import { makeFolder, sweep } from "./atomic.ts";
 import { UserError } from "./errors.ts";
 
 /** How often an owner shows that it is alive, and after what silence it counts as gone (milliseconds). */
@@ -38,7 +38,7 @@ export interface Holder {
 export type Held = AsyncDisposable;
 
 /**
- * Takes a folder, which is made where it is missing.
+ * Takes a folder, which is made where it is missing, and clears away what broken writes have left there.
  *
  * @param note told when a lock is taken over from a process that is gone
  * @throws UserError when another process works in it, or it may not be written
@@ -66,6 +66,7 @@ export async function hold(folder: string, note: (message: string) => void): Pro
     );
     await remove(path);
   }
+  await sweep(folder);
   const alive = setInterval(() => Deno.utime(path, new Date(), new Date()).catch(() => {}), beat);
   Deno.unrefTimer(alive);
   return {

@@ -87,8 +87,18 @@ export async function withBrowser(
     child.kill("SIGKILL");
     await child.status;
     await errors.cancel();
-    await Deno.remove(profile, { recursive: true });
+    await removed(profile);
   }
+}
+
+/** Removes a folder that the browser's other processes may write to a moment longer. */
+async function removed(folder: string): Promise<void> {
+  for (let tries = 0; tries < 50; tries++) {
+    const gone = await Deno.remove(folder, { recursive: true }).then(() => true, () => false);
+    if (gone) return;
+    await new Promise((wake) => setTimeout(wake, 100));
+  }
+  throw new Error(`Cannot remove "${folder}": something still writes there`);
 }
 
 /** Where the browser listens, from what it says at the start. */

@@ -55,6 +55,16 @@ Deno.test("a lock whose process has ended, is long silent or was cut off is take
     await assert.rejects(hold(folder, () => {}), /has been working there for \d+ days/);
   }));
 
+Deno.test("who takes a folder finds nothing half-written in it", () =>
+  inFolder(async (folder) => {
+    await Deno.writeTextFile(join(folder, ".model.safetensors.1234.part"), "half a mod");
+    await Deno.writeTextFile(join(folder, "model.safetensors"), "a model");
+    {
+      await using _ = await hold(folder, () => {});
+    }
+    assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name), ["model.safetensors"]);
+  }));
+
 Deno.test("`duration()` speaks of seconds, minutes, hours and days", () => {
   assert.deepEqual(
     [0, 119_000, 600_000, 7_200_000, 864_000_000].map(duration),

@@ -14,7 +14,7 @@
  */
 import { basename, join } from "node:path";
 import { z } from "zod";
-import { makeFolder, writeAtomic } from "../atomic.ts";
+import { makeFolder, sweep, writeAtomic } from "../atomic.ts";
 import { type NamedArray, readFile, writeSafetensors } from "../checkpoint/safetensors.ts";
 import { digestOf } from "../digest.ts";
 import { sha256 } from "../sha256.ts";
@@ -97,6 +97,7 @@ export async function openRunFolder(
   const path = join(runsFolder(savePath), `${spec.command}-${spec.label}-${named.slice(0, 12)}`);
   const held = await hold(path, (message) => reporter.note(message));
   try {
+    await sweep(join(path, "checkpoints"));
     const before = await readRun(path).catch(() => undefined);
     const { command, config, identity, adapter, versions } = spec;
     const run: Run = {
