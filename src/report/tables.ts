@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { join } from "node:path";
 import { UserError } from "../errors.ts";
 import { readFigures, readRun, type Run } from "../runs/folder.ts";
 import { type Statistic, tableResultSchema, type TableRow } from "../table_result.ts";
@@ -114,20 +113,21 @@ function ablation(options: ReturnType<typeof schema.parse>["ablation"]): Html {
 }
 
 function how(run: Run, folder: string): Html {
-  const code = (value: unknown): Content => markup`<code>${JSON.stringify(value) ?? "none"}</code>`;
+  const code = (value: unknown): Content =>
+    markup`<code>${typeof value === "string" ? value : JSON.stringify(value) ?? "none"}</code>`;
+  const { run: options, ...others } = run.config;
+  const rows = (of: object): Content[][] =>
+    Object.entries(of).map(([key, value]) => [key, code(value)]);
   return section(
     "How it was made",
     paragraph(
       "about",
       "Folder ",
-      code(join(folder)),
+      code(folder),
       "; every attack has a folder of its own beside it.",
     ),
-    table(
-      ["option", "value"],
-      Object.entries(run.config).map(([key, value]) => [key, code(value)]),
-    ),
-    table(["", "version"], Object.entries(run.versions).map(([key, value]) => [key, code(value)])),
+    table(["option", "value"], [...rows(others), ...rows(Object(options))]),
+    table(["", "version"], rows(run.versions)),
   );
 }
 
