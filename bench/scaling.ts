@@ -168,12 +168,14 @@ function fit(
   points: [number, number][],
 ): ScalingRow {
   const { m, b } = linearRegression(points);
+  const constant = new Set(points.map(([, y]) => y)).size === 1;
   return {
     quantity,
     measure,
     points,
     slope: m,
     intercept: b,
-    r2: rSquared(points, linearRegressionLine({ m, b })),
+    // What never changes lies on its line.
+    r2: constant ? 1 : rSquared(points, linearRegressionLine({ m, b })),
   };
 }
