@@ -12,6 +12,10 @@ const main = decodeURIComponent(new URL("../main.ts", import.meta.url).pathname)
 const tiny = decodeURIComponent(new URL("golden/tiny.checkpoint", import.meta.url).pathname);
 const config = decodeURIComponent(new URL("../deno.json", import.meta.url).pathname);
 
+/** Where commands run that name no folder of their own: runs leave theirs there. */
+const scratch = Deno.makeTempDirSync();
+globalThis.addEventListener("unload", () => Deno.removeSync(scratch, { recursive: true }));
+
 interface Outcome {
   readonly code: number;
   readonly stdout: string;
@@ -22,7 +26,7 @@ async function mirage(args: readonly string[], cwd?: string): Promise<Outcome> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "--config", config, "-A", main, ...args],
     stdin: "null",
-    env: { NO_COLOR: "1", ...(cwd === undefined ? {} : { INIT_CWD: cwd }) },
+    env: { NO_COLOR: "1", INIT_CWD: cwd ?? scratch },
   }).output();
   const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
   return { code, stdout: text(stdout), stderr: text(stderr) };

@@ -1,7 +1,8 @@
 /** Every mode with the models that the original code trained gives the figures it measured. */
 import assert from "node:assert/strict";
 import { z } from "zod";
-import { attack, evaluate, type MethodName, runConfig } from "../mod.ts";
+import { type MethodName, runConfig, silent } from "../mod.ts";
+import { attackOnly, evaluateOnly } from "../src/run.ts";
 import { sharedPath, testWithShared } from "./shared.ts";
 
 const rates = z.record(z.string(), z.number());
@@ -58,7 +59,7 @@ for (const [mode, [names, tolerance, part]] of Object.entries(subjects)) {
     async () => {
       const theirs = await expected(mode, part);
       const options = part === "first50" ? { ...config, limit: 500 } : config;
-      const result = await attack(runConfig(options));
+      const result = await attackOnly(runConfig(options), silent);
       assert.equal(result.outDomain.count, part === "first50" ? 500 : 5375);
       assert.deepEqual(result.warnings, []);
       assert.equal(result.adversarial.nanRows, 0);
@@ -79,7 +80,7 @@ for (const [mode, [names, tolerance, part]] of Object.entries(subjects)) {
     files,
     async () => {
       const theirs = await expected(mode, part);
-      const { inDomain } = await evaluate(runConfig(config));
+      const { inDomain } = await evaluateOnly(runConfig(config), silent);
       assert.equal(inDomain.count, 10_000);
       // Ensembles print their accuracy in two decimals. DUE's ten samples differ.
       const rough = mode.startsWith("deep") || mode === "due";

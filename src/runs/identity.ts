@@ -53,11 +53,12 @@ export async function runSpec(
     : given
     ? []
     : await Promise.all(seeds.map(async (seed) => (await trainingState(place, seed)).target));
-  const models = await Promise.all(
-    (given ?? []).flatMap((path) =>
-      path.includes("{seed}") ? seeds.map((seed) => path.replaceAll("{seed}", `${seed}`)) : [path]
-    ).map(async (path) => await sha256(await readFile(path))),
+  const paths = (given ?? []).flatMap((path) =>
+    path.includes("{seed}") ? seeds.map((seed) => path.replaceAll("{seed}", `${seed}`)) : [path]
   );
+  const models: string[] = [];
+  // One after the other, so that the first that is missing is the one that is named.
+  for (const path of paths) models.push(await sha256(await readFile(path)));
   const options = Object.fromEntries(
     Object.entries(config).filter(([name, value]) =>
       value !== undefined && !circumstances.has(name)
