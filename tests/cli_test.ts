@@ -43,13 +43,11 @@ function bestOf({ stdout, stderr }: Outcome): { readonly path: string } {
 const quick = ["--limit", "64", "--epochs", "1"];
 
 Deno.test("`mirage` alone and `--help` list the commands; each command's help its flags", async () => {
+  const names = "attack eval train table runs verify report data doctor tune".split(" ");
   for (const args of [[], ["--help"]]) {
     const { code, stdout } = await mirage(args);
     assert.equal(code, 0);
-    const names = "attack eval train table runs verify report data doctor tune";
-    for (const name of names.split(" ")) {
-      assert.match(stdout, new RegExp(`\\b${name}\\b`));
-    }
+    for (const name of names) assert.match(stdout, new RegExp(`\\b${name}\\b`));
   }
   const { code, stdout } = await mirage(["attack", "--help"]);
   assert.equal(code, 0);
