@@ -1,5 +1,6 @@
 /**
- * One process at a time in a folder.
+ * One process at a time in a folder: by a lock of the operating system's on a file there, which ends with
+ * the process however that ends. The file says who has it.
  *
  * @module
  */
@@ -8,31 +9,16 @@ import { z } from "zod";
 import { makeFolder, sweep } from "./atomic.ts";
 import { UserError } from "./errors.ts";
 
-/** How often an owner shows that it is alive, and after what silence it counts as gone (milliseconds). */
-const beat = 5_000;
-const silence = 60_000;
-
-/** The name of a folder's lock. */
+/** The name of a folder's lock. Empty when nobody has it: removed, it could be locked twice. */
 export const lockName = ".lock";
 
-const ownerSchema = z.object({
-  /** Of this taking of the lock, and no other. */
-  token: z.string(),
-  pid: z.int(),
-  /** Of the running system, where it has one; processes of another cannot be asked after. */
-  system: z.string().nullable(),
-  /** When it was taken. */
-  since: z.iso.datetime(),
-});
+/** How often a lock is tried for, and what is waited in between (milliseconds): somebody may just look. */
+const tries = 5;
+const pause = 20;
 
-/** Who holds a folder, and whether still. */
-export interface Holder {
-  readonly pid: number;
-  readonly since: Date;
-  /** Milliseconds since it last showed that it is alive. */
-  readonly silent: number;
-  readonly gone: boolean;
-}
+const ownerSchema = z.object({ pid: z.int(), since: z.iso.datetime() });
+
+type Owner = z.infer<typeof ownerSchema>;
 
 /** A folder that is held until it is disposed of. */
 export type Held = AsyncDisposable;
@@ -40,54 +26,52 @@ export type Held = AsyncDisposable;
 /**
  * Takes a folder, which is made where it is missing, and clears away what broken writes have left there.
  *
- * @param note told when a lock is taken over from a process that is gone
+ * @param note told when the folder is taken over from a process that has ended without giving it back
  * @throws UserError when another process works in it, or it may not be written
  */
 export async function hold(folder: string, note: (message: string) => void): Promise<Held> {
   await makeFolder(folder);
   const path = join(folder, lockName);
-  const token = crypto.randomUUID();
-  const since = new Date().toISOString();
-  const content = JSON.stringify({ token, pid: Deno.pid, system: await systemId(), since });
-  while (!await create(path, content)) {
-    const holder = await holderOf(folder);
-    if (!holder) continue;
-    if (!holder.gone) {
-      throw new UserError(
-        `Cannot work in "${folder}": process ${holder.pid} has been working there for ` +
-          `${duration(Date.now() - holder.since.getTime())} and showed so ${
-            duration(holder.silent)
-          } ago; wait until it has ended`,
+  const file = await openLock(path);
+  try {
+    if (!await locked(file)) throw inUse(folder, await ownerOf(path));
+    const before = await ownerOf(path);
+    if (before) {
+      note(
+        `Taking over "${folder}" from process ${before.pid}, which began ${
+          age(before)
+        } ago and has ` +
+          "ended without giving it back",
       );
     }
-    note(
-      `Taking over "${folder}" from process ${holder.pid}, which has ended without giving it back ` +
-        `(last seen ${duration(holder.silent)} ago)`,
-    );
-    await remove(path);
+    await sweep(folder);
+    await write(file, JSON.stringify({ pid: Deno.pid, since: new Date().toISOString() }));
+  } catch (error) {
+    file.close();
+    throw error;
   }
-  await sweep(folder);
-  const alive = setInterval(() => Deno.utime(path, new Date(), new Date()).catch(() => {}), beat);
-  Deno.unrefTimer(alive);
   return {
     async [Symbol.asyncDispose](): Promise<void> {
-      clearInterval(alive);
-      if (ownerOf(await read(path))?.token === token) await remove(path);
+      await write(file, "");
+      file.close();
     },
   };
 }
 
-/** Who holds a folder; undefined when nobody does. */
-export async function holderOf(folder: string): Promise<Holder | undefined> {
-  const path = join(folder, lockName);
-  const [owner, status] = [ownerOf(await read(path)), await Deno.stat(path).catch(() => undefined)];
-  if (!status) return undefined;
-  const silent = Math.max(0, Date.now() - (status.mtime?.getTime() ?? 0));
-  // A lock that cannot be read is one that is being written, or was cut off.
-  if (!owner) return { pid: 0, since: status.mtime ?? new Date(0), silent, gone: silent > beat };
-  const { pid, system } = owner;
-  const ended = system !== null && system === await systemId() && !await exists(`/proc/${pid}`);
-  return { pid, since: new Date(owner.since), silent, gone: ended || silent > silence };
+/** Whether a process works in a folder now. */
+export async function isHeld(folder: string): Promise<boolean> {
+  let file: Deno.FsFile;
+  try {
+    file = await Deno.open(join(folder, lockName));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+  try {
+    return !await file.tryLock(false);
+  } finally {
+    file.close();
+  }
 }
 
 /** Milliseconds for people. */
@@ -100,42 +84,50 @@ export function duration(milliseconds: number): string {
     : `${Math.round(seconds / 86_400)} days`;
 }
 
-async function create(path: string, content: string): Promise<boolean> {
+async function openLock(path: string): Promise<Deno.FsFile> {
   try {
-    await Deno.writeTextFile(path, content, { createNew: true });
-    return true;
+    return await Deno.open(path, { read: true, write: true, create: true });
   } catch (error) {
-    if (error instanceof Deno.errors.AlreadyExists) return false;
-    const state = error instanceof Error ? error.message : String(error);
-    throw new UserError(`Cannot write "${path}": ${state}; name a folder of your own`, {
-      cause: error,
-    });
+    throw cannotWrite(path, error);
   }
 }
 
-async function read(path: string): Promise<string | undefined> {
-  return await Deno.readTextFile(path).catch(() => undefined);
+function cannotWrite(path: string, cause: unknown): UserError {
+  const state = cause instanceof Error ? cause.message : String(cause);
+  return new UserError(`Cannot write "${path}": ${state}; name a folder of your own`, { cause });
 }
 
-function ownerOf(text: string | undefined): z.infer<typeof ownerSchema> | undefined {
-  if (text === undefined) return undefined;
+async function locked(file: Deno.FsFile): Promise<boolean> {
+  for (let i = 0; i < tries; i++) {
+    if (await file.tryLock(true)) return true;
+    await new Promise((wake) => setTimeout(wake, pause));
+  }
+  return false;
+}
+
+function inUse(folder: string, owner: Owner | undefined): UserError {
+  const who = owner
+    ? `process ${owner.pid} has been working there for ${age(owner)}`
+    : "another process works there";
+  return new UserError(`Cannot work in "${folder}": ${who}; wait until it has ended`);
+}
+
+function age({ since }: Owner): string {
+  return duration(Date.now() - Date.parse(since));
+}
+
+/** What the file says; undefined where it says nothing, or was cut off. */
+async function ownerOf(path: string): Promise<Owner | undefined> {
   try {
-    return ownerSchema.safeParse(JSON.parse(text)).data;
+    return ownerSchema.safeParse(JSON.parse(await Deno.readTextFile(path))).data;
   } catch {
     return undefined;
   }
 }
 
-async function remove(path: string): Promise<void> {
-  await Deno.remove(path).catch(() => {});
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(() => true, () => false);
-}
-
-/** What Linux calls this start of the system; null where there is no such thing. */
-async function systemId(): Promise<string | null> {
-  const id = await read("/proc/sys/kernel/random/boot_id");
-  return id?.trim() ?? null;
+async function write(file: Deno.FsFile, text: string): Promise<void> {
+  await file.truncate();
+  await file.seek(0, Deno.SeekMode.Start);
+  const bytes = new TextEncoder().encode(text);
+  for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
 }

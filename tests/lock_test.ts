@@ -2,57 +2,72 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { UserError } from "../src/errors.ts";
-import { duration, hold, holderOf, lockName } from "../src/lock.ts";
+import { duration, hold, isHeld, lockName } from "../src/lock.ts";
 import { inFolder } from "./support.ts";
 
 Deno.test("a folder that is held is refused to others, with owner and age, until it is given back", () =>
   inFolder(async (folder) => {
     const notes: string[] = [];
     const note = (text: string): void => void notes.push(text);
+    assert.equal(await isHeld(folder), false);
     {
       await using _ = await hold(folder, note);
-      const holder = await holderOf(folder);
-      assert.equal(holder?.pid, Deno.pid);
-      assert.equal(holder.gone, false);
+      assert.equal(await isHeld(folder), true);
       await assert.rejects(hold(folder, note), (error) => {
         assert.ok(error instanceof UserError);
-        assert.match(
-          error.message,
-          new RegExp(`process ${Deno.pid} has been working there for \\d+ s`),
-        );
+        const owner = new RegExp(`process ${Deno.pid} has been working there for \\d+ s; wait`);
+        assert.match(error.message, owner);
         return true;
       });
     }
-    assert.equal(await holderOf(folder), undefined);
+    assert.equal(await isHeld(folder), false);
     await using _ = await hold(folder, note);
     assert.deepEqual(notes, []);
   }));
 
-Deno.test("a lock whose process has ended, is long silent or was cut off is taken over, with a message", () =>
+Deno.test("a lock whose process was killed is taken over, with its owner and age", () =>
   inFolder(async (folder) => {
-    const path = join(folder, lockName);
-    const child = new Deno.Command(Deno.execPath(), { args: ["--version"], stdout: "null" })
-      .spawn();
-    await child.status;
-    const system = (await Deno.readTextFile("/proc/sys/kernel/random/boot_id").catch(() => ""))
-      .trim();
-    const owner = { token: "t", pid: child.pid, system, since: "2026-01-01T00:00:00.000Z" };
-    const old = new Date(Date.now() - 3_600_000);
-    const left: [string, Date | undefined][] = [
-      [JSON.stringify({ ...owner, system: "another machine" }), old],
-      ['{"pid": 1', old],
-    ];
-    if (system !== "") left.push([JSON.stringify(owner), undefined]);
-    for (const [content, time] of left) {
-      await Deno.writeTextFile(path, content);
-      if (time) await Deno.utime(path, time, time);
-      const notes: string[] = [];
-      await using _ = await hold(folder, (text) => void notes.push(text));
-      assert.match(notes.join(), /^Taking over .*last seen /);
-    }
-    // Of another machine nothing is known but that it was heard of just now.
-    await Deno.writeTextFile(path, JSON.stringify({ ...owner, system: "another machine" }));
-    await assert.rejects(hold(folder, () => {}), /has been working there for \d+ days/);
+    const lock = new URL("../src/lock.ts", import.meta.url).href;
+    const holder = new Deno.Command(Deno.execPath(), {
+      args: [
+        "eval",
+        `import { hold } from "${lock}";
+        await hold(${JSON.stringify(folder)}, () => {});
+        console.log("held");
+        setInterval(() => {}, 1000);`,
+      ],
+      stdout: "piped",
+    }).spawn();
+    const reader = holder.stdout.getReader();
+    await reader.read();
+    assert.equal(await isHeld(folder), true);
+    await assert.rejects(
+      hold(folder, () => {}),
+      new RegExp(`process ${holder.pid} has been working`),
+    );
+    holder.kill("SIGKILL");
+    await holder.status;
+    await reader.cancel();
+    const notes: string[] = [];
+    await using _ = await hold(folder, (text) => void notes.push(text));
+    assert.equal(notes.length, 1);
+    assert.match(
+      notes[0] ?? "",
+      new RegExp(
+        `^Taking over ".*" from process ${holder.pid}, which began \\d+ s ago and has ended`,
+      ),
+    );
+  }));
+
+Deno.test("of many that take a folder at once just one has it, cut-off owners included", () =>
+  inFolder(async (folder) => {
+    await Deno.writeTextFile(join(folder, lockName), '{"pid": 1');
+    const taken = await Promise.allSettled(
+      Array.from({ length: 12 }, () => hold(folder, () => {})),
+    );
+    const held = taken.filter((result) => result.status === "fulfilled");
+    assert.equal(held.length, 1);
+    for (const { value } of held) await value[Symbol.asyncDispose]();
   }));
 
 Deno.test("who takes a folder finds nothing half-written in it", () =>
@@ -62,7 +77,8 @@ Deno.test("who takes a folder finds nothing half-written in it", () =>
     {
       await using _ = await hold(folder, () => {});
     }
-    assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name), ["model.safetensors"]);
+    const left = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+    assert.deepEqual(left, [lockName, "model.safetensors"]);
   }));
 
 Deno.test("`duration()` speaks of seconds, minutes, hours and days", () => {

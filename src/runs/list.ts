@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import { z } from "zod";
-import { holderOf } from "../lock.ts";
+import { isHeld } from "../lock.ts";
 import { readFigures, readRun, type Run, runCommands, runsFolder } from "./folder.ts";
 
 /** How far a run has come: an unfinished one goes on by the same command. */
@@ -96,9 +96,8 @@ async function describeRun(folder: string): Promise<RunRow> {
   };
   try {
     const run = await readRun(folder);
-    const [figures, holder] = [await readFigures(folder), await holderOf(folder)];
-    const held = holder !== undefined && !holder.gone;
-    const state = held ? "running" : figures ? "finished" : "unfinished";
+    const figures = await readFigures(folder);
+    const state = await isHeld(folder) ? "running" : figures ? "finished" : "unfinished";
     const { mode, model, seed, epsilonAttack } = runOptionsSchema.parse(run.config);
     return {
       folder,
