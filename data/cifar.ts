@@ -5,7 +5,8 @@
  */
 import { join } from "node:path";
 import { UserError } from "../src/errors.ts";
-import { concatenate, readBytes, readUnzipped, sizeOf } from "./files.ts";
+import { readFile } from "../src/files.ts";
+import { concatenate, readUnzipped, sizeOf } from "./files.ts";
 import type { Split } from "./idx.ts";
 import { type ImageSet, imageSet } from "./image_set.ts";
 import { ByteArray, readNumpyDictionary } from "./numpy.ts";
@@ -75,7 +76,7 @@ export async function loadCifar10(dataPath: string, split: Split): Promise<Image
   if (place.isArchive) {
     for (const { name, data } of await batchesIn(place, split)) batches.push(parse(data, name));
   } else {
-    for (const file of files) batches.push(parse(await readBytes(file), file));
+    for (const file of files) batches.push(parse(await readFile(file), file));
   }
   return imageSet({
     name: `CIFAR-10 ${split}`,

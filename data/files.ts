@@ -5,10 +5,11 @@
  */
 import { gunzipSync } from "node:zlib";
 import { UserError } from "../src/errors.ts";
+import { display, explain, readFile } from "../src/files.ts";
 
 /** The file's bytes, unpacked when they begin as gzip does, whatever the file is called. */
 export async function readUnzipped(path: string | URL): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = await readBytes(path);
+  const bytes = await readFile(path);
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
   try {
     return new Uint8Array(gunzipSync(bytes, { chunkSize: 2 ** 20 }));
@@ -17,15 +18,6 @@ export async function readUnzipped(path: string | URL): Promise<Uint8Array<Array
     throw new UserError(
       `Cannot read "${display(path)}": its gzip data is damaged (${reason}); fetch it again`,
     );
-  }
-}
-
-/** The file's bytes; a {@link UserError} where it is missing or may not be read. */
-export async function readBytes(path: string | URL): Promise<Uint8Array<ArrayBuffer>> {
-  try {
-    return await Deno.readFile(path);
-  } catch (error) {
-    throw explain(error, "read", path);
   }
 }
 
@@ -58,29 +50,6 @@ export async function writing<T>(path: string, write: () => Promise<T>): Promise
 /** Removes a file, if there is one. */
 export async function discard(path: string): Promise<void> {
   if (await sizeOf(path) !== undefined) await writing(path, () => Deno.remove(path));
-}
-
-/** Puts the file system's common refusals into a sentence; returns any other error as it is. */
-export function explain(error: unknown, verb: "read" | "write", path: string | URL): unknown {
-  const name = display(path);
-  if (error instanceof Deno.errors.NotFound) {
-    return new UserError(`Cannot ${verb} "${name}": there is no such file; check the path`);
-  }
-  if (error instanceof Deno.errors.NotCapable) {
-    return new UserError(`Cannot ${verb} "${name}": Deno was not allowed to; add --allow-${verb}`);
-  }
-  if (error instanceof Deno.errors.PermissionDenied) {
-    return new UserError(`Cannot ${verb} "${name}": permission denied; check the file's rights`);
-  }
-  if (error instanceof Deno.errors.IsADirectory) {
-    return new UserError(`Cannot ${verb} "${name}": it is a folder, a file is needed there`);
-  }
-  return error;
-}
-
-/** A path as given; of a URL (a file of Mirage's own) the last part alone. */
-export function display(path: string | URL): string {
-  return typeof path === "string" ? path : path.pathname.slice(path.pathname.lastIndexOf("/") + 1);
 }
 
 /** One array of all the bytes, in order. */

@@ -6,7 +6,8 @@
  */
 import { join } from "node:path";
 import { UserError } from "../src/errors.ts";
-import { display, readUnzipped, sizeOf } from "./files.ts";
+import { display } from "../src/files.ts";
+import { readUnzipped, sizeOf } from "./files.ts";
 import { type ImageSet, imageSet } from "./image_set.ts";
 
 /** The contents of one IDX file of unsigned bytes. */

@@ -5,7 +5,8 @@
  */
 import { join } from "node:path";
 import { UserError } from "../src/errors.ts";
-import { concatenate, explain, readBytes, readUnzipped, sizeOf } from "./files.ts";
+import { explain, readFile } from "../src/files.ts";
+import { concatenate, readUnzipped, sizeOf } from "./files.ts";
 import { type ImageSet, imageSet } from "./image_set.ts";
 import { decodePng } from "./png.ts";
 import { readTar } from "./tar.ts";
@@ -109,7 +110,7 @@ async function listFolder(folder: string): Promise<Listing> {
     const path = join(folder, letter);
     try {
       for await (const { name } of Deno.readDir(path)) {
-        if (isPng(name)) candidates.push({ name, read: () => readBytes(join(path, name)) });
+        if (isPng(name)) candidates.push({ name, read: () => readFile(join(path, name)) });
       }
     } catch (error) {
       throw explain(error, "read", path);

@@ -4,7 +4,8 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { explain, sizeOf } from "./files.ts";
+import { explain } from "../src/files.ts";
+import { sizeOf } from "./files.ts";
 
 /** One file to download. */
 export interface SourceFile {

@@ -5,7 +5,8 @@
  */
 import { join } from "node:path";
 import { UserError } from "../src/errors.ts";
-import { readBytes, sizeOf } from "./files.ts";
+import { readFile } from "../src/files.ts";
+import { sizeOf } from "./files.ts";
 import { type ImageSet, imageSet } from "./image_set.ts";
 import { type MatArray, readMat } from "./mat.ts";
 
@@ -28,7 +29,7 @@ export async function loadSvhn(dataPath: string): Promise<ImageSet> {
     throw new UserError(`Cannot read "${missing}": there is no such file; run deno task data svhn`);
   }
   const isSubset = source === svhnPaths(dataPath).subset;
-  const variables = readMat(await readBytes(source), source);
+  const variables = readMat(await readFile(source), source);
   const [x, y] = [variables.get("X"), variables.get("y")];
   if (x === undefined || y === undefined) {
     throw damaged(source, `it has no array of real numbers "${x === undefined ? "X" : "y"}"`);

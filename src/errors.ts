@@ -24,3 +24,15 @@ export class UserError extends Error {
 export class MemoryError extends UserError {
   override name = "MemoryError";
 }
+
+/** Characters of a text that comes from outside, such as a path or a name in a file, that a sentence quotes. */
+const quoted = 160;
+
+/** A text from outside as it may stand in a sentence: on one line, its middle left out where it is long. */
+export function shortened(text: string, most: number = quoted): string {
+  // deno-lint-ignore no-control-regex -- that is what is to be kept from the terminal
+  const line = text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, " ");
+  if (line.length <= most) return line;
+  const half = Math.floor((most - 3) / 2);
+  return `${line.slice(0, half)}...${line.slice(-half)}`;
+}

@@ -7,6 +7,7 @@ import { z } from "zod";
 import { writeAtomic } from "../atomic.ts";
 import { sha256 } from "../sha256.ts";
 import { UserError } from "../errors.ts";
+import { readFile } from "../files.ts";
 
 /** An array in memory: f32, u32 where bits matter, or f64 for integers that f32 would round. */
 export interface NamedArray {
@@ -187,21 +188,6 @@ export async function writeSafetensors(
 async function bodyDigest(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return await sha256(bytes.subarray(8 + Number(view.getBigUint64(0, true))));
-}
-
-/** The bytes of a checkpoint. */
-export async function readFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
-  try {
-    return await Deno.readFile(path);
-  } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    const state = error instanceof Deno.errors.NotFound
-      ? "there is no such file"
-      : error instanceof Deno.errors.PermissionDenied
-      ? "reading it is not allowed"
-      : error.message;
-    throw new UserError(`Cannot read "${path}": ${state}; check the path`, { cause: error });
-  }
 }
 
 /** Integers as f32 where that holds each of them exactly, else as they are. */

@@ -5,13 +5,13 @@
  */
 import { PickleError, PickleGlobal, readPickle } from "../../data/pickle.ts";
 import { UserError } from "../errors.ts";
+import { readFile } from "../files.ts";
 import {
   decodeSafetensors,
   type ElementType,
   elementTypes,
   type NamedArray,
   narrow,
-  readFile,
 } from "./safetensors.ts";
 import { readZip } from "./zip.ts";
 

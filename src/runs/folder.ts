@@ -15,10 +15,11 @@
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { makeFolder, sweep, writeAtomic } from "../atomic.ts";
-import { type NamedArray, readFile, writeSafetensors } from "../checkpoint/safetensors.ts";
+import { type NamedArray, writeSafetensors } from "../checkpoint/safetensors.ts";
 import { digestOf } from "../digest.ts";
 import { sha256 } from "../sha256.ts";
 import { UserError } from "../errors.ts";
+import { readFile } from "../files.ts";
 import { type Held, hold } from "../lock.ts";
 import type { Reporter } from "../reporter.ts";
 import { figuresOf } from "./figures.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import type { ImageSet } from "../../data/mod.ts";
-import { readFile } from "../checkpoint/safetensors.ts";
+import { readFile } from "../files.ts";
 import { checkpointsOf, limited, type Place, trainBatchOf, trainingState } from "../place.ts";
 import { familyOf } from "../methods/mod.ts";
 import { concerning } from "../protocol.ts";
