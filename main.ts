@@ -14,6 +14,7 @@ import { failure } from "./src/cli/failure.ts";
 import { nameOf, normalise } from "./src/cli/flags.ts";
 import { leaveReport, openPage, writeReport } from "./src/cli/report.ts";
 import { stopBars, terminal } from "./src/cli/reporter.ts";
+import { say } from "./src/cli/stderr.ts";
 import { fromFile, toRun, toTable } from "./src/cli/request.ts";
 import { showAttack, showEval, showTrain } from "./src/cli/show.ts";
 import { showRuns, showVerify } from "./src/cli/show_runs.ts";
@@ -26,6 +27,7 @@ import { listRuns, sortKeys } from "./src/runs/list.ts";
 import { table } from "./src/table.ts";
 import { verify } from "./src/verify.ts";
 import type { Reporter } from "./src/reporter.ts";
+import { stop } from "./src/stopping.ts";
 import { version } from "./src/version.ts";
 
 /** A finished command: the document, the same for people, and whether it went well. */
@@ -33,8 +35,8 @@ interface Answer {
   readonly document: unknown;
   readonly text: string;
   readonly ok: boolean;
-  /** What is left to do when it has been printed. */
-  readonly afterwards?: () => Promise<void>;
+  /** What is left to do when it has been printed; whether that went well. */
+  readonly afterwards?: () => Promise<boolean>;
 }
 
 async function answer(invocation: Invocation, args: readonly string[]): Promise<Answer> {
@@ -67,8 +69,11 @@ async function answer(invocation: Invocation, args: readonly string[]): Promise<
   }
   if (invocation.command === "report") {
     const document = await writeReport(invocation.runs, invocation.page);
-    const afterwards = invocation.open ? { afterwards: () => openPage(document.report) } : {};
-    return { document, text: document.report, ok: true, ...afterwards };
+    const afterwards = async (): Promise<boolean> => {
+      if (invocation.open) await openPage(document.report);
+      return true;
+    };
+    return { document, text: document.report, ok: true, afterwards };
   }
   return await answerRun(invocation, args);
 }
@@ -98,13 +103,16 @@ async function answerRun(
   }
 }
 
-/** A reporter that learns where a run is kept, and what leaves a report there. */
-function reporting(): { readonly reporter: Reporter; readonly afterwards: () => Promise<void> } {
+/** A reporter that learns where a run is kept, or why it is not, and what then is left to do. */
+function reporting(): { readonly reporter: Reporter; readonly afterwards: () => Promise<boolean> } {
   let folder: string | undefined;
+  let lost: Error | undefined;
   return {
-    reporter: { ...terminal, kept: (path) => folder = path },
-    async afterwards(): Promise<void> {
+    reporter: { ...terminal, kept: (path) => folder = path, lost: (reason) => lost = reason },
+    async afterwards(): Promise<boolean> {
+      if (lost) say(lost.message);
       if (folder !== undefined) await leaveReport(folder, terminal.note);
+      return lost === undefined;
     },
   };
 }
@@ -142,11 +150,11 @@ async function main(): Promise<number> {
   if ("out" in invocation && invocation.out !== undefined) {
     await writeAtomic(invocation.out, json + "\n");
   }
-  await afterwards?.();
-  return ok ? 0 : 1;
+  const finished = await afterwards?.() ?? true;
+  return ok && finished ? 0 : 1;
 }
 
-/** What is told after Ctrl-C. */
+/** What is told when the process is stopped. */
 const stops = {
   attack: "Stopped; the same command goes on from the last finished epoch",
   eval: "Stopped; the same command goes on from the last finished epoch",
@@ -198,19 +206,34 @@ function debugging(): boolean {
   return state === "granted" && Boolean(Deno.env.get("MIRAGE_DEBUG"));
 }
 
+/** Signals that stop the process: Ctrl-C, what a scheduler sends, a terminal that is closed. */
+const signals = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+
+function listenForStops(): void {
+  for (const [signal, code] of Object.entries(signals)) {
+    try {
+      Deno.addSignalListener(signal as Deno.Signal, () => {
+        stopBars();
+        stop();
+        say(`\n${stopped}`);
+        Deno.exit(code);
+      });
+    } catch (error) {
+      // Windows has no SIGTERM.
+      if (!(error instanceof TypeError)) throw error;
+    }
+  }
+}
+
 if (import.meta.main) {
-  Deno.addSignalListener("SIGINT", () => {
-    stopBars();
-    console.error(`\n${stopped}`);
-    Deno.exit(130);
-  });
+  listenForStops();
   try {
     Deno.exit(await main());
   } catch (error) {
     stopBars();
     const { message, code } = failure(error);
-    if (code !== 1 && debugging()) console.error(error);
-    console.error(message);
+    if (code !== 1 && debugging()) say(Deno.inspect(error));
+    say(message);
     Deno.exit(code);
   }
 }

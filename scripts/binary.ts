@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { stripVTControlCharacters } from "node:util";
 import { sources } from "../data/mod.ts";
@@ -33,7 +33,11 @@ export const hosts: readonly string[] = [
 ];
 
 /** What every command may do; `data` may also reach {@linkcode hosts}. */
-export const permissions = ["--allow-read", "--allow-write", "--allow-env"] as const;
+export const permissions = [
+  "--allow-read",
+  "--allow-write",
+  "--allow-env=INIT_CWD,MIRAGE_DEBUG,HOME,XDG_CACHE_HOME,LOCALAPPDATA",
+] as const;
 
 /** How a program ended, and what it said. */
 export interface Outcome {
@@ -82,7 +86,7 @@ export function tryOut(path: string): Promise<string> {
   return inTemporary(async (folder) => {
     const driver = Object.entries(Deno.env.toObject()).filter(([name]) => name.startsWith("VK_"));
     const args = ["attack", "--mode", "sngp", "--limit", "20", "--epochs", "1", "--json"];
-    const { code, stdout, stderr } = await execute(path, args, {
+    const { code, stdout, stderr } = await execute("env", [resolve(path), ...args], {
       cwd: folder,
       clearEnv: true,
       env: { ...Object.fromEntries(driver), PATH: "/usr/bin:/bin", HOME: folder },

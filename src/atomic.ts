@@ -5,6 +5,7 @@
  */
 import { basename, dirname, join } from "node:path";
 import { UserError } from "./errors.ts";
+import { ifStopped } from "./stopping.ts";
 
 /**
  * Writes a file under a temporary name in the same folder, flushes it to the disk, and renames it.
@@ -15,6 +16,7 @@ import { UserError } from "./errors.ts";
 export async function writeAtomic(path: string, content: Uint8Array | string): Promise<void> {
   const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
   const temporary = join(dirname(path), `.${basename(path)}.${crypto.randomUUID()}.part`);
+  using _ = ifStopped(() => Deno.removeSync(temporary));
   try {
     {
       using file = await Deno.open(temporary, { write: true, createNew: true });

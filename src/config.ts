@@ -59,7 +59,10 @@ export const runConfigSchema = z.strictObject({
   momentum: z.number().min(0).max(1).default(0.9),
   /** L2 penalty on every parameter. */
   weightDecay: z.number().min(0).default(1e-4),
-  /** Radius of adversarial training (pixels are in [0, 1]): 0.1 for LeNet, 0.016 for ResNet-18. */
+  /**
+   * Radius of adversarial training (pixels are in [0, 1]): that of a checkpoint that says it, else 0.1 for
+   * LeNet, 0.016 for ResNet-18.
+   */
   epsilon: fraction.optional(),
   /** Radius of the attack (pixels are in [0, 1]): 0.1 for LeNet, 0.016 for ResNet-18. */
   epsilonAttack: fraction.optional(),
@@ -73,10 +76,10 @@ export const runConfigSchema = z.strictObject({
    * trained, else 0.1.
    */
   lambdaReg: z.number().min(0).optional(),
-  /** Inducing points of DUE. */
-  nInducingPoints: count.default(10),
-  /** Kernel of DUE's Gaussian process. */
-  kernel: z.enum(gpKernels).default("RBF"),
+  /** Inducing points of DUE: those of a checkpoint that says how many it has, else 10. */
+  nInducingPoints: count.optional(),
+  /** Kernel of DUE's Gaussian process: that of a checkpoint that says which it has, else RBF. */
+  kernel: z.enum(gpKernels).optional(),
   /** Iterations of pgd. */
   steps: count.max(10_000).default(10),
   /** Class that the attack steers to; the model's own prediction when not given. */
@@ -106,12 +109,17 @@ export const smallestEpsilon = { LeNet: 0.1, "ResNet-18": 0.016 } as const;
 
 /** The configuration of a run: what was chosen, defaults filled in. */
 export type RunConfig = Readonly<
-  z.infer<typeof runConfigSchema> & { epsilon: number; epsilonAttack: number }
+  z.infer<typeof runConfigSchema> & { epsilonAttack: number }
 >;
 
 /** How a configuration's experiment is run: its protocol with the options that were chosen otherwise. */
 export function procedureFor(config: RunConfig): Procedure {
   return procedureOf(config.protocol, config);
+}
+
+/** The checkpoints that were named, if any were. */
+export function checkpointsOf({ checkpoint }: RunConfig): readonly string[] | undefined {
+  return typeof checkpoint === "string" ? [checkpoint] : checkpoint;
 }
 
 /** What a caller gives: `mode`, and whatever should differ from the defaults. */
@@ -127,8 +135,8 @@ export function runConfig(options: RunOptions): RunConfig {
   if (parsed.success) {
     const { mode, model = methods[mode].models[0] ?? "" } = parsed.data;
     const fallback = smallestEpsilon[familyOf(model)];
-    const { epsilon = fallback, epsilonAttack = fallback } = parsed.data;
-    return Object.freeze({ ...parsed.data, epsilon, epsilonAttack });
+    const { epsilonAttack = fallback } = parsed.data;
+    return Object.freeze({ ...parsed.data, epsilonAttack });
   }
   const [issue] = parsed.error.issues;
   const path = issue?.path.join(".") ?? "";

@@ -8,7 +8,7 @@ import { kernels } from "./nn/self_test.ts";
 
 /** SHA-256 of a value's JSON, whose keys are put in order. */
 export async function digestOf(value: unknown): Promise<string> {
-  return await sha256(canonical(value));
+  return sha256(canonical(value));
 }
 
 /** What computed a result: its WGSL, and its TypeScript where that can be read. */
@@ -27,7 +27,7 @@ export function sourceDigests(): Promise<SourceDigests> {
 
 async function makeDigests(): Promise<SourceDigests> {
   const shaders = [...kernels.values()].map(({ name, source }) => `${name}\n${source}`).sort();
-  return { shaders: await sha256(shaders.join("\n")), typescript: await typescriptDigest() };
+  return { shaders: sha256(shaders.join("\n")), typescript: await typescriptDigest() };
 }
 
 async function typescriptDigest(): Promise<string | null> {
@@ -42,7 +42,7 @@ async function typescriptDigest(): Promise<string | null> {
         `${file.split("/").at(-1)}\n${await Deno.readTextFile(new URL(file))}`
       ),
     );
-    return await sha256(texts.join("\n"));
+    return sha256(texts.join("\n"));
   } catch {
     return null;
   }

@@ -1,6 +1,11 @@
 /**
- * One process at a time in a folder: by a lock of the operating system's on a file there, which ends with
- * the process however that ends. The file says who has it.
+ * One process at a time in a folder: by a lock of the operating system's on a file there (`flock`,
+ * `LockFileEx`), which ends with the process however that ends. The file says who has it.
+ *
+ * On one machine that is certain. On network file systems it is as good as these are: NFS from version 4 on
+ * and Linux's client since 2.6.12 hand such locks on to the server, so that they hold between machines;
+ * NFS 3 without its lock daemon, or mounted with `nolock` or `local_lock=flock`, keeps them on each machine
+ * to itself, and two machines could then work in one folder.
  *
  * @module
  */
@@ -8,6 +13,8 @@ import { join } from "node:path";
 import { z } from "zod";
 import { makeFolder, sweep } from "./atomic.ts";
 import { UserError } from "./errors.ts";
+import { explain } from "./files.ts";
+import { ifStopped } from "./stopping.ts";
 
 /** The name of a folder's lock. Empty when nobody has it: removed, it could be locked twice. */
 export const lockName = ".lock";
@@ -45,15 +52,24 @@ export async function hold(folder: string, note: (message: string) => void): Pro
       );
     }
     await sweep(folder);
-    await write(file, JSON.stringify({ pid: Deno.pid, since: new Date().toISOString() }));
+    write(file, JSON.stringify({ pid: Deno.pid, since: new Date().toISOString() }));
   } catch (error) {
     file.close();
-    throw error;
+    throw explain(error, "write", path);
   }
-  return {
-    async [Symbol.asyncDispose](): Promise<void> {
-      await write(file, "");
+  const release = (): void => {
+    try {
+      write(file, "");
+    } finally {
       file.close();
+    }
+  };
+  const stopping = ifStopped(release);
+  return {
+    [Symbol.asyncDispose](): Promise<void> {
+      stopping[Symbol.dispose]();
+      release();
+      return Promise.resolve();
     },
   };
 }
@@ -88,13 +104,8 @@ async function openLock(path: string): Promise<Deno.FsFile> {
   try {
     return await Deno.open(path, { read: true, write: true, create: true });
   } catch (error) {
-    throw cannotWrite(path, error);
+    throw explain(error, "write", path);
   }
-}
-
-function cannotWrite(path: string, cause: unknown): UserError {
-  const state = cause instanceof Error ? cause.message : String(cause);
-  return new UserError(`Cannot write "${path}": ${state}; name a folder of your own`, { cause });
 }
 
 async function locked(file: Deno.FsFile): Promise<boolean> {
@@ -125,9 +136,9 @@ async function ownerOf(path: string): Promise<Owner | undefined> {
   }
 }
 
-async function write(file: Deno.FsFile, text: string): Promise<void> {
-  await file.truncate();
-  await file.seek(0, Deno.SeekMode.Start);
+function write(file: Deno.FsFile, text: string): void {
+  file.truncateSync();
+  file.seekSync(0, Deno.SeekMode.Start);
   const bytes = new TextEncoder().encode(text);
-  for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+  for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
 }

@@ -6,11 +6,15 @@
 import { join } from "node:path";
 import { type ImageSet, limit, type OpenPair, openPair } from "../data/mod.ts";
 import { checkpointPaths, readExtras } from "./checkpoint/checkpoint.ts";
-import { procedureFor, type RunConfig } from "./config.ts";
+import { checkpointFormat, fromMetadata, type Statement } from "./checkpoint/statement.ts";
+import { readCheckpointArrays } from "./checkpoint/torch.ts";
+import { checkpointsOf, procedureFor, type RunConfig, smallestEpsilon } from "./config.ts";
 import { UserError } from "./errors.ts";
+import { isFile } from "./files.ts";
 import { familyOf, type Hyperparameters, type Method, methods } from "./methods/mod.ts";
 import { concerning, type Procedure } from "./protocol.ts";
 import { sha256 } from "./sha256.ts";
+import { agreed } from "./stated.ts";
 
 /** Images in a training step: the paper's. */
 const trainBatch = 256;
@@ -35,6 +39,9 @@ const otherQuickMembers = 3;
 /** Weights of DUQ's penalty: the original trains with one by default, and evaluates with the other. */
 const lambdas = { train: 0.3, use: 0.1 } as const;
 
+/** Hyper-parameters where neither the user nor a checkpoint says otherwise. */
+const fallback = { nInducingPoints: 10, kernel: "RBF" } as const;
+
 /** What is known before the GPU is open. */
 export interface Place {
   readonly config: RunConfig;
@@ -47,6 +54,8 @@ export interface Place {
   readonly pair: OpenPair;
   /** Of the models: one, or those of an ensemble. */
   readonly seeds: readonly number[];
+  /** Whether a checkpoint that was named does not say how it was trained: then the options are believed. */
+  readonly unstated: boolean;
 }
 
 /**
@@ -69,10 +78,42 @@ export async function openPlace(
     );
   }
   const pair = await openPair(pairs[familyOf(network)], config.dataPath);
-  const place = { config, procedure: procedureFor(config), method, network, pair };
+  const procedure = procedureFor(config);
+  const place = { config, procedure, method, network, pair };
   const seeds = memberSeeds(place);
-  const trainingConfig = await settleTraining(place, purpose, seeds[0] ?? config.seed);
-  return { ...place, seeds, trainingConfig };
+  const given = givenCheckpoints(config, seeds);
+  const statements = given ? await statementsOf(given) : [];
+  const stated = agreed(place, statements);
+  const trainingConfig = await settleTraining({ ...place, ...stated }, purpose, seeds[0] ?? 0);
+  return {
+    ...place,
+    procedure: { ...procedure, ...stated.procedure },
+    seeds,
+    trainingConfig,
+    unstated: given !== undefined && statements.includes(undefined),
+  };
+}
+
+/** The checkpoints that were named, one a member; undefined where none was. */
+export function givenCheckpoints(
+  config: RunConfig,
+  seeds: readonly number[],
+): readonly string[] | undefined {
+  const given = checkpointsOf(config);
+  return given &&
+    seeds.map((seed, i) =>
+      (given.length === 1 ? given[0] : given[i])?.replaceAll("{seed}", String(seed)) ?? ""
+    );
+}
+
+/** What checkpoints say of themselves, one after the other, so that the first that is missing is named. */
+async function statementsOf(paths: readonly string[]): Promise<(Statement | undefined)[]> {
+  const found: (Statement | undefined)[] = [];
+  for (const path of paths) {
+    const { metadata } = await readCheckpointArrays(path);
+    found.push(fromMetadata(metadata, path));
+  }
+  return found;
 }
 
 /** Seeds of the models: the run's own, or as many from it on as an ensemble has members. */
@@ -93,25 +134,25 @@ function memberSeeds(
   return Array.from({ length: count }, (_, i) => config.seed + i);
 }
 
-/** The checkpoints that were named, if any were. */
-export function checkpointsOf({ checkpoint }: RunConfig): readonly string[] | undefined {
-  return typeof checkpoint === "string" ? [checkpoint] : checkpoint;
-}
-
 /**
  * The training to use, or to begin: that of the whole training set where there is one, although --limit
  * asks for few images to attack; and that of the weight of DUQ's penalty that there is.
  */
 async function settleTraining(
-  place: Omit<Place, "seeds" | "trainingConfig">,
+  place: Omit<Place, "seeds" | "trainingConfig" | "unstated"> & {
+    readonly hyperparameters: Partial<Hyperparameters>;
+  },
   purpose: "train" | "use",
   seed: number,
 ): Promise<Place["trainingConfig"]> {
   const { limit: _, ...unlimited } = place.config;
-  const { lambdaReg } = place.config;
-  const settle = (config: RunConfig, value: number): Place["trainingConfig"] => ({
+  const settle = (config: RunConfig, lambdaReg: number): Place["trainingConfig"] => ({
     ...config,
-    lambdaReg: lambdaReg ?? value,
+    epsilon: config.epsilon ?? smallestEpsilon[familyOf(place.network)],
+    lambdaReg: config.lambdaReg ?? lambdaReg,
+    nInducingPoints: config.nInducingPoints ?? fallback.nInducingPoints,
+    kernel: config.kernel ?? fallback.kernel,
+    ...place.hyperparameters,
   });
   if (purpose === "train") return settle(place.config, lambdas.train);
   const wanted = settle(place.config, lambdas.use);
@@ -120,7 +161,7 @@ async function settleTraining(
     for (const value of [lambdas.use, lambdas.train]) {
       const candidate = settle(config, value);
       const { folder } = await trainingFolder({ ...place, trainingConfig: candidate }, seed);
-      if (await readExtras(checkpointPaths(folder).last)) return candidate;
+      if (await isFile(checkpointPaths(folder).last)) return candidate;
     }
   }
   return wanted;
@@ -147,17 +188,18 @@ export async function trainingState(
   seed: number,
 ): Promise<{ folder: string; done: number; target: number }> {
   const { folder } = await trainingFolder(place, seed);
-  const found = await readExtras(checkpointPaths(folder).last);
+  const { best, last } = checkpointPaths(folder);
+  const statement = (await readExtras(last))?.statement;
   const quick = place.pair.embedded ? quickEpochs.embedded : quickEpochs.downloaded;
-  return {
-    folder,
-    done: Number(found?.metadata["epoch"] ?? -1) + 1,
-    target: place.config.epochs ?? Number(found?.metadata["targetEpochs"] ?? quick),
-  };
+  const target = place.config.epochs ?? statement?.targetEpochs ?? quick;
+  const done = statement?.history.length ?? 0;
+  if (done === 0 || await isFile(best)) return { folder, done, target };
+  // `fit()` makes the best model again from the last one, or trains afresh.
+  return { folder, done: 0, target: Math.max(target, done) };
 }
 
 /** What determines the folder of a training. */
-type TrainingPlace = Omit<Place, "seeds">;
+type TrainingPlace = Omit<Place, "seeds" | "unstated">;
 
 /** The folder of a training run, named by what determines it (but for the number of epochs). */
 export async function trainingFolder(
@@ -168,7 +210,8 @@ export async function trainingFolder(
   const set = limited(await pair.train(), config);
   const { lr, momentum, weightDecay } = config;
   const own = Object.fromEntries(method.hyperparameters.map((name) => [name, config[name]]));
-  const key = await sha256(JSON.stringify({
+  const key = sha256(JSON.stringify({
+    format: checkpointFormat,
     procedure: concerning(
       procedure,
       { mode: method.name, family: familyOf(network) },

@@ -26,6 +26,8 @@ export interface Reporter {
   record?(line: Readonly<Record<string, string | number>>): void;
   /** The folder in which a finished run is kept. */
   kept?(folder: string): void;
+  /** Why a finished run could not be kept; its figures are returned all the same. */
+  lost?(reason: Error): void;
 }
 
 /** Says nothing. */

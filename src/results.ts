@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { type AttackName, attacks } from "./attack/mod.ts";
+import { epochSchema } from "./checkpoint/statement.ts";
 import { thresholds } from "./config.ts";
 import { attackEvidence, evalEvidence } from "./evidence_result.ts";
 
@@ -115,23 +116,13 @@ export const evalResultSchema = z.strictObject({
 
 /** What `train --json` prints. */
 export const trainResultSchema = z.strictObject({
-  schema: z.literal("mirage/train@2"),
+  schema: z.literal("mirage/train@3"),
   ...common,
   data: z.strictObject({ name: z.string(), count: z.int(), sha256: z.string() }),
   /** One a model; an ensemble has several. */
   members: z.array(z.strictObject({
     seed: z.int(),
-    epochs: z.array(z.strictObject({
-      epoch: z.int(),
-      /** Learning rate of the epoch. */
-      lr: z.number(),
-      /** Means over the epoch's steps. */
-      loss: z.number(),
-      trainAccuracy: share,
-      /** Accuracy that the best checkpoint is chosen by. */
-      accuracy: share,
-      imagesPerSecond: z.number(),
-    })),
+    epochs: z.array(epochSchema),
     best: z.strictObject({ epoch: z.int(), accuracy: share, path: z.string() }),
     last: z.strictObject({ epoch: z.int(), accuracy: share, path: z.string() }),
   })).min(1),

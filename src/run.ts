@@ -44,6 +44,7 @@ import type { RunResults } from "./runs/folder.ts";
 import { recorded } from "./runs/recorded.ts";
 import {
   findOrTrain,
+  type LoadedModel,
   openWorkbench,
   selectionSet,
   type TrainedMember,
@@ -66,11 +67,14 @@ export async function train(
   const clock = new Clock();
   using bench = await openWorkbench(config, "train");
   const epochs = config.epochs ?? 80;
-  const { document } = await recorded("train", bench, reporter, async (reporter) => {
-    const positions = [...bench.members.keys()];
-    const members = await trainMembers(bench, positions, epochs, reporter, clock);
-    const document = trainDocument(bench, members, clock);
-    return { document, checkpoints: members.map(({ paths }) => paths.best) };
+  const { document } = await recorded("train", bench, reporter, {
+    models: () => Promise.resolve([]),
+    async work(reporter) {
+      const positions = [...bench.members.keys()];
+      const members = await trainMembers(bench, positions, epochs, reporter, clock);
+      const document = trainDocument(bench, members, clock);
+      return { document, checkpoints: members.map(({ paths }) => paths.best) };
+    },
   });
   return document;
 }
@@ -82,7 +86,7 @@ function trainDocument(
 ): TrainResult {
   const [set] = members.map((m) => m.set);
   return trainResultSchema.parse({
-    schema: "mirage/train@2",
+    schema: "mirage/train@3",
     ...common(bench),
     data: { name: set?.name, count: set?.count, sha256: set?.sha256 },
     members: members.map(({ seed, trained, paths }) => {
@@ -110,7 +114,10 @@ export async function evaluate(
 ): Promise<EvalResult> {
   const clock = new Clock();
   using bench = await openWorkbench(config, "use");
-  const made = await recorded("eval", bench, reporter, (r) => evaluateOn(bench, r, clock));
+  const made = await recorded("eval", bench, reporter, {
+    models: (r) => findOrTrain(bench, r, clock),
+    work: (r, models) => evaluateOn(bench, models, r, clock),
+  });
   return made.document;
 }
 
@@ -118,15 +125,17 @@ export async function evaluate(
 export async function evaluateOnly(config: RunConfig, reporter: Reporter): Promise<EvalResult> {
   const clock = new Clock();
   using bench = await openWorkbench(config, "use");
-  return (await evaluateOn(bench, reporter, clock)).document;
+  const models = await findOrTrain(bench, reporter, clock);
+  return (await evaluateOn(bench, models, reporter, clock)).document;
 }
 
 async function evaluateOn(
   bench: Workbench,
+  models: readonly LoadedModel[],
   reporter: Reporter,
   clock: Clock,
 ): Promise<RunResults & { readonly document: EvalResult }> {
-  const { checkpoints } = await findOrTrain(bench, reporter, clock);
+  const checkpoints = models.map(({ path }) => path);
   const made = await clock.time("work", async () => {
     const outSet = limited(await bench.pair.outDomain(), bench.config);
     const clean = await predict(job(bench, outSet, reporter));
@@ -136,7 +145,7 @@ async function evaluateOn(
   });
   const document = evalDocument(bench, { checkpoints, ...made }, clock);
   const { clean } = made;
-  return { document, checkpoints, archives: { predictions: answersArchive({ clean }) } };
+  return { document, archives: { predictions: answersArchive({ clean }) } };
 }
 
 function evalDocument(
@@ -195,7 +204,10 @@ export async function attackWithExamples(
 ): Promise<AttackRun> {
   const clock = new Clock();
   using bench = await openWorkbench(config, "use");
-  const made = await recorded("attack", bench, reporter, (r) => attackOn(bench, r, clock, keep));
+  const made = await recorded("attack", bench, reporter, {
+    models: (r) => findOrTrain(bench, r, clock),
+    work: (r, models) => attackOn(bench, models, r, clock, keep),
+  });
   const { document, attacked, outDomain } = made;
   return { result: document, attacked, outDomain };
 }
@@ -204,17 +216,19 @@ export async function attackWithExamples(
 export async function attackOnly(config: RunConfig, reporter: Reporter): Promise<AttackResult> {
   const clock = new Clock();
   using bench = await openWorkbench(config, "use");
-  return (await attackOn(bench, reporter, clock, 0)).document;
+  const models = await findOrTrain(bench, reporter, clock);
+  return (await attackOn(bench, models, reporter, clock, 0)).document;
 }
 
 async function attackOn(
   bench: Workbench,
+  models: readonly LoadedModel[],
   reporter: Reporter,
   clock: Clock,
   keep: number,
 ): Promise<RunResults & Omit<AttackRun, "result"> & { readonly document: AttackResult }> {
   const { config } = bench;
-  const { checkpoints } = await findOrTrain(bench, reporter, clock);
+  const checkpoints = models.map(({ path }) => path);
   const made = await clock.time("work", async () => {
     const outDomain = limited(await bench.pair.outDomain(), config);
     const work = {
@@ -231,7 +245,7 @@ async function attackOn(
     return { inDomain, attacked, outDomain, examined, sets, detection };
   });
   const document = attackDocument(bench, { checkpoints, ...made }, clock);
-  return { document, checkpoints, archives: attackArchives(config, made), ...made };
+  return { document, archives: attackArchives(config, made), ...made };
 }
 
 /** In-domain accuracy of each model on what its best epoch was chosen by. */

@@ -32,6 +32,7 @@ import {
   type TableRow,
 } from "./table_result.ts";
 import { openRunFolder, type RunSpec } from "./runs/folder.ts";
+import { keep } from "./runs/recorded.ts";
 import { sourceDigests } from "./digest.ts";
 import { sha256 } from "./sha256.ts";
 import { version, versions } from "./version.ts";
@@ -83,9 +84,7 @@ export async function table(
     reporter,
   );
   const document = await makeTable(options, folder.reporter);
-  await folder.finish({ document, checkpoints: [] });
-  reporter.note(`The run is kept in ${folder.path}`);
-  reporter.kept?.(folder.path);
+  await keep(folder, { document }, [], reporter);
   return document;
 }
 
@@ -285,7 +284,7 @@ function within(
 export async function resultPath(config: RunConfig): Promise<string> {
   const { savePath, explain: _explain, time: _time, ...rest } = config;
   const determines = { ...rest, procedure: procedureFor(config), version };
-  const key = (await sha256(JSON.stringify(determines))).slice(0, 16);
+  const key = (sha256(JSON.stringify(determines))).slice(0, 16);
   return join(savePath, "table", `attack-${config.mode}-seed_${config.seed}-${key}.json`);
 }
 

@@ -5,7 +5,7 @@
  */
 import type { RunConfig } from "./config.ts";
 import type { ResidentSet } from "./dataset.ts";
-import type { Model } from "./methods/mod.ts";
+import type { Hyperparameters, Model } from "./methods/mod.ts";
 import {
   argmax,
   cropAndFlip,
@@ -44,7 +44,7 @@ export interface Training {
   readonly device: Device;
   /** One model, or equal ones that learn side by side in the same dispatches: see `learnTogether`. */
   readonly learners: readonly Learner[];
-  readonly config: RunConfig;
+  readonly config: RunConfig & Hyperparameters;
   /** Whether every epoch sees the same images in the same order: its random numbers start anew. */
   readonly fixedOrder: boolean;
   /** Whether batch normalisation is in train mode at an epoch's first step only. */

@@ -10,9 +10,12 @@ import {
   readExtras,
   saveCheckpoint,
 } from "./checkpoint/checkpoint.ts";
+import type { EpochFigures, Statement } from "./checkpoint/statement.ts";
+import { procedureFor } from "./config.ts";
 import { UserError } from "./errors.ts";
+import { display, isFile } from "./files.ts";
 import { explainPrograms } from "./explain.ts";
-import { type Model, single } from "./methods/mod.ts";
+import { familyOf, type Method, methods, type Model, single } from "./methods/mod.ts";
 import { accuracy } from "./metrics.ts";
 import {
   compile,
@@ -29,13 +32,9 @@ import {
 } from "./nn/mod.ts";
 import { Pace } from "./pace.ts";
 import { predictor } from "./predict.ts";
-import type { TrainResult } from "./results.ts";
+import { concerning } from "./protocol.ts";
 import { augmented, firstLearner, type Learner, type Training } from "./trace_step.ts";
 import { compileSteppers, type EpochSteppers, type Stepper, stepSizes } from "./train_step.ts";
-import { versions } from "./version.ts";
-
-/** Figures of one epoch. */
-export type EpochFigures = TrainResult["members"][number]["epochs"][number];
 
 /** Epochs from which on the learning rate is divided by ten once more. */
 const milestones = [30, 60];
@@ -118,13 +117,22 @@ export async function fit(training: Training): Promise<Trained[]> {
         if (!own) throw new Error("Unreachable: a learner without figures");
         const score = scores[copy] ?? NaN;
         const before = summary(history).best.accuracy;
-        history.push({ epoch, ...own, accuracy: score });
-        reporter.record?.({ event: "epoch", seed: learner.seed, epoch, ...own, accuracy: score });
+        const { imagesPerSecond, ...epochFigures } = own;
+        history.push({ epoch, ...epochFigures, accuracy: score });
+        reporter.record?.({
+          event: "epoch",
+          seed: learner.seed,
+          epoch,
+          ...epochFigures,
+          imagesPerSecond,
+          accuracy: score,
+        });
         const { model } = learner;
         const paths = checkpointPaths(learner.folder);
-        const metadata = describeTraining(training, learner, history);
-        if (score > before) await saveCheckpoint(model, paths.best, metadata);
-        await saveCheckpoint(model, paths.last, metadata, velocities(packed, copy));
+        const statement = describeTraining(training, learner, history);
+        if (score > before) await saveCheckpoint(model, paths.best, statement);
+        const asked = { ...statement, targetEpochs: epochs };
+        await saveCheckpoint(model, paths.last, asked, velocities(packed, copy));
       }
     }
   } finally {
@@ -157,7 +165,7 @@ async function runEpoch(
   steppers: EpochSteppers,
   epoch: number,
   progress: (done: number, fields: Record<string, string>) => void,
-): Promise<Omit<EpochFigures, "epoch" | "accuracy">[]> {
+): Promise<(Omit<EpochFigures, "epoch" | "accuracy"> & { readonly imagesPerSecond: number })[]> {
   const { config, fixedOrder, learners } = training;
   const orders = learners.map(({ seed, trainIndex }) => {
     const order = new Random(seed).fork(`order of epoch ${fixedOrder ? 0 : epoch}`);
@@ -250,29 +258,40 @@ async function gatherCleanly(training: Training): Promise<void> {
   }
 }
 
+/**
+ * Puts a learner where its folder's checkpoints stand, and says which epochs are behind it: none where the
+ * best model is gone that the last one does not replace.
+ */
 async function resume(
-  { device }: Training,
+  { device, reporter }: Training,
   { model, folder }: Learner,
   packed: PackedParameters,
   copy: number,
 ): Promise<EpochFigures[]> {
-  const path = checkpointPaths(folder).last;
-  const extras = await readExtras(path);
+  const { best, last } = checkpointPaths(folder);
+  const extras = await readExtras(last);
   if (!extras) return [];
-  await loadCheckpoint(model, path);
+  const { history } = extras.statement;
+  const bestIsLast = summary(history).best.epoch === history.at(-1)?.epoch;
+  const bestIsThere = await isFile(best);
+  if (!bestIsThere && !bestIsLast) return [];
+  await loadCheckpoint(model, last);
   const velocity = extras.arrays.get("optimizer.velocity");
   if (velocity?.length !== packed.length) {
     throw new UserError(
-      `Cannot resume from "${path}": it holds no optimiser state; delete it to train afresh`,
+      `Cannot resume from "${
+        display(last)
+      }": it holds no optimiser state; delete it to train afresh`,
     );
+  }
+  if (!bestIsThere) {
+    const { targetEpochs: _, ...statement } = extras.statement;
+    await saveCheckpoint(model, best, statement);
+    reporter.note(`The best model in ${folder} was missing: it is that of the last epoch`);
   }
   packed.block.data.set(velocity, velocitiesAt(packed, copy));
   push(device, [...model.state.values(), packed.block]);
-  const history: unknown = JSON.parse(extras.metadata["history"] ?? "[]");
-  if (!Array.isArray(history)) {
-    throw new UserError(`Cannot resume from "${path}": its history is damaged; delete it`);
-  }
-  return history as EpochFigures[];
+  return [...history];
 }
 
 /** Where a learner's velocities start in the block: after its weights. */
@@ -287,19 +306,32 @@ function velocities(packed: PackedParameters, copy: number): Map<string, Float32
 }
 
 function describeTraining(
-  { config, epochs, train }: Training,
-  { seed }: Learner,
+  { config, train, batchSize, augment }: Training,
+  { model, seed }: Learner,
   history: readonly EpochFigures[],
-): Record<string, string> {
-  const last = history.at(-1);
+): Statement {
+  const { lr, momentum, weightDecay, microBatch } = config;
+  const method: Method = methods[config.mode];
+  const { name, count, sha256 } = train.set;
   return {
-    format: "mirage/checkpoint@1",
-    config: JSON.stringify({ ...config, seed }),
-    targetEpochs: String(epochs),
-    epoch: String(last?.epoch ?? -1),
-    accuracy: String(last?.accuracy ?? 0),
-    history: JSON.stringify(history),
-    data: `${train.set.name} ${train.set.sha256}`,
-    versions: JSON.stringify(versions()),
+    mode: method.family,
+    model: model.name,
+    seed,
+    hyperparameters: Object.fromEntries(method.hyperparameters.map((of) => [of, config[of]])),
+    procedure: concerning(
+      procedureFor(config),
+      { mode: method.family, family: familyOf(model.name) },
+      "training",
+    ),
+    training: {
+      lr,
+      momentum,
+      weightDecay,
+      batchSize,
+      augment,
+      ...(microBatch === undefined ? {} : { microBatch }),
+    },
+    data: { name, count, sha256 },
+    history: [...history],
   };
 }

@@ -65,8 +65,10 @@ const layers = {
 
 /** Where the table is kept, as the XDG base directory specification has it. */
 export function tileTablePath(): string {
-  const { XDG_CACHE_HOME, LOCALAPPDATA, HOME = "." } = Deno.env.toObject();
-  return join(XDG_CACHE_HOME || LOCALAPPDATA || join(HOME, ".cache"), "mirage", "tiles.json");
+  const [cache, local, home] = ["XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"].map((name) =>
+    Deno.env.get(name)
+  );
+  return join(cache || local || join(home || ".", ".cache"), "mirage", "tiles.json");
 }
 
 /** Has a device cut its work as was measured for its adapter, where it was and the table may be read. */

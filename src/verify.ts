@@ -9,6 +9,7 @@ import { UserError } from "./errors.ts";
 import { type Reporter, silent } from "./reporter.ts";
 import { attackOnly, evaluateOnly, selectionAccuracies } from "./run.ts";
 import { type Difference, differences, figuresOf } from "./runs/figures.ts";
+import { checkData } from "./runs/identity.ts";
 import { keptCheckpoints, readFigures, readRun, type Run } from "./runs/folder.ts";
 import { versions } from "./version.ts";
 
@@ -63,6 +64,7 @@ export async function verify(
   const checkpoint = await keptCheckpoints(folder, run);
   const options = { ...run.config, checkpoint, ...(dataPath === undefined ? {} : { dataPath }) };
   const config = runConfig(options as unknown as RunOptions);
+  await checkData(run, config, folder);
   const { now, then, adapter } = await repeat(run, before, config, reporter);
   const sameMachine = JSON.stringify(adapter) === JSON.stringify(run.adapter) &&
     JSON.stringify(versions()) === JSON.stringify(run.versions);

@@ -4,14 +4,14 @@
  * @module
  */
 import type { ImageSet } from "../data/mod.ts";
-import { checkpointPaths, loadCheckpoint } from "./checkpoint/checkpoint.ts";
+import { checkpointPaths, loadCheckpoint, stateDigest } from "./checkpoint/checkpoint.ts";
 import type { Clock } from "./clock.ts";
 import type { RunConfig } from "./config.ts";
 import { chosen, ResidentSet } from "./dataset.ts";
 import { familyOf, type Model, type Subject } from "./methods/mod.ts";
 import { type Device, openDevice, push, Random, release } from "./nn/mod.ts";
 import {
-  checkpointsOf,
+  givenCheckpoints,
   limited,
   openPlace,
   type Place,
@@ -71,15 +71,32 @@ export async function openWorkbench(
   return { ...place, device, members, subject, [Symbol.dispose]: close };
 }
 
+/** A model's file, as it was loaded. */
+export interface LoadedModel {
+  readonly path: string;
+  /** SHA-256 of the file. */
+  readonly sha256: string;
+  /** SHA-256 of the model's names, shapes and values, whatever file they came from. */
+  readonly digest: string;
+}
+
 /** Loads the checkpoints that are named or were trained before, and trains those that are missing. */
 export async function findOrTrain(
   bench: Workbench,
   reporter: Reporter,
   clock: Clock,
-): Promise<{ checkpoints: string[] }> {
+): Promise<LoadedModel[]> {
   const { config, device, members } = bench;
-  const given = checkpointsOf(config);
-  const checkpoints: string[] = [];
+  const given = givenCheckpoints(config, bench.seeds);
+  const loaded: LoadedModel[] = [];
+  if (bench.unstated && bench.method.hyperparameters.length > 0) {
+    const believed = bench.method.hyperparameters.map((name) =>
+      `${name} ${bench.trainingConfig[name]}`
+    );
+    reporter.note(
+      `The checkpoint does not say how it was trained; taken as ${believed.join(", ")}`,
+    );
+  }
   if (given === undefined && bench.method.ensemble && config.numEnsembles === undefined) {
     reporter.note(
       `The ensemble has ${members.length} members${
@@ -88,16 +105,14 @@ export async function findOrTrain(
     );
   }
   const trained = given ? [] : await trainedCheckpoints(bench, reporter, clock);
-  for (const [i, { model, seed }] of members.entries()) {
-    const path = given
-      ? (given.length === 1 ? given[0] : given[i])?.replaceAll("{seed}", String(seed)) ?? ""
-      : trained[i] ?? "";
-    await loadCheckpoint(model, path);
+  for (const [i, { model }] of members.entries()) {
+    const path = given?.[i] ?? trained[i] ?? "";
+    const { sha256 } = await loadCheckpoint(model, path);
+    loaded.push({ path, sha256, digest: stateDigest(model) });
     push(device, model.state.values());
     await model.finish?.(device);
-    checkpoints.push(path);
   }
-  return { checkpoints };
+  return loaded;
 }
 
 /** The best checkpoints of the members' trainings, which are begun or gone on with where they have too few epochs. */

@@ -4,6 +4,7 @@ import { checkContents, compileOnStandIn } from "../scripts/compile.ts";
 import { execute, hosts, included, type Outcome } from "../scripts/binary.ts";
 import { type Packed, selfExtracting } from "../scripts/pack.ts";
 import { attackResultSchema } from "../src/results.ts";
+import { task } from "./program.ts";
 import { inFolder } from "./support.ts";
 
 const repository = new URL("..", import.meta.url);
@@ -56,7 +57,7 @@ function launcherTest(what: string, test: (setting: Setting) => Promise<void>): 
           return `${cache}/${hash}`;
         };
         const mirage: Setting["mirage"] = (args, env = {}, name = "mirage") =>
-          execute(`${home}/${name}`, args, {
+          execute("/bin/sh", [`${home}/${name}`, ...args], {
             ...bare(home),
             env: { ...bare(home).env, ...env },
           });
@@ -146,17 +147,7 @@ Deno.test({
   fn: () =>
     inFolder(async (folder) => {
       const home = await Deno.realPath(folder);
-      const script = decodeURIComponent(new URL("scripts/pack.ts", repository).pathname);
-      const config = decodeURIComponent(new URL("deno.json", repository).pathname);
-      const packed = await execute(Deno.execPath(), [
-        "run",
-        "--config",
-        config,
-        "-A",
-        script,
-        "--output",
-        "mirage",
-      ], { env: { INIT_CWD: home, NO_COLOR: "1" } });
+      const packed = await task("pack", ["--output", "mirage"], { cwd: home });
       assert.deepEqual({ code: packed.code, stderr: packed.stderr }, { code: 0, stderr: "" });
       assert.match(
         packed.stdout,
@@ -197,7 +188,7 @@ Deno.test("`compile` embeds every kernel and data file, and grants no more than 
     const { allow_import: _, ...permissions } = JSON.parse(json);
     const granted = Object.entries(permissions).filter(([, value]) => value !== null);
     assert.deepEqual(Object.fromEntries(granted), {
-      allow_env: [],
+      allow_env: ["INIT_CWD", "MIRAGE_DEBUG", "HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"],
       allow_net: [...hosts],
       allow_read: [],
       allow_write: [],
@@ -209,13 +200,7 @@ Deno.test("`compile` embeds every kernel and data file, and grants no more than 
 
 Deno.test("`compile` makes an executable that runs, or says what was skipped and why", () =>
   inFolder(async (folder) => {
-    const script = decodeURIComponent(new URL("scripts/compile.ts", repository).pathname);
-    const config = decodeURIComponent(new URL("deno.json", repository).pathname);
-    const { code, stdout, stderr } = await execute(
-      Deno.execPath(),
-      ["run", "--config", config, "-A", script, "--output", "mirage"],
-      { env: { INIT_CWD: folder, NO_COLOR: "1" } },
-    );
+    const { code, stdout, stderr } = await task("compile", ["--output", "mirage"], { cwd: folder });
     if (code === 0) {
       assert.match(stdout, /^Compiled .*\/mirage: .* are inside\nIt attacked 20 letters .* on /);
       return;

@@ -52,7 +52,12 @@ async function execute(
   cwd: string,
   env: Readonly<Record<string, string>>,
 ): Promise<Outcome> {
-  const command = new Deno.Command(file, { args: [...args], cwd, env, clearEnv: true });
+  const command = new Deno.Command("/bin/sh", {
+    args: [file, ...args],
+    cwd,
+    env,
+    clearEnv: true,
+  });
   const { code, stdout, stderr } = await command.output();
   const text = new TextDecoder();
   return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };

@@ -1,6 +1,10 @@
 /** The examples run as they stand, and are short. */
 import assert from "node:assert/strict";
+import { taskLine } from "./program.ts";
 import { inFolder } from "./support.ts";
+
+/** What an experiment may do: as its task. */
+const permissions = taskLine("attack").split(" ").filter((word) => word.startsWith("--"));
 
 const folder = new URL("../examples/", import.meta.url);
 
@@ -11,7 +15,7 @@ for await (const { name } of Deno.readDir(folder)) {
     await inFolder(async (cwd) => {
       const config = decodeURIComponent(new URL("../deno.json", import.meta.url).pathname);
       const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-        args: ["run", "--config", config, "-A", path, "--quick"],
+        args: ["run", "--config", config, ...permissions, path, "--quick"],
         cwd,
         stdin: "null",
       }).output();

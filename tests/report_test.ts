@@ -13,6 +13,7 @@ import { attack, evaluate, train } from "../src/run.ts";
 import { table } from "../src/table.ts";
 import type { Reporter } from "../src/reporter.ts";
 import { browser, type Findings, type Look, withBrowser } from "./browser.ts";
+import { task } from "./program.ts";
 import { inFolder } from "./support.ts";
 
 const quick = { mode: "sngp", epochs: 1, limit: 64 } as const;
@@ -208,23 +209,9 @@ Deno.test("`pngOf()` keeps the bytes of grey and coloured images, and cuts what 
 Deno.test("`mirage attack` leaves a report, `mirage report` makes it again, and failures are told", () =>
   inFolder(async (folder) => {
     const mirage = async (args: readonly string[]): Promise<[number, string, string]> => {
-      const root = new URL("../", import.meta.url);
-      const path = (name: string): string => decodeURIComponent(new URL(name, root).pathname);
-      const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-        args: [
-          "run",
-          "--config",
-          path("deno.json"),
-          "--no-prompt",
-          ...["read", "write", "env"].map((name) => `--allow-${name}`),
-          path("main.ts"),
-          ...args,
-        ],
-        stdin: "null",
-        env: { NO_COLOR: "1", INIT_CWD: folder },
-      }).output();
-      const text = new TextDecoder();
-      return [code, text.decode(stdout), text.decode(stderr)];
+      const [name = "", ...rest] = args;
+      const { code, stdout, stderr } = await task(name, rest, { cwd: folder });
+      return [code, stdout, stderr];
     };
     const command = ["attack", "--limit", "20", "--epochs", "1", "--json"];
     const [code, , stderr] = await mirage(command);

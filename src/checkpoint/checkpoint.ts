@@ -3,29 +3,52 @@
  *
  * @module
  */
+import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { UserError } from "../errors.ts";
+import { shortened, UserError } from "../errors.ts";
+import { display, isFile, readFile } from "../files.ts";
 import type { Model } from "../methods/mod.ts";
-import { show, size } from "../nn/mod.ts";
+import { show } from "../nn/mod.ts";
+import { sha256 } from "../sha256.ts";
 import { readSafetensors, writeSafetensors } from "./safetensors.ts";
-import { type CheckpointArrays, readCheckpointArrays } from "./torch.ts";
+import { fromMetadata, type Metadata, type Statement, toMetadata } from "./statement.ts";
+import { type CheckpointArrays, decodeCheckpoint } from "./torch.ts";
 
-/** What a checkpoint says of itself. */
-export type Metadata = Readonly<Record<string, string>>;
+/** What was loaded. */
+export interface Loaded {
+  /** The file's metadata; empty for PyTorch's. */
+  readonly metadata: Metadata;
+  /** What the file says of itself, where Mirage wrote it. */
+  readonly statement?: Statement;
+  /** SHA-256 of the file. */
+  readonly sha256: string;
+}
 
 /**
  * Fills a model's state on the host from a checkpoint: ours, or a `.checkpoint` of PyTorch.
  *
- * @returns its metadata; empty for PyTorch's
+ * @returns what the file says of itself
  * @throws UserError naming the file when it is of another model, damaged or missing
  */
-export async function loadCheckpoint(model: Model, path: string): Promise<Metadata> {
-  const archive = await readCheckpointArrays(path);
+export async function loadCheckpoint(model: Model, path: string): Promise<Loaded> {
+  const bytes = await readFile(path);
+  const archive = decodeCheckpoint(bytes, path);
+  const statement = fromMetadata(archive.metadata, path);
+  if (statement && statement.model !== model.name) {
+    throw new UserError(
+      `Cannot load "${display(path)}" as ${model.name}: it says that it is a ${
+        shortened(statement.model)
+      }; name that by --model`,
+    );
+  }
   fill(model, archive, path);
-  return archive.metadata;
+  const { metadata } = archive;
+  return { metadata, ...(statement && { statement }), sha256: sha256(bytes) };
 }
 
 function fill(model: Model, { tensors }: CheckpointArrays, path: string): void {
+  const cannot = (state: string): UserError =>
+    new UserError(`Cannot load "${display(path)}" as ${model.name}: ${state}`);
   // Counters of batches, which a fixed momentum has no use for, are passed over.
   const own = (name: string): boolean =>
     name.startsWith("optimizer.") || name.endsWith(".num_batches_tracked");
@@ -35,71 +58,82 @@ function fill(model: Model, { tensors }: CheckpointArrays, path: string): void {
   for (const [name, parameter] of model.state) {
     const array = tensors.get(name);
     if (!array) {
-      throw new UserError(
-        `Cannot load "${path}" as ${model.name}: it has no "${name}"${
-          unknown ? ` but "${unknown}"` : ""
-        }; give the checkpoint of a ${model.name}, or its mode by --mode`,
+      const instead = unknown === undefined ? "" : ` but "${shortened(unknown)}"`;
+      throw cannot(
+        `it has no "${name}"${instead}; give the checkpoint of a ${model.name}, or its mode by --mode`,
       );
     }
-    const n = size(parameter.shape);
-    if (array.data.length !== n) {
-      throw new UserError(
-        `Cannot load "${path}" as ${model.name}: parameter "${name}" is ${
-          show(parameter.shape)
-        }, the file has ${show(array.shape)}; give the checkpoint of a ${model.name}`,
+    // Not the number of elements: a transposed weight has as many, and means something else.
+    const same = array.shape.length === parameter.shape.length &&
+      parameter.shape.every((n, axis) => n === array.shape[axis]);
+    if (!same) {
+      throw cannot(
+        `parameter "${name}" is ${show(parameter.shape)}, the file has ${
+          shortened(show(array.shape))
+        }; give the checkpoint of a ${model.name}`,
       );
     }
   }
-  if (unknown) {
-    throw new UserError(
-      `Cannot load "${path}" as ${model.name}: it holds "${unknown}", which ${model.name} has not; ` +
-        `give the checkpoint of a ${model.name}`,
+  if (unknown !== undefined) {
+    throw cannot(
+      `it holds "${
+        shortened(unknown)
+      }", which ${model.name} has not; give the checkpoint of a ${model.name}`,
     );
   }
   for (const [name, parameter] of model.state) {
     const values = Float32Array.from(tensors.get(name)?.data ?? []);
     const bad = values.findIndex((v) => !Number.isFinite(v));
-    if (bad >= 0) {
-      throw new UserError(
-        `Cannot load "${path}": "${name}" holds ${values[bad]} at ${bad}; train the model again`,
-      );
-    }
+    if (bad >= 0) throw cannot(`"${name}" holds ${values[bad]} at ${bad}; train the model again`);
     parameter.data.set(values);
   }
+}
+
+/** SHA-256 of a model's state on the host: names, shapes and values, whatever file they came from. */
+export function stateDigest({ state }: Model): string {
+  const hash = createHash("sha256");
+  for (const [name, { shape, data }] of state) {
+    hash.update(JSON.stringify([name, shape]));
+    hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  }
+  return hash.digest("hex");
 }
 
 /** Writes a model's state, and more arrays under their own names, whole or not at all. */
 export async function saveCheckpoint(
   model: Model,
   path: string,
-  metadata: Metadata,
+  statement: Statement,
   extra: ReadonlyMap<string, Float32Array> = new Map(),
 ): Promise<void> {
   const tensors = new Map(
     [...model.state].map(([name, { shape, data }]) => [name, { shape, data }]),
   );
   for (const [name, data] of extra) tensors.set(name, { shape: [data.length], data });
-  await writeSafetensors(path, { tensors, metadata });
+  await writeSafetensors(path, { tensors, metadata: toMetadata(statement) });
 }
 
-/** The extra arrays and the metadata of one of our checkpoints; undefined when there is none. */
+/**
+ * The state of the optimiser and the statement of one of our checkpoints; undefined when there is none.
+ *
+ * @throws UserError when it is damaged, or not one of ours
+ */
 export async function readExtras(
   path: string,
-): Promise<{ arrays: ReadonlyMap<string, Float32Array>; metadata: Metadata } | undefined> {
-  try {
-    await Deno.stat(path);
-  } catch (error) {
-    const absent = error instanceof Deno.errors.NotFound ||
-      error instanceof Deno.errors.NotADirectory;
-    if (absent) return undefined;
-    throw error;
-  }
+): Promise<{ arrays: ReadonlyMap<string, Float32Array>; statement: Statement } | undefined> {
+  if (!await isFile(path)) return undefined;
   const { tensors, metadata } = await readSafetensors(path);
+  const statement = fromMetadata(metadata, path);
+  if (!statement) {
+    throw new UserError(
+      `Cannot go on from "${display(path)}": Mirage did not write it; move it away to train afresh`,
+    );
+  }
   const arrays = new Map<string, Float32Array>();
   for (const [name, { data }] of tensors) {
     if (name.startsWith("optimizer.")) arrays.set(name, Float32Array.from(data));
   }
-  return { arrays, metadata };
+  return { arrays, statement };
 }
 
 /** The two checkpoints of a training run: best by accuracy, and last. */

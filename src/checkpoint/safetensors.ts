@@ -3,9 +3,9 @@
  *
  * @module
  */
+import { createHash } from "node:crypto";
 import { z } from "zod";
 import { writeAtomic } from "../atomic.ts";
-import { sha256 } from "../sha256.ts";
 import { UserError } from "../errors.ts";
 import { readFile } from "../files.ts";
 
@@ -54,23 +54,12 @@ const entrySchema = z.object({
  */
 export function encodeSafetensors({ tensors, metadata }: Archive): Uint8Array<ArrayBuffer> {
   const entries = [`"__metadata__":${JSON.stringify(metadata)}`];
-  const parts: Uint8Array[] = [];
   let end = 0;
-  for (const [name, { shape, data }] of tensors) {
-    if (name === "__metadata__" || shape.reduce((a, b) => a * b, 1) !== data.length) {
-      throw new Error(`Cannot encode "${name}": [${shape}] with ${data.length} values`);
-    }
-    const dtype = data instanceof Uint32Array
-      ? "U32"
-      : data instanceof Float32Array
-      ? "F32"
-      : "I64";
-    const raw = data instanceof Float64Array ? BigInt64Array.from(data, BigInt) : data;
-    const part = new Uint8Array(raw.buffer, raw.byteOffset, raw.byteLength);
-    const entry = { dtype, shape, data_offsets: [end, end += part.length] };
+  const raw = rawArrays(tensors);
+  for (const { name, dtype, shape, bytes } of raw) {
+    const entry = { dtype, shape, data_offsets: [end, end += bytes.length] };
     // Put together by hand: an object would move names that look like numbers to its front.
     entries.push(`${JSON.stringify(name)}:${JSON.stringify(entry)}`);
-    parts.push(part);
   }
   const text = `{${entries.join(",")}}`;
   const json = new TextEncoder().encode(text);
@@ -80,11 +69,35 @@ export function encodeSafetensors({ tensors, metadata }: Archive): Uint8Array<Ar
   new DataView(bytes.buffer).setBigUint64(0, BigInt(start - 8), true);
   bytes.set(json, 8);
   let at = start;
-  for (const part of parts) {
+  for (const { bytes: part } of raw) {
     bytes.set(part, at);
     at += part.length;
   }
   return bytes;
+}
+
+/** An array as it lies in a file. */
+interface RawArray {
+  readonly name: string;
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly bytes: Uint8Array;
+}
+
+function rawArrays(tensors: Archive["tensors"]): RawArray[] {
+  return Array.from(tensors, ([name, { shape, data }]) => {
+    if (name === "__metadata__" || shape.reduce((a, b) => a * b, 1) !== data.length) {
+      throw new Error(`Cannot encode "${name}": [${shape}] with ${data.length} values`);
+    }
+    const dtype = data instanceof Uint32Array
+      ? "U32"
+      : data instanceof Float32Array
+      ? "F32"
+      : "I64";
+    const raw = data instanceof Float64Array ? BigInt64Array.from(data, BigInt) : data;
+    const bytes = new Uint8Array(raw.buffer, raw.byteOffset, raw.byteLength);
+    return { name, dtype, shape, bytes };
+  });
 }
 
 /**
@@ -122,6 +135,7 @@ export function decodeSafetensors(bytes: Uint8Array, name: string): Archive {
   const tensors = new Map<string, NamedArray>();
   const body = bytes.length - 8 - length;
   const ranges: [number, number][] = [];
+  const raw: RawArray[] = [];
   for (const key of keys) {
     if (key === "__metadata__") continue;
     const entry = entrySchema.safeParse(values.get(key));
@@ -138,6 +152,7 @@ export function decodeSafetensors(bytes: Uint8Array, name: string): Archive {
       ? new Float64Array(count)
       : new Float32Array(count);
     const start = 8 + length + from;
+    raw.push({ name: key, dtype, shape, bytes: bytes.subarray(start, 8 + length + to) });
     for (let i = 0; i < count; i++) data[i] = type.read(view, start + i * type.size);
     if (type.whole && data.some(Number.isNaN)) {
       throw fail(`the array "${key}" holds an integer beyond 2^53`);
@@ -150,44 +165,47 @@ export function decodeSafetensors(bytes: Uint8Array, name: string): Archive {
     if (from < end) throw fail("two of its arrays overlap");
     end = to;
   }
-  return { tensors, metadata: metadata.data };
-}
-
-/** Key of the metadata that holds the SHA-256 of the arrays, in files of ours. */
-const checksum = "sha256";
-
-/**
- * Reads an archive.
- *
- * @throws UserError when it is no safetensors file, or not what was written
- */
-export async function readSafetensors(path: string): Promise<Archive> {
-  const bytes = await readFile(path);
-  const { tensors, metadata } = decodeSafetensors(bytes, path);
-  const { [checksum]: wanted, ...others } = metadata;
-  if (wanted !== undefined && wanted !== await bodyDigest(bytes)) {
-    throw new UserError(
-      `Cannot read "${path}": its arrays are not those that were written (the SHA-256 differs); ` +
-        "fetch or train it again",
-    );
+  const { [digestKey]: digest, ...others } = metadata.data;
+  // A file of ours has one; a file of others may have any metadata but this.
+  const ours = digest !== undefined || (others["format"] ?? "").startsWith("mirage/");
+  if (ours && digest !== archiveDigest(raw, others)) {
+    throw fail("it is not what was written (its SHA-256 differs)");
   }
   return { tensors, metadata: others };
 }
 
-/** Writes an archive with the SHA-256 of its arrays, whole or not at all. */
+/** Key of the metadata that holds {@linkcode archiveDigest}, in files of ours. */
+const digestKey = "mirage.sha256";
+
+/** SHA-256 of names, types, shapes and bytes of the arrays, in their order, and of the metadata. */
+function archiveDigest(arrays: readonly RawArray[], metadata: Archive["metadata"]): string {
+  const sorted = Object.entries(metadata).sort(([a], [b]) => a < b ? -1 : 1);
+  const hash = createHash("sha256").update(JSON.stringify(sorted));
+  for (const { name, dtype, shape, bytes } of arrays) {
+    hash.update(JSON.stringify([name, dtype, shape])).update(bytes);
+  }
+  return hash.digest("hex");
+}
+
+/**
+ * Reads an archive.
+ *
+ * @throws UserError when it is no safetensors file, or one of ours and not what was written
+ */
+export async function readSafetensors(path: string): Promise<Archive> {
+  return decodeSafetensors(await readFile(path), path);
+}
+
+/** Writes an archive with its SHA-256, whole or not at all. */
 export async function writeSafetensors(
   path: string,
   { tensors, metadata }: Archive,
 ): Promise<void> {
-  const digest = await bodyDigest(encodeSafetensors({ tensors, metadata: {} }));
-  const checked = { ...metadata, [checksum]: digest };
-  await writeAtomic(path, encodeSafetensors({ tensors, metadata: checked }));
-}
-
-/** SHA-256 of what follows the header. */
-async function bodyDigest(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return await sha256(bytes.subarray(8 + Number(view.getBigUint64(0, true))));
+  const digest = archiveDigest(rawArrays(tensors), metadata);
+  await writeAtomic(
+    path,
+    encodeSafetensors({ tensors, metadata: { ...metadata, [digestKey]: digest } }),
+  );
 }
 
 /** Integers as f32 where that holds each of them exactly, else as they are. */

@@ -71,7 +71,11 @@ const allowed = new Set([
  * @throws UserError naming the file when it is missing, damaged, or of neither format
  */
 export async function readCheckpointArrays(path: string): Promise<CheckpointArrays> {
-  const bytes = await readFile(path);
+  return decodeCheckpoint(await readFile(path), path);
+}
+
+/** As {@linkcode readCheckpointArrays}, of bytes that were read from a path. */
+export function decodeCheckpoint(bytes: Uint8Array, path: string): CheckpointArrays {
   if (bytes[0] === 0x50 && bytes[1] === 0x4b) {
     return { tensors: decodeTorchCheckpoint(bytes, path).stateDict, metadata: {}, format: "torch" };
   }

@@ -149,15 +149,15 @@ export const training = object("Training", {
     ),
     defaults.augmentation,
   ),
-  nInducingPoints: withDefault(
+  nInducingPoints: optional(
     option("--n-inducing-points", integer({ min: 1 }), {
-      description: message`Inducing points of DUE`,
+      description: message`Inducing points of DUE [what the checkpoint has, else 10]`,
     }),
-    defaults.nInducingPoints,
   ),
-  kernel: withDefault(
-    option("--kernel", choice(gpKernels, near), { description: message`Kernel of DUE's GP` }),
-    defaults.kernel,
+  kernel: optional(
+    option("--kernel", choice(gpKernels, near), {
+      description: message`Kernel of DUE's GP [what the checkpoint has, else RBF]`,
+    }),
   ),
 });
 

@@ -5,13 +5,14 @@
  */
 import process from "node:process";
 import { Presets, SingleBar } from "cli-progress";
+import { say } from "./stderr.ts";
 import type { Progress, Reporter } from "../reporter.ts";
 
 const bars = new Set<SingleBar>();
 
 /** Speaks on stderr: a bar on a terminal, a line every few seconds elsewhere. */
 export const terminal: Reporter = {
-  note: (message) => console.error(message),
+  note: say,
   progress: (name, total, unit = "images"): Progress => {
     // The cursor stays visible: nothing has to be put right when a run is broken off.
     const bar = new SingleBar({

@@ -6,6 +6,7 @@
 import { type RunConfig, runConfig, runConfigSchema, type RunOptions } from "../config.ts";
 import { UserError } from "../errors.ts";
 import { protocolOptionNames } from "../protocol.ts";
+import { checkData } from "../runs/identity.ts";
 import { readRunFile } from "../runs/folder.ts";
 import { ablatable, type TableOptions } from "../table.ts";
 import type { Invocation } from "./commands.ts";
@@ -54,7 +55,9 @@ export async function fromFile(
     explain,
     time,
   };
-  return { command, config: runConfig(options as unknown as RunOptions) };
+  const config = runConfig(options as unknown as RunOptions);
+  await checkData(run, config, file);
+  return { command, config };
 }
 
 /**

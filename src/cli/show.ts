@@ -56,14 +56,13 @@ export function showTrain(result: TrainResult): string {
   const { members } = result;
   const several = members.length > 1;
   const lines = members.flatMap(({ seed, epochs, best, last }) => {
-    const table = newTable(["epoch", "loss", "accuracy", "selection", "images/s"]);
+    const table = newTable(["epoch", "loss", "accuracy", "selection"]);
     for (const e of epochs.slice(-20)) {
       table.push([
         String(e.epoch),
         e.loss.toFixed(4),
         e.trainAccuracy.toFixed(4),
         e.accuracy.toFixed(4),
-        e.imagesPerSecond.toFixed(0),
       ]);
     }
     const whose = several ? `Seed ${seed}, best` : "Best";

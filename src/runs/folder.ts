@@ -18,8 +18,9 @@ import { makeFolder, sweep, writeAtomic } from "../atomic.ts";
 import { type NamedArray, writeSafetensors } from "../checkpoint/safetensors.ts";
 import { digestOf } from "../digest.ts";
 import { sha256 } from "../sha256.ts";
+import { ifStopped } from "../stopping.ts";
 import { UserError } from "../errors.ts";
-import { readFile } from "../files.ts";
+import { display, explain, isFile, readFile } from "../files.ts";
 import { type Held, hold } from "../lock.ts";
 import type { Reporter } from "../reporter.ts";
 import { figuresOf } from "./figures.ts";
@@ -60,12 +61,19 @@ export interface RunSpec {
   readonly versions: Readonly<Record<string, string>>;
 }
 
+/** A model that a run was made with. */
+export interface UsedModel {
+  readonly path: string;
+  /** SHA-256 of its file when it was loaded. */
+  readonly sha256: string;
+}
+
 /** What a run leaves. */
 export interface RunResults {
   /** The document, of which the figures are kept. */
   readonly document: unknown;
-  /** Paths of the models, in the order of the members. */
-  readonly checkpoints: readonly string[];
+  /** Paths of the models that it made, in the order of the members. */
+  readonly checkpoints?: readonly string[];
   /** Further archives by their names. */
   readonly archives?: Readonly<Record<string, ReadonlyMap<string, NamedArray>>>;
 }
@@ -75,8 +83,14 @@ export interface RunFolder extends AsyncDisposable {
   readonly path: string;
   /** Hands on what it is told, and writes the figures among it to the log. */
   readonly reporter: Reporter;
-  /** Keeps what came out: all of it, or the run counts as unfinished. */
-  finish(results: RunResults): Promise<void>;
+  /** Writes lines to the log that were told before there was a folder. */
+  catchUp(lines: readonly Readonly<Record<string, string | number>>[]): void;
+  /**
+   * Keeps what came out: all of it, or the run counts as unfinished.
+   *
+   * @param used the models that it was made with, as they were loaded
+   */
+  finish(results: RunResults, used: readonly UsedModel[]): Promise<void>;
 }
 
 /** Where the folders of runs are. */
@@ -123,6 +137,9 @@ export async function openRunFolder(
 class OpenFolder implements RunFolder {
   readonly reporter: Reporter;
   readonly #log: string;
+  readonly #stopping: Disposable;
+  /** Why a line of the log could not be written. */
+  #unwritten: unknown;
 
   constructor(
     readonly path: string,
@@ -132,6 +149,9 @@ class OpenFolder implements RunFolder {
   ) {
     this.#log = join(path, "log.jsonl");
     this.#append({ event: "start", time: new Date().toISOString() });
+    this.#stopping = ifStopped(() =>
+      this.#append({ event: "stop", time: new Date().toISOString() })
+    );
     this.reporter = {
       note: (message) => {
         this.#append({ event: "note", message });
@@ -145,28 +165,40 @@ class OpenFolder implements RunFolder {
     };
   }
 
-  /** A line at once, so that a run that is broken off has those before. */
+  /** A line at once, so that a run that is broken off has those before; one that fails is told at the end. */
   #append(line: Readonly<Record<string, unknown>>): void {
     try {
       Deno.writeTextFileSync(this.#log, `${JSON.stringify(line)}\n`, { append: true });
     } catch (error) {
-      const state = error instanceof Error ? error.message : String(error);
-      throw new UserError(
-        `Cannot write "${this.#log}": ${state}; free some space and run the command again`,
-        { cause: error },
-      );
+      this.#unwritten ??= explain(error, "write", this.#log);
     }
   }
 
-  async finish({ document, checkpoints, archives = {} }: RunResults): Promise<void> {
+  catchUp(lines: readonly Readonly<Record<string, string | number>>[]): void {
+    for (const line of lines) this.#append(line);
+  }
+
+  async finish(
+    { document, checkpoints = [], archives = {} }: RunResults,
+    used: readonly UsedModel[],
+  ): Promise<void> {
+    if (this.#unwritten) throw this.#unwritten;
     const kept = join(this.path, "checkpoints");
     await makeFolder(kept);
     const entries: Run["checkpoints"] = [];
-    for (const [i, source] of checkpoints.entries()) {
+    const models = [...used, ...checkpoints.map((path) => ({ path, sha256: undefined }))];
+    for (const [i, { path: source, sha256: loaded }] of models.entries()) {
       const name = `${i}${extension(source)}`;
       const bytes = await readFile(source);
+      const digest = sha256(bytes);
+      if (loaded !== undefined && loaded !== digest) {
+        throw new UserError(
+          `Cannot keep the run: "${display(source)}" is not what it was when it was loaded; ` +
+            "run the command again when nothing else trains there",
+        );
+      }
       await writeAtomic(join(kept, name), bytes);
-      entries.push({ name, source, sha256: await sha256(bytes) });
+      entries.push({ name, source, sha256: digest });
     }
     for (const [name, tensors] of Object.entries(archives)) {
       await writeSafetensors(join(this.path, `${name}.safetensors`), { tensors, metadata: {} });
@@ -179,6 +211,7 @@ class OpenFolder implements RunFolder {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping[Symbol.dispose]();
     await this.held[Symbol.asyncDispose]();
   }
 }
@@ -200,7 +233,7 @@ export async function readRunFile(path: string): Promise<Run> {
 /** A run's figures; undefined where it is not finished. */
 export async function readFigures(folder: string): Promise<Record<string, unknown> | undefined> {
   const path = join(folder, "metrics.json");
-  if (await Deno.stat(path).then(() => false, () => true)) return undefined;
+  if (!await isFile(path)) return undefined;
   return await readJson(path, z.record(z.string(), z.unknown()));
 }
 
@@ -209,7 +242,7 @@ export async function keptCheckpoints(folder: string, { checkpoints }: Run): Pro
   const paths: string[] = [];
   for (const { name, sha256: wanted } of checkpoints) {
     const path = join(folder, "checkpoints", basename(name));
-    if (await sha256(await readFile(path)) !== wanted) {
+    if (sha256(await readFile(path)) !== wanted) {
       throw new UserError(
         `Cannot use "${path}": it is not the file that the run used (its SHA-256 differs); make the run again`,
       );

@@ -3,15 +3,17 @@
  *
  * @module
  */
+import { z } from "zod";
 import type { ImageSet } from "../../data/mod.ts";
-import { readFile } from "../files.ts";
-import { checkpointsOf, limited, type Place, trainBatchOf, trainingState } from "../place.ts";
+import { checkpointsOf, type RunConfig } from "../config.ts";
+import { shortened, UserError } from "../errors.ts";
+import { display } from "../files.ts";
+import { limited, openPlace, type Place, trainBatchOf, trainingState } from "../place.ts";
 import { familyOf } from "../methods/mod.ts";
 import { concerning } from "../protocol.ts";
 import { sourceDigests } from "../digest.ts";
-import { sha256 } from "../sha256.ts";
 import { versions } from "../version.ts";
-import type { RunSpec } from "./folder.ts";
+import type { Run, RunSpec } from "./folder.ts";
 
 /** Options that change nothing in the figures: where things are, and what is shown. */
 const circumstances: ReadonlySet<string> = new Set([
@@ -28,37 +30,24 @@ export interface RunPlace extends Place {
   readonly device: { readonly adapter: object };
 }
 
-/** What names the run's folder, and what is written down of it. */
+/**
+ * What names the run's folder, and what is written down of it.
+ *
+ * @param models digests of the models that it is made with
+ */
 export async function runSpec(
   command: "train" | "eval" | "attack",
   place: RunPlace,
+  models: readonly string[],
 ): Promise<RunSpec> {
   const { config, trainingConfig, procedure, method, network, seeds, pair } = place;
-  const given = checkpointsOf(config);
-  const sets: Record<string, ImageSet> = {
-    ...(given ? {} : { train: limited(await pair.train(), trainingConfig) }),
-    test: limited(await pair.test(), config),
-    ...(command === "train" ? {} : { outDomain: limited(await pair.outDomain(), config) }),
-  };
-  const data = Object.fromEntries(
-    Object.entries(sets).map(([role, { name, count, sha256, listSha256 = null }]) => [role, {
-      name,
-      count,
-      sha256,
-      listSha256,
-    }]),
-  );
+  const given = checkpointsOf(config) !== undefined;
+  const data = await dataOf(command, place);
   const epochs = command === "train"
     ? seeds.map(() => config.epochs ?? 80)
     : given
     ? []
     : await Promise.all(seeds.map(async (seed) => (await trainingState(place, seed)).target));
-  const paths = (given ?? []).flatMap((path) =>
-    path.includes("{seed}") ? seeds.map((seed) => path.replaceAll("{seed}", `${seed}`)) : [path]
-  );
-  const models: string[] = [];
-  // One after the other, so that the first that is missing is the one that is named.
-  for (const path of paths) models.push(await sha256(await readFile(path)));
   const options = Object.fromEntries(
     Object.entries(config).filter(([name, value]) =>
       value !== undefined && !circumstances.has(name)
@@ -73,7 +62,7 @@ export async function runSpec(
       options: {
         ...options,
         model: network,
-        lambdaReg: trainingConfig.lambdaReg,
+        ...Object.fromEntries(method.hyperparameters.map((name) => [name, trainingConfig[name]])),
         trainBatchSize: trainBatchOf(trainingConfig),
         trainingLimit: trainingConfig.limit ?? null,
       },
@@ -89,4 +78,75 @@ export async function runSpec(
     adapter,
     versions: versions(),
   };
+}
+
+/** A set as a run names it. */
+interface SetIdentity {
+  readonly name: string;
+  readonly count: number;
+  readonly sha256: string;
+  readonly listSha256: string | null;
+}
+
+/** The sets that a run is made on, by their part in it. */
+async function setsOf(
+  command: Run["command"],
+  { config, trainingConfig, pair }: Pick<Place, "config" | "trainingConfig" | "pair">,
+): Promise<Record<string, ImageSet>> {
+  return {
+    ...(checkpointsOf(config) ? {} : { train: limited(await pair.train(), trainingConfig) }),
+    test: limited(await pair.test(), config),
+    ...(command === "train" ? {} : { outDomain: limited(await pair.outDomain(), config) }),
+  };
+}
+
+async function dataOf(
+  command: Run["command"],
+  place: Pick<Place, "config" | "trainingConfig" | "pair">,
+): Promise<Record<string, SetIdentity>> {
+  const sets = Object.entries(await setsOf(command, place));
+  return Object.fromEntries(
+    sets.map(([role, { name, count, sha256, listSha256 = null }]) => [role, {
+      name,
+      count,
+      sha256,
+      listSha256,
+    }]),
+  );
+}
+
+const recordedSets = z.object({
+  data: z.record(z.string(), z.object({ name: z.string(), count: z.int(), sha256: z.string() })),
+});
+
+/**
+ * Holds the data that is there against what a run was made on, before anything is computed.
+ *
+ * @param run as it was recorded
+ * @param config by which it is to be made again
+ * @throws UserError naming the first set that is another
+ */
+export async function checkData(run: Run, config: RunConfig, file: string): Promise<void> {
+  const parsed = recordedSets.safeParse(run.identity);
+  if (!parsed.success) {
+    throw new UserError(
+      `Cannot repeat "${
+        display(file)
+      }": it does not say which data the run used; make the run again`,
+    );
+  }
+  const place = await openPlace(config, run.command === "train" ? "train" : "use");
+  for (const [role, set] of Object.entries(await setsOf(run.command, place))) {
+    const wanted = parsed.data.data[role];
+    if (!wanted || wanted.sha256 === set.sha256) continue;
+    const [had, has] = [wanted, set].map(({ name, count }) => `${count} images of ${name}`);
+    throw new UserError(
+      `Cannot repeat "${display(file)}": its data are not those in "${
+        display(set.source)
+      }": it used ${shortened(had ?? "")}, there are ${has}${
+        had === has ? " with other pixels or labels" : ""
+      }; ` +
+        "name the folder of its data by --data-path",
+    );
+  }
 }

@@ -3,27 +3,66 @@
  *
  * @module
  */
+import { UserError } from "../errors.ts";
 import type { Reporter } from "../reporter.ts";
-import { openRunFolder, type RunResults } from "./folder.ts";
+import type { LoadedModel } from "../workbench.ts";
+import { openRunFolder, type RunFolder, type RunResults, type UsedModel } from "./folder.ts";
 import { type RunPlace, runSpec } from "./identity.ts";
+
+/** An experiment in two parts: the models that it is made with are a part of what determines it. */
+export interface Experiment<T extends RunResults> {
+  /** Finds or trains the models; none where they are what the experiment makes. */
+  readonly models: (reporter: Reporter) => Promise<LoadedModel[]>;
+  readonly work: (reporter: Reporter, models: readonly LoadedModel[]) => Promise<T>;
+}
 
 /**
  * Makes a run and keeps what came out.
  *
- * @param work makes it, and tells the reporter it is given
- * @throws UserError when another process makes the same run, or it cannot be kept
+ * @throws UserError when another process makes the same run, or it cannot be kept and the reporter has no
+ * `lost` to be told so
  */
 export async function recorded<T extends RunResults>(
   command: "train" | "eval" | "attack",
   place: RunPlace,
   reporter: Reporter,
-  work: (reporter: Reporter) => Promise<T>,
+  { models: find, work }: Experiment<T>,
 ): Promise<T> {
-  const spec = await runSpec(command, place);
+  // The folder is named by the models too: what is told while they are made waits for it.
+  const lines: Readonly<Record<string, string | number>>[] = [];
+  const models = await find({
+    ...reporter,
+    note(message) {
+      lines.push({ event: "note", message });
+      reporter.note(message);
+    },
+    record: (line) => void lines.push(line),
+  });
+  const spec = await runSpec(command, place, models.map(({ digest }) => digest));
   await using folder = await openRunFolder(place.config.savePath, spec, reporter);
-  const results = await work(folder.reporter);
-  await folder.finish(results);
+  folder.catchUp(lines);
+  const results = await work(folder.reporter, models);
+  await keep(folder, results, models, reporter);
+  return results;
+}
+
+/**
+ * Keeps a finished run, and tells the reporter where, or why it could not.
+ *
+ * @throws UserError when it cannot be kept and the reporter has no `lost`
+ */
+export async function keep(
+  folder: RunFolder,
+  results: RunResults,
+  used: readonly UsedModel[],
+  reporter: Reporter,
+): Promise<void> {
+  try {
+    await folder.finish(results, used);
+  } catch (error) {
+    if (!(error instanceof UserError) || !reporter.lost) throw error;
+    return reporter.lost(error);
+  }
   reporter.note(`The run is kept in ${folder.path}`);
   reporter.kept?.(folder.path);
-  return results;
 }

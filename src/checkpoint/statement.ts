@@ -1,0 +1,85 @@
+/**
+ * What a checkpoint of Mirage says of itself: nothing but what follows from the training that made it, so
+ * that equal trainings leave equal bytes. When, where and how fast it was made stands in the run's folder.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { UserError } from "../errors.ts";
+import { display } from "../files.ts";
+
+/** Strings by name, as the file has them. */
+export type Metadata = Readonly<Record<string, string>>;
+
+/** The format that is written, and the only one that is read. */
+export const checkpointFormat = "mirage/checkpoint@2";
+
+const values = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]));
+
+/** Figures of one epoch: the learning rate, means over its steps, and the accuracy that chooses the best. */
+export const epochSchema = z.strictObject({
+  epoch: z.int().min(0),
+  lr: z.number(),
+  loss: z.number(),
+  trainAccuracy: z.number().min(0).max(1),
+  accuracy: z.number().min(0).max(1),
+});
+
+/** See {@linkcode epochSchema}. */
+export type EpochFigures = z.infer<typeof epochSchema>;
+
+const statementSchema = z.strictObject({
+  /** The mode that trained it; of an ensemble's member the mode of its family. */
+  mode: z.string(),
+  /** Name of the network. */
+  model: z.string(),
+  seed: z.int().min(0),
+  /** Hyper-parameters of the mode's own. */
+  hyperparameters: values,
+  /** How the training was done, where the protocols differ. */
+  procedure: values,
+  /** Options of the optimiser and the steps. */
+  training: values,
+  /** The set that it learned from. */
+  data: z.strictObject({ name: z.string(), count: z.int(), sha256: z.string() }),
+  /** Every epoch so far. */
+  history: z.array(epochSchema),
+  /** How many epochs there were to be, in the checkpoint that a training goes on from. */
+  targetEpochs: z.int().min(1).optional(),
+});
+
+/** See the fields of the schema. */
+export type Statement = z.infer<typeof statementSchema>;
+
+/** A statement as metadata. */
+export function toMetadata(statement: Statement): Metadata {
+  const { mode, model, ...others } = statement;
+  const encoded = Object.entries(others).filter(([, value]) => value !== undefined)
+    .map(([name, value]) => [name, JSON.stringify(value)]);
+  return { format: checkpointFormat, mode, model, ...Object.fromEntries(encoded) };
+}
+
+/**
+ * What a file says of itself; undefined where it is not of ours.
+ *
+ * @param path of the file, for messages
+ * @throws UserError when it is of ours, but says what cannot be understood
+ */
+export function fromMetadata(metadata: Metadata, path: string): Statement | undefined {
+  const { format: found = "", mode, model, ...others } = metadata;
+  if (!found.startsWith("mirage/checkpoint@")) return undefined;
+  if (found !== checkpointFormat) {
+    throw new UserError(
+      `Cannot read "${display(path)}": it was written by another version of Mirage; train it again`,
+    );
+  }
+  try {
+    const decoded = Object.entries(others).map(([name, text]) => [name, JSON.parse(text)]);
+    return statementSchema.parse({ mode, model, ...Object.fromEntries(decoded) });
+  } catch (error) {
+    throw new UserError(
+      `Cannot read "${display(path)}": what it says of its training is damaged; train it again`,
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * What checkpoints say of themselves against what was asked for: a file is believed over a default, and a
+ * contradiction is an error.
+ *
+ * @module
+ */
+import type { Statement } from "./checkpoint/statement.ts";
+import { checkpointsOf, type RunConfig } from "./config.ts";
+import { UserError } from "./errors.ts";
+import { type Hyperparameters, type Method, methods } from "./methods/mod.ts";
+import type { Procedure } from "./protocol.ts";
+
+/** What the checkpoints settle. */
+export interface Stated {
+  readonly hyperparameters: Partial<Hyperparameters>;
+  /** How the trainings were done, where the protocols differ. */
+  readonly procedure: Procedure;
+}
+
+/** What may be said otherwise by an option. */
+type Asked = Readonly<Record<string, unknown>>;
+
+/**
+ * What all checkpoints agree on and the options do not contradict.
+ *
+ * @param statements of the checkpoints that were named, undefined where one says nothing
+ * @throws UserError naming what is said by one and otherwise by another, or by an option
+ */
+export function agreed(
+  { config, procedure, method }: {
+    readonly config: RunConfig;
+    readonly procedure: Procedure;
+    readonly method: Method;
+  },
+  statements: readonly (Statement | undefined)[],
+): Stated {
+  let hyperparameters: Asked = {};
+  let own: Asked = {};
+  const paths = checkpointsOf(config) ?? [];
+  for (const [i, statement] of statements.entries()) {
+    if (!statement) continue;
+    const path = paths[i] ?? paths[0] ?? "";
+    if (familyOfMode(statement.mode) !== method.family) {
+      throw new UserError(
+        `Cannot load "${path}" as ${method.name}: it says that ${statement.mode} trained it; ` +
+          `use --mode ${statement.mode}`,
+      );
+    }
+    hyperparameters = joined(path, statement.hyperparameters, config, hyperparameters);
+    own = joined(path, statement.procedure, config, own);
+  }
+  return {
+    hyperparameters: hyperparameters as Partial<Hyperparameters>,
+    procedure: { ...procedure, ...own },
+  };
+}
+
+function familyOfMode(mode: string): string | undefined {
+  return Object.entries<Method>(methods).find(([name]) => name === mode)?.[1].family;
+}
+
+/** What a file says, where neither an option nor the files before it say otherwise. */
+function joined(path: string, said: Asked, config: Asked, before: Asked): Asked {
+  for (const [name, value] of Object.entries(said)) {
+    const contradiction = [[config[name], "the option"], [before[name], "another checkpoint"]]
+      .find(([other]) => other !== undefined && other !== value);
+    if (contradiction) {
+      const [other, who] = contradiction;
+      throw new UserError(
+        `Cannot use "${path}": it was trained with ${name} ${value}, ${who} says ${other}; ` +
+          "leave the option out, or name a checkpoint trained so",
+      );
+    }
+  }
+  return { ...before, ...said };
+}

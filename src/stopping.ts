@@ -1,0 +1,29 @@
+/**
+ * What is to be put right when the process is told to stop: whatever holds something that outlives it
+ * registers here.
+ *
+ * @module
+ */
+
+const pending = new Set<() => void>();
+
+/**
+ * Registers what is to be done if the process is told to stop meanwhile; it must be done at once, without
+ * waiting for anything. Disposing of the result takes it back.
+ */
+export function ifStopped(putRight: () => void): Disposable {
+  pending.add(putRight);
+  return { [Symbol.dispose]: () => void pending.delete(putRight) };
+}
+
+/** Does what is registered, the latest first; what fails keeps nothing else from being done. */
+export function stop(): void {
+  for (const putRight of [...pending].reverse()) {
+    pending.delete(putRight);
+    try {
+      putRight();
+    } catch {
+      // The process ends: there is nobody left to tell.
+    }
+  }
+}
