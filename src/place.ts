@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import { type ImageSet, limit, type OpenPair, openPair } from "../data/mod.ts";
-import { checkpointPaths, readExtras } from "./checkpoint/checkpoint.ts";
+import { checkpointPaths, progressOf } from "./checkpoint/checkpoint.ts";
 import { checkpointFormat, fromMetadata, type Statement } from "./checkpoint/statement.ts";
 import { readCheckpointArrays } from "./checkpoint/torch.ts";
 import { checkpointsOf, procedureFor, type RunConfig, smallestEpsilon } from "./config.ts";
@@ -182,20 +182,16 @@ export async function pendingTraining(
   return { epochs, images: set.count };
 }
 
-/** How far the training of a seed has come, and how far it is to go. */
+/** How far the training of a seed has come, how far it is to go, and whether its best model is there. */
 export async function trainingState(
   place: TrainingPlace,
   seed: number,
-): Promise<{ folder: string; done: number; target: number }> {
+): Promise<{ folder: string; done: number; target: number; usable: boolean }> {
   const { folder } = await trainingFolder(place, seed);
-  const { best, last } = checkpointPaths(folder);
-  const statement = (await readExtras(last))?.statement;
+  const { history, bestIsThere, targetEpochs } = await progressOf(folder);
   const quick = place.pair.embedded ? quickEpochs.embedded : quickEpochs.downloaded;
-  const target = place.config.epochs ?? statement?.targetEpochs ?? quick;
-  const done = statement?.history.length ?? 0;
-  if (done === 0 || await isFile(best)) return { folder, done, target };
-  // `fit()` makes the best model again from the last one, or trains afresh.
-  return { folder, done: 0, target: Math.max(target, done) };
+  const target = place.config.epochs ?? targetEpochs ?? quick;
+  return { folder, done: history.length, target, usable: bestIsThere };
 }
 
 /** What determines the folder of a training. */

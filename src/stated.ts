@@ -6,7 +6,8 @@
  */
 import type { Statement } from "./checkpoint/statement.ts";
 import { checkpointsOf, type RunConfig } from "./config.ts";
-import { UserError } from "./errors.ts";
+import { shortened, UserError } from "./errors.ts";
+import { display } from "./files.ts";
 import { type Hyperparameters, type Method, methods } from "./methods/mod.ts";
 import type { Procedure } from "./protocol.ts";
 
@@ -40,10 +41,14 @@ export function agreed(
   for (const [i, statement] of statements.entries()) {
     if (!statement) continue;
     const path = paths[i] ?? paths[0] ?? "";
-    if (familyOfMode(statement.mode) !== method.family) {
+    if (statement.family !== method.family) {
+      const other = Object.values<Method>(methods).find(({ family }) =>
+        family === statement.family
+      );
       throw new UserError(
-        `Cannot load "${path}" as ${method.name}: it says that ${statement.mode} trained it; ` +
-          `use --mode ${statement.mode}`,
+        `Cannot load "${display(path)}" as ${method.name}: it says that it is a model of ${
+          shortened(statement.family)
+        }; ${other ? `use --mode ${other.name}` : "name another"}`,
       );
     }
     hyperparameters = joined(path, statement.hyperparameters, config, hyperparameters);
@@ -55,10 +60,6 @@ export function agreed(
   };
 }
 
-function familyOfMode(mode: string): string | undefined {
-  return Object.entries<Method>(methods).find(([name]) => name === mode)?.[1].family;
-}
-
 /** What a file says, where neither an option nor the files before it say otherwise. */
 function joined(path: string, said: Asked, config: Asked, before: Asked): Asked {
   for (const [name, value] of Object.entries(said)) {
@@ -67,7 +68,9 @@ function joined(path: string, said: Asked, config: Asked, before: Asked): Asked 
     if (contradiction) {
       const [other, who] = contradiction;
       throw new UserError(
-        `Cannot use "${path}": it was trained with ${name} ${value}, ${who} says ${other}; ` +
+        `Cannot use "${
+          display(path)
+        }": it was trained with ${name} ${value}, ${who} says ${other}; ` +
           "leave the option out, or name a checkpoint trained so",
       );
     }

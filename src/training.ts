@@ -7,13 +7,14 @@ import { makeFolder } from "./atomic.ts";
 import {
   checkpointPaths,
   loadCheckpoint,
+  progressOf,
   readExtras,
   saveCheckpoint,
 } from "./checkpoint/checkpoint.ts";
-import type { EpochFigures, Statement } from "./checkpoint/statement.ts";
+import { bestEpoch, type EpochFigures, type Statement } from "./checkpoint/statement.ts";
 import { procedureFor } from "./config.ts";
 import { UserError } from "./errors.ts";
-import { display, isFile } from "./files.ts";
+import { display } from "./files.ts";
 import { explainPrograms } from "./explain.ts";
 import { familyOf, type Method, methods, type Model, single } from "./methods/mod.ts";
 import { accuracy } from "./metrics.ts";
@@ -57,7 +58,7 @@ export async function fit(training: Training): Promise<Trained[]> {
   const packed = Parameter.packCopies(learners.map(({ model }) => trainable(model)), 2);
   const histories: EpochFigures[][] = [];
   for (const [copy, learner] of learners.entries()) {
-    histories.push(await resume(training, learner, packed, copy));
+    histories.push([...await resume(training, learner, packed, copy)]);
   }
   const first = histories[0]?.length ?? 0;
   if (histories.some((history) => history.length !== first)) {
@@ -146,11 +147,7 @@ function trainable({ state }: Model): Parameter[] {
 }
 
 function summary(history: readonly EpochFigures[]): Trained {
-  let best = { epoch: -1, accuracy: -1 };
-  for (const { epoch, accuracy } of history) {
-    if (accuracy > best.accuracy) best = { epoch, accuracy };
-  }
-  return { epochs: history, best };
+  return { epochs: history, best: bestEpoch(history) };
 }
 
 /** What has come together of one learner's epoch. */
@@ -258,26 +255,20 @@ async function gatherCleanly(training: Training): Promise<void> {
   }
 }
 
-/**
- * Puts a learner where its folder's checkpoints stand, and says which epochs are behind it: none where the
- * best model is gone that the last one does not replace.
- */
+/** Puts a learner where its folder's checkpoints stand, and says which epochs are behind it. */
 async function resume(
   { device, reporter }: Training,
   { model, folder }: Learner,
   packed: PackedParameters,
   copy: number,
-): Promise<EpochFigures[]> {
+): Promise<readonly EpochFigures[]> {
   const { best, last } = checkpointPaths(folder);
+  const { history, bestIsThere } = await progressOf(folder);
+  if (history.length === 0) return [];
   const extras = await readExtras(last);
-  if (!extras) return [];
-  const { history } = extras.statement;
-  const bestIsLast = summary(history).best.epoch === history.at(-1)?.epoch;
-  const bestIsThere = await isFile(best);
-  if (!bestIsThere && !bestIsLast) return [];
-  await loadCheckpoint(model, last);
-  const velocity = extras.arrays.get("optimizer.velocity");
-  if (velocity?.length !== packed.length) {
+  const { statement } = await loadCheckpoint(model, last);
+  const velocity = extras?.arrays.get("optimizer.velocity");
+  if (velocity?.length !== packed.length || !statement) {
     throw new UserError(
       `Cannot resume from "${
         display(last)
@@ -285,13 +276,13 @@ async function resume(
     );
   }
   if (!bestIsThere) {
-    const { targetEpochs: _, ...statement } = extras.statement;
-    await saveCheckpoint(model, best, statement);
+    const { targetEpochs: _, ...own } = statement;
+    await saveCheckpoint(model, best, own);
     reporter.note(`The best model in ${folder} was missing: it is that of the last epoch`);
   }
   packed.block.data.set(velocity, velocitiesAt(packed, copy));
   push(device, [...model.state.values(), packed.block]);
-  return [...history];
+  return history;
 }
 
 /** Where a learner's velocities start in the block: after its weights. */
@@ -314,13 +305,13 @@ function describeTraining(
   const method: Method = methods[config.mode];
   const { name, count, sha256 } = train.set;
   return {
-    mode: method.family,
+    family: method.family,
     model: model.name,
     seed,
     hyperparameters: Object.fromEntries(method.hyperparameters.map((of) => [of, config[of]])),
     procedure: concerning(
       procedureFor(config),
-      { mode: method.family, family: familyOf(model.name) },
+      { mode: config.mode, family: familyOf(model.name) },
       "training",
     ),
     training: {

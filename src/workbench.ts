@@ -125,10 +125,10 @@ async function trainedCheckpoints(
   const missing: { readonly position: number; readonly target: number }[] = [];
   const paths: string[] = [];
   for (const [position, { seed }] of members.entries()) {
-    const { folder, done, target } = await trainingState(bench, seed);
+    const { folder, done, target, usable } = await trainingState(bench, seed);
     paths.push(checkpointPaths(folder).best);
-    if (done < target) {
-      missing.push({ position, target });
+    if (done < target || !usable) {
+      missing.push({ position, target: Math.max(done, target) });
       reporter.note(
         done > 0
           ? `The ${network} in ${folder} has ${done} of ${target} epochs: training goes on`

@@ -65,8 +65,10 @@ export async function withBrowser(
   test: (look: (file: string, look: Look) => Promise<Findings>) => Promise<void>,
 ): Promise<void> {
   const profile = await Deno.makeTempDir();
-  const child = new Deno.Command(path, {
+  // `env` becomes the browser, whose name differs from system to system.
+  const child = new Deno.Command("env", {
     args: [
+      path,
       "--headless",
       "--no-sandbox",
       "--disable-gpu",

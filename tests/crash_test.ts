@@ -1,32 +1,12 @@
 /** Runs that are killed, or find the disk full or read-only: nothing is lost, nothing half-written. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { trainResultSchema } from "../src/results.ts";
+import { attackResultSchema } from "../src/results.ts";
 import { Random } from "../src/nn/random.ts";
+import { ended, type Outcome, startTask, task } from "./program.ts";
 import { inFolder } from "./support.ts";
 
-const main = decodeURIComponent(new URL("../main.ts", import.meta.url).pathname);
-const config = decodeURIComponent(new URL("../deno.json", import.meta.url).pathname);
-
-function spawn(args: readonly string[]): Deno.ChildProcess {
-  return new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-check", "--config", config, "-A", main, ...args],
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-    env: { NO_COLOR: "1" },
-  }).spawn();
-}
-
-async function mirage(
-  args: readonly string[],
-): Promise<{ code: number; stdout: string; stderr: string }> {
-  const { code, stdout, stderr } = await spawn(args).output();
-  const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
-  return { code, stdout: text(stdout), stderr: text(stderr) };
-}
-
-/** Files that say when, not what. */
+/** Files that say when and where, not what. */
 const circumstances = ["log.jsonl", "run.json", "report.html"];
 
 /** Every other file below a folder, with its bytes. */
@@ -42,39 +22,49 @@ async function filesOf(folder: string): Promise<Map<string, string>> {
   return found;
 }
 
-Deno.test("a training that is killed at 20 random moments ends as one that was left alone", () =>
+/** Kills a training when the file system has been touched so often below its folder; how it ended. */
+async function killedAfter(
+  events: number,
+  folder: string,
+  args: readonly string[],
+): Promise<Outcome> {
+  using watcher = Deno.watchFs(folder);
+  const child = startTask("train", args, { cwd: folder });
+  // The end is an event too: a training that ends by itself is no longer waited for.
+  const outcome = ended(child).then(async (outcome) => {
+    await Deno.writeTextFile(join(folder, "over"), "");
+    return outcome;
+  });
+  let seen = 0;
+  let over = false;
+  for await (const { paths } of watcher) {
+    over = paths.some((path) => path.endsWith("over"));
+    if (over || ++seen === events) break;
+  }
+  if (!over) child.kill("SIGKILL");
+  return await outcome;
+}
+
+Deno.test("a training that is killed at 20 moments of its writing ends as one that was left alone", () =>
   inFolder(async (folder) => {
     const [alone, killed] = ["alone", "killed"].map((name) => join(folder, name));
-    const args = (
-      savePath = "",
-    ): string[] => ["train", "--limit", "800", "--epochs", "12", "--save-path", savePath, "--json"];
-    const undisturbed = await mirage(args(alone));
+    assert.ok(alone && killed);
+    const args = "--mode baseline --limit 32 --epochs 300 --save-path models --json".split(" ");
+    for (const path of [alone, killed]) await Deno.mkdir(path);
+    const undisturbed = await task("train", args, { cwd: alone });
     assert.equal(undisturbed.code, 0, undisturbed.stderr);
-    const [moments, seconds] = [
-      new Random(20).uniform(20),
-      Object.values(
-        trainResultSchema.parse(JSON.parse(undisturbed.stdout)).seconds,
-      ).reduce((a, b) => a + b, 0.4),
-    ];
-    let stopped = 0;
-    for (const moment of moments) {
-      const child = spawn(args(killed));
-      const timer = setTimeout(() => child.kill("SIGKILL"), 300 + 1000 * seconds * 0.6 * moment);
-      const { signal, stderr } = await child.output();
-      clearTimeout(timer);
-      if (signal === "SIGKILL") stopped++;
-      else assert.equal(new TextDecoder().decode(stderr).includes("Cannot"), false);
+    for (const moment of new Random(20).uniform(20)) {
+      const { signal, stderr } = await killedAfter(1 + Math.floor(24 * moment), killed, args);
+      assert.equal(signal, "SIGKILL", stderr);
+      assert.ok(!stderr.includes("Cannot"), stderr);
+      await Deno.remove(join(killed, "over"));
     }
-    assert.ok(stopped >= 10, `only ${stopped} were stopped`);
-    const last = await mirage(args(killed));
+    const last = await task("train", args, { cwd: killed });
     assert.equal(last.code, 0, last.stderr);
-    const [want, got] = [await filesOf(alone ?? ""), await filesOf(killed ?? "")];
-    const names = (files: Map<string, string>): string[] => [...files.keys()].sort();
-    assert.deepEqual(names(got), names(want));
-    for (const [name, bytes] of want) {
-      // Checkpoints hold how fast the epochs were; their arrays are compared by the figures and the digest.
-      if (!name.endsWith("safetensors")) assert.ok(got.get(name) === bytes, name);
-    }
+    assert.match(last.stderr, /^Taking over /m);
+    const [want, got] = [await filesOf(alone), await filesOf(killed)];
+    assert.deepEqual([...got.keys()].sort(), [...want.keys()].sort());
+    for (const [name, bytes] of want) assert.ok(got.get(name) === bytes, name);
   }));
 
 /** Mounts a small file system, where that is allowed. */
@@ -102,20 +92,45 @@ async function withSmallDisk(
   return mounted;
 }
 
-Deno.test("a full disk ends a run with a sentence, and the run goes on when there is room", async (t) => {
+/** Fills a disk but for so many bytes. */
+async function fill(folder: string, room: number): Promise<void> {
+  using file = await Deno.open(join(folder, "ballast"), { write: true, create: true });
+  const block = new Uint8Array(4096);
+  let size = 0;
+  try {
+    for (;; size += block.length) await file.write(block);
+  } catch {
+    await file.truncate(size - room);
+  }
+}
+
+Deno.test("a full disk ends a run with a sentence, costs no figures, and the run goes on when there is room", async (t) => {
   const tried = await withSmallDisk(async (folder, remount) => {
     const args = ["--mode", "baseline", "--limit", "64", "--epochs", "2", "--save-path", folder];
-    await Deno.writeFile(join(folder, "ballast"), new Uint8Array(1_200_000));
-    const full = await mirage(["train", ...args]);
+    const surroundings = { cwd: folder };
+    const ballast = join(folder, "ballast");
+    await fill(folder, 150_000);
+    const full = await task("train", args, surroundings);
     assert.equal(full.code, 1, full.stderr);
     assert.match(full.stderr, /Cannot write ".*": the disk is full; free some space/);
     assert.ok([...(await filesOf(folder)).keys()].every((name) => !name.endsWith(".part")));
-    await Deno.remove(join(folder, "ballast"));
-    const again = await mirage(["train", ...args]);
+    await Deno.remove(ballast);
+    const again = await task("train", args, surroundings);
     assert.equal(again.code, 0, again.stderr);
 
+    await fill(folder, 60_000);
+    const attack = await task("attack", [...args, "--json"], surroundings);
+    assert.equal(attack.code, 1, attack.stderr);
+    assert.match(attack.stderr, /Cannot write ".*": the disk is full; free some space/);
+    const printed = attackResultSchema.parse(JSON.parse(attack.stdout));
+    await Deno.remove(ballast);
+    const whole = await task("attack", [...args, "--json"], surroundings);
+    assert.equal(whole.code, 0, whole.stderr);
+    const { adversarial } = attackResultSchema.parse(JSON.parse(whole.stdout));
+    assert.deepEqual(printed.adversarial, adversarial);
+
     await remount("ro");
-    const readOnly = await mirage(["attack", ...args]);
+    const readOnly = await task("attack", args, surroundings);
     assert.equal(readOnly.code, 1);
     assert.match(readOnly.stderr, /Cannot write ".*": .*read-only/i);
   });
@@ -126,9 +141,9 @@ Deno.test("a full disk ends a run with a sentence, and the run goes on when ther
 
 Deno.test("two processes that make the same run at once: one makes it, the other says why not", () =>
   inFolder(async (folder) => {
-    const args = ["train", "--limit", "800", "--epochs", "10", "--save-path", folder, "--json"];
-    const ended = await Promise.all([mirage(args), mirage(args)]);
-    const [good, refused] = ended.sort((a, b) => a.code - b.code);
+    const args = ["--limit", "800", "--epochs", "10", "--json"];
+    const both = [0, 1].map(() => task("train", args, { cwd: folder }));
+    const [good, refused] = (await Promise.all(both)).sort((a, b) => a.code - b.code);
     assert.equal(good?.code, 0, good?.stderr);
     assert.equal(refused?.code, 1, refused?.stderr);
     assert.match(refused?.stderr ?? "", /process \d+ has been working there for \d+ s/);

@@ -11,7 +11,14 @@ import type { Model } from "../methods/mod.ts";
 import { show } from "../nn/mod.ts";
 import { sha256 } from "../sha256.ts";
 import { readSafetensors, writeSafetensors } from "./safetensors.ts";
-import { fromMetadata, type Metadata, type Statement, toMetadata } from "./statement.ts";
+import {
+  bestEpoch,
+  type EpochFigures,
+  fromMetadata,
+  type Metadata,
+  type Statement,
+  toMetadata,
+} from "./statement.ts";
 import { type CheckpointArrays, decodeCheckpoint } from "./torch.ts";
 
 /** What was loaded. */
@@ -139,4 +146,27 @@ export async function readExtras(
 /** The two checkpoints of a training run: best by accuracy, and last. */
 export function checkpointPaths(folder: string): { best: string; last: string } {
   return { best: join(folder, "best.safetensors"), last: join(folder, "last.safetensors") };
+}
+
+/** How far a training has come. */
+export interface TrainingProgress {
+  /** The epochs behind it: none where the best model is gone and was not that of the last epoch. */
+  readonly history: readonly EpochFigures[];
+  readonly bestIsThere: boolean;
+  /** How many epochs there were to be. */
+  readonly targetEpochs?: number | undefined;
+}
+
+/**
+ * How far the training in a folder has come.
+ *
+ * @throws UserError when its last checkpoint is damaged
+ */
+export async function progressOf(folder: string): Promise<TrainingProgress> {
+  const { best, last } = checkpointPaths(folder);
+  const [extras, bestIsThere] = [await readExtras(last), await isFile(best)];
+  if (!extras) return { history: [], bestIsThere };
+  const { history, targetEpochs } = extras.statement;
+  const replaceable = bestEpoch(history).epoch === history.at(-1)?.epoch;
+  return { history: bestIsThere || replaceable ? history : [], bestIsThere, targetEpochs };
 }

@@ -28,13 +28,22 @@ export const epochSchema = z.strictObject({
 /** See {@linkcode epochSchema}. */
 export type EpochFigures = z.infer<typeof epochSchema>;
 
+/** The epoch of the best accuracy, the first where several have it; epoch -1 before there is one. */
+export function bestEpoch(history: readonly EpochFigures[]): { epoch: number; accuracy: number } {
+  let best = { epoch: -1, accuracy: -1 };
+  for (const { epoch, accuracy } of history) {
+    if (accuracy > best.accuracy) best = { epoch, accuracy };
+  }
+  return best;
+}
+
 const statementSchema = z.strictObject({
-  /** The mode that trained it; of an ensemble's member the mode of its family. */
-  mode: z.string(),
+  /** The family of methods that uses such models: an ensemble's members are of the baseline's. */
+  family: z.string(),
   /** Name of the network. */
   model: z.string(),
   seed: z.int().min(0),
-  /** Hyper-parameters of the mode's own. */
+  /** Hyper-parameters of the family's own. */
   hyperparameters: values,
   /** How the training was done, where the protocols differ. */
   procedure: values,
@@ -53,10 +62,10 @@ export type Statement = z.infer<typeof statementSchema>;
 
 /** A statement as metadata. */
 export function toMetadata(statement: Statement): Metadata {
-  const { mode, model, ...others } = statement;
+  const { family, model, ...others } = statement;
   const encoded = Object.entries(others).filter(([, value]) => value !== undefined)
     .map(([name, value]) => [name, JSON.stringify(value)]);
-  return { format: checkpointFormat, mode, model, ...Object.fromEntries(encoded) };
+  return { format: checkpointFormat, family, model, ...Object.fromEntries(encoded) };
 }
 
 /**
@@ -66,7 +75,7 @@ export function toMetadata(statement: Statement): Metadata {
  * @throws UserError when it is of ours, but says what cannot be understood
  */
 export function fromMetadata(metadata: Metadata, path: string): Statement | undefined {
-  const { format: found = "", mode, model, ...others } = metadata;
+  const { format: found = "", family, model, ...others } = metadata;
   if (!found.startsWith("mirage/checkpoint@")) return undefined;
   if (found !== checkpointFormat) {
     throw new UserError(
@@ -75,7 +84,7 @@ export function fromMetadata(metadata: Metadata, path: string): Statement | unde
   }
   try {
     const decoded = Object.entries(others).map(([name, text]) => [name, JSON.parse(text)]);
-    return statementSchema.parse({ mode, model, ...Object.fromEntries(decoded) });
+    return statementSchema.parse({ family, model, ...Object.fromEntries(decoded) });
   } catch (error) {
     throw new UserError(
       `Cannot read "${display(path)}": what it says of its training is damaged; train it again`,

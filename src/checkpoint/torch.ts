@@ -79,7 +79,8 @@ export function decodeCheckpoint(bytes: Uint8Array, path: string): CheckpointArr
   if (bytes[0] === 0x50 && bytes[1] === 0x4b) {
     return { tensors: decodeTorchCheckpoint(bytes, path).stateDict, metadata: {}, format: "torch" };
   }
-  if (bytes[0] === 0x80 && bytes[1] === 2) throw outdated(path);
+  // 0x80 0x02 may as well be the length of a safetensors header, whose first byte is a brace.
+  if (bytes[0] === 0x80 && bytes[1] === 2 && bytes[8] !== 0x7b) throw outdated(path);
   return { ...decodeSafetensors(bytes, path), format: "safetensors" };
 }
 

@@ -1,0 +1,230 @@
+/** What checkpoints of Mirage say of themselves: checked wherever one is read, and believed. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { loadEmbedded } from "../data/mod.ts";
+import { loadCheckpoint, stateDigest } from "../src/checkpoint/checkpoint.ts";
+import { decodeSafetensors, encodeSafetensors } from "../src/checkpoint/safetensors.ts";
+import { runConfig, type RunOptions } from "../src/config.ts";
+import { UserError } from "../src/errors.ts";
+import { methods } from "../src/methods/mod.ts";
+import { Random } from "../src/nn/mod.ts";
+import { procedureOf } from "../src/protocol.ts";
+import { attack, evaluate, train } from "../src/run.ts";
+import { readRun } from "../src/runs/folder.ts";
+import { verify } from "../src/verify.ts";
+import { sharedPath, testWithShared } from "./shared.ts";
+import { inFolder } from "./support.ts";
+
+/** Trains a model on 20 digits; the path of its best checkpoint. */
+async function trained(savePath: string, options: Partial<RunOptions> = {}): Promise<string> {
+  const { members: [member] } = await train(
+    runConfig({ mode: "baseline", limit: 20, epochs: 1, savePath, ...options }),
+  );
+  return member?.best.path ?? assert.fail();
+}
+
+function baseline(): ReturnType<typeof methods.baseline.create> {
+  return methods.baseline.create("LeNet", {
+    random: new Random(1),
+    procedure: procedureOf("paper"),
+    epsilon: 0.1,
+    lambdaReg: 0.1,
+    nInducingPoints: 10,
+    kernel: "RBF",
+  });
+}
+
+Deno.test("no flipped bit of a checkpoint of ours loads", () =>
+  inFolder(async (folder) => {
+    const path = await trained(folder);
+    const whole = await Deno.readFile(path);
+    const header = 8 + Number(new DataView(whole.buffer).getBigUint64(0, true));
+    const draws = new Random(7).uniform(1000);
+    const damaged = join(folder, "damaged.safetensors");
+    const model = baseline();
+    for (const [i, draw] of draws.entries()) {
+      // Every other bit in the header, which is short.
+      const at = Math.floor(draw * 8 * (i % 2 === 0 ? header : whole.length));
+      const bytes = Uint8Array.from(whole);
+      bytes[at >> 3] = (bytes[at >> 3] ?? 0) ^ (1 << (at & 7));
+      await Deno.writeFile(damaged, bytes);
+      await assert.rejects(loadCheckpoint(model, damaged), UserError, `bit ${at}`);
+    }
+    await loadCheckpoint(model, path);
+  }));
+
+Deno.test("`eval` and `attack` refuse a rotten model, and it is copied nowhere", () =>
+  inFolder(async (savePath) => {
+    const path = await trained(savePath);
+    const bytes = await Deno.readFile(path);
+    bytes[bytes.length - 3] = (bytes[bytes.length - 3] ?? 0) ^ 4;
+    await Deno.writeFile(path, bytes);
+    const config = runConfig({ mode: "baseline", limit: 20, epochs: 1, savePath });
+    for (const run of [attack, evaluate]) await assert.rejects(run(config), /SHA-256 differs/);
+    for (const { name } of Deno.readDirSync(join(savePath, "runs"))) {
+      assert.match(name, /^train-/);
+    }
+  }));
+
+Deno.test("a file of others loads with any metadata, and one whose arrays were changed does not pass as ours", () =>
+  inFolder(async (folder) => {
+    const path = await trained(folder);
+    const { tensors, metadata } = decodeSafetensors(await Deno.readFile(path), path);
+    const foreign = join(folder, "foreign.safetensors");
+    const model = baseline();
+    await Deno.writeFile(
+      foreign,
+      encodeSafetensors({ tensors, metadata: { sha256: "no digest" } }),
+    );
+    const loaded = await loadCheckpoint(model, foreign);
+    assert.deepEqual(loaded.metadata, { sha256: "no digest" });
+    assert.equal(loaded.statement, undefined);
+    const digest = stateDigest(model);
+    await Deno.writeFile(foreign, encodeSafetensors({ tensors, metadata }));
+    await assert.rejects(loadCheckpoint(model, foreign), /SHA-256 differs/);
+    await loadCheckpoint(model, path);
+    assert.equal(stateDigest(model), digest);
+  }));
+
+Deno.test("a transposed weight is refused by name and shapes, in both formats", () =>
+  inFolder(async (folder) => {
+    const path = await trained(folder);
+    const { tensors } = decodeSafetensors(await Deno.readFile(path), path);
+    const weight = [...tensors.values()].find((t) => t.shape.length === 2) ?? assert.fail();
+    const [name = ""] = [...tensors].find(([, t]) => t === weight) ?? [];
+    const turned = new Map(tensors).set(name, { ...weight, shape: weight.shape.toReversed() });
+    const wrong = join(folder, "turned.safetensors");
+    await Deno.writeFile(wrong, encodeSafetensors({ tensors: turned, metadata: {} }));
+    await assert.rejects(
+      loadCheckpoint(baseline(), wrong),
+      new RegExp(`parameter "${name}" is \\[84, 400\\], the file has \\[400, 84\\]`),
+    );
+  }));
+
+testWithShared(
+  "a transposed weight in PyTorch's format is refused too",
+  ["cases/transposed_linear.checkpoint"],
+  async () => {
+    await assert.rejects(
+      loadCheckpoint(baseline(), sharedPath("cases/transposed_linear.checkpoint")),
+      /parameter ".*" is \[\d+, \d+\], the file has \[\d+, \d+\]/,
+    );
+  },
+);
+
+Deno.test("hyper-parameters come from the checkpoint, or contradict it in an error", () =>
+  inFolder(async (savePath) => {
+    const due = { mode: "due", kernel: "Matern12", nInducingPoints: 5 } as const;
+    const checkpoint = await trained(savePath, due);
+    const use = { mode: "due", limit: 20, checkpoint, savePath } as const;
+    const { hyperparameters, inDomain } = await evaluate(runConfig(use));
+    assert.deepEqual(hyperparameters, { nInducingPoints: 5, kernel: "Matern12" });
+    const own = await evaluate(runConfig({ ...due, limit: 20, epochs: 1, savePath }));
+    assert.deepEqual(own.inDomain, inDomain);
+    await assert.rejects(
+      evaluate(runConfig({ ...use, kernel: "RBF" })),
+      /trained with kernel Matern12, the option says RBF; leave the option out/,
+    );
+    await assert.rejects(
+      evaluate(runConfig({ ...use, mode: "baseline" })),
+      /it says that it is a model of DUE; use --mode due/,
+    );
+  }));
+
+Deno.test("how a training was done comes from the checkpoint: DUQ's arithmetic", () =>
+  inFolder(async (savePath) => {
+    const checkpoint = await trained(savePath, { mode: "duq", kernelArithmetic: "log" });
+    const { procedure } = await evaluate(
+      runConfig({ mode: "duq", limit: 20, checkpoint, savePath }),
+    );
+    assert.equal(procedure["kernelArithmetic"], "log");
+    await assert.rejects(
+      evaluate(
+        runConfig({ mode: "duq", limit: 20, checkpoint, savePath, kernelArithmetic: "direct" }),
+      ),
+      /trained with kernelArithmetic log, the option says direct/,
+    );
+  }));
+
+Deno.test("the same training leaves the same bytes in another folder, and the same run of an attack", () =>
+  inFolder(async (folder) => {
+    const paths = ["one", "two"].map((name) => join(folder, name));
+    const names: string[] = [];
+    for (const savePath of paths) {
+      await trained(savePath, { epochs: 2 });
+      await attack(runConfig({ mode: "baseline", limit: 20, epochs: 2, savePath }));
+      const runs = [...Deno.readDirSync(join(savePath, "runs"))].map(({ name }) => name).sort();
+      names.push(runs.join());
+    }
+    assert.equal(names[0], names[1]);
+    for (const run of names[0]?.split(",") ?? []) {
+      for (
+        const file of ["checkpoints/0.safetensors", "metrics.json"].concat(
+          run.startsWith("attack") ? ["predictions.safetensors", "examples.safetensors"] : [],
+        )
+      ) {
+        const [a, b] = await Promise.all(
+          paths.map((path) => Deno.readFile(join(path, "runs", run, file))),
+        );
+        assert.ok(a && b && a.toBase64() === b.toBase64(), `${run}/${file}`);
+      }
+    }
+  }));
+
+Deno.test("another model makes another run, although the options are the same", () =>
+  inFolder(async (savePath) => {
+    const config = runConfig({ mode: "baseline", limit: 20, epochs: 1, savePath });
+    const best = await trained(savePath);
+    await attack(config);
+    const other = await trained(join(savePath, "other"), { lr: 0.02 });
+    // As a training by another version would: the same folder, a model of its own.
+    await Deno.copyFile(other, best);
+    await attack(config);
+    const runs = [...Deno.readDirSync(join(savePath, "runs"))].filter(({ name }) =>
+      name.startsWith("attack-")
+    );
+    assert.equal(runs.length, 2);
+  }));
+
+Deno.test("a best model that is missing beside the last one is made again, to the same bytes", () =>
+  inFolder(async (savePath) => {
+    for (const lr of [0.01, 1e-9]) {
+      // With next to no learning the first epoch stays the best, and the training starts afresh.
+      const options = { lr, epochs: 2 };
+      const best = await trained(savePath, options);
+      const bytes = await Deno.readFile(best);
+      await Deno.remove(best);
+      const config = runConfig({ mode: "baseline", limit: 20, savePath, ...options });
+      const { checkpoints } = await evaluate(config);
+      assert.deepEqual(checkpoints, [best]);
+      assert.equal((await Deno.readFile(best)).toBase64(), bytes.toBase64());
+    }
+  }));
+
+Deno.test("a run is repeated and verified on its own data, or not at all", () =>
+  inFolder(async (folder) => {
+    const dataPath = join(folder, "Data");
+    const raw = join(dataPath, "MNIST", "raw");
+    await Deno.mkdir(raw, { recursive: true });
+    const savePath = join(folder, "models");
+    const config = runConfig({ mode: "baseline", limit: 20, epochs: 1, savePath });
+    await attack(config);
+    const [run] = [...Deno.readDirSync(join(savePath, "runs"))].filter(({ name }) =>
+      name.startsWith("attack-")
+    );
+    const path = join(savePath, "runs", run?.name ?? "");
+    assert.equal((await verify(path)).verified, true);
+    // As if the run had been made on other images.
+    const recorded = await readRun(path);
+    const { sha256 } = await loadEmbedded("letters");
+    const data = recorded.identity["data"] as Record<string, Record<string, unknown>>;
+    const identity = {
+      ...recorded.identity,
+      data: { ...data, outDomain: { ...data["outDomain"], sha256 } },
+    };
+    await Deno.writeTextFile(join(path, "run.json"), JSON.stringify({ ...recorded, identity }));
+    await assert.rejects(
+      verify(path),
+      /its data are not those in "embedded": it used 20 images of embedded letters, there are 20 images of embedded letters with other pixels or labels/,
+    );
+  }));
