@@ -4,7 +4,7 @@
  * @module
  */
 import { join } from "node:path";
-import { UserError } from "../src/errors.ts";
+import { shortened, shownValue, UserError } from "../src/errors.ts";
 import { readFile } from "../src/files.ts";
 import { concatenate, readUnzipped, sizeOf } from "./files.ts";
 import type { Split } from "./idx.ts";
@@ -149,7 +149,10 @@ function parsePickle(bytes: Uint8Array, name: string): Batch {
   }
   const [count = 0, size] = images.shape;
   if (images.shape.length !== 2 || size !== pixels || count === 0) {
-    throw damaged(name, `its data is of shape [${images.shape}], images are [N, ${pixels}]`);
+    throw damaged(
+      name,
+      `its data is of shape [${shortened(images.shape.join())}], images are [N, ${pixels}]`,
+    );
   }
   if (labels.length !== count) {
     throw damaged(name, `it has ${count} images and ${labels.length} labels`);
@@ -183,7 +186,7 @@ function checkLabels(
   for (let i = 0; i < labels.length; i++) {
     const label = labels[i];
     if (typeof label !== "number" || !Number.isInteger(label) || label < 0 || label > 9) {
-      throw damaged(name, `label ${i} is ${label}, labels are 0 to 9`);
+      throw damaged(name, `label ${i} is ${shownValue(label)}, labels are 0 to 9`);
     }
   }
 }

@@ -7,13 +7,24 @@ import { gunzipSync } from "node:zlib";
 import { UserError } from "../src/errors.ts";
 import { display, explain, readFile } from "../src/files.ts";
 
+/** Bytes that a file may unpack to: more than twice the largest archive of the data sets, CIFAR-10's. */
+const mostUnpacked = 512 * 2 ** 20;
+
 /** The file's bytes, unpacked when they begin as gzip does, whatever the file is called. */
 export async function readUnzipped(path: string | URL): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = await readFile(path);
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
   try {
-    return new Uint8Array(gunzipSync(bytes, { chunkSize: 2 ** 20 }));
+    return new Uint8Array(gunzipSync(bytes, { chunkSize: 2 ** 20, maxOutputLength: mostUnpacked }));
   } catch (error) {
+    if (error instanceof RangeError) {
+      throw new UserError(
+        `Cannot read "${
+          display(path)
+        }": it unpacks to more than ${mostUnpacked} bytes, as no data ` +
+          "set does; fetch it again",
+      );
+    }
     const reason = error instanceof Error ? error.message : String(error);
     throw new UserError(
       `Cannot read "${display(path)}": its gzip data is damaged (${reason}); fetch it again`,

@@ -1,7 +1,6 @@
 /**
  * A reader of MATLAB's MAT-files of level 5 (versions 5 to 7): arrays of real numbers, compressed or
- * not, of either byte order. Cells, structures, text, sparse, complex and 64-bit arrays are passed
- * over.
+ * not, of either byte order. Cells, structures, text, sparse and complex arrays are passed over.
  *
  * @module
  */
@@ -54,7 +53,15 @@ const storedTypes: Readonly<Record<number, Stored>> = {
   6: { size: 4, read: (view, at, little) => view.getUint32(at, little) },
   7: { size: 4, read: (view, at, little) => view.getFloat32(at, little) },
   9: { size: 8, read: (view, at, little) => view.getFloat64(at, little) },
+  12: { size: 8, read: (view, at, little) => exact(view.getBigInt64(at, little)) },
+  13: { size: 8, read: (view, at, little) => exact(view.getBigUint64(at, little)) },
 };
+
+/** A 64-bit integer as a number; NaN where that would round it. */
+function exact(value: bigint): number {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : NaN;
+}
 
 /** Makes the array of a class of real numbers. */
 const classes: Readonly<Record<number, (length: number) => MatData>> = {
@@ -66,7 +73,18 @@ const classes: Readonly<Record<number, (length: number) => MatData>> = {
   11: (length) => new Uint16Array(length),
   12: (length) => new Int32Array(length),
   13: (length) => new Uint32Array(length),
+  14: (length) => new Float64Array(length),
+  15: (length) => new Float64Array(length),
 };
+
+/** The first class of 64-bit integers, which become f64 where that holds them exactly. */
+const firstWide = 14;
+
+/** Variables that a file may hold; SVHN's hold two. */
+const mostVariables = 1000;
+
+/** Bytes that all compressed variables may unpack to: twice what SVHN's training set needs. */
+const mostInflated = 512 * 2 ** 20;
 
 const bytesClass = 9;
 const bytesType = 2;
@@ -83,7 +101,9 @@ export function readMat(bytes: Uint8Array, name: string): Map<string, MatArray> 
   const little = byteOrder(bytes, name);
   const reader = new Reader(name, little);
   const variables = new Map<string, MatArray>();
+  let blocks = 0;
   for (let at = headerLength; at < bytes.length;) {
+    if (++blocks > mostVariables) throw reader.broken(`it holds more than ${mostVariables} blocks`);
     const element = reader.element(bytes, at, false);
     at = element.end;
     const { type, body } = element.type === compressedType
@@ -114,29 +134,37 @@ function byteOrder(bytes: Uint8Array, name: string): boolean {
 }
 
 class Reader {
+  /** Bytes that may still be unpacked. */
+  #room = mostInflated;
+
   constructor(readonly name: string, readonly little: boolean) {}
 
   /** The element at a place; those inside a matrix are filled up to 8 bytes. */
   element(bytes: Uint8Array, at: number, filled = true): Element {
-    if (at + 8 > bytes.length) throw this.#broken("it was cut off");
+    if (at + 8 > bytes.length) throw this.broken("it was cut off");
     const view = viewOf(bytes);
     const first = view.getUint32(at, this.little);
     const isSmall = first > 0xffff;
     const type = isSmall ? first & 0xffff : first;
     const length = isSmall ? first >>> 16 : view.getUint32(at + 4, this.little);
-    if (isSmall && length > 4) throw this.#broken("it is damaged");
+    if (isSmall && length > 4) throw this.broken("it is damaged");
     const start = at + (isSmall ? 4 : 8);
-    if (start + length > bytes.length) throw this.#broken("it was cut off");
+    if (start + length > bytes.length) throw this.broken("it was cut off");
     const end = isSmall ? at + 8 : start + (filled ? Math.ceil(length / 8) * 8 : length);
     return { type, body: bytes.subarray(start, start + length), end };
   }
 
   inflate(body: Uint8Array): Uint8Array {
     try {
-      const { buffer, byteOffset, length } = inflateSync(body, { chunkSize: 2 ** 20 });
+      const options = { chunkSize: 2 ** 20, maxOutputLength: Math.max(1, this.#room) };
+      const { buffer, byteOffset, length } = inflateSync(body, options);
+      this.#room -= length;
       return new Uint8Array(buffer, byteOffset, length);
-    } catch {
-      throw this.#broken("its compressed data is damaged");
+    } catch (error) {
+      if (error instanceof RangeError) {
+        throw this.broken(`its blocks unpack to more than ${mostInflated} bytes`);
+      }
+      throw this.broken("its compressed data is damaged");
     }
   }
 
@@ -153,23 +181,26 @@ class Reader {
     const count = shape.reduce((a, b) => a * b, 1);
     const size = storedTypes[elements.type]?.size ?? NaN;
     if (shape.length < 2 || shape.some((n) => n < 0) || elements.body.length !== count * size) {
-      throw this.#broken("one of its arrays has another size than it says");
+      throw this.broken("one of its arrays has another size than it says");
     }
     const asStored = (word & 0xff) === bytesClass && elements.type === bytesType;
     const data = asStored ? elements.body : this.#numbers(elements, make(count));
+    if ((word & 0xff) >= firstWide && data.some(Number.isNaN)) {
+      throw this.broken("it holds an integer beyond 2^53");
+    }
     return [new TextDecoder().decode(title.body), { shape, data }];
   }
 
   /** Fills an array with an element's numbers. */
   #numbers<T extends MatData>({ type, body }: Element, into: T): T {
     const stored = storedTypes[type];
-    if (!stored || body.length !== into.length * stored.size) throw this.#broken("it is damaged");
+    if (!stored || body.length !== into.length * stored.size) throw this.broken("it is damaged");
     const view = viewOf(body);
     for (let i = 0; i < into.length; i++) into[i] = stored.read(view, i * stored.size, this.little);
     return into;
   }
 
-  #broken(state: string): UserError {
+  broken(state: string): UserError {
     return new UserError(`Cannot read "${this.name}" as a MAT-file: ${state}; fetch it again`);
   }
 }

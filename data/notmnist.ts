@@ -136,8 +136,7 @@ async function listArchive(archive: string): Promise<Listing> {
 
 function tryDecode(bytes: Uint8Array): Uint8Array | undefined {
   try {
-    const { width, height, pixels } = decodePng(bytes);
-    return width === 28 && height === 28 ? pixels : undefined;
+    return decodePng(bytes, { width: 28, height: 28 }).pixels;
   } catch (error) {
     if (error instanceof UserError) return undefined;
     throw error;

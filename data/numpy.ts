@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { shownValue } from "../src/errors.ts";
 import { latin1, PickleError, PickleGlobal, readPickle } from "./pickle.ts";
 
 /** An array of NumPy's type `uint8`. */
@@ -65,7 +66,9 @@ function build(object: unknown, state: unknown): void {
   if (!(type instanceof ElementType) || !isShape(shape)) {
     throw new PickleError("one of its arrays is damaged");
   }
-  if (type.name !== "u1") throw new PickleError(`one of its arrays is of type "${type.name}"`);
+  if (type.name !== "u1") {
+    throw new PickleError(`one of its arrays is of type "${shownValue(type.name)}"`);
+  }
   const bytes = typeof data === "string" ? encode(data) : data;
   if (!(bytes instanceof Uint8Array) || bytes.length !== shape.reduce((a, b) => a * b, 1)) {
     throw new PickleError("one of its arrays has another size than it says");

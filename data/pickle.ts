@@ -1,9 +1,10 @@
 /**
- * A reader of Python pickles (protocol 2) that runs nothing: it builds plain values, hands the few
+ * A reader of Python pickles (protocols 2 to 5) that runs nothing: it builds plain values, hands the few
  * callables that the caller allows to the caller, and refuses every other.
  *
  * @module
  */
+import { shortened } from "../src/errors.ts";
 
 /** A callable that the pickle names, `module.name`. */
 export class PickleGlobal {
@@ -78,7 +79,38 @@ class Machine {
     const stack = this.#stack;
     switch (code) {
       case "\x80":
-        if (this.#byte() > 2) throw new PickleError("its pickle is of a later protocol than 2");
+        if (this.#byte() > 5) throw new PickleError("its pickle is of a later protocol than 5");
+        return;
+      case "\x95":
+        // A frame says how much follows; what follows is read all the same.
+        this.#skip(8);
+        return;
+      case "\x94":
+        this.#memo.set(this.#memo.size, stack.at(-1));
+        return;
+      case "\x93": {
+        const [name, module] = [this.#pop(), this.#pop()];
+        if (typeof module !== "string" || typeof name !== "string") {
+          throw new PickleError("its pickle is damaged");
+        }
+        stack.push(this.#named(`${module}.${name}`));
+        return;
+      }
+      case "\x8c":
+        stack.push(decoder.decode(this.#part(this.#byte())));
+        return;
+      case "\x8d":
+        stack.push(decoder.decode(this.#part(this.#size())));
+        return;
+      case "C":
+        stack.push(this.#byteString(this.#byte()));
+        return;
+      case "B":
+        stack.push(this.#byteString(this.#view.getUint32(this.#skip(4), true)));
+        return;
+      case "\x8e":
+      case "\x96":
+        stack.push(this.#byteString(this.#size()));
         return;
       case "(":
         stack.push(mark);
@@ -199,9 +231,14 @@ class Machine {
   }
 
   #global(): PickleGlobal {
-    const name = `${this.#line()}.${this.#line()}`;
+    return this.#named(`${this.#line()}.${this.#line()}`);
+  }
+
+  #named(name: string): PickleGlobal {
     if (!this.options.allowed.has(name)) {
-      throw new PickleError(`its pickle names "${name}", which could run code and is refused`);
+      throw new PickleError(
+        `its pickle names "${shortened(name)}", which could run code and is refused`,
+      );
     }
     return new PickleGlobal(name);
   }
@@ -216,6 +253,11 @@ class Machine {
 
   #byte(): number {
     return this.#view.getUint8(this.#at++);
+  }
+
+  /** A length of eight bytes; one beyond 2^53 reaches beyond the end all the same. */
+  #size(): number {
+    return Number(this.#view.getBigUint64(this.#skip(8), true));
   }
 
   #skip(n: number): number {

@@ -38,12 +38,20 @@ const maxPixels = 2 ** 26;
  * Decodes a PNG to grey. Alpha is dropped; colour becomes
  * `(19595 R + 38470 G + 7471 B + 32768) >> 16`, PIL's fixed-point form of ITU-R 601 luma.
  *
+ * @param wanted the only size that is decoded; any when not given
  * @throws {UserError} when the bytes are no PNG, are damaged (every checksum is checked) or cut
  * off, or are of a kind not read here.
  */
-export function decodePng(bytes: Uint8Array): GreyImage {
+export function decodePng(
+  bytes: Uint8Array,
+  wanted?: { readonly width: number; readonly height: number },
+): GreyImage {
   const { header, palette, data } = parseChunks(bytes);
   const { width, height } = header;
+  // By the header alone: a few bytes can unpack to a picture of gigabytes.
+  if (wanted && (width !== wanted.width || height !== wanted.height)) {
+    throw broken(`it is ${width} x ${height}, not ${wanted.width} x ${wanted.height}`);
+  }
   const stride = Math.ceil(width * channelsOf[header.colour] * header.depth / 8);
   const rows = inflate(data, height * (stride + 1));
   unfilter(rows, height, stride, Math.max(1, channelsOf[header.colour] * header.depth >> 3));

@@ -4,7 +4,7 @@
  * @module
  */
 import { join } from "node:path";
-import { UserError } from "../src/errors.ts";
+import { shortened, UserError } from "../src/errors.ts";
 import { readFile } from "../src/files.ts";
 import { sizeOf } from "./files.ts";
 import { type ImageSet, imageSet } from "./image_set.ts";
@@ -67,7 +67,10 @@ function toImages({ shape, data }: MatArray, source: string): Uint8Array<ArrayBu
   const fits = height === side && width === side && channels === 3 && shape.length <= 4;
   if (!fits || count === 0 || !(data instanceof Uint8Array)) {
     const what = data instanceof Uint8Array ? "bytes" : "other numbers";
-    throw damaged(source, `its X is [${shape}] of ${what}, images are [32, 32, 3, N] of bytes`);
+    throw damaged(
+      source,
+      `its X is [${shortened(shape.join())}] of ${what}, images are [32, 32, 3, N] of bytes`,
+    );
   }
   const images = new Uint8Array(data.length);
   for (let start = 0; start < data.length; start += plane) {
@@ -88,8 +91,13 @@ function toLabels(
   isSubset: boolean,
   source: string,
 ): Uint8Array<ArrayBuffer> {
-  if (shape.length !== 2 || shape[0] !== count || shape[1] !== 1) {
-    throw damaged(source, `its y is [${shape}], the labels of ${count} images are [${count}, 1]`);
+  // A column, as Stanford wrote it, or a row, as SciPy writes a vector.
+  const isVector = shape.length === 2 && Math.min(...shape) === 1 && Math.max(...shape) === count;
+  if (!isVector) {
+    throw damaged(
+      source,
+      `its y is [${shortened(shape.join())}], the labels of ${count} images are [${count}, 1]`,
+    );
   }
   return Uint8Array.from(data, (label, i) => {
     if (isSubset && label === unlabelled) return unlabelled;

@@ -30,7 +30,10 @@ export function readTar(bytes: Uint8Array, name: string): TarEntry[] {
     if (header.every((byte) => byte === 0)) break;
     if (header.length < block) throw broken(name, "its last header is cut off");
     if (!checks(header)) throw broken(name, `the header at byte ${at} is damaged`);
-    const size = octal(header, 124, 12);
+    const size = sizeIn(header);
+    if (size === undefined) {
+      throw broken(name, `the header at byte ${at} gives a size that is none`);
+    }
     const data = bytes.subarray(at + block, at + block + size);
     if (data.length < size) throw broken(name, "its last file is cut off");
     at += block + Math.ceil(size / block) * block;
@@ -46,6 +49,20 @@ export function readTar(bytes: Uint8Array, name: string): TarEntry[] {
     }
   }
   return entries;
+}
+
+/** The size of the file behind a header, in octal digits or GNU's base 256; undefined where it is neither. */
+function sizeIn(header: Uint8Array): number | undefined {
+  const field = header.subarray(124, 136);
+  const [first = 0] = field;
+  if (first < 0x80) {
+    const digits = text(field, 0, field.length).trim();
+    return /^[0-7]*$/.test(digits) ? octal(field, 0, field.length) : undefined;
+  }
+  // The leading bit says base 256; the next one would make it negative.
+  if (first !== 0x80) return undefined;
+  const size = field.subarray(1).reduce((value, byte) => 256 * value + byte, 0);
+  return Number.isSafeInteger(size) ? size : undefined;
 }
 
 /** A header's checksum is the sum of its bytes with the checksum's own eight taken as spaces. */

@@ -7,7 +7,7 @@ import { sha256 } from "./sha256.ts";
 import { kernels } from "./nn/self_test.ts";
 
 /** SHA-256 of a value's JSON, whose keys are put in order. */
-export async function digestOf(value: unknown): Promise<string> {
+export function digestOf(value: unknown): string {
   return sha256(canonical(value));
 }
 

@@ -28,6 +28,13 @@ export class MemoryError extends UserError {
 /** Characters of a text that comes from outside, such as a path or a name in a file, that a sentence quotes. */
 const quoted = 160;
 
+/** A value from outside as it may stand in a sentence: what is no text or number by its kind alone. */
+export function shownValue(value: unknown): string {
+  // Lists may hold themselves a thousand times: written out they have no end.
+  if (Array.isArray(value)) return "a list";
+  return typeof value === "object" && value !== null ? "an object" : shortened(String(value));
+}
+
 /** A text from outside as it may stand in a sentence: on one line, its middle left out where it is long. */
 export function shortened(text: string, most: number = quoted): string {
   // deno-lint-ignore no-control-regex -- that is what is to be kept from the terminal

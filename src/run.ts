@@ -7,7 +7,6 @@ import type { ImageSet } from "../data/mod.ts";
 import { attacks, type AttackSettings } from "./attack/mod.ts";
 import { Clock } from "./clock.ts";
 import { procedureFor, type RunConfig } from "./config.ts";
-import { ResidentSet } from "./dataset.ts";
 import {
   calibrationOf,
   confidentShares,
@@ -19,13 +18,12 @@ import {
   sanityResult,
   tauCurve,
 } from "./evidence.ts";
-import { accuracy, brier, type MeanOptions, nll } from "./metrics.ts";
+import { accuracy, brier, nll } from "./metrics.ts";
 import type { CalibrationResult, EpsilonPoint } from "./evidence_result.ts";
-import { familyOf, type Method, methods, single } from "./methods/mod.ts";
+import { type Method, methods, single } from "./methods/mod.ts";
 import type { Device } from "./nn/mod.ts";
-import { type Answers, type Attacked, attackSet, type Job, predict } from "./predict.ts";
+import { type Answers, type Attacked, attackSet, predict } from "./predict.ts";
 import { limited } from "./place.ts";
-import { concerning } from "./protocol.ts";
 import { type Reporter, silent } from "./reporter.ts";
 import {
   type AttackResult,
@@ -37,8 +35,8 @@ import {
   trainResultSchema,
 } from "./results.ts";
 import { examine, type Examined, warningsOf } from "./sanity.ts";
+import { common, job, meanOptions } from "./run_common.ts";
 import { uncertainties } from "./uncertainty.ts";
-import { versions } from "./version.ts";
 import { answersArchive, attackArchives, shownImages } from "./runs/archives.ts";
 import type { RunResults } from "./runs/folder.ts";
 import { recorded } from "./runs/recorded.ts";
@@ -51,9 +49,6 @@ import {
   trainMembers,
   type Workbench,
 } from "./workbench.ts";
-
-/** Images in a step of evaluation or attack: the paper's. */
-const evalBatch = 200;
 
 /**
  * Trains a model, resuming from its last checkpoint, and keeps the best and the last.
@@ -69,7 +64,7 @@ export async function train(
   const epochs = config.epochs ?? 80;
   const { document } = await recorded("train", bench, reporter, {
     models: () => Promise.resolve([]),
-    async work(reporter) {
+    work: async (reporter) => {
       const positions = [...bench.members.keys()];
       const members = await trainMembers(bench, positions, epochs, reporter, clock);
       const document = trainDocument(bench, members, clock);
@@ -362,46 +357,4 @@ async function evaluateInDomain(bench: Workbench, reporter: Reporter): Promise<E
     nll: finite(nll(predictions, set.labels, mean)),
   };
   return { figures, answers, calibration: calibrationOf(predictions, set.labels) };
-}
-
-function job({ config, device, subject }: Workbench, set: ImageSet, reporter: Reporter): Job {
-  return {
-    device,
-    subject,
-    set: new ResidentSet(set),
-    seed: config.seed,
-    batchSize: config.batchSize ?? evalBatch,
-    reporter,
-    explain: config,
-  };
-}
-
-function meanOptions({ config, procedure }: Workbench): MeanOptions {
-  return procedure.mean === "batches" ? { batchSize: config.batchSize ?? evalBatch } : {};
-}
-
-function common({ config, trainingConfig, procedure, device, method, network }: Workbench): {
-  mode: string;
-  model: string;
-  protocol: RunConfig["protocol"];
-  procedure: ReturnType<typeof concerning>;
-  hyperparameters: Record<string, string | number>;
-  seed: number;
-  adapter: Device["adapter"];
-  versions: ReturnType<typeof versions>;
-} {
-  const { mode, protocol, seed } = config;
-  const { adapter } = device;
-  return {
-    mode,
-    model: network,
-    protocol,
-    procedure: concerning(procedure, { mode, family: familyOf(network) }),
-    hyperparameters: Object.fromEntries(
-      method.hyperparameters.map((name) => [name, trainingConfig[name]]),
-    ),
-    seed,
-    adapter,
-    versions: versions(),
-  };
 }

@@ -208,7 +208,7 @@ async function runAll(
   const open: { cell: Cell; path: string; work: number }[] = [];
   const counted = new Set<string>();
   for (const cell of cells) {
-    const path = await resultPath(cell.config);
+    const path = resultPath(cell.config);
     const kept = await readKept(path, letters);
     if (kept) results.set(cell, kept);
     else open.push({ cell, path, work: await workOf(cell, counted) });
@@ -281,7 +281,7 @@ function within(
 }
 
 /** Where a configuration's result is kept: named by all that it depends on. */
-export async function resultPath(config: RunConfig): Promise<string> {
+export function resultPath(config: RunConfig): string {
   const { savePath, explain: _explain, time: _time, ...rest } = config;
   const determines = { ...rest, procedure: procedureFor(config), version };
   const key = (sha256(JSON.stringify(determines))).slice(0, 16);

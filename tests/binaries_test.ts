@@ -70,7 +70,8 @@ launcherTest("hands on its arguments, and no network but to `data`", async (sett
   const { home, pack, mirage } = setting;
   const here = await pack();
   const attack = await mirage(["attack", "a b", "", "$x*"], { INIT_CWD: "/" });
-  const rights = "<--no-prompt><--allow-read><--allow-write><--allow-env>";
+  const rights =
+    "<--no-prompt><--allow-read><--allow-write><--allow-env=INIT_CWD,MIRAGE_DEBUG,HOME,XDG_CACHE_HOME,LOCALAPPDATA>";
   const flags = `<run><--quiet><--no-config><--no-lock><--no-remote><--no-npm>${rights}`;
   assert.deepEqual(attack, {
     code: 0,

@@ -116,7 +116,7 @@ Deno.test("loadCifar10() refuses what is damaged or missing and says why", async
     ["nothing", python, new Uint8Array(), /test_batch": its pickle was cut off; fetch it again$/],
     ["a cut pickle", python, whole.subarray(0, 4000), /its pickle was cut off/],
     ["text", python, new TextEncoder().encode("<html>"), /holds the instruction 0x3c/],
-    ["a later protocol", python, Uint8Array.of(0x80, 4, 0x4e, 0x2e), /of a later protocol than 2/],
+    ["a later protocol", python, Uint8Array.of(0x80, 6, 0x4e, 0x2e), /of a later protocol than 5/],
     ["no dictionary", python, pickle("N."), /its pickle is no dictionary/],
     ["an empty dictionary", python, pickle("}."), /its pickle has no "data" and "labels"/],
     ["a label 10", python, batchPickle([1, 10]), /label 1 is 10, labels are 0 to 9/],

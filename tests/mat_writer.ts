@@ -30,6 +30,7 @@ const kinds = {
   uint32: { number: 13, type: 6, size: 4, set: "setUint32" },
   single: { number: 7, type: 7, size: 4, set: "setFloat32" },
   double: { number: 6, type: 9, size: 8, set: "setFloat64" },
+  int64: { number: 14, type: 12, size: 8, set: "setBigInt64" },
   /** Text, which is passed over. */
   char: { number: 4, type: 4, size: 2, set: "setUint16" },
 } as const;
@@ -43,7 +44,10 @@ export function numbers(
   const { size, set } = kinds[kind];
   const bytes = new Uint8Array(values.length * size);
   const view = new DataView(bytes.buffer);
-  values.forEach((value, i) => view[set](i * size, value, little));
+  values.forEach((value, i) => {
+    if (set === "setBigInt64") view[set](i * size, BigInt(value), little);
+    else view[set](i * size, value, little);
+  });
   return bytes;
 }
 
@@ -84,7 +88,10 @@ export function mat(
 }
 
 /** SVHN of these labels: colour image i, column-major, and label i. */
-export function svhn(labels: readonly number[], options: MatOptions = {}): Uint8Array<ArrayBuffer> {
+export function svhn(
+  labels: readonly number[],
+  options: MatOptions & { readonly y?: Partial<Variable> } = {},
+): Uint8Array<ArrayBuffer> {
   const images = labels.flatMap((_, i) => {
     const image = colourImage(i);
     return Array.from(image, (_, at) => {
@@ -95,6 +102,6 @@ export function svhn(labels: readonly number[], options: MatOptions = {}): Uint8
   const count = labels.length;
   return mat([
     { name: "X", shape: count === 1 ? [32, 32, 3] : [32, 32, 3, count], values: images },
-    { name: "y", shape: [count, 1], values: labels, kind: "double", stored: "uint8" },
+    { name: "y", shape: [count, 1], values: labels, kind: "double", stored: "uint8", ...options.y },
   ], options);
 }

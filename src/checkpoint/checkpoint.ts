@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { shortened, UserError } from "../errors.ts";
 import { display, isFile, readFile } from "../files.ts";
 import type { Model } from "../methods/mod.ts";
-import { show } from "../nn/mod.ts";
+import { show, size } from "../nn/mod.ts";
 import { sha256 } from "../sha256.ts";
 import { readSafetensors, writeSafetensors } from "./safetensors.ts";
 import {
@@ -71,9 +71,7 @@ function fill(model: Model, { tensors }: CheckpointArrays, path: string): void {
       );
     }
     // Not the number of elements: a transposed weight has as many, and means something else.
-    const same = array.shape.length === parameter.shape.length &&
-      parameter.shape.every((n, axis) => n === array.shape[axis]);
-    if (!same) {
+    if (!sameShape(array.shape, parameter)) {
       throw cannot(
         `parameter "${name}" is ${show(parameter.shape)}, the file has ${
           shortened(show(array.shape))
@@ -94,6 +92,19 @@ function fill(model: Model, { tensors }: CheckpointArrays, path: string): void {
     if (bad >= 0) throw cannot(`"${name}" holds ${values[bad]} at ${bad}; train the model again`);
     parameter.data.set(values);
   }
+}
+
+/**
+ * Whether a file's array has a parameter's shape. The vectors of a power iteration over a convolution, here
+ * the single image `[1, C, H, W]` that they are, may also be stored flat, as PyTorch's state has them.
+ */
+function sameShape(
+  found: readonly number[],
+  { shape, trainable }: { readonly shape: readonly number[]; readonly trainable: boolean },
+): boolean {
+  const flat = !trainable && shape.length === 4 && shape[0] === 1 && found.length === 1 &&
+    found[0] === size(shape);
+  return flat || found.length === shape.length && shape.every((n, axis) => n === found[axis]);
 }
 
 /** SHA-256 of a model's state on the host: names, shapes and values, whatever file they came from. */

@@ -6,8 +6,8 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { writeAtomic } from "../atomic.ts";
-import { UserError } from "../errors.ts";
-import { readFile } from "../files.ts";
+import { shortened, UserError } from "../errors.ts";
+import { display, readFile } from "../files.ts";
 
 /** An array in memory: f32, u32 where bits matter, or f64 for integers that f32 would round. */
 export interface NamedArray {
@@ -40,6 +40,9 @@ export const elementTypes = {
   U8: { size: 1, read: (v, at) => v.getUint8(at) },
   BOOL: { size: 1, read: (v, at) => v.getUint8(at) },
 } as const satisfies Readonly<Record<string, ElementType>>;
+
+/** Bytes of a header: the format's own limit. */
+const mostHeader = 100_000_000;
 
 const entrySchema = z.object({
   dtype: z.string(),
@@ -109,11 +112,12 @@ function rawArrays(tensors: Archive["tensors"]): RawArray[] {
  */
 export function decodeSafetensors(bytes: Uint8Array, name: string): Archive {
   const fail = (state: string): UserError =>
-    new UserError(`Cannot read "${name}": ${state}; fetch or train it again`);
+    new UserError(`Cannot read "${display(name)}": ${state}; fetch or train it again`);
   if (bytes.length < 8) throw fail(`it has ${bytes.length} bytes, too few for a header`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const length = Number(view.getBigUint64(0, true));
   if (length > bytes.length - 8) throw fail("it is no safetensors file, or was cut off");
+  if (length > mostHeader) throw fail(`its header has ${length} bytes, more than ${mostHeader}`);
   let header: unknown;
   let keys: string[] = [];
   try {
@@ -128,42 +132,47 @@ export function decodeSafetensors(bytes: Uint8Array, name: string): Archive {
   }
   const known = new Set<string>();
   const twice = keys.find((key) => known.size === known.add(key).size);
-  if (twice !== undefined) throw fail(`its header holds "${twice}" twice`);
+  if (twice !== undefined) throw fail(`its header holds "${shortened(twice)}" twice`);
   const values = new Map<string, unknown>(Object.entries(header));
   const metadata = z.record(z.string(), z.string()).safeParse(values.get("__metadata__") ?? {});
   if (!metadata.success) throw fail("its metadata are damaged");
-  const tensors = new Map<string, NamedArray>();
   const body = bytes.length - 8 - length;
-  const ranges: [number, number][] = [];
-  const raw: RawArray[] = [];
+  const raw: (RawArray & { readonly from: number; readonly type: ElementType })[] = [];
   for (const key of keys) {
     if (key === "__metadata__") continue;
+    const shown = shortened(key);
     const entry = entrySchema.safeParse(values.get(key));
     const type = entry.success ? typeOf(entry.data.dtype) : undefined;
-    if (!entry.success || !type) throw fail(`the entry "${key}" is damaged or of an unknown type`);
+    if (!entry.success || !type) {
+      throw fail(`the entry "${shown}" is damaged or of an unknown type`);
+    }
     const { dtype, shape, data_offsets: [from, to] } = entry.data;
     const count = shape.reduce((a, b) => a * b, 1);
-    if (to > body) throw fail(`the array "${key}" was cut off`);
-    if (to - from !== count * type.size) throw fail(`the array "${key}" has the wrong size`);
-    ranges.push([from, to]);
+    if (to > body) throw fail(`the array "${shown}" was cut off`);
+    if (to - from !== count * type.size) throw fail(`the array "${shown}" has the wrong size`);
+    const content = bytes.subarray(8 + length + from, 8 + length + to);
+    raw.push({ name: key, dtype, shape, bytes: content, from, type });
+  }
+  // Before anything is made of them: the same bytes could stand for any number of arrays.
+  let end = 0;
+  for (const { from, bytes: content } of raw.toSorted((a, b) => a.from - b.from)) {
+    if (from < end) throw fail("two of its arrays overlap");
+    end = from + content.length;
+  }
+  const tensors = new Map<string, NamedArray>();
+  for (const { name: key, dtype, shape, bytes: content, type } of raw) {
+    const count = content.length / type.size;
+    const at = new DataView(content.buffer, content.byteOffset, content.byteLength);
     const data = dtype === "U32"
       ? new Uint32Array(count)
       : type.whole
       ? new Float64Array(count)
       : new Float32Array(count);
-    const start = 8 + length + from;
-    raw.push({ name: key, dtype, shape, bytes: bytes.subarray(start, 8 + length + to) });
-    for (let i = 0; i < count; i++) data[i] = type.read(view, start + i * type.size);
+    for (let i = 0; i < count; i++) data[i] = type.read(at, i * type.size);
     if (type.whole && data.some(Number.isNaN)) {
-      throw fail(`the array "${key}" holds an integer beyond 2^53`);
+      throw fail(`the array "${shortened(key)}" holds an integer beyond 2^53`);
     }
     tensors.set(key, { shape, data: data instanceof Float64Array ? narrow(data) : data });
-  }
-  ranges.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
-  let end = 0;
-  for (const [from, to] of ranges) {
-    if (from < end) throw fail("two of its arrays overlap");
-    end = to;
   }
   const { [digestKey]: digest, ...others } = metadata.data;
   // A file of ours has one; a file of others may have any metadata but this.

@@ -4,7 +4,7 @@
  * @module
  */
 import { PickleError, PickleGlobal, readPickle } from "../../data/pickle.ts";
-import { UserError } from "../errors.ts";
+import { shortened, UserError } from "../errors.ts";
 import { readFile } from "../files.ts";
 import {
   decodeSafetensors,
@@ -61,6 +61,9 @@ const allowed = new Set([
   "torch._utils._rebuild_parameter",
   "torch.Size",
   "numpy.core.multiarray.scalar",
+  "numpy._core.multiarray.scalar",
+  "collections.Counter",
+  "collections.defaultdict",
   "numpy.dtype",
   "_codecs.encode",
 ]);
@@ -79,8 +82,8 @@ export function decodeCheckpoint(bytes: Uint8Array, path: string): CheckpointArr
   if (bytes[0] === 0x50 && bytes[1] === 0x4b) {
     return { tensors: decodeTorchCheckpoint(bytes, path).stateDict, metadata: {}, format: "torch" };
   }
-  // 0x80 0x02 may as well be the length of a safetensors header, whose first byte is a brace.
-  if (bytes[0] === 0x80 && bytes[1] === 2 && bytes[8] !== 0x7b) throw outdated(path);
+  // These bytes may as well be the length of a safetensors header, whose first byte is a brace.
+  if (isLegacy(bytes) && bytes[8] !== 0x7b) throw outdated(path);
   return { ...decodeSafetensors(bytes, path), format: "safetensors" };
 }
 
@@ -91,8 +94,13 @@ export function decodeCheckpoint(bytes: Uint8Array, path: string): CheckpointArr
  */
 export async function readTorchCheckpoint(path: string): Promise<TorchCheckpoint> {
   const bytes = await readFile(path);
-  if (bytes[0] === 0x80 && bytes[1] === 2) throw outdated(path);
+  if (isLegacy(bytes)) throw outdated(path);
   return decodeTorchCheckpoint(bytes, path);
+}
+
+/** Whether a file begins as a bare pickle, of protocol 2 or later. */
+function isLegacy([first, second = 0]: Uint8Array): boolean {
+  return first === 0x80 && second >= 2 && second <= 5;
 }
 
 function outdated(path: string): UserError {
@@ -144,16 +152,31 @@ export function decodeTorchCheckpoint(bytes: Uint8Array, name: string): TorchChe
   }
 }
 
+/** What trainers put a model's arrays under. */
+const wrappers = ["state_dict", "model_state_dict", "model"];
+
+/** What data-parallel training, compilation and wrappers put before every name. */
+const prefixes = /^(?:module\.|_orig_mod\.|model\.)/;
+
 function stateDict(top: unknown): ReadonlyMap<string, NamedArray> {
-  const inner = top instanceof Map ? top.get("state_dict") ?? top : undefined;
-  const tensors = new Map<string, NamedArray>();
+  const wrapped = top instanceof Map
+    ? wrappers.map((name) => top.get(name)).find((inner) => inner instanceof Map)
+    : undefined;
+  const inner = wrapped ?? top;
+  let tensors = new Map<string, NamedArray>();
   if (inner instanceof Map) {
     for (const [name, value] of inner) {
       if (typeof name === "string" && isArray(value)) tensors.set(name, value);
     }
   }
   if (tensors.size === 0) throw new PickleError("it holds no state_dict");
-  return tensors;
+  for (;;) {
+    const [prefix] = prefixes.exec(tensors.keys().next().value ?? "") ?? [];
+    if (prefix === undefined || ![...tensors.keys()].every((name) => name.startsWith(prefix))) {
+      return tensors;
+    }
+    tensors = new Map(Array.from(tensors, ([name, array]) => [name.slice(prefix.length), array]));
+  }
 }
 
 /** A number, be it plain or a tensor of one element. */
@@ -169,7 +192,10 @@ function reduce(
 ): unknown {
   switch (name) {
     case "collections.OrderedDict":
+    case "collections.defaultdict":
       return new Map();
+    case "collections.Counter":
+      return args[0] instanceof Map ? args[0] : new Map();
     case "torch._utils._rebuild_tensor_v2":
       return rebuild(args, budget);
     case "torch._utils._rebuild_parameter":
@@ -177,6 +203,7 @@ function reduce(
     case "numpy.dtype":
       return args[0];
     case "numpy.core.multiarray.scalar":
+    case "numpy._core.multiarray.scalar":
       return scalar(args);
     default:
       return null;
@@ -193,12 +220,13 @@ function scalar([type, raw]: readonly unknown[]): number | null {
 function storage(id: unknown, file: (key: string) => Uint8Array | undefined): Storage {
   const [kind, type, key, , length] = Array.isArray(id) ? id : [];
   const format = type instanceof PickleGlobal ? storages[type.name] : undefined;
-  if (kind !== "storage" || !format || !isSizes([length])) {
+  const isKey = typeof key === "string" || typeof key === "number";
+  if (kind !== "storage" || !format || !isSize(length) || !isKey) {
     throw new PickleError("it refers to something that is no tensor's storage");
   }
   const bytes = file(String(key));
   if (!bytes || bytes.length < length * format.size) {
-    throw new PickleError(`its storage ${key} is missing or was cut off`);
+    throw new PickleError(`its storage ${shortened(String(key))} is missing or was cut off`);
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const whole = format.whole ?? false;
@@ -210,12 +238,12 @@ function rebuild(
   [from, offset, shape, strides]: readonly unknown[],
   budget: { left: number },
 ): NamedArray {
-  if (!isStorage(from) || typeof offset !== "number" || !isSizes(shape) || !isSizes(strides)) {
+  if (!isStorage(from) || !isSize(offset) || !isSizes(shape) || !isSizes(strides)) {
     throw new PickleError("one of its tensors is damaged");
   }
   const count = shape.reduce((a, b) => a * b, 1);
   const last = shape.reduce((a, n, i) => a + (n - 1) * (strides[i] ?? 0), offset);
-  if (offset < 0 || shape.length !== strides.length || (count > 0 && last >= from.length)) {
+  if (shape.length !== strides.length || (count > 0 && last >= from.length)) {
     throw new PickleError("one of its tensors reaches beyond its storage");
   }
   budget.left -= count;
@@ -250,5 +278,10 @@ function isArray(value: unknown): value is NamedArray {
 }
 
 function isSizes(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every((n) => Number.isInteger(n) && n >= 0);
+  return Array.isArray(value) && value.every(isSize);
+}
+
+/** Whether a number counts something: whole, not negative, and exact. */
+function isSize(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { crc32, inflateRawSync } from "node:zlib";
-import { UserError } from "../errors.ts";
+import { shortened, UserError } from "../errors.ts";
 
 /** Signatures of the format's records. */
 const centralEntry = 0x02014b50;
@@ -12,6 +12,22 @@ const localEntry = 0x04034b50;
 const endOfDirectory = 0x06054b50;
 const locator64 = 0x07064b50;
 const endOfDirectory64 = 0x06064b50;
+
+/** What an archive may unpack to: so much, and so many times its own size. Models hardly shrink. */
+const leastRoom = 64 * 2 ** 20;
+const mostRatio = 20;
+
+/** A file in an archive, before it is unpacked. */
+interface Entry {
+  readonly file: string;
+  readonly start: number;
+  readonly packed: number;
+  readonly method: number;
+  readonly size: number;
+  readonly checksum: number;
+}
+
+const noBytes = new Uint8Array();
 
 /**
  * The files of an archive by name, in their order, stored or deflated, checksums verified.
@@ -37,6 +53,9 @@ export function readZip(bytes: Uint8Array, name: string): Map<string, Uint8Array
     at = Number(view.getBigUint64(far + 48, true));
   }
   const files = new Map<string, Uint8Array>();
+  const ranges: [number, number][] = [];
+  const entries: Entry[] = [];
+  let room = leastRoom + mostRatio * bytes.length;
   for (let i = 0; i < count; i++) {
     if (at + 46 > end || view.getUint32(at, true) !== centralEntry) {
       throw fail("the zip archive's directory is damaged");
@@ -55,14 +74,31 @@ export function readZip(bytes: Uint8Array, name: string): Map<string, Uint8Array
     const file = new TextDecoder().decode(bytes.subarray(at + 46, at + 46 + nameLength));
     at += 46 + nameLength + skip;
     if (local + 30 > bytes.length || view.getUint32(local, true) !== localEntry) {
-      throw fail(`"${file}" inside it is damaged`);
+      throw fail(`"${shortened(file)}" inside it is damaged`);
     }
     const start = local + 30 + view.getUint16(local + 26, true) + view.getUint16(local + 28, true);
-    if (start + packed > bytes.length) throw fail(`"${file}" inside it was cut off`);
-    const content = bytes.subarray(start, start + packed);
-    const damaged = (): UserError => fail(`"${file}" inside it is damaged`);
-    const unpacked = unpack(content, method, size, damaged);
-    if (crc32(unpacked) !== checksum) throw damaged();
+    const own = bytes.subarray(local + 30, local + 30 + view.getUint16(local + 26, true));
+    const central = bytes.subarray(at - skip - nameLength, at - skip);
+    if (own.length !== central.length || own.some((byte, i) => byte !== central[i])) {
+      throw fail(`"${shortened(file)}" is called otherwise where it is stored`);
+    }
+    if (files.has(file)) throw fail(`it holds "${shortened(file)}" twice`);
+    ranges.push([local, start + packed]);
+    room -= size;
+    if (!(room >= 0)) throw fail("it unpacks to far more than it holds");
+    if (start + packed > bytes.length) throw fail(`"${shortened(file)}" inside it was cut off`);
+    entries.push({ file, start, packed, method, size, checksum });
+    files.set(file, noBytes);
+  }
+  ranges.sort(([a], [b]) => a - b);
+  for (const [i, [from]] of ranges.entries()) {
+    if (from < (ranges[i - 1]?.[1] ?? 0)) throw fail("two of its entries overlap");
+  }
+  for (const { file, start, packed, method, size, checksum } of entries) {
+    const damaged = (): UserError => fail(`"${shortened(file)}" inside it is damaged`);
+    const unpacked = unpack(bytes.subarray(start, start + packed), method, size, damaged);
+    // Some writers leave the checksum out.
+    if (checksum !== 0 && crc32(unpacked) !== checksum) throw damaged();
     files.set(file, unpacked);
   }
   return files;

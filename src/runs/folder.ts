@@ -108,7 +108,7 @@ export async function openRunFolder(
   spec: RunSpec,
   reporter: Reporter,
 ): Promise<RunFolder> {
-  const named = await digestOf({ command: spec.command, ...spec.identity });
+  const named = digestOf({ command: spec.command, ...spec.identity });
   const path = join(runsFolder(savePath), `${spec.command}-${spec.label}-${named.slice(0, 12)}`);
   const held = await hold(path, (message) => reporter.note(message));
   try {

@@ -40,7 +40,7 @@ export async function runSpec(
   place: RunPlace,
   models: readonly string[],
 ): Promise<RunSpec> {
-  const { config, trainingConfig, procedure, method, network, seeds, pair } = place;
+  const { config, trainingConfig, procedure, method, network, seeds } = place;
   const given = checkpointsOf(config) !== undefined;
   const data = await dataOf(command, place);
   const epochs = command === "train"

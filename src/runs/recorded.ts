@@ -32,7 +32,7 @@ export async function recorded<T extends RunResults>(
   const lines: Readonly<Record<string, string | number>>[] = [];
   const models = await find({
     ...reporter,
-    note(message) {
+    note: (message) => {
       lines.push({ event: "note", message });
       reporter.note(message);
     },
