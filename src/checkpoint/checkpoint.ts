@@ -95,14 +95,14 @@ function fill(model: Model, { tensors }: CheckpointArrays, path: string): void {
 }
 
 /**
- * Whether a file's array has a parameter's shape. The vectors of a power iteration over a convolution, here
- * the single image `[1, C, H, W]` that they are, may also be stored flat, as PyTorch's state has them.
+ * Whether a file's array has a parameter's shape. The vectors of a power iteration, here
+ * with the axis of a batch of one before them, may also be stored flat, as PyTorch's state has them.
  */
 function sameShape(
   found: readonly number[],
   { shape, trainable }: { readonly shape: readonly number[]; readonly trainable: boolean },
 ): boolean {
-  const flat = !trainable && shape.length === 4 && shape[0] === 1 && found.length === 1 &&
+  const flat = !trainable && shape[0] === 1 && found.length === 1 &&
     found[0] === size(shape);
   return flat || found.length === shape.length && shape.every((n, axis) => n === found[axis]);
 }
