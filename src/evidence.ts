@@ -24,7 +24,7 @@ import type { Answers, ScoreValues } from "./predict.ts";
 import type { Sanity } from "./sanity.ts";
 
 /** The threshold of the paper's tables. */
-const tau = 0.9;
+export const tau = 0.9;
 
 /** Thresholds of the curves against tau. */
 const taus = [...Array.from({ length: 19 }, (_, i) => (i + 1) / 20), 0.99];

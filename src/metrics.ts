@@ -40,6 +40,21 @@ export function rejectionRate(
   );
 }
 
+/** Number of rows whose largest probability is at most tau; one with a NaN is among them. */
+export function rejectedRows(predictions: Predictions, tau: number): number {
+  return confidences(predictions).reduce((n, p) => n + (Math.fround(p) > tau ? 0 : 1), 0);
+}
+
+/** Number of rows whose label has a probability of exactly 0, so that its log-likelihood is infinite. */
+export function infiniteRows(predictions: Predictions, labels: ArrayLike<number>): number {
+  const { logProbabilities, classes } = predictions;
+  let n = 0;
+  for (let i = 0; i * classes < logProbabilities.length; i++) {
+    if (logProbabilities[i * classes + (labels[i] ?? 0)] === -Infinity) n++;
+  }
+  return n;
+}
+
 /** Mean of each row's largest log-probability, in nats, at most 0. */
 export function logConfidence(predictions: Predictions, options: MeanOptions = {}): number {
   return meanOfRows(predictions, options, max);

@@ -15,6 +15,7 @@ import {
   add,
   compile,
   type Device,
+  dim,
   drainAll,
   Draws,
   input,
@@ -47,8 +48,6 @@ export interface Job {
   /** What to tell of the compiled programs. */
   readonly explain: Explain;
 }
-
-const classes = 10;
 
 /** Answers to a set: the subject's own, its other readings, and its scores. */
 export interface Answers {
@@ -119,9 +118,12 @@ function traceAnswers({ subject, seed }: Job, images: readonly Tensor[]): Traced
   const draws = new Draws(new Random(seed).fork("samples"));
   const readings = Object.entries(subject.readings(images));
   const scores = Object.entries(subject.scores(images));
+  const answer = subject.logProbabilities(images, draws);
+  const classes = dim(answer, 1);
+  const noPredictions: Predictions = { logProbabilities: new Float32Array(), classes };
   return {
     records: [
-      subject.logProbabilities(images, draws),
+      answer,
       ...readings.map(([, { logConfidences }]) => logConfidences),
       ...scores.map(([, { values }]) => values),
     ],
@@ -146,8 +148,6 @@ function traceAnswers({ subject, seed }: Job, images: readonly Tensor[]): Traced
     },
   };
 }
-
-const noPredictions: Predictions = { logProbabilities: new Float32Array(), classes };
 
 /** What an attack did. */
 export interface Attacked {

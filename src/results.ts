@@ -27,6 +27,8 @@ export const uncertaintySchema = z.strictObject({
 export const readingSchema = uncertaintySchema.extend({
   logConfidence: z.number().nullable(),
 });
+/** Images with `max p <= 0.9`, counted: `rejection` may be a mean of batch means. */
+const rejectedImages = z.int();
 const readings = z.record(z.string(), readingSchema);
 
 /** Quality in-domain: accuracy, Brier score (mean over classes), negative log-likelihood in nats. */
@@ -35,7 +37,10 @@ export const inDomainSchema = z.strictObject({
   count: z.int(),
   accuracy: share,
   brier: z.number().nullable(),
+  /** Null where it is infinite, or no row has one. */
   nll: z.number().nullable(),
+  /** Images whose label has a probability of exactly 0: their log-likelihood is infinite. */
+  nllInfinite: z.int(),
 });
 
 const adapter = z.strictObject({
@@ -66,7 +71,7 @@ const checkpoints = z.array(z.string()).min(1);
 
 /** What `attack --json` prints. */
 export const attackResultSchema = z.strictObject({
-  schema: z.literal("mirage/attack@3"),
+  schema: z.literal("mirage/attack@4"),
   ...common,
   checkpoints,
   epsilonAttack: share,
@@ -88,8 +93,9 @@ export const attackResultSchema = z.strictObject({
     /** Files left out because they are broken. */
     skipped: z.int(),
   }),
-  clean: uncertaintySchema.extend({ nanRows: z.int(), readings }),
+  clean: uncertaintySchema.extend({ rejectedImages, nanRows: z.int(), readings }),
   adversarial: uncertaintySchema.extend({
+    rejectedImages,
     readings,
     /** Largest change of any pixel. */
     linf: z.number(),
@@ -104,12 +110,12 @@ export const attackResultSchema = z.strictObject({
 
 /** What `eval --json` prints. */
 export const evalResultSchema = z.strictObject({
-  schema: z.literal("mirage/eval@3"),
+  schema: z.literal("mirage/eval@4"),
   ...common,
   checkpoints,
   inDomain: inDomainSchema,
   outDomain: z.strictObject({ name: z.string(), count: z.int() }).extend(uncertaintySchema.shape)
-    .extend({ nanRows: z.int(), readings }),
+    .extend({ rejectedImages, nanRows: z.int(), readings }),
   ...evalEvidence,
   seconds: z.strictObject({ setup: z.number(), train: z.number(), eval: z.number() }),
 });

@@ -18,7 +18,7 @@ import {
   sanityResult,
   tauCurve,
 } from "./evidence.ts";
-import { accuracy, brier, nll } from "./metrics.ts";
+import { accuracy, brier, infiniteRows, nll, rightRows } from "./metrics.ts";
 import type { CalibrationResult, EpsilonPoint } from "./evidence_result.ts";
 import { type Method, methods, single } from "./methods/mod.ts";
 import type { Device } from "./nn/mod.ts";
@@ -34,7 +34,7 @@ import {
   type TrainResult,
   trainResultSchema,
 } from "./results.ts";
-import { examine, type Examined, warningsOf } from "./sanity.ts";
+import { examine, type Examined, warningsOf, withAccuracy } from "./sanity.ts";
 import { common, job, meanOptions } from "./run_common.ts";
 import { uncertainties } from "./uncertainty.ts";
 import { answersArchive, attackArchives, shownImages } from "./runs/archives.ts";
@@ -155,7 +155,7 @@ function evalDocument(
   clock: Clock,
 ): EvalResult {
   return evalResultSchema.parse({
-    schema: "mirage/eval@3",
+    schema: "mirage/eval@4",
     ...common(bench),
     checkpoints,
     inDomain: inDomain.figures,
@@ -234,7 +234,11 @@ async function attackOn(
     };
     const attacked = await attackSet(work);
     const inDomain = await evaluateInDomain(bench, reporter);
-    const examined = await examine(work, attacked);
+    const examined = withAccuracy(
+      await examine(work, attacked, inDomain.answers),
+      rightRows(inDomain.answers.predictions, inDomain.labels),
+      inDomain.answers.predictions.classes,
+    );
     const sets = { clean: attacked.clean, attacked: attacked.adversarial };
     const detection = detectionOf(inDomain.answers, sets, config.seed);
     return { inDomain, attacked, outDomain, examined, sets, detection };
@@ -282,7 +286,7 @@ function attackDocument(
     epsilonPoint(inDomain.answers, answers, epsilon);
   const { name, steps, stepSize, startNoise, projectStart } = settings;
   return attackResultSchema.parse({
-    schema: "mirage/attack@3",
+    schema: "mirage/attack@4",
     ...common(bench),
     checkpoints,
     epsilonAttack: config.epsilonAttack,
@@ -340,6 +344,7 @@ export function attackSettings(config: RunConfig): AttackSettings {
 interface Evaluated {
   readonly figures: InDomain;
   readonly answers: Answers;
+  readonly labels: Uint8Array;
   readonly calibration: CalibrationResult;
 }
 
@@ -355,6 +360,8 @@ async function evaluateInDomain(bench: Workbench, reporter: Reporter): Promise<E
     accuracy: accuracy(predictions, set.labels, mean),
     brier: finite(brier(predictions, set.labels, mean)),
     nll: finite(nll(predictions, set.labels, mean)),
+    nllInfinite: infiniteRows(predictions, set.labels),
   };
-  return { figures, answers, calibration: calibrationOf(predictions, set.labels) };
+  const calibration = calibrationOf(predictions, set.labels);
+  return { figures, answers, labels: set.labels, calibration };
 }

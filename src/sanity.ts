@@ -11,9 +11,10 @@
  */
 import type { AttackSettings } from "./attack/mod.ts";
 import { chosen, ResidentSet, spread } from "./dataset.ts";
-import { entropies } from "./metrics.ts";
+import { separation } from "./detection.ts";
+import { confidences, entropies } from "./metrics.ts";
 import { mul, release, sum } from "./nn/mod.ts";
-import { type Attacked, type AttackJob, attackSet } from "./predict.ts";
+import { type Answers, type Attacked, type AttackJob, attackSet } from "./predict.ts";
 import type { Reporter } from "./reporter.ts";
 
 /** What a check measured, and what it makes of it. */
@@ -43,9 +44,14 @@ export interface Sanity {
  * - `ball`, `box`: largest change of a pixel, largest excess over [0, 1], and what is allowed.
  * - `loss`: mean loss of the clean and of the attacked images.
  * - `control`: effect of the attack, and of noise that moves every pixel by epsilon up or down at
- *   random: as far as the attack can.
- * - `epsilon`, `steps`: effect of the attack, and of one with half the radius, or stopped half-way;
- *   a single step has no half.
+ *   random: as far as the attack can. The attack's must be larger by two standard errors of the
+ *   difference, image by image, and by 0.01.
+ * - `epsilon`: effect of the attack, and of one with half the radius.
+ * - `convergence`: effect of the attack, and of a stronger one in the same ball: five times the steps, ten
+ *   at least, each of 2.5 epsilon / steps at least, the best iterate kept. It must not do more by 0.05, nor
+ *   bring AUROC by max p down by more than 0.02.
+ * - `accuracy`: share of in-domain images that are right, and that of guessing, which must lie below the
+ *   99 % interval (E. B. Wilson, 1927).
  */
 export type CheckName =
   | "zeroGradient"
@@ -55,7 +61,8 @@ export type CheckName =
   | "loss"
   | "control"
   | "epsilon"
-  | "steps";
+  | "convergence"
+  | "accuracy";
 
 /** A sanity check's verdict, and the attack with half the radius that it made on its sample. */
 export interface Examined {
@@ -69,6 +76,9 @@ const sampleSize = 200;
 /** Differences of effects below this are put down to the noise of sampled predictions. */
 const slack = 0.01;
 
+/** What a stronger attack may do more, in nats of entropy or of loss, and in AUROC. */
+const converged = { effect: 0.05, auroc: 0.02 } as const;
+
 /** Rounding of f32. */
 const hair = 1e-6;
 
@@ -80,8 +90,13 @@ const normalBound = 5.8;
  *
  * @param job as it was given to `attackSet`
  * @param attacked what came of it
+ * @param inDomain answers to in-domain images, for AUROC; without them that is left out
  */
-export async function examine(job: AttackJob, attacked: Attacked): Promise<Examined> {
+export async function examine(
+  job: AttackJob,
+  attacked: Attacked,
+  inDomain?: Answers,
+): Promise<Examined> {
   const { settings, set, device, target } = job;
   const index = spread(set.count, sampleSize);
   const sample = new ResidentSet(chosen(set.set, index));
@@ -97,25 +112,30 @@ export async function examine(job: AttackJob, attacked: Attacked): Promise<Exami
     attackSet({ ...common, ...changed });
   try {
     const half = await again({ settings: halved(settings), title: "check: half the radius" });
-    const short = settings.steps > 1
-      ? await again({
-        settings: { ...settings, steps: Math.floor(settings.steps / 2) },
-        title: "check: half the steps",
-      })
-      : undefined;
+    const strong = stronger(settings);
+    const further = await again({ settings: strong, title: "check: a stronger attack" });
     const noise = await again({
       settings: { ...settings, ...oneStep(settings.epsilon) },
       // The sign of this loss's gradient is that of the noise.
       follow: (x, _copy, { draws }) => sum(mul(x, draws.normal(x.shape)), [1, 2, 3]),
       title: "check: noise",
     });
-    const drop = dropOf[effect];
+    const dropped = dropsOf[effect];
+    const drop = (of: Attacked, index?: ArrayLike<number>): number => mean(dropped(of, index));
     const full = drop(attacked, index);
+    const auroc = (of: Answers, index?: ArrayLike<number>): number =>
+      inDomain ? separation(confidences(inDomain.predictions), sure(of, index)).auroc : NaN;
+    const found = { effect: full, auroc: auroc(attacked.adversarial, index) };
     const checks = {
       ...onImages(attacked, settings),
-      control: control(full, drop(noise), effect),
+      control: control(dropped(attacked, index), dropped(noise), effect),
       epsilon: growth(full, drop(half), effect, "Half the radius does"),
-      ...(short ? { steps: growth(full, drop(short), effect, "Half of the steps do") } : {}),
+      convergence: convergence(
+        found,
+        { effect: drop(further), auroc: auroc(further.adversarial) },
+        strong,
+        effect,
+      ),
     };
     return { sanity: { images: index.length, effect, checks }, half };
   } finally {
@@ -131,6 +151,19 @@ export function warningsOf({ checks }: Sanity): string[] {
 /** The same attack with half the radius. */
 function halved(settings: AttackSettings): AttackSettings {
   return { ...settings, epsilon: settings.epsilon / 2, stepSize: settings.stepSize / 2 };
+}
+
+/** A stronger attack in the same ball. */
+function stronger(settings: AttackSettings): AttackSettings {
+  const steps = Math.max(10, 5 * settings.steps);
+  const stepSize = Math.max(2.5 * settings.epsilon / steps, settings.stepSize / 5);
+  return { ...settings, steps, stepSize, keepBest: true, projectStart: true };
+}
+
+/** Largest probabilities of some images, or of all. */
+function sure({ predictions }: Answers, index?: ArrayLike<number>): Float64Array {
+  const all = confidences(predictions);
+  return index ? Float64Array.from(index, (i) => all[i] ?? NaN) : all;
 }
 
 function oneStep(epsilon: number): Partial<AttackSettings> {
@@ -178,13 +211,79 @@ function within(values: Float32Array, allowed: number, what: string): Check {
   return check(share === 0, { largest, allowed, share }, `${percent(share)} ${what}`);
 }
 
-function control(attack: number, noise: number, effect: Sanity["effect"]): Check {
+function control(
+  attack: readonly number[],
+  noise: readonly number[],
+  effect: Sanity["effect"],
+): Check {
+  const differences = attack.map((drop, i) => drop - (noise[i] ?? NaN)).filter(Number.isFinite);
+  const difference = mean(differences);
+  const variance = mean(differences.map((d) => (d - difference) ** 2));
+  const margin = Math.max(slack, 2 * Math.sqrt(variance / differences.length));
+  const figures = { attack: mean(attack), noise: mean(noise), margin };
   return check(
-    attack > noise,
-    { attack, noise },
-    `Random noise of the same size lowers the ${effect} as much: by ${round(noise)}, ` +
-      `the attack by ${round(attack)}`,
+    difference > margin,
+    figures,
+    `Random noise of the same size lowers the ${effect} nearly as much: by ${
+      round(figures.noise)
+    }, ` +
+      `the attack by ${round(figures.attack)}, which should be more by ${round(margin)}`,
   );
+}
+
+interface Reached {
+  readonly effect: number;
+  readonly auroc: number;
+}
+
+function convergence(
+  full: Reached,
+  further: Reached,
+  { steps, stepSize }: AttackSettings,
+  effect: Sanity["effect"],
+): Check {
+  const more = further.effect - full.effect > converged.effect;
+  const lower = full.auroc - further.auroc > converged.auroc;
+  const areas = Number.isFinite(full.auroc)
+    ? `, and AUROC is ${round(further.auroc)} instead of ${round(full.auroc)}`
+    : "";
+  return check(
+    !more && !lower,
+    {
+      full: full.effect,
+      stronger: further.effect,
+      ...(Number.isFinite(full.auroc) ? { auroc: full.auroc, aurocStronger: further.auroc } : {}),
+    },
+    `The attack has not converged: in ${steps} steps of ${
+      round(stepSize)
+    } the ${effect} falls by ` +
+      `${round(further.effect)} instead of ${round(full.effect)}${areas}`,
+  );
+}
+
+/**
+ * The checks with that of the model itself: whether it knows the images that it was trained for.
+ *
+ * @param right 1 for each in-domain image that is right, else 0
+ */
+export function withAccuracy(
+  { sanity, half }: Examined,
+  right: ArrayLike<number>,
+  classes: number,
+): Examined {
+  const valid = Array.from(right, (r) => Number.isNaN(r) ? 0 : r);
+  const [n, share, chance] = [valid.length, mean(valid), 1 / classes];
+  // The lower end of Wilson's interval.
+  const z = 2.576;
+  const spread = z * Math.sqrt(share * (1 - share) / n + z * z / (4 * n * n));
+  const low = (share + z * z / (2 * n) - spread) / (1 + z * z / n);
+  const accuracy = check(
+    low > chance,
+    { accuracy: share, chance, images: n },
+    `The model is no better than guessing in-domain: ${percent(share)} of ${n} images are right, ` +
+      `guessing has ${percent(chance)}; its uncertainty means nothing yet`,
+  );
+  return { sanity: { ...sanity, checks: { ...sanity.checks, accuracy } }, half };
 }
 
 function growth(full: number, half: number, effect: Sanity["effect"], what: string): Check {
@@ -199,21 +298,21 @@ function check(holds: boolean, figures: Record<string, number>, warning: string)
   return { holds, figures, warning: holds ? null : warning };
 }
 
-type Drop = (attacked: Attacked, index?: ArrayLike<number>) => number;
+type Drops = (attacked: Attacked, index?: ArrayLike<number>) => number[];
 
-/** Falls of an image's entropy or loss, as means over those images that have both figures. */
-const dropOf: Record<Sanity["effect"], Drop> = {
+/** Falls of an image's entropy or loss, of some images or of all; NaN where one has no figure. */
+const dropsOf: Record<Sanity["effect"], Drops> = {
   entropy: ({ clean, adversarial }, index) =>
-    meanDrop(entropies(clean.predictions), entropies(adversarial.predictions), index),
-  loss: ({ losses }, index) => meanDrop(losses.clean, losses.adversarial, index),
+    falls(entropies(clean.predictions), entropies(adversarial.predictions), index),
+  loss: ({ losses }, index) => falls(losses.clean, losses.adversarial, index),
 };
 
-function meanDrop(
+function falls(
   before: ArrayLike<number>,
   after: ArrayLike<number>,
   index: ArrayLike<number> = Array.from(before, (_, i) => i),
-): number {
-  return mean(Array.from(index, (i) => (before[i] ?? NaN) - (after[i] ?? NaN)));
+): number[] {
+  return Array.from(index, (i) => (before[i] ?? NaN) - (after[i] ?? NaN));
 }
 
 /** Mean of the finite values; NaN without one. */

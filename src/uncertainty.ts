@@ -4,13 +4,14 @@
  * @module
  */
 import { thresholds } from "./config.ts";
-import { finite } from "./evidence.ts";
+import { finite, tau } from "./evidence.ts";
 import {
   entropy,
   logConfidence,
   type MeanOptions,
   nanRows,
   type Predictions,
+  rejectedRows,
   rejectionRate,
 } from "./metrics.ts";
 import type { Answers } from "./predict.ts";
@@ -20,7 +21,7 @@ import type { Reading, Uncertainty } from "./results.ts";
 export function uncertainties(
   { predictions, readings }: Answers,
   mean: MeanOptions,
-): Uncertainty & { nanRows: number; readings: Record<string, Reading> } {
+): Uncertainty & { rejectedImages: number; nanRows: number; readings: Record<string, Reading> } {
   const others = Object.entries(readings).map(([name, reading]): [string, Reading] => [name, {
     ...uncertainty(reading.predictions, mean),
     ...(reading.normalised ? {} : { entropy: null }),
@@ -28,6 +29,7 @@ export function uncertainties(
   }]);
   return {
     ...uncertainty(predictions, mean),
+    rejectedImages: rejectedRows(predictions, tau),
     nanRows: nanRows(predictions),
     readings: Object.fromEntries(others),
   };

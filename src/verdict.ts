@@ -12,12 +12,35 @@ export const tau = "0.9";
 /** Changes smaller than these are not worth a verdict. */
 const notable = { rejection: 0.01, entropy: 0.05 } as const;
 
+/** How many images are rejected; runs of older versions have only a share. */
+interface Counted {
+  readonly rejectedImages?: number | undefined;
+}
+
+interface Area {
+  readonly auroc: { readonly value: number | null };
+}
+
+interface Detection {
+  readonly scores: Readonly<Record<string, { readonly clean: Area; readonly attacked: Area }>>;
+}
+
+type Checks = Readonly<
+  Record<string, { readonly holds: boolean; readonly warning: string | null }>
+>;
+
 /** What a verdict on an attack looks at. */
 export interface AttackFigures extends Pick<AttackResult, "mode" | "model" | "epsilonAttack"> {
   readonly attack: Pick<AttackResult["attack"], "targeted">;
   readonly outDomain: { readonly count: number };
-  readonly clean: Uncertainty;
-  readonly adversarial: Uncertainty & Pick<AttackResult["adversarial"], "linf" | "nanRows">;
+  readonly clean: Uncertainty & Counted;
+  readonly adversarial:
+    & Uncertainty
+    & Counted
+    & Pick<AttackResult["adversarial"], "linf" | "nanRows">;
+  /** Detectors; reports of older runs may have none. */
+  readonly detection?: Detection | undefined;
+  readonly sanity?: { readonly checks: Checks } | undefined;
 }
 
 /** What a verdict on an evaluation looks at. */
@@ -41,22 +64,27 @@ export function verdict(result: AttackFigures): string {
     (adversarial.nanRows > 0
       ? `; ${adversarial.nanRows} answers were no numbers and count as rejected`
       : "");
+  const area = areas(result);
+  const unfit = result.sanity?.checks["accuracy"];
+  if (unfit && !unfit.holds && unfit.warning !== null) {
+    return `${unfit.warning}. The attack: ${rates}${entropies}${area}. ${bounds}.`;
+  }
   const gained = (adversarial.entropy ?? 0) - (clean.entropy ?? 0);
   if (before - after >= notable.rejection) {
-    return `The attack${steered} works: ${rates}, so ${images(before - after, outDomain.count)} ` +
-      `more of ${outDomain.count} out-domain images are taken for ${
+    return `The attack${steered} works: ${rates}, so ${passed(result)} more of ` +
+      `${outDomain.count} out-domain images are taken for ${
         known(result)
-      }${entropies}. ${bounds}.`;
+      }${entropies}${area}. ${bounds}.`;
   }
   if (after - before >= notable.rejection) {
-    return `The attack${steered} backfires: ${rates}${entropies}. ${bounds}.`;
+    return `The attack${steered} backfires: ${rates}${entropies}${area}. ${bounds}.`;
   }
   if (entropies !== "" && Math.abs(gained) >= notable.entropy) {
     return `The attack${steered} makes the answers ${gained < 0 ? "surer" : "less sure"} but ` +
-      `hardly changes what is rejected: ${rates}${entropies}. ${bounds}.`;
+      `hardly changes what is rejected: ${rates}${entropies}${area}. ${bounds}.`;
   }
   return `The attack${steered} changes next to nothing at epsilon ${epsilonAttack}: ` +
-    `${rates}${entropies}. ${bounds}.`;
+    `${rates}${entropies}${area}. ${bounds}.`;
 }
 
 /** What an evaluation's figures mean. */
@@ -72,10 +100,21 @@ function known({ model }: { readonly model: string }): string {
   return { LeNet: "digits", "ResNet-18": "objects" }[familyOf(model)];
 }
 
-/** A share of images as their number; the mean over batches that the paper takes is no exact share. */
-function images(share: number, count: number): string {
-  const exact = Math.abs(share * count - Math.round(share * count)) < 1e-6;
-  return `${exact ? "" : "about "}${Math.round(share * count)}`;
+/** How many images more pass; about, where only a mean of batch means is known. */
+function passed({ clean, adversarial, outDomain }: AttackFigures): string {
+  if (clean.rejectedImages !== undefined && adversarial.rejectedImages !== undefined) {
+    return String(clean.rejectedImages - adversarial.rejectedImages);
+  }
+  const share = (clean.rejection[tau] ?? 0) - (adversarial.rejection[tau] ?? 0);
+  return `about ${Math.round(share * outDomain.count)}`;
+}
+
+/** AUROC by the largest probability, before and after. */
+function areas({ detection }: AttackFigures): string {
+  const { clean, attacked } = detection?.scores["maxProbability"] ?? {};
+  const [before, after] = [clean?.auroc.value ?? null, attacked?.auroc.value ?? null];
+  if (before === null || after === null) return "";
+  return `; AUROC by max p went from ${round(before, 3)} to ${round(after, 3)}`;
 }
 
 /** What a method is called. */

@@ -125,14 +125,14 @@ Deno.test("`attack()` and `evaluate()` tell the same of clean images, and show i
     assert.deepEqual(attacked.curves.epsilon.map(({ epsilon }) => epsilon), [0, 0.05, 0.1]);
     assert.equal(attacked.sanity.effect, "loss");
     const { checks } = attacked.sanity;
-    assert.equal(Object.keys(checks).length, 8);
+    assert.equal(Object.keys(checks).length, 9);
     assert.deepEqual(
       attacked.warnings,
       Object.values(checks).flatMap(({ warning }) => warning ?? []),
     );
     const shown = showAttack(attacked);
     assert.match(shown, /│ variance +│ \d\.\d{3} \[/);
-    assert.match(shown, /checks: \d of 8 hold; on 64 images the loss falls by/);
+    assert.match(shown, /checks: \d of 9 hold; on 64 images the loss falls by/);
     assert.match(showEval(evaluated), /│ score +│ +AUROC │ AUPR-in │ AUPR-out │ FPR95 │/);
     for (const line of `${shown}\n${showEval(evaluated)}`.split("\n")) {
       if (/^[│┌├└]/.test(line)) assert.ok(line.length <= 80, line);

@@ -6,9 +6,10 @@ import { chosen, ResidentSet, spread } from "../src/dataset.ts";
 import type { Subject } from "../src/methods/mod.ts";
 import * as nn from "../src/nn/mod.ts";
 import { type AttackJob, attackSet } from "../src/predict.ts";
+import { entropy } from "../src/metrics.ts";
 import { procedureOf } from "../src/protocol.ts";
 import { silent } from "../src/reporter.ts";
-import { type CheckName, examine, type Sanity, warningsOf } from "../src/sanity.ts";
+import { type CheckName, examine, type Sanity, warningsOf, withAccuracy } from "../src/sanity.ts";
 import { wave } from "./check_grads.ts";
 import { withDevice } from "./support.ts";
 
@@ -86,13 +87,86 @@ Deno.test("every check of a sound attack holds, with both protocols, steered or 
     }
   }));
 
-Deno.test("a single step has no half", () =>
+Deno.test("the checks find an attack that has not converged, and say what a stronger one reaches", () =>
   withDevice(async (device) => {
-    const settings = attacks.fgsm.settings(0.1, { procedure: procedureOf("paper") });
-    const { checks } = await sanityOf(device, { settings });
-    assert.equal(checks.steps, undefined);
-    assert.equal(Object.keys(checks).length, 7);
+    const fgsm = attacks.fgsm.settings(0.1, { procedure: procedureOf("paper") });
+    assert.equal(Object.keys((await sanityOf(device, { settings: fgsm })).checks).length, 8);
+    // Two steps that reach a fifth of the radius.
+    const short = { ...pgd, steps: 2, stepSize: 0.01 };
+    const job = jobOf(device, { settings: short });
+    const attacked = await attackSet(job);
+    const { sanity } = await examine(job, attacked, attacked.clean);
+    assert.ok(failing(sanity).includes("convergence"));
+    const { full = NaN, stronger = NaN, auroc = NaN, aurocStronger = NaN } =
+      sanity.checks.convergence?.figures ?? {};
+    assert.ok(stronger > full + 0.05 && aurocStronger < auroc, `${stronger} ${full}`);
+    assert.match(
+      sanity.checks.convergence?.warning ?? "",
+      /^The attack has not converged: in 10 steps of 0\.025 the entropy falls by \d\.\d+ instead of \d\.\d+, and AUROC is \d\.\d+ instead of \d\.\d+$/,
+    );
   }));
+
+Deno.test("a model that is no better than guessing is told, whatever its attack does", () => {
+  const examined = {
+    sanity: { images: 1, effect: "entropy", checks: {} },
+    half: {} as never,
+  } as const;
+  const of = (right: number, wrong: number, classes: number): Sanity =>
+    withAccuracy(
+      examined,
+      Float64Array.from({ length: right + wrong }, (_, i) => i < right ? 1 : 0),
+      classes,
+    ).sanity;
+  assert.deepEqual(failing(of(100, 900, 10)), ["accuracy"]);
+  assert.deepEqual(failing(of(120, 880, 10)), ["accuracy"]);
+  assert.deepEqual(failing(of(140, 860, 10)), []);
+  assert.deepEqual(failing(of(140, 860, 2)), ["accuracy"]);
+  assert.deepEqual(failing(of(20, 0, 10)), []);
+  assert.match(
+    warningsOf(of(100, 900, 10)).join(),
+    /^The model is no better than guessing in-domain: 10.0 % of 1000 images are right, guessing has 10.0 %/,
+  );
+});
+
+for (const classes of [2, 3, 5, 26, 300]) {
+  Deno.test(`a model of ${classes} classes has as many answers as its images`, () =>
+    withDevice(async (device) => {
+      const own = Float32Array.from(wave(16 * classes, 2), (w) => 4 * w);
+      const logits = (x: nn.Tensor): nn.Tensor =>
+        nn.matmul(nn.reshape(x, [-1, 16]), nn.constant(own, [16, classes]));
+      const subject: Subject = {
+        ...subjectOf((loss) => loss),
+        logProbabilities: ([x]) => nn.logSoftmax(logits(x ?? assert.fail())),
+        confidenceLoss: (x) => nn.crossEntropy(logits(x), nn.argmax(logits(x))),
+      };
+      const { clean, adversarial } = await attackSet(jobOf(device, { subject }));
+      assert.equal(clean.predictions.classes, classes);
+      assert.equal(clean.predictions.logProbabilities.length, count * classes);
+      // By hand, in f64.
+      const exact = Array.from({ length: count }, (_, i) => {
+        const z = Array.from({ length: classes }, (_, c) =>
+          own.reduce(
+            (sum, w, at) =>
+              at % classes === c
+                ? sum + w * (set.images[16 * i + Math.floor(at / classes)] ?? 0) / 255
+                : sum,
+            0,
+          ));
+        const [most, total] = [
+          Math.max(...z),
+          (shift: number) => z.reduce((sum, v) => sum + Math.exp(v - shift), 0),
+        ];
+        return z.reduce((h, v) => {
+          const p = Math.exp(v - most) / total(most);
+          return p === 0 ? h : h - p * Math.log(p);
+        }, 0);
+      });
+      const wanted = exact.reduce((a, b) => a + b, 0) / count;
+      const got = entropy(clean.predictions);
+      assert.ok(Math.abs(got - wanted) < 1e-4 && got <= Math.log(classes), `${got} ${wanted}`);
+      assert.ok(entropy(adversarial.predictions) < got);
+    }));
+}
 
 const faults: Record<string, [Partial<AttackJob>, CheckName[], RegExp]> = {
   "a loss without a gradient": [
@@ -113,7 +187,7 @@ const faults: Record<string, [Partial<AttackJob>, CheckName[], RegExp]> = {
   "an attack on other images": [
     { follow: (x, _copy, { draws }) => nn.sum(nn.mul(x, draws.uniform(x.shape)), [1, 2, 3]) },
     ["control"],
-    /^Random noise of the same size lowers the entropy as much: by -?\d/m,
+    /^Random noise of the same size lowers the entropy nearly as much: by -?\d/m,
   ],
 };
 

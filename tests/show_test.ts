@@ -15,7 +15,7 @@ function result(before: number, after: number, change: Partial<AttackResult> = {
   const rejection = (at09: number): Record<string, number> =>
     Object.fromEntries([1, 2, 3, 4, 5, 6, 7, 8, 9].map((t) => [`0.${t}`, t === 9 ? at09 : 0]));
   return attackResultSchema.parse({
-    schema: "mirage/attack@3",
+    schema: "mirage/attack@4",
     mode: "sngp",
     model: "LeNet_SNGP",
     protocol: "paper",
@@ -33,12 +33,26 @@ function result(before: number, after: number, change: Partial<AttackResult> = {
       start: { noise: 0.001, projected: false },
       targeted: null,
     },
-    inDomain: { name: "MNIST test", count: 10, accuracy: 0.9, brier: 0.01, nll: 0.1 },
+    inDomain: {
+      name: "MNIST test",
+      count: 10,
+      accuracy: 0.9,
+      brier: 0.01,
+      nll: 0.1,
+      nllInfinite: 0,
+    },
     outDomain: { name: "notMNIST", count: 1000, sha256: "", listSha256: null, skipped: 2 },
-    clean: { entropy: 1.12, rejection: rejection(before), nanRows: 0, readings: {} },
+    clean: {
+      entropy: 1.12,
+      rejection: rejection(before),
+      rejectedImages: 1000 * before,
+      nanRows: 0,
+      readings: {},
+    },
     adversarial: {
       entropy: 0.21,
       rejection: rejection(after),
+      rejectedImages: Math.round(1000 * after),
       linf: 0.1,
       nanRows: 0,
       readings: {},
@@ -118,9 +132,27 @@ Deno.test("`verdict()` speaks of what the network was taught", () => {
   assert.match(verdict(result(0.8, 0.1, { model: "ResNet-18_SNGP" })), /are taken for objects;/);
 });
 
-Deno.test("`verdict()` says about where a mean over batches gives no whole number of images", () => {
-  assert.match(verdict(result(0.8, 0.1234567)), /so about 677 more of 1000 /);
-  assert.match(verdict(result(0.8, 0.12)), /so 680 more of 1000 /);
+Deno.test("`verdict()` counts images, and says about where only a mean of batch means is known", () => {
+  const counted = result(0.8, 0.12);
+  // What a last, smaller batch makes of a mean over batches.
+  const rejection = { ...counted.adversarial.rejection, "0.9": 0.4 };
+  const adversarial = { ...counted.adversarial, rejection };
+  assert.match(verdict({ ...counted, adversarial }), /so 680 more of 1000 /);
+  const { rejectedImages: _, ...older } = adversarial;
+  assert.match(verdict({ ...counted, adversarial: older }), /so about 400 more of 1000 /);
+});
+
+Deno.test("`verdict()` speaks of AUROC, and of a model that knows nothing", () => {
+  const scores = { maxProbability: { clean: separation(0.9), attacked: separation(0.4) } };
+  assert.match(
+    verdict({ ...result(0.8, 0.1), detection: { scores } }),
+    /; AUROC by max p went from 0\.9 to 0\.4\. No pixel/,
+  );
+  const accuracy = { holds: false, warning: "The model is no better than guessing" };
+  assert.match(
+    verdict({ ...result(0.8, 0.1), sanity: { checks: { accuracy } } }),
+    /^The model is no better than guessing\. The attack: SNGP had rejected/,
+  );
 });
 
 Deno.test("`showAttack()` shows no change as zero without a sign, and stays within 80 columns", () => {

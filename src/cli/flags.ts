@@ -8,7 +8,13 @@ import { message, text } from "@optique/core/message";
 import { map, multiple, optional, withDefault } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { flag, option } from "@optique/core/primitives";
-import { choice, float, integer, type ValueParser } from "@optique/core/valueparser";
+import {
+  choice,
+  float,
+  integer,
+  type ValueParser,
+  type ValueParserResult,
+} from "@optique/core/valueparser";
 import { path } from "@optique/run/valueparser";
 import { modes, runConfigSchema, smallestEpsilon } from "../config.ts";
 import { gpKernels, methods } from "../methods/mod.ts";
@@ -45,6 +51,25 @@ export const repeated = object({
     description: message`Repeat the run of this run.json; only where things are may differ`,
   })),
 });
+
+/** A radius from 0 to 1, as a number or, as people write it, a fraction of bytes: `8/255`. */
+function radius(): ValueParser<"sync", number> {
+  const written = /^\s*(\d*\.?\d+(?:e-?\d+)?)\s*(?:\/\s*(\d*\.?\d+)\s*)?$/i;
+  return {
+    mode: "sync",
+    metavar: "NUMBER",
+    placeholder: 0,
+    parse(input): ValueParserResult<number> {
+      const [, over, under = "1"] = written.exec(input) ?? [];
+      const value = over === undefined ? NaN : Number(over) / Number(under);
+      return value >= 0 && value <= 1 ? { success: true, value } : {
+        success: false,
+        error: message`Expected a number from 0 to 1, such as 0.1 or 8/255, but got ${input}.`,
+      };
+    },
+    format: (value) => String(value),
+  };
+}
 
 /** Where runs are. */
 export const runsIn = {
@@ -164,7 +189,7 @@ export const training = object("Training", {
 /** Adversarial training; a table's rows have their own. */
 export const epsilon = object({
   epsilon: optional(
-    option("--epsilon", float({ min: 0, max: 1 }), {
+    option("--epsilon", radius(), {
       description: message`Radius of adversarial training; pixels are in 0 to 1 [${radii}]`,
     }),
   ),
@@ -202,7 +227,7 @@ export const checkpoint = object({
 
 export const attacking = object("Attack", {
   epsilonAttack: optional(
-    option("--epsilon-attack", float({ min: 0, max: 1 }), {
+    option("--epsilon-attack", radius(), {
       description: message`Radius of the attack; pixels are in 0 to 1 [${radii}]`,
     }),
   ),

@@ -125,9 +125,12 @@ function readingRows({ clean, adversarial }: AttackResult): [string, [string, st
   });
 }
 
-function inDomain({ name, count, accuracy, brier, nll }: InDomain): string {
+function inDomain({ name, count, accuracy, brier, nll, nllInfinite }: InDomain): string {
+  const likelihood = nllInfinite > 0
+    ? `infinite (the labels of ${nllInfinite} images have a probability of 0)`
+    : number(nll, 4);
   return `in-domain: ${count} images of ${name}, accuracy ${accuracy.toFixed(4)}, ` +
-    `Brier ${number(brier, 5)}, NLL ${number(nll, 4)}`;
+    `Brier ${number(brier, 5)}, NLL ${likelihood}`;
 }
 
 function rows({ entropy, rejection }: Uncertainty): [string, string][] {

@@ -16,6 +16,7 @@ const figure = z.number().nullable();
 const uncertainty = z.looseObject({
   entropy: figure,
   rejection: z.record(z.string(), z.number()),
+  rejectedImages: z.number().optional(),
   nanRows: z.number().default(0),
   readings: z.record(
     z.string(),
@@ -32,6 +33,7 @@ const inDomain = z.looseObject({
   accuracy: z.number(),
   brier: figure,
   nll: figure,
+  nllInfinite: z.number().default(0),
 });
 const outDomain = z.looseObject({ name: z.string(), count: z.number() });
 const named = z.looseObject({

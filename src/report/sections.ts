@@ -34,14 +34,17 @@ export function numbers(...given: Parameters<typeof table>): Html {
 }
 
 /** Quality in-domain. */
-export function qualityTable({ name, count, accuracy, brier, nll }: Quality): Html {
+export function qualityTable({ name, count, accuracy, brier, nll, nllInfinite }: Quality): Html {
   return numbers(
     ["in-domain", name],
     [
       ["images", String(count)],
       ["accuracy", number(accuracy, 4)],
       ["Brier score (mean over classes)", number(brier, 5)],
-      ["negative log-likelihood (nats)", number(nll, 4)],
+      [
+        "negative log-likelihood (nats)",
+        nllInfinite > 0 ? `infinite (${nllInfinite} images)` : number(nll, 4),
+      ],
     ],
   );
 }
