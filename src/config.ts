@@ -76,8 +76,8 @@ export const runConfigSchema = z.strictObject({
    * trained, else 0.1.
    */
   lambdaReg: z.number().min(0).optional(),
-  /** Inducing points of DUE: those of a checkpoint that says how many it has, else 10. */
-  nInducingPoints: count.optional(),
+  /** Inducing points of DUE, 512 at most (the kernels factorise no larger matrix): those of a checkpoint that says how many it has, else 10. */
+  nInducingPoints: count.max(512).optional(),
   /** Kernel of DUE's Gaussian process: that of a checkpoint that says which it has, else RBF. */
   kernel: z.enum(gpKernels).optional(),
   /** Iterations of pgd. */

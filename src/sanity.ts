@@ -288,7 +288,7 @@ export function withAccuracy(
 
 function growth(full: number, half: number, effect: Sanity["effect"], what: string): Check {
   return check(
-    half <= full + slack,
+    !(half > full + slack),
     { full, half },
     `${what} more than the whole: the ${effect} falls by ${round(half)}, else by ${round(full)}`,
   );

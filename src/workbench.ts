@@ -8,6 +8,7 @@ import { checkpointPaths, loadCheckpoint, stateDigest } from "./checkpoint/check
 import type { Clock } from "./clock.ts";
 import type { RunConfig } from "./config.ts";
 import { chosen, ResidentSet } from "./dataset.ts";
+import { UserError } from "./errors.ts";
 import { familyOf, type Model, type Subject } from "./methods/mod.ts";
 import { type Device, openDevice, push, Random, release } from "./nn/mod.ts";
 import {
@@ -278,6 +279,13 @@ async function splitForSelection(
   }
   const order = new Random(seed).fork("validation").permutation(set.count);
   const held = Math.max(1, Math.floor(set.count / 10));
+  if (held >= set.count) {
+    throw new UserError(
+      `Cannot hold out images to choose the best epoch by: there ${
+        set.count === 1 ? "is one image" : "are no images"
+      } to learn from; use a larger --limit, or --selection test`,
+    );
+  }
   const select = {
     ...chosen(set, order.subarray(0, held)),
     name: `${set.name} (held out)`,

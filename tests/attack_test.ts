@@ -109,3 +109,29 @@ Deno.test("settings of both protocols are those of the paper and of its correcti
   assert.equal(corrected.stepSize, 0.05);
   assert.ok(corrected.keepBest && corrected.projectStart);
 });
+
+Deno.test("pixels whose gradient is no number stay where they are, in the ball and finite", () =>
+  withDevice(async (device) => {
+    const shape = [2, 1, 2, 2];
+    const images = nn.constant(Float32Array.from({ length: 8 }, (_, i) => 0.1 + 0.1 * i), shape);
+    // The second image's loss and gradient are no numbers.
+    const poison = nn.constant(Float32Array.of(1, 1, 1, 1, NaN, NaN, NaN, NaN), shape);
+    for (const keep of ["last", "best"] as const) {
+      const settings = attacks.pgd.settings(0.1, {
+        procedure: { ...procedureOf("paper"), keep },
+        startNoise: 0,
+      });
+      const state = iterate((x) => nn.sum(nn.mul(x, poison), [1, 2, 3]), shape, settings);
+      using start = await nn.compile(device, {
+        name: "start",
+        updates: state.start(images, new nn.Random(0)),
+      });
+      using step = await nn.compile(device, { name: "step", updates: state.step().updates });
+      start.run();
+      step.run([], state.repeats);
+      await nn.pull(device, [state.result]);
+      const moved = [...state.result.data].map((v) => Math.round(1000 * v) / 1000);
+      assert.deepEqual(moved, [0, 0.1, 0.2, 0.3, 0.5, 0.6, 0.7, 0.8]);
+      nn.release(device, state.parameters);
+    }
+  }));

@@ -13,6 +13,7 @@ import {
   greater,
   noise,
   type NoiseKey,
+  nonFinite,
   Parameter,
   reshape,
   scale,
@@ -84,7 +85,10 @@ export function iterate(
       const x = current.tensor;
       const losses = loss(x, count.tensor);
       const [gradient = x] = grad(losses, [x]);
-      const next = project(sub(x, scale(sign(gradient), stepSize)), clean.tensor);
+      const direction = sign(gradient);
+      // Where the gradient is no number there is no direction: the pixel stays where it is.
+      const moved = where(nonFinite(direction), constant(0, shape), direction);
+      const next = project(sub(x, scale(moved, stepSize)), clean.tensor);
       const updates = new Map([[current, next], [count, add(count.tensor, 1)]]);
       if (!keepBest) return { updates, gradient };
       const better = greater(lowest.tensor, losses);

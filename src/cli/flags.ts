@@ -175,7 +175,7 @@ export const training = object("Training", {
     defaults.augmentation,
   ),
   nInducingPoints: optional(
-    option("--n-inducing-points", integer({ min: 1 }), {
+    option("--n-inducing-points", integer({ min: 1, max: 512 }), {
       description: message`Inducing points of DUE [what the checkpoint has, else 10]`,
     }),
   ),

@@ -157,9 +157,31 @@ export class Due implements Model {
       { length: count },
       (_, i) => [...values.subarray(i * width, (i + 1) * width)],
     );
-    const { centroids } = kMeansCluster(rows, this.#inducingPoints, () => this.#random.uniform());
-    this.process.start(centroids.flat(), meanDistance(rows));
+    this.process.start(this.#centres(rows).flat(), meanDistance(rows));
     push(device, this.state.values());
+  }
+
+  /**
+   * Centres of the features by k-means. Images that come again count once, for two centres in one place would
+   * leave a cluster empty; where a cluster becomes empty all the same, rows at random are the centres.
+   */
+  #centres(rows: readonly number[][]): readonly number[][] {
+    const k = this.#inducingPoints;
+    const distinct = [...new Map(rows.map((row) => [row.join(), row])).values()];
+    if (distinct.length < Math.max(2, k)) {
+      throw new UserError(
+        `Cannot start DUE with ${k} inducing points: the encoder gives the first ${rows.length} training ` +
+          `images only ${distinct.length} different features; use fewer --n-inducing-points, or more images`,
+      );
+    }
+    if (distinct.length === k) return distinct;
+    try {
+      const { centroids } = kMeansCluster(distinct, k, () => this.#random.uniform());
+      if (centroids.flat().every(Number.isFinite)) return centroids;
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+    }
+    return [...this.#random.permutation(distinct.length)].slice(0, k).map((i) => distinct[i] ?? []);
   }
 
   train(images: Tensor, labels: Tensor, { pass, trainCount }: TrainContext): TrainStep {
