@@ -67,7 +67,7 @@ export function verdict(result: AttackFigures): string {
   const area = areas(result);
   const unfit = result.sanity?.checks["accuracy"];
   if (unfit && !unfit.holds && unfit.warning !== null) {
-    return `${unfit.warning}. The attack: ${rates}${entropies}${area}. ${bounds}.`;
+    return `${unfit.warning}. The attack${steered} gives: ${rates}${entropies}${area}. ${bounds}.`;
   }
   const gained = (adversarial.entropy ?? 0) - (clean.entropy ?? 0);
   if (before - after >= notable.rejection) {

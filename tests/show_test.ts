@@ -151,7 +151,7 @@ Deno.test("`verdict()` speaks of AUROC, and of a model that knows nothing", () =
   const accuracy = { holds: false, warning: "The model is no better than guessing" };
   assert.match(
     verdict({ ...result(0.8, 0.1), sanity: { checks: { accuracy } } }),
-    /^The model is no better than guessing\. The attack: SNGP had rejected/,
+    /^The model is no better than guessing\. The attack gives: SNGP had rejected/,
   );
 });
 
