@@ -85,7 +85,7 @@ async function answerRun(
 ): Promise<Answer> {
   const { reporter, afterwards } = reporting();
   const { command, config } = invocation.config === undefined
-    ? toRun(invocation)
+    ? toRun(invocation, args)
     : await fromFile(invocation, args);
   switch (command) {
     case "attack": {

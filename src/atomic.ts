@@ -4,7 +4,7 @@
  * @module
  */
 import { basename, dirname, join } from "node:path";
-import { UserError } from "./errors.ts";
+import { shortened, UserError } from "./errors.ts";
 import { ifStopped } from "./stopping.ts";
 
 /**
@@ -57,12 +57,15 @@ export async function makeFolder(path: string): Promise<void> {
 function explained(error: unknown, path: string): unknown {
   if (!(error instanceof Error)) return error;
   const because = (state: string, remedy: string): UserError =>
-    new UserError(`Cannot write "${path}": ${state}; ${remedy}`, { cause: error });
+    new UserError(`Cannot write "${shortened(path)}": ${state}; ${remedy}`, { cause: error });
   if (error instanceof Deno.errors.NotADirectory || error instanceof Deno.errors.AlreadyExists) {
     return because("a file is where a folder should be", "name another folder");
   }
   if (error instanceof Deno.errors.NotFound) {
     return because("its folder does not exist", "make it, or name another");
+  }
+  if (error instanceof Deno.errors.NotCapable && /all access/i.test(error.message)) {
+    return because("Deno keeps the system's own files back", "name a folder of your own");
   }
   if (error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable) {
     return because("writing there is not allowed", "name a folder of your own");
@@ -73,5 +76,8 @@ function explained(error: unknown, path: string): unknown {
   if (/ENOSPC|no space/i.test(error.message)) {
     return because("the disk is full", "free some space and run the command again");
   }
-  return because(error.message, "name another place");
+  if (/ENAMETOOLONG|name too long/i.test(error.message)) {
+    return because("its name is too long", "shorten it");
+  }
+  return because(shortened(error.message), "name another place");
 }

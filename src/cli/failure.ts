@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { UserError } from "../errors.ts";
+import { shortened, UserError } from "../errors.ts";
 
 /** How a failed run ends. */
 export interface Failure {
@@ -12,6 +12,9 @@ export interface Failure {
   readonly code: 1 | 70;
 }
 
+/** Characters of a sentence. */
+const longest = 1000;
+
 type Mended = readonly [is: (error: Error) => boolean, state: string, remedy: string];
 
 /** Troubles of the surroundings that reach the top as Deno reports them. */
@@ -19,7 +22,17 @@ const mended: readonly Mended[] = [
   [
     (e) => e instanceof Deno.errors.NotCapable,
     "Deno was not allowed to",
-    "start it by deno task, or add the flag that is named",
+    "start Mirage by its task, and name no file below /dev, /proc or /sys, which Deno keeps back",
+  ],
+  [
+    (e) => /ENAMETOOLONG|name too long/i.test(e.message),
+    "a name is too long",
+    "shorten it",
+  ],
+  [
+    (e) => e instanceof Deno.errors.FilesystemLoop || /ELOOP/i.test(e.message),
+    "links lead in a circle",
+    "name the file or folder itself",
   ],
   [(e) => e instanceof Deno.errors.NotFound, "it is not there", "check the path"],
   [
@@ -41,16 +54,16 @@ const mended: readonly Mended[] = [
 
 /** Words what was thrown for people, without a stack trace. */
 export function failure(error: unknown): Failure {
-  if (error instanceof UserError) return { message: error.message, code: 1 };
+  if (error instanceof UserError) return { message: shortened(error.message, longest), code: 1 };
   if (error instanceof Error) {
     const found = mended.find(([is]) => is(error));
     if (found) {
       const [, state, remedy] = found;
       const what = error.message.replace(/^.*\(os error \d+\):? ?/, "") || error.message;
-      return { message: `Cannot go on: ${state} (${what}); ${remedy}`, code: 1 };
+      return { message: `Cannot go on: ${state} (${shortened(what)}); ${remedy}`, code: 1 };
     }
   }
-  const state = error instanceof Error ? error.message : String(error);
+  const state = shortened(error instanceof Error ? error.message : String(error), 400);
   return {
     message:
       `Cannot go on: ${state}; this is a fault of Mirage, MIRAGE_DEBUG=1 shows where it happened`,

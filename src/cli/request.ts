@@ -10,6 +10,7 @@ import { checkData } from "../runs/identity.ts";
 import { readRunFile } from "../runs/folder.ts";
 import { ablatable, type TableOptions } from "../table.ts";
 import type { Invocation } from "./commands.ts";
+import { checkEffects } from "./effect.ts";
 import { flagOf, nameOf } from "./flags.ts";
 
 /** An experiment to run. */
@@ -63,10 +64,12 @@ export async function fromFile(
 /**
  * Resolves the original's `attack_X` modes.
  *
- * @throws UserError for an attack that is to be trained, or a value out of range
+ * @param args what was typed
+ * @throws UserError for an attack that is to be trained, a value out of range, or one without effect
  */
 export function toRun(
   invocation: Extract<Invocation, { command: Request["command"] }>,
+  args: readonly string[],
 ): Request {
   const attacks = invocation.mode.startsWith("attack_");
   const mode = attacks ? invocation.mode.slice("attack_".length) : invocation.mode;
@@ -77,10 +80,12 @@ export function toRun(
   }
   const { command, batchSize, config: _, ...rest } = invocation;
   const batch = command === "train" ? { trainBatchSize: batchSize } : { batchSize };
-  return {
-    command: attacks ? "attack" : command,
+  const asked = {
+    command: attacks ? "attack" as const : command,
     config: runConfig(checkedOptions(command, { ...rest, ...batch, mode })),
   };
+  checkEffects(asked.command, asked.config, args);
+  return asked;
 }
 
 /**
