@@ -61,7 +61,9 @@ for (const [mode, [names, tolerance, part]] of Object.entries(subjects)) {
       const options = part === "first50" ? { ...config, limit: 500 } : config;
       const result = await attackOnly(runConfig(options), silent);
       assert.equal(result.outDomain.count, part === "first50" ? 500 : 5375);
-      assert.deepEqual(result.warnings, []);
+      // The published attack is short of what a stronger one does; that is said, and nothing else.
+      const unconverged = result.sanity.checks["convergence"]?.warning;
+      assert.deepEqual(result.warnings, unconverged ? [unconverged] : []);
       assert.equal(result.adversarial.nanRows, 0);
       // The original prints rejection rates in two decimals.
       for (const which of ["clean", "adversarial"] as const) {

@@ -27,10 +27,12 @@ const shown = [
   "hyperparameters",
   "epsilonAttack",
   "attack",
-  ...["count", "accuracy", "brier", "nll"].map((name) => `inDomain.${name}`),
+  ...["count", "accuracy", "brier", "nll", "nllInfinite"].map((name) => `inDomain.${name}`),
   ...["count", "skipped"].map((name) => `outDomain.${name}`),
   ...["clean", "adversarial"].flatMap((set) =>
-    ["entropy", "rejection", "nanRows", "readings", "linf"].map((name) => `${set}.${name}`)
+    ["entropy", "rejection", "rejectedImages", "nanRows", "readings", "linf"].map((name) =>
+      `${set}.${name}`
+    )
   ),
 ];
 

@@ -17,8 +17,10 @@ const shown = [
   "seed",
   "procedure",
   "hyperparameters",
-  ...["count", "accuracy", "brier", "nll"].map((name) => `inDomain.${name}`),
-  ...["count", "entropy", "rejection", "nanRows"].map((name) => `outDomain.${name}`),
+  ...["count", "accuracy", "brier", "nll", "nllInfinite"].map((name) => `inDomain.${name}`),
+  ...["count", "entropy", "rejection", "rejectedImages", "nanRows"].map((name) =>
+    `outDomain.${name}`
+  ),
 ];
 
 /** The page of an evaluation. */
