@@ -24,13 +24,8 @@ import {
 import { type Progress, type Reporter, silent } from "./reporter.ts";
 import { type AttackResult, attackResultSchema } from "./results.ts";
 import { attack, attackSettings } from "./run.ts";
-import { halfWidth95, mean } from "./statistics.ts";
-import {
-  type Statistic,
-  type TableResult,
-  tableResultSchema,
-  type TableRow,
-} from "./table_result.ts";
+import { type TableResult, tableResultSchema } from "./table_result.ts";
+import { differsIn, summarise } from "./table_rows.ts";
 import { openRunFolder, type RunSpec } from "./runs/folder.ts";
 import { keep } from "./runs/recorded.ts";
 import { sourceDigests } from "./digest.ts";
@@ -52,9 +47,6 @@ export interface TableOptions {
   /** Protocol options to make the table once more with, each changed alone. */
   readonly ablate: readonly ProtocolOptionName[];
 }
-
-/** The tau of the tables. */
-const tau = "0.9";
 
 /** One attack: of a row, a repetition and a radius. */
 interface Cell {
@@ -111,10 +103,13 @@ async function makeTable(options: TableOptions, reporter: Reporter): Promise<Tab
   const [base, ...others] = variants.map(({ option, value, rows }) => ({
     option,
     value,
-    rows: rows.map(({ row, cells }) => summarise(row, cells.map((c) => found(results, c)))),
+    rows: rows.map(({ row, cells }) => {
+      const made = cells.map((c) => found(results, c));
+      return summarise(row, made, differsIn(options, made, option));
+    }),
   }));
   return tableResultSchema.parse({
-    schema: "mirage/table@1",
+    schema: "mirage/table@2",
     pair: options.pair,
     protocol: first.protocol,
     epochs: options.run.epochs ?? null,
@@ -318,46 +313,4 @@ function found(results: ReadonlyMap<Cell, AttackResult>, cell: Cell): AttackResu
   const result = results.get(cell);
   if (!result) throw new Error("Unreachable: an attack without a result");
   return result;
-}
-
-function summarise(row: PaperRow, results: readonly AttackResult[]): TableRow {
-  const epsilons = [...new Set(results.map((r) => r.epsilonAttack))];
-  const at = (epsilon: number | undefined): AttackResult[] =>
-    results.filter((r) => r.epsilonAttack === epsilon);
-  const [first] = results;
-  const clean = at(epsilons[0]);
-  return {
-    title: row.title,
-    mode: row.mode,
-    hyperparameters: first?.hyperparameters ?? {},
-    seeds: clean.map((r) => r.checkpoints.map((_, i) => r.seed + i)),
-    accuracy: clean.map((r) => r.inDomain.accuracy),
-    clean: {
-      entropy: statistic(clean.map((r) => r.clean.entropy), row.clean.entropy),
-      rejection: statistic(clean.map((r) => r.clean.rejection[tau]), row.clean.rejection),
-    },
-    attacked: epsilons.map((epsilon, i) => ({
-      epsilon,
-      entropy: statistic(
-        at(epsilon).map((r) => r.adversarial.entropy),
-        row.attacked[i]?.entropy ?? NaN,
-      ),
-      rejection: statistic(
-        at(epsilon).map((r) => r.adversarial.rejection[tau]),
-        row.attacked[i]?.rejection ?? NaN,
-      ),
-    })),
-  };
-}
-
-function statistic(values: readonly (number | null | undefined)[], paper: number): Statistic {
-  const numbers = values.filter((v) => typeof v === "number");
-  const average = numbers.length === 0 ? null : mean(numbers);
-  return {
-    values: numbers,
-    mean: average,
-    halfWidth: halfWidth95(numbers),
-    paper,
-    difference: average === null ? null : average - paper,
-  };
 }

@@ -13,7 +13,7 @@ export const statisticSchema = z.strictObject({
   /** Half the width of the 95 % interval of the mean by Student's t; null for one value. */
   halfWidth: z.number().nullable(),
   paper: z.number(),
-  /** Ours less the paper's. */
+  /** Ours less the paper's; null where the two were not made alike. */
   difference: z.number().nullable(),
 });
 const figures = { entropy: statisticSchema, rejection: statisticSchema };
@@ -26,13 +26,15 @@ export const tableRowSchema = z.strictObject({
   /** Seeds of the models, a list for each repetition. */
   seeds: z.array(z.array(z.int())),
   accuracy: z.array(z.number()),
+  /** In what it was not made as the paper's row: then there are no differences. */
+  differs: z.array(z.string()),
   clean: z.strictObject(figures),
   attacked: z.array(z.strictObject({ epsilon: z.number(), ...figures })),
 });
 
 /** What `table --json` prints. */
 export const tableResultSchema = z.strictObject({
-  schema: z.literal("mirage/table@1"),
+  schema: z.literal("mirage/table@2"),
   pair: z.string(),
   protocol: z.enum(["paper", "corrected"]),
   epochs: z.int().nullable(),

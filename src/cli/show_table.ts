@@ -15,7 +15,7 @@ export function showTable(result: TableResult): string {
     `# ${inDomain} against ${outDomain.name} (${pair}), protocol ${protocol}${training}`,
     `${outDomain.count} out-domain images. H is the mean entropy in nats, R the share of images ` +
     "rejected at a confidence of 0.9. Each cell: ours (mean, +- half of the 95 % interval over " +
-    "repetitions where there are several), the paper's figure, the difference.",
+    "repetitions where there are several), the paper's figure, and the difference where both were made alike.",
     `## Table 1: epsilon ${first}`,
     markdown(
       ["", "runs", "accuracy", "H clean", "H attacked", "R clean", "R attacked"],
@@ -40,6 +40,13 @@ export function showTable(result: TableResult): string {
       ),
     ),
   ];
+  const unlike = rows.filter(({ differs }) => differs.length > 0);
+  if (unlike.length > 0) {
+    sections.push([
+      "Not made as the paper's, whose figures stand beside them without a difference:",
+      ...unlike.map(({ title, differs }) => `- ${title}: ${differs.join("; ")}`),
+    ].join("\n"));
+  }
   if (notes.length > 0) sections.push(notes.map((note) => `Note: ${note}.`).join("\n"));
   if (ablation.length > 0) sections.push(...ablationSections(result));
   return sections.join("\n\n");
@@ -78,12 +85,13 @@ function ablationSections({ rows, ablation, epsilons }: TableResult): string[] {
   ];
 }
 
-/** `1.21 +- 0.05 (paper 1.22, -0.01)` */
+/** `1.21 +- 0.05 (paper 1.22, -0.01)`, without the difference where there is none. */
 function cell(statistic: Statistic | undefined): string {
   if (!statistic || statistic.mean === null) return "no number";
   const { mean, halfWidth, paper, difference } = statistic;
   const spread = halfWidth === null ? "" : ` +- ${halfWidth.toFixed(2)}`;
-  return `${mean.toFixed(2)}${spread} (paper ${paper.toFixed(2)}, ${signed(difference ?? 0)})`;
+  const change = difference === null ? "" : `, ${signed(difference)}`;
+  return `${mean.toFixed(2)}${spread} (paper ${paper.toFixed(2)}${change})`;
 }
 
 function against(now: Statistic, before: Statistic | undefined): string {

@@ -60,6 +60,9 @@ export async function tablesPage(folder: string): Promise<string> {
           ...row.attacked.flatMap(({ entropy, rejection }) => [cell(entropy), cell(rejection)]),
         ]),
       ),
+      rows.filter(({ differs }) => differs.length > 0).map(({ title, differs }) =>
+        paragraph("about", `${title} was not made as the paper's: ${differs.join("; ")}.`)
+      ),
       notes.map((note) => paragraph("about", `${note}.`)),
     ),
     made.ablation.length > 0 ? ablation(made.ablation) : null,
