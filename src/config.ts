@@ -83,7 +83,7 @@ export const runConfigSchema = z.strictObject({
   /** Iterations of pgd. */
   steps: count.max(10_000).default(10),
   /** Class that the attack steers to; the model's own prediction when not given. */
-  targeted: z.int().min(0).max(9).optional(),
+  targeted: z.int().min(0).optional(),
   /** Folder of the data sets; the embedded data when not given and not found in ./Data. */
   dataPath: z.string().optional(),
   /** Folder that checkpoints go to. */

@@ -5,6 +5,7 @@
  */
 import type { AttackSettings } from "./attack/mod.ts";
 import { iterate } from "./attack/mod.ts";
+import { UserError } from "./errors.ts";
 import { batches, type ResidentSet } from "./dataset.ts";
 import { type Explain, explainPrograms } from "./explain.ts";
 import { halving } from "./halving.ts";
@@ -110,6 +111,7 @@ export async function predict(job: Job): Promise<Answers> {
 
 /** Answers as records of a program, and how to take them from what it recorded. */
 interface TracedAnswers {
+  readonly classes: number;
   readonly records: readonly Tensor[];
   read(values: readonly Float32Array[], count: number): Answers;
 }
@@ -122,6 +124,7 @@ function traceAnswers({ subject, seed }: Job, images: readonly Tensor[]): Traced
   const classes = dim(answer, 1);
   const noPredictions: Predictions = { logProbabilities: new Float32Array(), classes };
   return {
+    classes,
     records: [
       answer,
       ...readings.map(([, { logConfidences }]) => logConfidences),
@@ -204,6 +207,12 @@ async function attackIn(job: AttackJob, batch: number): Promise<Attacked> {
   const perImage = (t: Tensor): Tensor => max(reshape(t, [batch, -1]));
   const worst = (f: (x: Tensor) => Tensor): Tensor => xs.map(f).reduce((a, b) => maximum(a, b));
   const [clean, adversarial] = [traceAnswers(job, xs.map(() => x0)), traceAnswers(job, xs)];
+  if (target !== undefined && target >= clean.classes) {
+    throw new UserError(
+      `Cannot steer to class ${target}: the model has ${clean.classes} classes, from 0 on; ` +
+        "name one of them by --targeted",
+    );
+  }
   const bounds = [
     worst((x) => perImage(abs(sub(x, x0)))),
     worst((x) => perImage(maximum(neg(x), sub(x, 1)))),

@@ -4,6 +4,7 @@
  * @module
  */
 import type { ImageSet } from "../data/mod.ts";
+import { UserError } from "./errors.ts";
 import { attacks, type AttackSettings } from "./attack/mod.ts";
 import { Clock } from "./clock.ts";
 import { procedureFor, type RunConfig } from "./config.ts";
@@ -353,6 +354,15 @@ async function evaluateInDomain(bench: Workbench, reporter: Reporter): Promise<E
   const set = limited(await bench.pair.test(), bench.config);
   const answers = await predict(job(bench, set, reporter));
   const { predictions } = answers;
+  const foreign = set.labels.findIndex((label) => label >= predictions.classes);
+  if (foreign >= 0) {
+    throw new UserError(
+      `Cannot evaluate on ${set.name}: image ${foreign} is of class ${
+        set.labels[foreign]
+      }, the model ` +
+        `has ${predictions.classes} classes, from 0 on; use the set that it was trained for`,
+    );
+  }
   const mean = meanOptions(bench);
   const figures = {
     name: set.name,

@@ -1,7 +1,13 @@
 /** What the methods promise, without golden arrays: gradients, ensembles, underflow, noise. */
 import assert from "node:assert/strict";
 import { Due } from "../src/methods/due.ts";
-import { type MethodName, methods, type Model, type ModelOptions } from "../src/methods/mod.ts";
+import {
+  familyOf,
+  type MethodName,
+  methods,
+  type Model,
+  type ModelOptions,
+} from "../src/methods/mod.ts";
 import * as nn from "../src/nn/mod.ts";
 import { type Procedure, procedureOf } from "../src/protocol.ts";
 import { wave } from "./check_grads.ts";
@@ -223,4 +229,12 @@ Deno.test("DUE's predictions become exact as samples grow", () => {
   };
   assert.ok(spread(10_000) < 0.05, `${spread(10_000)}`);
   assert.ok(spread(10_000) < spread(10));
+});
+
+Deno.test("a network of an unknown name is an error, not another network", () => {
+  for (const name of ["", "VGG", "LeNet5", "resnet-18", "ResNet-180"]) {
+    assert.throws(() => familyOf(name), /there is none of that name; choose LeNet or ResNet-18/);
+  }
+  assert.equal(familyOf("LeNet_DUE"), "LeNet");
+  assert.equal(familyOf("ResNet-18"), "ResNet-18");
 });

@@ -165,6 +165,10 @@ for (const classes of [2, 3, 5, 26, 300]) {
       const got = entropy(clean.predictions);
       assert.ok(Math.abs(got - wanted) < 1e-4 && got <= Math.log(classes), `${got} ${wanted}`);
       assert.ok(entropy(adversarial.predictions) < got);
+      await assert.rejects(
+        attackSet(jobOf(device, { subject, target: classes })),
+        new RegExp(`Cannot steer to class ${classes}: the model has ${classes} classes`),
+      );
     }));
 }
 

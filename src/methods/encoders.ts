@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { shortened, UserError } from "../errors.ts";
 import {
   type Layer,
   LeNetFeatures,
@@ -37,7 +38,14 @@ export type NetworkFamily = keyof typeof imageShapes;
 
 /** The family of a network by its name: `ResNet-18` of `ResNet-18_SNGP`. */
 export function familyOf(model: string): NetworkFamily {
-  return model.startsWith("ResNet-18") ? "ResNet-18" : "LeNet";
+  const family = (["LeNet", "ResNet-18"] as const).find((name) =>
+    model === name || model.startsWith(`${name}_`)
+  );
+  if (family) return family;
+  throw new UserError(
+    `Cannot use the network "${shortened(model)}": there is none of that name; choose LeNet or ` +
+      "ResNet-18, with the method's ending where it has one, such as LeNet_SNGP",
+  );
 }
 
 /** The encoder of a network, by the network's name. */
