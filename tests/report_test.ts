@@ -111,6 +111,7 @@ Deno.test("trainings, evaluations and comparisons have pages of their own", () =
     const ensemble = await folderOf(train, { savePath, mode: "deep_ensemble", numEnsembles: 2 });
     const radii = [0.1, 0.2];
     const attacks: string[] = [];
+    await folderOf(train, { savePath, seed: 1, epochs: 2 });
     for (const seed of [0, 1]) {
       for (const epsilonAttack of radii) {
         attacks.push(await folderOf(attack, { savePath, seed, epsilonAttack }));
@@ -129,7 +130,7 @@ Deno.test("trainings, evaluations and comparisons have pages of their own", () =
     holds(ofEnsemble, /The 2 members of Deep ensemble get/);
     holds(comparison, /<h1>7 runs compared<\/h1>/);
     holds(comparison, /SNGP, seed 1<\/th><td>0.2<\/td>/);
-    holds(comparison, /SNGP, epsilon 0.2<\/th><td>2<\/td><td>[\d.]+ ± [\d.]+<\/td>/);
+    holds(comparison, /SNGP, attack&#39;s epsilon 0.2<\/th><td>2<\/td><td>[\d.]+ ± [\d.]+<\/td>/);
     assert.equal(count(comparison, /<svg /g), 3 + 2);
 
     const out = join(savePath, "page.html");
@@ -205,6 +206,17 @@ Deno.test("`pngOf()` keeps the bytes of grey and coloured images, and cuts what 
     [0.6, 0.5, -0.5],
   );
 });
+
+Deno.test("a comparison names the epochs that were used, not those that were asked for", () =>
+  inFolder(async (savePath) => {
+    const runs: string[] = [];
+    for (const epochs of [2, 3]) {
+      await folderOf(train, { savePath, epochs });
+      // Asked for one epoch, the attack takes the model as it is.
+      runs.push(await folderOf(attack, { savePath }));
+    }
+    holds(await report(runs), /SNGP, epochs 2<[^]*SNGP, epochs 3</);
+  }));
 
 Deno.test("`mirage attack` leaves a report, `mirage report` makes it again, and failures are told", () =>
   inFolder(async (folder) => {

@@ -40,7 +40,10 @@ type Label = (content: RunContent, without?: string) => string;
 const implied: ReadonlySet<string> = new Set(["mode", "trainingLimit"]);
 
 function settingsOf(content: RunContent): Record<string, unknown> {
-  const all = { ...identityOf(content).options, ...content.figures.procedure };
+  const { options, epochs } = identityOf(content);
+  // Those that the models have behind them, which may be more than were asked for.
+  const used = epochs.length === 0 ? {} : { epochs: [...new Set(epochs)].join(" and ") };
+  const all = { ...options, ...used, ...content.figures.procedure };
   return Object.fromEntries(Object.entries(all).filter(([key]) => !implied.has(key)));
 }
 
@@ -59,7 +62,7 @@ function labels(contents: readonly RunContent[]): Label {
   const named = (content: RunContent, without?: string): string => {
     const own = settingsOf(content);
     const parts = [...differs].filter((key) => key !== without && own[key] !== undefined)
-      .map((key) => `${key === "epsilonAttack" ? "epsilon" : key} ${own[key]}`);
+      .map((key) => `${key === "epsilonAttack" ? "attack's epsilon" : key} ${own[key]}`);
     return [title(content.figures.mode), ...parts].join(", ");
   };
   const alike = [...Map.groupBy(contents, (content) => named(content)).values()]
@@ -114,14 +117,26 @@ async function attackParts(attacks: readonly AttackContent[]): Promise<Content> 
   return [
     lead(attacks, label),
     section("Attacks", attackTable(sorted, label), seedTable(sorted, label)),
-    section("Entropy and rejection against epsilon", await epsilonCharts(sorted, label)),
+    section(
+      "Entropy and rejection against the attack's epsilon",
+      await epsilonCharts(sorted, label),
+    ),
     section("Before and after", await bars(sorted, label)),
   ];
 }
 
 function attackTable(attacks: readonly AttackContent[], label: Label): Html {
   return numbers(
-    ["run", "epsilon", "accuracy", "H clean", "H attacked", "R clean", "R attacked", "folder"],
+    [
+      "run",
+      "attack's epsilon",
+      "accuracy",
+      "H clean",
+      "H attacked",
+      "R clean",
+      "R attacked",
+      "folder",
+    ],
     attacks.map((content) => {
       const { epsilonAttack, inDomain, clean, adversarial } = content.figures;
       return [
@@ -142,7 +157,7 @@ function attackTable(attacks: readonly AttackContent[], label: Label): Html {
 function seedTable(attacks: readonly AttackContent[], label: Label): Html | null {
   const groups = Map.groupBy(
     attacks,
-    (content) => `${label(content, "seed")}; epsilon ${content.figures.epsilonAttack}`,
+    (content) => `${label(content, "seed")}; attack's epsilon ${content.figures.epsilonAttack}`,
   );
   const rows = [...groups.values()].filter((group) => group.length > 1).map((group) => {
     const over = (of: (figures: AttackContent["figures"]) => number | null | undefined): string => {

@@ -47,7 +47,7 @@ export async function runSpec(
     ? seeds.map(() => config.epochs ?? 80)
     : given
     ? []
-    : await Promise.all(seeds.map(async (seed) => (await trainingState(place, seed)).target));
+    : await Promise.all(seeds.map(async (seed) => (await trainingState(place, seed)).done));
   const options = Object.fromEntries(
     Object.entries(config).filter(([name, value]) =>
       value !== undefined && !circumstances.has(name)
