@@ -53,7 +53,14 @@ export function latin1(bytes: Uint8Array): string {
 /** A pickle that is damaged or holds what is not allowed; the message is a clause. */
 export class PickleError extends Error {
   override name = "PickleError";
+  /** @param remedy what helps, as a clause, where that is not to write less into the pickle */
+  constructor(message: string, readonly remedy?: string) {
+    super(message);
+  }
 }
+
+/** What helps against damage. */
+const again = "copy it again, or write it again";
 
 const mark = Symbol("mark");
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -79,11 +86,11 @@ export function readPickleAt(
 
 /** What most ways of being damaged come to. */
 function damaged(): PickleError {
-  return new PickleError("its pickle is damaged");
+  return new PickleError("its pickle is damaged", again);
 }
 
 function cutOff(): PickleError {
-  return new PickleError("its pickle was cut off");
+  return new PickleError("its pickle was cut off", again);
 }
 
 class Machine {

@@ -7,7 +7,7 @@ import { PickleError } from "../../data/pickle.ts";
 import { readFile } from "../files.ts";
 import { cannotRead } from "./refusal.ts";
 import { decodeSafetensors, type NamedArray } from "./safetensors.ts";
-import { isLegacy, readLegacy } from "./torch_legacy.ts";
+import { bigEndian, isLegacy, readLegacy } from "./torch_legacy.ts";
 import { isArray, readTensors } from "./torch_pickle.ts";
 import { readZip } from "./zip.ts";
 
@@ -89,8 +89,8 @@ export function decodeTorchCheckpoint(bytes: Uint8Array, name: string): TorchChe
     };
   } catch (error) {
     if (!(error instanceof PickleError)) throw error;
-    const remedy = "save the model's state_dict alone, by torch.save";
-    throw cannotRead(name, error.message, remedy, error);
+    const { message, remedy = "save the model's state_dict alone, by torch.save" } = error;
+    throw cannotRead(name, message, remedy, error);
   }
 }
 
@@ -111,7 +111,7 @@ function readArchive(bytes: Uint8Array, name: string): unknown {
     throw new PickleError("it is a program of TorchScript, not arrays alone");
   }
   if (new TextDecoder().decode(files.get(`${folder}byteorder`)?.subarray(0, 8)) === "big") {
-    throw new PickleError("its numbers are big-endian");
+    throw bigEndian();
   }
   return readTensors(pickle, 0, {
     bytes: (key) => files.get(`${folder}data/${key}`),

@@ -7,7 +7,7 @@
  */
 import { PickleError, type PickleOptions, readPickleAt } from "../../data/pickle.ts";
 import { quote } from "./refusal.ts";
-import { readStorageIds, readTensors } from "./torch_pickle.ts";
+import { damage, readStorageIds, readTensors } from "./torch_pickle.ts";
 
 /** The first pickle; beyond 2^53, but that it is rounded does no harm. */
 const magic = Number(0x1950a86a20f9469cfc6cn);
@@ -16,6 +16,14 @@ const version = 1001;
 
 /** For the pickles around the object, which are plain numbers, texts and lists. */
 const plain: PickleOptions = { allowed: new Set(), reduce: () => null };
+
+/** The numbers of another machine, which PyTorch turns when it loads them. */
+export function bigEndian(): PickleError {
+  return new PickleError(
+    "its numbers are big-endian",
+    "load it in PyTorch on this machine and save it again",
+  );
+}
 
 /** Whether a file begins as a bare pickle, of protocol 2 or later, and not as a safetensors header. */
 export function isLegacy(bytes: Uint8Array): boolean {
@@ -36,21 +44,21 @@ export function readLegacy(bytes: Uint8Array): unknown {
   if (second.value !== version) throw new PickleError("it is of an unknown version of the format");
   const system = readPickleAt(bytes, second.end, plain);
   if (!(system.value instanceof Map) || system.value.get("little_endian") !== true) {
-    throw new PickleError("its numbers are big-endian");
+    throw bigEndian();
   }
   const { ids, end } = readStorageIds(bytes, system.end);
   const keys = readPickleAt(bytes, end, plain);
-  if (!Array.isArray(keys.value)) throw new PickleError("its list of storages is damaged");
+  if (!Array.isArray(keys.value)) throw damage("its list of storages is damaged");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const found = new Map<string, Uint8Array>();
   let at = keys.end;
   for (const key of keys.value) {
     const id = typeof key === "string" ? ids.get(key) : undefined;
-    if (!id || found.has(id.key)) throw new PickleError("its list of storages is damaged");
+    if (!id || found.has(id.key)) throw damage("its list of storages is damaged");
     const size = id.length * id.type.size;
     const start = at + 8;
     if (start + size > bytes.length || view.getBigInt64(at, true) !== BigInt(id.length)) {
-      throw new PickleError(`its storage ${quote(id.key)} is missing or was cut off`);
+      throw damage(`its storage ${quote(id.key)} is missing or was cut off`);
     }
     found.set(id.key, bytes.subarray(start, start + size));
     at = start + size;

@@ -114,6 +114,11 @@ function refuse(name: string): string | undefined {
   return undefined;
 }
 
+/** What is not as anything writes it. */
+export function damage(state: string): PickleError {
+  return new PickleError(state, "copy it again, or save it again by torch.save");
+}
+
 /** A type of NumPy's, and its byte order, which comes later. */
 class ScalarType {
   order: unknown = "<";
@@ -206,7 +211,7 @@ function dictionary(pairs: unknown, budget: Budget): Map<unknown, unknown> {
   if (!Array.isArray(pairs)) return map;
   spend(budget, pairs.length);
   for (const pair of pairs) {
-    if (!Array.isArray(pair)) throw new PickleError("one of its dictionaries is damaged");
+    if (!Array.isArray(pair)) throw damage("one of its dictionaries is damaged");
     map.set(pair[0], pair[1]);
   }
   return map;
@@ -243,7 +248,7 @@ function storage(value: unknown, file: Stores["bytes"]): Storage {
   const id = storageId(value);
   const bytes = file(id.key);
   if (!bytes || bytes.length < id.length * id.type.size) {
-    throw new PickleError(`its storage ${quote(id.key)} is missing or was cut off`);
+    throw damage(`its storage ${quote(id.key)} is missing or was cut off`);
   }
   return { ...id, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) };
 }
@@ -251,12 +256,12 @@ function storage(value: unknown, file: Stores["bytes"]): Storage {
 /** A tensor from its storage: any strides, made contiguous; integers that f32 would round in f64. */
 function rebuild([from, offset, shape, strides]: readonly unknown[], budget: Budget): NamedArray {
   if (!isStorage(from) || !isSize(offset) || !isSizes(shape) || !isSizes(strides)) {
-    throw new PickleError("one of its tensors is damaged");
+    throw damage("one of its tensors is damaged");
   }
   const count = elements(shape);
   const last = shape.reduce((a, n, i) => a + (n - 1) * (strides[i] ?? 0), offset);
   if (shape.length !== strides.length || (count > 0 && !(last < from.length))) {
-    throw new PickleError("one of its tensors reaches beyond its storage");
+    throw damage("one of its tensors reaches beyond its storage");
   }
   spend(budget, count);
   const { view, type: { read, size, whole } } = from;
@@ -282,7 +287,10 @@ function rebuild([from, offset, shape, strides]: readonly unknown[], budget: Bud
 function spend(budget: Budget, count: number): void {
   budget.left -= count;
   if (!(budget.left >= 0)) {
-    throw new PickleError("its tensors are far larger than the numbers it holds");
+    throw new PickleError(
+      "its tensors are far larger than the numbers it holds",
+      "make them contiguous and save it again",
+    );
   }
 }
 
