@@ -39,7 +39,9 @@ export function zip(entries: readonly Entry[], options: ZipOptions = {}): Uint8A
     directory.push(...le(path.length, 2), ...le(extra.length, 2), ...le(0, 10), ...at);
     directory.push(...path, ...extra);
     body.push(...le(0x04034b50, 4), ...head, ...sizes.toReversed().flatMap((n) => le(n, 4)));
-    body.push(...le(path.length, 2), 0, 0, ...path, ...packed);
+    body.push(...le(path.length, 2), 0, 0, ...path);
+    // One by one: a call takes no million arguments.
+    for (const byte of packed) body.push(byte);
   }
   const start = body.length;
   body.push(...directory);
