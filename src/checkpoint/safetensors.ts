@@ -50,9 +50,9 @@ export const elementTypes = {
 const mostHeader = 100_000_000;
 /**
  * Texts, brackets and commas of a header. An array of four axes has 15 of them and the largest models have
- * some thousands of arrays; within the bytes alone, a header of empty lists would take gigabytes.
+ * some thousands of arrays, this allows 70,000; within the bytes alone, a header of empty lists would take gigabytes.
  */
-const mostTokens = 2 ** 22;
+const mostTokens = 2 ** 20;
 
 const entrySchema = z.object({
   dtype: z.string(),

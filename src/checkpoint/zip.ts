@@ -105,7 +105,8 @@ function readDirectory(bytes: Uint8Array, fail: Fail): Entry[] {
       throw fail(`${quote(file)} is called otherwise where it is stored`);
     }
     const method = view.getUint16(at + 10, true);
-    const checksum = view.getUint32(at + 16, true);
+    // Left out in one place, it still counts in the other.
+    const checksum = view.getUint32(at + 16, true) || view.getUint32(local + 14, true);
     const entry = { file, local, start, packed, method, size, checksum };
     if ((view.getUint16(at + 8, true) | view.getUint16(local + 6, true)) & isEncrypted) {
       throw fail(`${quote(file)} inside it is encrypted`);
@@ -168,7 +169,7 @@ function agrees(view: DataView, { local, start, method, size, packed, checksum }
   return view.getUint16(local + 8, true) === method &&
     (ownSize === size || later && ownSize === 0) &&
     (ownPacked === packed || later && ownPacked === 0) &&
-    (ownChecksum === checksum || ownChecksum === 0 || checksum === 0);
+    (ownChecksum === checksum || ownChecksum === 0);
 }
 
 /** The 64-bit numbers of an entry whose fields are too short for them. */
