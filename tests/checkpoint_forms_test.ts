@@ -9,7 +9,9 @@ import {
 } from "../src/checkpoint/torch.ts";
 import { readZip } from "../src/checkpoint/zip.ts";
 import { UserError } from "../src/errors.ts";
+import { task } from "./program.ts";
 import { sharedPath, testWithShared } from "./shared.ts";
+import { inFolder } from "./support.ts";
 import { checkpoint, type Entry, inner, legacy, pickled, tensor, zip } from "./torch_writer.ts";
 
 const { byte, bytes, dictionary, list, name, stackName, text, tuple } = pickled;
@@ -227,4 +229,20 @@ testWithShared(
     ];
     assert.deepEqual(accuracies, [wanted.bestAccuracy, wanted.bestAccuracy]);
   },
+);
+
+testWithShared(
+  "a prefix that is taken off is said",
+  ["cases/data_parallel.checkpoint"],
+  () =>
+    inFolder(async (cwd) => {
+      const checkpoint = sharedPath("cases/data_parallel.checkpoint");
+      const args = ["--mode", "baseline", "--limit", "20", "--checkpoint", checkpoint];
+      const { code, stderr } = await task("eval", args, { cwd });
+      assert.equal(code, 0, stderr);
+      assert.match(
+        stderr,
+        /^The names in ".*data_parallel.checkpoint" are taken without "module\."$/m,
+      );
+    }),
 );
