@@ -9,6 +9,7 @@ import type { Clock } from "./clock.ts";
 import type { RunConfig } from "./config.ts";
 import { chosen, ResidentSet } from "./dataset.ts";
 import { UserError } from "./errors.ts";
+import { display } from "./files.ts";
 import { familyOf, type Model, type Subject } from "./methods/mod.ts";
 import { type Device, openDevice, push, Random, release } from "./nn/mod.ts";
 import {
@@ -108,7 +109,8 @@ export async function findOrTrain(
   const trained = given ? [] : await trainedCheckpoints(bench, reporter, clock);
   for (const [i, { model }] of members.entries()) {
     const path = given?.[i] ?? trained[i] ?? "";
-    const { sha256 } = await loadCheckpoint(model, path);
+    const { sha256, prefix } = await loadCheckpoint(model, path);
+    if (prefix) reporter.note(`The names in "${display(path)}" are taken without "${prefix}"`);
     loaded.push({ path, sha256, digest: stateDigest(model) });
     push(device, model.state.values());
     await model.finish?.(device);

@@ -83,9 +83,9 @@ Deno.test("a storage that is missing or short, and big-endian numbers, are refus
   const whole = tensor(0, [4], [1]);
   const pickle = Uint8Array.from(whole, (c) => c.charCodeAt(0));
   const cut = zip([["x/data.pkl", pickle], ["x/data/0", new Uint8Array(15)]]);
-  assert.throws(() => decodeTorchCheckpoint(cut, "x"), /storage 0 is missing or was cut off/);
+  assert.throws(() => decodeTorchCheckpoint(cut, "x"), /storage "0" is missing or was cut off/);
   const none = zip([["x/data.pkl", pickle]]);
-  assert.throws(() => decodeTorchCheckpoint(none, "x"), /storage 0 is missing or was cut off/);
+  assert.throws(() => decodeTorchCheckpoint(none, "x"), /storage "0" is missing or was cut off/);
   const order = (text: string): Entry => ["x/byteorder", new TextEncoder().encode(text)];
   assert.equal(decodeTorchCheckpoint(checkpoint(whole, order("little")), "x").stateDict.size, 1);
   assert.throws(
@@ -179,16 +179,6 @@ Deno.test("a flipped byte gives an error or an archive, never a crash or a hang"
     } catch (error) {
       assert.ok(error instanceof UserError, `byte ${at}: ${error}`);
     }
-  }
-});
-
-Deno.test("the format from before zip is told apart", async () => {
-  const path = await Deno.makeTempFile();
-  try {
-    await Deno.writeFile(path, Uint8Array.of(0x80, 2, 0x8a, 10));
-    await assert.rejects(() => readCheckpointArrays(path), /PyTorch's format from before 1.6/);
-  } finally {
-    await Deno.remove(path);
   }
 });
 

@@ -39,7 +39,9 @@ export function zip(entries: readonly Entry[], options: ZipOptions = {}): Uint8A
     directory.push(...le(path.length, 2), ...le(extra.length, 2), ...le(0, 10), ...at);
     directory.push(...path, ...extra);
     body.push(...le(0x04034b50, 4), ...head, ...sizes.toReversed().flatMap((n) => le(n, 4)));
-    body.push(...le(path.length, 2), 0, 0, ...path, ...packed);
+    body.push(...le(path.length, 2), 0, 0, ...path);
+    // One by one: a call takes no million arguments.
+    for (const byte of packed) body.push(byte);
   }
   const start = body.length;
   body.push(...directory);
@@ -71,4 +73,42 @@ export function tensor(offset: number, shape: number[], strides: number[]): stri
   const id = `(${text("storage")}ctorch\nFloatStorage\n${text("0")}${text("cpu")}${byte(4)}tQ`;
   return `\x80\x02}${text("w")}ctorch._utils\n_rebuild_tensor_v2\n` +
     `(${id}${byte(offset)}${tuple(shape)}${tuple(strides)}\x89}tRs.`;
+}
+
+/** Pieces of pickles as Latin-1 text, at the protocols from 2 on. */
+export const pickled = {
+  byte: (n: number): string => `K${String.fromCharCode(n)}`,
+  text: (value: string): string => `X${String.fromCharCode(...le(value.length, 4))}${value}`,
+  name: (module: string, name: string): string => `c${module}\n${name}\n`,
+  /** As protocol 4 names things. */
+  stackName: (module: string, name: string): string => {
+    const short = (value: string): string => `\x8c${String.fromCharCode(value.length)}${value}`;
+    return `${short(module)}${short(name)}\x93`;
+  },
+  bytes: (...content: number[]): string => `C${String.fromCharCode(content.length, ...content)}`,
+  list: (...items: string[]): string => `](${items.join("")}e`,
+  tuple: (...items: string[]): string => `(${items.join("")}t`,
+  /** A dictionary of values that are pickled already. */
+  dictionary: (entries: Readonly<Record<string, string>>): string =>
+    `}(${Object.entries(entries).map(([key, value]) => pickled.text(key) + value).join("")}u`,
+} as const;
+
+/** The dictionary that {@linkcode tensor} pickles, to stand in another pickle. */
+export function inner(pickle: string): string {
+  return pickle.slice(2, -1);
+}
+
+/** What the older form of `torch.save` writes of such a pickle, with parts of it as they should not be. */
+export function legacy(
+  pickle: string,
+  { version = 1001, little = true, keys = ["0"], length = 4, values = [1, 2, 3, 4] } = {},
+): Uint8Array<ArrayBuffer> {
+  const magic = "\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
+  const system = pickled.dictionary({ little_endian: little ? "\x88" : "\x89" });
+  const parts = [magic, `M${String.fromCharCode(...le(version, 2))}`, system];
+  const head = [...parts.map((part) => `\x80\x03${part}.`), pickle].join("");
+  const list = `\x80\x03${pickled.list(...keys.map(pickled.text))}.`;
+  const bytes = Uint8Array.from(head + list, (c) => c.charCodeAt(0));
+  const raw = new Uint8Array(Float32Array.from(values).buffer);
+  return Uint8Array.of(...bytes, ...le(length, 8), ...raw);
 }

@@ -27,6 +27,8 @@ export interface Loaded {
   readonly metadata: Metadata;
   /** What the file says of itself, where Mirage wrote it. */
   readonly statement?: Statement;
+  /** What stood before every name and was taken off, such as `module.`. */
+  readonly prefix?: string;
   /** SHA-256 of the file. */
   readonly sha256: string;
 }
@@ -49,8 +51,13 @@ export async function loadCheckpoint(model: Model, path: string): Promise<Loaded
     );
   }
   fill(model, archive, path);
-  const { metadata } = archive;
-  return { metadata, ...(statement && { statement }), sha256: sha256(bytes) };
+  const { metadata, prefix } = archive;
+  return {
+    metadata,
+    ...(statement && { statement }),
+    ...(prefix && { prefix }),
+    sha256: sha256(bytes),
+  };
 }
 
 function fill(model: Model, { tensors }: CheckpointArrays, path: string): void {

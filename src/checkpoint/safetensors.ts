@@ -6,8 +6,9 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { writeAtomic } from "../atomic.ts";
-import { shortened, UserError } from "../errors.ts";
-import { display, readFile } from "../files.ts";
+import type { UserError } from "../errors.ts";
+import { readFile } from "../files.ts";
+import { cannotRead, elements, mostAxes, quote } from "./refusal.ts";
 
 /** An array in memory: f32, u32 where bits matter, or f64 for integers that f32 would round. */
 export interface NamedArray {
@@ -36,13 +37,22 @@ export const elementTypes = {
   BF16: { size: 2, read: (v, at) => bfloatToNumber(v.getUint16(at, true)) },
   I64: { size: 8, read: (v, at) => exactNumber(v.getBigInt64(at, true)), whole: true },
   I32: { size: 4, read: (v, at) => v.getInt32(at, true), whole: true },
+  I16: { size: 2, read: (v, at) => v.getInt16(at, true) },
+  I8: { size: 1, read: (v, at) => v.getInt8(at) },
+  U64: { size: 8, read: (v, at) => exactNumber(v.getBigUint64(at, true)), whole: true },
   U32: { size: 4, read: (v, at) => v.getUint32(at, true) },
+  U16: { size: 2, read: (v, at) => v.getUint16(at, true) },
   U8: { size: 1, read: (v, at) => v.getUint8(at) },
   BOOL: { size: 1, read: (v, at) => v.getUint8(at) },
 } as const satisfies Readonly<Record<string, ElementType>>;
 
-/** Bytes of a header: the format's own limit. */
+/** Bytes of a header: the limit of the reference implementation (huggingface/safetensors). */
 const mostHeader = 100_000_000;
+/**
+ * Texts, brackets and commas of a header. An array of four axes has 15 of them and the largest models have
+ * some thousands of arrays, this allows 70,000; within the bytes alone, a header of empty lists would take gigabytes.
+ */
+const mostTokens = 2 ** 20;
 
 const entrySchema = z.object({
   dtype: z.string(),
@@ -111,17 +121,20 @@ function rawArrays(tensors: Archive["tensors"]): RawArray[] {
  * @throws UserError when it is no safetensors file, cut off or inconsistent
  */
 export function decodeSafetensors(bytes: Uint8Array, name: string): Archive {
-  const fail = (state: string): UserError =>
-    new UserError(`Cannot read "${display(name)}": ${state}; fetch or train it again`);
+  const fail = (state: string): UserError => cannotRead(name, state, "fetch or train it again");
   if (bytes.length < 8) throw fail(`it has ${bytes.length} bytes, too few for a header`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const length = Number(view.getBigUint64(0, true));
   if (length > bytes.length - 8) throw fail("it is no safetensors file, or was cut off");
   if (length > mostHeader) throw fail(`its header has ${length} bytes, more than ${mostHeader}`);
+  const encoded = bytes.subarray(8, 8 + length);
+  if (tokens(encoded) > mostTokens) {
+    throw fail(`its header has more than ${mostTokens} texts, brackets and commas`);
+  }
   let header: unknown;
   let keys: string[] = [];
   try {
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(8, 8 + length));
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(encoded);
     header = JSON.parse(text);
     keys = topKeys(text);
   } catch {
@@ -132,7 +145,7 @@ export function decodeSafetensors(bytes: Uint8Array, name: string): Archive {
   }
   const known = new Set<string>();
   const twice = keys.find((key) => known.size === known.add(key).size);
-  if (twice !== undefined) throw fail(`its header holds "${shortened(twice)}" twice`);
+  if (twice !== undefined) throw fail(`its header holds ${quote(twice)} twice`);
   const values = new Map<string, unknown>(Object.entries(header));
   const metadata = z.record(z.string(), z.string()).safeParse(values.get("__metadata__") ?? {});
   if (!metadata.success) throw fail("its metadata are damaged");
@@ -140,25 +153,29 @@ export function decodeSafetensors(bytes: Uint8Array, name: string): Archive {
   const raw: (RawArray & { readonly from: number; readonly type: ElementType })[] = [];
   for (const key of keys) {
     if (key === "__metadata__") continue;
-    const shown = shortened(key);
+    const shown = quote(key);
     const entry = entrySchema.safeParse(values.get(key));
     const type = entry.success ? typeOf(entry.data.dtype) : undefined;
     if (!entry.success || !type) {
-      throw fail(`the entry "${shown}" is damaged or of an unknown type`);
+      throw fail(`the entry ${shown} is damaged or of an unknown type`);
     }
     const { dtype, shape, data_offsets: [from, to] } = entry.data;
-    const count = shape.reduce((a, b) => a * b, 1);
-    if (to > body) throw fail(`the array "${shown}" was cut off`);
-    if (to - from !== count * type.size) throw fail(`the array "${shown}" has the wrong size`);
+    if (shape.length > mostAxes) throw fail(`the array ${shown} has more than ${mostAxes} axes`);
+    const count = elements(shape);
+    if (to > body) throw fail(`the array ${shown} was cut off`);
+    if (to - from !== count * type.size) throw fail(`the array ${shown} has the wrong size`);
     const content = bytes.subarray(8 + length + from, 8 + length + to);
     raw.push({ name: key, dtype, shape, bytes: content, from, type });
   }
-  // Before anything is made of them: the same bytes could stand for any number of arrays.
+  // Before anything is made of them: the same bytes could stand for any number of arrays. Bytes of none are
+  // refused too, as by the format, so that a file cannot be something else as well.
   let end = 0;
-  for (const { from, bytes: content } of raw.toSorted((a, b) => a.from - b.from)) {
+  for (const { from, bytes: { length } } of raw.toSorted(inBody)) {
     if (from < end) throw fail("two of its arrays overlap");
-    end = from + content.length;
+    if (from > end) throw fail(`its bytes from ${end} to ${from} belong to no array`);
+    end = from + length;
   }
+  if (end < body) throw fail(`its bytes from ${end} to ${body} belong to no array`);
   const tensors = new Map<string, NamedArray>();
   for (const { name: key, dtype, shape, bytes: content, type } of raw) {
     const count = content.length / type.size;
@@ -170,7 +187,7 @@ export function decodeSafetensors(bytes: Uint8Array, name: string): Archive {
       : new Float32Array(count);
     for (let i = 0; i < count; i++) data[i] = type.read(at, i * type.size);
     if (type.whole && data.some(Number.isNaN)) {
-      throw fail(`the array "${shortened(key)}" holds an integer beyond 2^53`);
+      throw fail(`the array ${quote(key)} holds an integer beyond 2^53`);
     }
     tensors.set(key, { shape, data: data instanceof Float64Array ? narrow(data) : data });
   }
@@ -225,6 +242,29 @@ export function narrow(integers: Float64Array): Float32Array | Float64Array {
 
 function typeOf(dtype: string): ElementType | undefined {
   return new Map<string, ElementType>(Object.entries(elementTypes)).get(dtype);
+}
+
+/** Order in the body; what is empty comes before what begins at the same place. */
+function inBody(a: { from: number; bytes: Uint8Array }, b: typeof a): number {
+  return a.from - b.from || a.bytes.length - b.bytes.length;
+}
+
+/** How many texts, brackets and commas there are in JSON, without making any of them. */
+function tokens(json: Uint8Array): number {
+  const [mark, escape] = [0x22, 0x5c];
+  const counted = new Uint8Array(256);
+  for (const char of ",[]{}") counted[char.charCodeAt(0)] = 1;
+  let count = 0;
+  let inText = false;
+  for (let i = 0; i < json.length; i++) {
+    const byte = json[i] ?? 0;
+    if (inText && byte === escape) i++;
+    else if (byte === mark) {
+      inText = !inText;
+      if (inText) count++;
+    } else if (!inText) count += counted[byte] ?? 0;
+  }
+  return count;
 }
 
 /** Keys of a JSON object's first level, in the text's order, repeated ones included. */

@@ -4,7 +4,8 @@
  * @module
  */
 import { crc32, inflateRawSync } from "node:zlib";
-import { shortened, UserError } from "../errors.ts";
+import type { UserError } from "../errors.ts";
+import { cannotRead, quote } from "./refusal.ts";
 
 /** Signatures of the format's records. */
 const centralEntry = 0x02014b50;
@@ -13,13 +14,28 @@ const endOfDirectory = 0x06054b50;
 const locator64 = 0x07064b50;
 const endOfDirectory64 = 0x06064b50;
 
-/** What an archive may unpack to: so much, and so many times its own size. Models hardly shrink. */
+/** Bytes behind the last record at most: a comment's length has 16 bits. */
+const mostComment = 0xffff;
+/** Files of an archive: PyTorch keeps a few, and one a storage; the largest models have some thousands. */
+const mostEntries = 2 ** 16;
+/**
+ * What an archive may unpack to: so much, and so many times its own size, for models hardly shrink; and never
+ * more than a file that is not packed may have.
+ */
 const leastRoom = 64 * 2 ** 20;
 const mostRatio = 20;
+const mostRoom = 4 * 2 ** 30;
+
+/** Bits of an entry's flags. */
+const isEncrypted = 1;
+const describedBehind = 8;
+/** The ways of packing that are read. */
+const [stored, deflated] = [0, 8];
 
 /** A file in an archive, before it is unpacked. */
 interface Entry {
   readonly file: string;
+  readonly local: number;
   readonly start: number;
   readonly packed: number;
   readonly method: number;
@@ -27,81 +43,133 @@ interface Entry {
   readonly checksum: number;
 }
 
-const noBytes = new Uint8Array();
+/** Makes the error of an archive from its state. */
+type Fail = (state: string) => UserError;
+
+const remedy = "copy it again, or save it again by torch.save";
 
 /**
- * The files of an archive by name, in their order, stored or deflated, checksums verified.
+ * The files of an archive by name, in their order, stored or deflated, checksums verified. What an archive
+ * says twice, in its directory and where a file is stored, has to agree.
  *
  * @param name of the archive, for messages
- * @throws UserError when the archive is cut off or damaged, or encrypted
+ * @throws UserError when the archive is cut off, damaged or encrypted, or unpacks to too much
  */
 export function readZip(bytes: Uint8Array, name: string): Map<string, Uint8Array> {
-  const fail = (state: string): UserError =>
-    new UserError(`Cannot read "${name}": ${state}; copy or save it again`);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  let end = bytes.length - 22;
-  while (end >= 0 && view.getUint32(end, true) !== endOfDirectory) end--;
-  if (end < 0) throw fail("the zip archive was cut off");
-  let count = view.getUint16(end + 10, true);
-  let at = view.getUint32(end + 16, true);
-  if (end >= 20 && view.getUint32(end - 20, true) === locator64) {
-    const far = Number(view.getBigUint64(end - 12, true));
-    if (far + 56 > end || view.getUint32(far, true) !== endOfDirectory64) {
-      throw fail("the zip archive's directory is damaged");
-    }
-    count = Number(view.getBigUint64(far + 32, true));
-    at = Number(view.getBigUint64(far + 48, true));
-  }
+  const fail: Fail = (state) => cannotRead(name, state, remedy);
+  const entries = readDirectory(bytes, fail);
   const files = new Map<string, Uint8Array>();
-  const ranges: [number, number][] = [];
-  const entries: Entry[] = [];
-  let room = leastRoom + mostRatio * bytes.length;
-  for (let i = 0; i < count; i++) {
-    if (at + 46 > end || view.getUint32(at, true) !== centralEntry) {
-      throw fail("the zip archive's directory is damaged");
-    }
-    const method = view.getUint16(at + 10, true);
-    const checksum = view.getUint32(at + 16, true);
-    const nameLength = view.getUint16(at + 28, true);
-    const extraLength = view.getUint16(at + 30, true);
-    const skip = extraLength + view.getUint16(at + 32, true);
-    if (at + 46 + nameLength + skip > end) throw fail("the zip archive's directory is damaged");
-    const extra = wide(view, at + 46 + nameLength, extraLength);
-    const [size = 0, packed = 0, local = 0] = [24, 20, 42].map((field) => {
-      const short = view.getUint32(at + field, true);
-      return short === 0xffffffff ? extra.shift() ?? short : short;
-    });
-    const file = new TextDecoder().decode(bytes.subarray(at + 46, at + 46 + nameLength));
-    at += 46 + nameLength + skip;
-    if (local + 30 > bytes.length || view.getUint32(local, true) !== localEntry) {
-      throw fail(`"${shortened(file)}" inside it is damaged`);
-    }
-    const start = local + 30 + view.getUint16(local + 26, true) + view.getUint16(local + 28, true);
-    const own = bytes.subarray(local + 30, local + 30 + view.getUint16(local + 26, true));
-    const central = bytes.subarray(at - skip - nameLength, at - skip);
-    if (own.length !== central.length || own.some((byte, i) => byte !== central[i])) {
-      throw fail(`"${shortened(file)}" is called otherwise where it is stored`);
-    }
-    if (files.has(file)) throw fail(`it holds "${shortened(file)}" twice`);
-    ranges.push([local, start + packed]);
-    room -= size;
-    if (!(room >= 0)) throw fail("it unpacks to far more than it holds");
-    if (start + packed > bytes.length) throw fail(`"${shortened(file)}" inside it was cut off`);
-    entries.push({ file, start, packed, method, size, checksum });
-    files.set(file, noBytes);
-  }
-  ranges.sort(([a], [b]) => a - b);
-  for (const [i, [from]] of ranges.entries()) {
-    if (from < (ranges[i - 1]?.[1] ?? 0)) throw fail("two of its entries overlap");
-  }
   for (const { file, start, packed, method, size, checksum } of entries) {
-    const damaged = (): UserError => fail(`"${shortened(file)}" inside it is damaged`);
+    const damaged = (): UserError => fail(`${quote(file)} inside it is damaged`);
     const unpacked = unpack(bytes.subarray(start, start + packed), method, size, damaged);
     // Some writers leave the checksum out.
     if (checksum !== 0 && crc32(unpacked) !== checksum) throw damaged();
     files.set(file, unpacked);
   }
   return files;
+}
+
+/** The entries of an archive: each of them apart from the others, and all within what is unpacked here. */
+function readDirectory(bytes: Uint8Array, fail: Fail): Entry[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const { end, count, directory } = findDirectory(view, fail);
+  if (count > mostEntries) throw fail(`the zip archive holds more than ${mostEntries} files`);
+  const names = new Set<string>();
+  const entries: Entry[] = [];
+  let room = Math.min(mostRoom, leastRoom + mostRatio * bytes.length);
+  let at = directory;
+  for (let i = 0; i < count; i++) {
+    if (at + 46 > end || view.getUint32(at, true) !== centralEntry) {
+      throw fail("the zip archive's directory is damaged");
+    }
+    const nameLength = view.getUint16(at + 28, true);
+    const extraLength = view.getUint16(at + 30, true);
+    const next = at + 46 + nameLength + extraLength + view.getUint16(at + 32, true);
+    if (next > end) throw fail("the zip archive's directory is damaged");
+    const extra = wide(view, at + 46 + nameLength, extraLength);
+    const [size = 0, packed = 0, local = 0] = numbers(view, [at + 24, at + 20, at + 42], extra);
+    const central = bytes.subarray(at + 46, at + 46 + nameLength);
+    const file = new TextDecoder().decode(central);
+    if (names.has(file)) throw fail(`it holds ${quote(file)} twice`);
+    names.add(file);
+    room -= size;
+    if (!(room >= 0)) throw fail("it unpacks to far more than it holds");
+    if (local + 30 > bytes.length || view.getUint32(local, true) !== localEntry) {
+      throw fail(`${quote(file)} inside it is damaged`);
+    }
+    const ownLength = view.getUint16(local + 26, true);
+    const start = local + 30 + ownLength + view.getUint16(local + 28, true);
+    if (start + packed > directory) throw fail(`${quote(file)} inside it was cut off`);
+    const own = bytes.subarray(local + 30, local + 30 + ownLength);
+    if (own.length !== central.length || own.some((byte, i) => byte !== central[i])) {
+      throw fail(`${quote(file)} is called otherwise where it is stored`);
+    }
+    const method = view.getUint16(at + 10, true);
+    // Left out in one place, it still counts in the other.
+    const checksum = view.getUint32(at + 16, true) || view.getUint32(local + 14, true);
+    const entry = { file, local, start, packed, method, size, checksum };
+    if ((view.getUint16(at + 8, true) | view.getUint16(local + 6, true)) & isEncrypted) {
+      throw fail(`${quote(file)} inside it is encrypted`);
+    }
+    if (method !== stored && method !== deflated) {
+      throw fail(`${quote(file)} is packed by method ${method}, which is not read`);
+    }
+    if (!agrees(view, entry)) {
+      throw fail(`${quote(file)} is described otherwise where it is stored`);
+    }
+    entries.push(entry);
+    at = next;
+  }
+  let free = 0;
+  for (const { local, start, packed } of entries.toSorted((a, b) => a.local - b.local)) {
+    if (local < free) throw fail("two of its entries overlap");
+    free = start + packed;
+  }
+  return entries;
+}
+
+/** Where the directory begins and has to end, and how many entries it has. */
+function findDirectory(
+  view: DataView,
+  fail: Fail,
+): { end: number; count: number; directory: number } {
+  let end = view.byteLength - 22;
+  const first = Math.max(0, end - mostComment);
+  while (end >= first && view.getUint32(end, true) !== endOfDirectory) end--;
+  if (end < first) throw fail("the zip archive was cut off");
+  const [count, directory] = [view.getUint16(end + 10, true), view.getUint32(end + 16, true)];
+  if (end < 20 || view.getUint32(end - 20, true) !== locator64) return { end, count, directory };
+  const far = Number(view.getBigUint64(end - 12, true));
+  if (far + 56 > end || view.getUint32(far, true) !== endOfDirectory64) {
+    throw fail("the zip archive's directory is damaged");
+  }
+  return {
+    end,
+    count: Number(view.getBigUint64(far + 32, true)),
+    directory: Number(view.getBigUint64(far + 48, true)),
+  };
+}
+
+/** Numbers of 32 bits, or of 64 in the order in which they stand where the fields are too short for them. */
+function numbers(view: DataView, fields: readonly number[], extra: readonly number[]): number[] {
+  let used = 0;
+  return fields.map((field) => {
+    const short = view.getUint32(field, true);
+    return short === 0xffffffff ? extra[used++] ?? short : short;
+  });
+}
+
+/** Whether a file is described where it is stored as in the directory; zero is not told yet, or left out. */
+function agrees(view: DataView, { local, start, method, size, packed, checksum }: Entry): boolean {
+  const nameEnd = local + 30 + view.getUint16(local + 26, true);
+  const extra = wide(view, nameEnd, start - nameEnd);
+  const [ownSize = 0, ownPacked = 0] = numbers(view, [local + 22, local + 18], extra);
+  const ownChecksum = view.getUint32(local + 14, true);
+  const later = (view.getUint16(local + 6, true) & describedBehind) !== 0;
+  return view.getUint16(local + 8, true) === method &&
+    (ownSize === size || later && ownSize === 0) &&
+    (ownPacked === packed || later && ownPacked === 0) &&
+    (ownChecksum === checksum || ownChecksum === 0);
 }
 
 /** The 64-bit numbers of an entry whose fields are too short for them. */
@@ -125,8 +193,8 @@ function unpack(
   size: number,
   damaged: () => UserError,
 ): Uint8Array {
-  if (method === 0 && content.length === size) return content;
-  if (method !== 8) throw damaged();
+  if (method === stored && content.length === size) return content;
+  if (method !== deflated) throw damaged();
   try {
     const unpacked = inflateRawSync(content, { maxOutputLength: Math.max(1, size) });
     if (unpacked.length !== size) throw damaged();
