@@ -45,14 +45,17 @@ export function rejectedRows(predictions: Predictions, tau: number): number {
   return confidences(predictions).reduce((n, p) => n + (Math.fround(p) > tau ? 0 : 1), 0);
 }
 
-/** Number of rows whose label has a probability of exactly 0, so that its log-likelihood is infinite. */
+/**
+ * Number of rows without a NaN whose label has a probability of exactly 0, so that its log-likelihood is
+ * infinite, and with it the mean.
+ */
 export function infiniteRows(predictions: Predictions, labels: ArrayLike<number>): number {
-  const { logProbabilities, classes } = predictions;
-  let n = 0;
-  for (let i = 0; i * classes < logProbabilities.length; i++) {
-    if (logProbabilities[i * classes + (labels[i] ?? 0)] === -Infinity) n++;
-  }
-  return n;
+  return countRows(predictions, (row, i) => row[labels[i] ?? 0] === -Infinity);
+}
+
+/** Number of rows without a NaN whose every log-probability is minus infinity: none is the largest. */
+export function infiniteConfidences(predictions: Predictions): number {
+  return countRows(predictions, (row) => max(row) === -Infinity);
 }
 
 /** Mean of each row's largest log-probability, in nats, at most 0. */
@@ -112,12 +115,8 @@ export function rightRows(predictions: Predictions, labels: ArrayLike<number>): 
 }
 
 /** Number of rows that hold a NaN. */
-export function nanRows({ logProbabilities, classes }: Predictions): number {
-  let n = 0;
-  for (let i = 0; i < logProbabilities.length; i += classes) {
-    if (logProbabilities.subarray(i, i + classes).some(Number.isNaN)) n++;
-  }
-  return n;
+export function nanRows(predictions: Predictions): number {
+  return eachRow(predictions, () => 0).filter(Number.isNaN).length;
 }
 
 /**
@@ -156,6 +155,13 @@ function eachRow(
     const row = logProbabilities.subarray(i * classes, (i + 1) * classes);
     return row.some(Number.isNaN) ? NaN : score(row, i);
   });
+}
+
+function countRows(
+  predictions: Predictions,
+  counts: (row: Float32Array, index: number) => boolean,
+): number {
+  return eachRow(predictions, (row, i) => counts(row, i) ? 1 : 0).filter((one) => one === 1).length;
 }
 
 function entropyOf(row: Float32Array): number {

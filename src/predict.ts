@@ -152,6 +152,36 @@ function traceAnswers({ subject, seed }: Job, images: readonly Tensor[]): Traced
   };
 }
 
+/**
+ * Refuses to steer to a class that the model does not have.
+ *
+ * @throws UserError
+ */
+function knownClass(target: number, classes: number): void {
+  if (target < classes) return;
+  throw new UserError(
+    `Cannot steer to class ${target}: the model has ${classes} classes, from 0 on; name one of them ` +
+      "by --targeted",
+  );
+}
+
+/**
+ * Refuses labels of classes that the model does not have.
+ *
+ * @throws UserError naming the first
+ */
+export function knownLabels(
+  { name, labels }: { readonly name: string; readonly labels: ArrayLike<number> },
+  classes: number,
+): void {
+  const foreign = Array.from(labels).findIndex((label) => label >= classes);
+  if (foreign < 0) return;
+  throw new UserError(
+    `Cannot evaluate on ${name}: image ${foreign} is of class ${labels[foreign]}, the model has ` +
+      `${classes} classes, from 0 on; use the set that it was trained for`,
+  );
+}
+
 /** What an attack did. */
 export interface Attacked {
   readonly clean: Answers;
@@ -162,6 +192,8 @@ export interface Attacked {
   readonly outside: Float32Array;
   /** Largest `|d loss / d pixel|` at the first step, of each image. */
   readonly slope: Float32Array;
+  /** Steps at which some pixel's slope was no finite number, of each image. */
+  readonly blindSteps: Uint32Array;
   /** What the attack is to lower, of each image as it was and as it became (mean over the copies). */
   readonly losses: { readonly clean: Float32Array; readonly adversarial: Float32Array };
   /** The images asked for, clean and attacked (the first copy), `[n, C, H, W]`. */
@@ -207,12 +239,7 @@ async function attackIn(job: AttackJob, batch: number): Promise<Attacked> {
   const perImage = (t: Tensor): Tensor => max(reshape(t, [batch, -1]));
   const worst = (f: (x: Tensor) => Tensor): Tensor => xs.map(f).reduce((a, b) => maximum(a, b));
   const [clean, adversarial] = [traceAnswers(job, xs.map(() => x0)), traceAnswers(job, xs)];
-  if (target !== undefined && target >= clean.classes) {
-    throw new UserError(
-      `Cannot steer to class ${target}: the model has ${clean.classes} classes, from 0 on; ` +
-        "name one of them by --targeted",
-    );
-  }
+  if (target !== undefined) knownClass(target, clean.classes);
   const bounds = [
     worst((x) => perImage(abs(sub(x, x0)))),
     worst((x) => perImage(maximum(neg(x), sub(x, 1)))),
@@ -265,15 +292,19 @@ async function attackIn(job: AttackJob, batch: number): Promise<Attacked> {
     const [linf = none, outside = none, before = none, after = none, ...answers] = values.map((v) =>
       v.subarray(0, v.length / (Math.ceil(set.count / batch) * batch) * set.count)
     );
+    const slopeAt = (image: number, at: number): number =>
+      slopes[(Math.floor(image / batch) * first.repeats + at) * batch + image % batch] ?? 0;
+    const everyStep = Array.from({ length: settings.steps }, (_, at) => at);
     return {
       clean: clean.read(answers.slice(0, clean.records.length), set.count),
       adversarial: adversarial.read(answers.slice(clean.records.length), set.count),
       linf,
       outside,
       losses: { clean: before, adversarial: after },
-      slope: Float32Array.from(
+      slope: Float32Array.from({ length: set.count }, (_, i) => slopeAt(i, 0)),
+      blindSteps: Uint32Array.from(
         { length: set.count },
-        (_, i) => slopes[Math.floor(i / batch) * first.repeats * batch + i % batch] ?? 0,
+        (_, i) => everyStep.filter((at) => !Number.isFinite(slopeAt(i, at))).length,
       ),
       examples,
     };

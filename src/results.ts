@@ -22,10 +22,12 @@ export const uncertaintySchema = z.strictObject({
 
 /**
  * The same by another reading of the same answer: entropy is null where confidences do not sum to one;
- * `logConfidence` is the mean of the largest logarithm.
+ * `logConfidence` is the mean of the largest logarithm, null where that is infinite or no row has one.
  */
 export const readingSchema = uncertaintySchema.extend({
   logConfidence: z.number().nullable(),
+  /** Images whose confidences are all exactly 0: their largest logarithm is minus infinity. */
+  logConfidenceInfinite: z.int(),
 });
 /** Images with `max p <= 0.9`, counted: `rejection` may be a mean of batch means. */
 const rejectedImages = z.int();
@@ -35,7 +37,13 @@ const readings = z.record(z.string(), readingSchema);
 export const inDomainSchema = z.strictObject({
   name: z.string(),
   count: z.int(),
+  /** Classes that the model tells apart. */
+  classes: z.int(),
   accuracy: share,
+  /** Images that are right, counted: `accuracy` may be a mean of batch means. */
+  right: z.int(),
+  /** Images whose answers are no numbers; they count as wrong. */
+  nanRows: z.int(),
   brier: z.number().nullable(),
   /** Null where it is infinite, or no row has one. */
   nll: z.number().nullable(),

@@ -4,7 +4,6 @@
  * @module
  */
 import type { ImageSet } from "../data/mod.ts";
-import { UserError } from "./errors.ts";
 import { attacks, type AttackSettings } from "./attack/mod.ts";
 import { Clock } from "./clock.ts";
 import { procedureFor, type RunConfig } from "./config.ts";
@@ -19,11 +18,11 @@ import {
   sanityResult,
   tauCurve,
 } from "./evidence.ts";
-import { accuracy, brier, infiniteRows, nll, rightRows } from "./metrics.ts";
+import { accuracy, brier, infiniteRows, nanRows, nll, rightRows } from "./metrics.ts";
 import type { CalibrationResult, EpsilonPoint } from "./evidence_result.ts";
 import { type Method, methods, single } from "./methods/mod.ts";
 import type { Device } from "./nn/mod.ts";
-import { type Answers, type Attacked, attackSet, predict } from "./predict.ts";
+import { type Answers, type Attacked, attackSet, knownLabels, predict } from "./predict.ts";
 import { limited } from "./place.ts";
 import { type Reporter, silent } from "./reporter.ts";
 import {
@@ -237,8 +236,7 @@ async function attackOn(
     const inDomain = await evaluateInDomain(bench, reporter);
     const examined = withAccuracy(
       await examine(work, attacked, inDomain.answers),
-      rightRows(inDomain.answers.predictions, inDomain.labels),
-      inDomain.answers.predictions.classes,
+      inDomain.figures,
     );
     const sets = { clean: attacked.clean, attacked: attacked.adversarial };
     const detection = detectionOf(inDomain.answers, sets, config.seed);
@@ -345,7 +343,6 @@ export function attackSettings(config: RunConfig): AttackSettings {
 interface Evaluated {
   readonly figures: InDomain;
   readonly answers: Answers;
-  readonly labels: Uint8Array;
   readonly calibration: CalibrationResult;
 }
 
@@ -354,24 +351,19 @@ async function evaluateInDomain(bench: Workbench, reporter: Reporter): Promise<E
   const set = limited(await bench.pair.test(), bench.config);
   const answers = await predict(job(bench, set, reporter));
   const { predictions } = answers;
-  const foreign = set.labels.findIndex((label) => label >= predictions.classes);
-  if (foreign >= 0) {
-    throw new UserError(
-      `Cannot evaluate on ${set.name}: image ${foreign} is of class ${
-        set.labels[foreign]
-      }, the model ` +
-        `has ${predictions.classes} classes, from 0 on; use the set that it was trained for`,
-    );
-  }
+  knownLabels(set, predictions.classes);
   const mean = meanOptions(bench);
   const figures = {
     name: set.name,
     count: set.count,
+    classes: predictions.classes,
     accuracy: accuracy(predictions, set.labels, mean),
+    right: rightRows(predictions, set.labels).filter((right) => right === 1).length,
+    nanRows: nanRows(predictions),
     brier: finite(brier(predictions, set.labels, mean)),
     nll: finite(nll(predictions, set.labels, mean)),
     nllInfinite: infiniteRows(predictions, set.labels),
   };
   const calibration = calibrationOf(predictions, set.labels);
-  return { figures, answers, labels: set.labels, calibration };
+  return { figures, answers, calibration };
 }

@@ -12,6 +12,7 @@
 import type { AttackSettings } from "./attack/mod.ts";
 import { chosen, ResidentSet, spread } from "./dataset.ts";
 import { separation } from "./detection.ts";
+import { guesses, type Hits, knows } from "./guessing.ts";
 import { confidences, entropies } from "./metrics.ts";
 import { mul, release, sum } from "./nn/mod.ts";
 import { type Answers, type Attacked, type AttackJob, attackSet } from "./predict.ts";
@@ -39,8 +40,9 @@ export interface Sanity {
 }
 
 /**
- * - `zeroGradient`, `finiteGradient`: share of images whose loss has no slope at the first step, or one
- *   that is no number.
+ * - `zeroGradient`: images whose loss has no slope at the first step, and their share.
+ * - `finiteGradient`: images that have, at any step, a pixel whose slope is no finite number, and their
+ *   share. Where it is no number the pixel stays as it is.
  * - `ball`, `box`: largest change of a pixel, largest excess over [0, 1], and what is allowed.
  * - `loss`: mean loss of the clean and of the attacked images.
  * - `control`: effect of the attack, and of noise that moves every pixel by epsilon up or down at
@@ -50,8 +52,10 @@ export interface Sanity {
  * - `convergence`: effect of the attack, and of a stronger one in the same ball: five times the steps, ten
  *   at least, each of 2.5 epsilon / steps at least, the best iterate kept. It must not do more by 0.05, nor
  *   bring AUROC by max p down by more than 0.02.
- * - `accuracy`: share of in-domain images that are right, and that of guessing, which must lie below the
- *   99 % interval (E. B. Wilson, 1927).
+ * - `accuracy`: share of in-domain images that are right, and that of guessing: see `knows()`.
+ *
+ * An effect that no image has, since its answers or its losses are no finite numbers, is not measured: then
+ * `control`, `epsilon` and `convergence` do not hold.
  */
 export type CheckName =
   | "zeroGradient"
@@ -143,9 +147,9 @@ export async function examine(
   }
 }
 
-/** The warnings of the checks that do not hold. */
+/** The warnings of the checks that do not hold, each once. */
 export function warningsOf({ checks }: Sanity): string[] {
-  return Object.values(checks).flatMap(({ warning }) => warning ?? []);
+  return [...new Set(Object.values(checks).flatMap(({ warning }) => warning ?? []))];
 }
 
 /** The same attack with half the radius. */
@@ -172,7 +176,7 @@ function oneStep(epsilon: number): Partial<AttackSettings> {
 
 /** What is to be seen on the attacked images themselves. */
 function onImages(
-  { linf, outside, slope, losses }: Attacked,
+  { linf, outside, slope, blindSteps, losses }: Attacked,
   { epsilon, startNoise, projectStart, keepBest }: AttackSettings,
 ): Record<"zeroGradient" | "finiteGradient" | "ball" | "box" | "loss", Check> {
   // Every step ends with a projection; only a best iterate may be the noisy start itself.
@@ -180,15 +184,11 @@ function onImages(
   const radius = Math.max(epsilon, free);
   const [before, after] = [mean(losses.clean), mean(losses.adversarial)];
   return {
-    zeroGradient: none(
-      slope,
-      (v) => v === 0,
-      "of the images had a zero gradient at the first step",
-    ),
+    zeroGradient: none(slope, (v) => v === 0, "had a zero gradient at the first step"),
     finiteGradient: none(
-      slope,
-      (v) => !Number.isFinite(v),
-      "of the images had no finite gradient",
+      blindSteps,
+      (steps) => steps > 0,
+      "had no finite gradient at some step; pixels without one stayed as they were",
     ),
     ball: within(linf, radius, "of the images left the ball of radius epsilon"),
     box: within(outside, free, "of the attacked images left [0, 1]"),
@@ -200,9 +200,18 @@ function onImages(
   };
 }
 
-function none(values: Float32Array, bad: (v: number) => boolean, what: string): Check {
-  const share = values.filter(bad).length / values.length;
-  return check(share === 0, { share }, `${percent(share)} ${what}`);
+function none(
+  values: Float32Array | Uint32Array,
+  bad: (v: number) => boolean,
+  what: string,
+): Check {
+  const images = values.filter(bad).length;
+  const share = images / values.length;
+  return check(
+    images === 0,
+    { share, images },
+    `${images} of ${values.length} images (${percent(share)}) ${what}`,
+  );
 }
 
 function within(values: Float32Array, allowed: number, what: string): Check {
@@ -221,6 +230,7 @@ function control(
   const variance = mean(differences.map((d) => (d - difference) ** 2));
   const margin = Math.max(slack, 2 * Math.sqrt(variance / differences.length));
   const figures = { attack: mean(attack), noise: mean(noise), margin };
+  if (Number.isNaN(difference)) return unmeasured(figures, effect);
   return check(
     difference > margin,
     figures,
@@ -242,6 +252,9 @@ function convergence(
   { steps, stepSize }: AttackSettings,
   effect: Sanity["effect"],
 ): Check {
+  if (Number.isNaN(further.effect - full.effect)) {
+    return unmeasured({ full: full.effect, stronger: further.effect }, effect);
+  }
   const more = further.effect - full.effect > converged.effect;
   const lower = full.auroc - further.auroc > converged.auroc;
   const areas = Number.isFinite(full.auroc)
@@ -264,34 +277,30 @@ function convergence(
 /**
  * The checks with that of the model itself: whether it knows the images that it was trained for.
  *
- * @param right 1 for each in-domain image that is right, else 0
+ * @param hits counts of the in-domain images
  */
-export function withAccuracy(
-  { sanity, half }: Examined,
-  right: ArrayLike<number>,
-  classes: number,
-): Examined {
-  const valid = Array.from(right, (r) => Number.isNaN(r) ? 0 : r);
-  const [n, share, chance] = [valid.length, mean(valid), 1 / classes];
-  // The lower end of Wilson's interval.
-  const z = 2.576;
-  const spread = z * Math.sqrt(share * (1 - share) / n + z * z / (4 * n * n));
-  const low = (share + z * z / (2 * n) - spread) / (1 + z * z / n);
-  const accuracy = check(
-    low > chance,
-    { accuracy: share, chance, images: n },
-    `The model is no better than guessing in-domain: ${percent(share)} of ${n} images are right, ` +
-      `guessing has ${percent(chance)}; its uncertainty means nothing yet`,
-  );
+export function withAccuracy({ sanity, half }: Examined, hits: Hits): Examined {
+  const { right, count, classes } = hits;
+  const figures = { accuracy: right / count, chance: 1 / classes, images: count };
+  const accuracy = check(knows(hits), figures, guesses(hits));
   return { sanity: { ...sanity, checks: { ...sanity.checks, accuracy } }, half };
 }
 
 function growth(full: number, half: number, effect: Sanity["effect"], what: string): Check {
+  if (Number.isNaN(half - full)) return unmeasured({ full, half }, effect);
   return check(
     !(half > full + slack),
     { full, half },
     `${what} more than the whole: the ${effect} falls by ${round(half)}, else by ${round(full)}`,
   );
+}
+
+/** What was not measured does not hold: the same sentence for every check that it concerns. */
+function unmeasured(figures: Record<string, number>, effect: Sanity["effect"]): Check {
+  const warning = `The attack's effect cannot be told: no image has ${
+    effect === "entropy" ? "an entropy" : "a loss"
+  } that is a number both before and after`;
+  return check(false, figures, warning);
 }
 
 function check(holds: boolean, figures: Record<string, number>, warning: string): Check {

@@ -19,6 +19,19 @@ const t975 = [
 ];
 
 /**
+ * The lower end of the interval of a share (E. B. Wilson, "Probable inference, the law of succession, and
+ * statistical inference", 1927).
+ *
+ * @param hits of `count` trials, at least one
+ * @param z standard deviations: 2.576 for 99 %
+ */
+export function wilsonLow(hits: number, count: number, z: number): number {
+  const share = hits / count;
+  const spread = z * Math.sqrt(share * (1 - share) / count + z * z / (4 * count * count));
+  return (share + z * z / (2 * count) - spread) / (1 + z * z / count);
+}
+
+/**
  * Half the width of the 95 % confidence interval of a mean of normal values: `t s / sqrt(n)`.
  *
  * @returns null for fewer than two values

@@ -7,6 +7,7 @@ import { thresholds } from "./config.ts";
 import { finite, tau } from "./evidence.ts";
 import {
   entropy,
+  infiniteConfidences,
   logConfidence,
   type MeanOptions,
   nanRows,
@@ -26,6 +27,7 @@ export function uncertainties(
     ...uncertainty(reading.predictions, mean),
     ...(reading.normalised ? {} : { entropy: null }),
     logConfidence: finite(logConfidence(reading.predictions, mean)),
+    logConfidenceInfinite: infiniteConfidences(reading.predictions),
   }]);
   return {
     ...uncertainty(predictions, mean),

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { guesses, knows } from "./guessing.ts";
 import { familyOf, type MethodName, methods } from "./methods/mod.ts";
 import type { AttackResult, EvalResult, Uncertainty } from "./results.ts";
 
@@ -45,13 +46,18 @@ export interface AttackFigures extends Pick<AttackResult, "mode" | "model" | "ep
 
 /** What a verdict on an evaluation looks at. */
 export interface EvalFigures extends Pick<EvalResult, "model"> {
-  readonly outDomain: Uncertainty & { readonly count: number };
+  readonly inDomain: {
+    readonly count: number;
+    readonly right?: number | undefined;
+    readonly classes?: number | undefined;
+  };
+  readonly outDomain: Uncertainty & Counted & { readonly count: number };
 }
 
 /** What an attack's figures mean, in a sentence or two. */
 export function verdict(result: AttackFigures): string {
   const { mode, clean, adversarial, outDomain, epsilonAttack, attack } = result;
-  const [before, after] = [clean.rejection[tau] ?? 0, adversarial.rejection[tau] ?? 0];
+  const [before, after] = [rejected(clean, outDomain), rejected(adversarial, outDomain)];
   const steered = attack.targeted === null ? "" : `, steered to class ${attack.targeted},`;
   const rates = `${title(mode)} had rejected ${percent(before)} of the images below a confidence ` +
     `of ${tau}, now ${percent(after)}`;
@@ -89,10 +95,39 @@ export function verdict(result: AttackFigures): string {
 
 /** What an evaluation's figures mean. */
 export function evalVerdict(result: EvalFigures): string {
-  const { outDomain } = result;
-  return `Of ${outDomain.count} images that are no ${known(result)} ${
-    percent(outDomain.rejection[tau] ?? 0)
+  const { outDomain, inDomain: { right, count, classes } } = result;
+  const sentence = `Of ${outDomain.count} images that are no ${known(result)} ${
+    percent(rejected(outDomain, outDomain))
   } are rejected at a confidence of ${tau}, the others taken for ${known(result)}.`;
+  // Runs of older versions count neither what is right nor the classes.
+  if (right === undefined || classes === undefined) return sentence;
+  const hits = { right, count, classes };
+  return knows(hits) ? sentence : `${guesses(hits)}. ${sentence}`;
+}
+
+/**
+ * A line below a table of rates that are means of batch means, as published, where these are not what the
+ * verdict counts: the last batch is smaller than the others, and its images weigh more.
+ */
+export function meanNote(
+  sets: readonly (Uncertainty & Counted)[],
+  count: number,
+): string | null {
+  const differ = sets.some(({ rejectedImages, rejection }) =>
+    rejectedImages !== undefined &&
+    Math.abs(rejectedImages / count - (rejection[tau] ?? 0)) > 1e-9
+  );
+  return differ
+    ? "Mean entropy and rejection in tables are means of batch means, as published; the verdict counts images."
+    : null;
+}
+
+/** Share of the images that are rejected, from their number where that is known. */
+function rejected(
+  { rejectedImages, rejection }: Uncertainty & Counted,
+  { count }: { readonly count: number },
+): number {
+  return rejectedImages === undefined ? rejection[tau] ?? 0 : rejectedImages / count;
 }
 
 /** What the model was taught. */

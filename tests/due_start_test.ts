@@ -51,6 +51,19 @@ Deno.test("more inducing points than can be factorised, and no image to learn fr
     });
     assert.equal(many.code, 1);
     assert.match(many.stderr, /--n-inducing-points/);
+    const few = await task("train", ["--mode", "due", "--limit", "9"], { cwd: folder });
+    assert.equal(few.code, 1);
+    assert.match(
+      few.stderr,
+      /^Cannot start DUE with 10 inducing points: of 9 training images it chooses from 0; use 10 images or more$/m,
+    );
+    const all = ["--mode", "due", "--limit", "30", "--n-inducing-points", "30"];
+    const asMany = await task("train", all, { cwd: folder });
+    assert.equal(asMany.code, 1);
+    assert.match(
+      asMany.stderr,
+      /it chooses from 30; use fewer --n-inducing-points, or more images$/m,
+    );
     const one = await task("train", ["--limit", "1", "--protocol", "corrected"], { cwd: folder });
     assert.equal(one.code, 1);
     assert.match(

@@ -4,6 +4,8 @@ import {
   accuracy,
   brier,
   entropy,
+  infiniteConfidences,
+  infiniteRows,
   nanRows,
   nll,
   type Predictions,
@@ -77,6 +79,14 @@ Deno.test("means of batch means differ from means of samples by the last batch's
   const p = predictions([1, 0], [1, 0], [0.5, 0.5]);
   close(entropy(p), Math.LN2 / 3);
   close(entropy(p, { batchSize: 2 }), Math.LN2 / 2);
+});
+
+Deno.test("rows that make a mean infinite are counted, and those that hold a NaN are not among them", () => {
+  const p = predictions([1, 0], [0, 1], [NaN, 0], [0, 0]);
+  assert.equal(infiniteRows(p, [0, 0, 1, 1]), 2);
+  assert.equal(infiniteRows(p, [0, 1, 1, 0]), 1);
+  assert.equal(nll(p, [0, 0, 1, 1]), Infinity);
+  assert.equal(infiniteConfidences(p), 1);
 });
 
 Deno.test("a NaN row counts as rejected, is counted, and spoils no other mean", () => {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { showAttack } from "../src/cli/show.ts";
 import type { SeparationResult } from "../src/evidence_result.ts";
 import { type AttackResult, attackResultSchema } from "../src/results.ts";
-import { verdict } from "../src/verdict.ts";
+import { evalVerdict, verdict } from "../src/verdict.ts";
 
 function separation(value: number): SeparationResult {
   const estimate = { value, low: value - 0.01, high: value + 0.01 };
@@ -36,7 +36,10 @@ function result(before: number, after: number, change: Partial<AttackResult> = {
     inDomain: {
       name: "MNIST test",
       count: 10,
+      classes: 10,
       accuracy: 0.9,
+      right: 9,
+      nanRows: 0,
       brier: 0.01,
       nll: 0.1,
       nllInfinite: 0,
@@ -137,7 +140,13 @@ Deno.test("`verdict()` counts images, and says about where only a mean of batch 
   // What a last, smaller batch makes of a mean over batches.
   const rejection = { ...counted.adversarial.rejection, "0.9": 0.4 };
   const adversarial = { ...counted.adversarial, rejection };
-  assert.match(verdict({ ...counted, adversarial }), /so 680 more of 1000 /);
+  assert.match(
+    verdict({ ...counted, adversarial }),
+    / 80\.0 % .* now 12\.0 %, so 680 more of 1000 /,
+  );
+  const note = /^Mean entropy and rejection in tables are means of batch means, as published; /m;
+  assert.match(showAttack({ ...counted, adversarial }), note);
+  assert.doesNotMatch(showAttack(counted), note);
   const { rejectedImages: _, ...older } = adversarial;
   assert.match(verdict({ ...counted, adversarial: older }), /so about 400 more of 1000 /);
 });
@@ -153,6 +162,56 @@ Deno.test("`verdict()` speaks of AUROC, and of a model that knows nothing", () =
     verdict({ ...result(0.8, 0.1), sanity: { checks: { accuracy } } }),
     /^The model is no better than guessing\. The attack gives: SNGP had rejected/,
   );
+});
+
+Deno.test("`verdict()` judges by counts where means of batch means would say otherwise", () => {
+  const counted = result(0.5, 0.7);
+  const rejection = { ...counted.adversarial.rejection, "0.9": 0.3 };
+  assert.match(
+    verdict({ ...counted, adversarial: { ...counted.adversarial, rejection } }),
+    /^The attack backfires: .* now 70\.0 %/,
+  );
+});
+
+Deno.test("`evalVerdict()` counts images, and says where the model only guesses", () => {
+  const { model, inDomain, outDomain, clean } = result(0.8, 0.1);
+  const rejection = { ...clean.rejection, "0.9": 0.4 };
+  const figures = { model, inDomain, outDomain: { ...clean, ...outDomain, rejection } };
+  assert.equal(
+    evalVerdict(figures),
+    "Of 1000 images that are no digits 80.0 % are rejected at a confidence of 0.9, the others taken for " +
+      "digits.",
+  );
+  assert.match(
+    evalVerdict({ ...figures, inDomain: { ...inDomain, right: 1 } }),
+    /^The model is no better than guessing in-domain: 10\.0 % of 10 images are right, .* Of 1000 images/,
+  );
+  const { right: _, ...older } = inDomain;
+  assert.match(evalVerdict({ ...figures, inDomain: older }), /^Of 1000 images/);
+});
+
+Deno.test("`showAttack()` says how many images make a figure infinite, or have no answer", () => {
+  const { inDomain, clean } = result(0.8, 0.1);
+  const reading = {
+    entropy: null,
+    rejection: clean.rejection,
+    logConfidence: -0.5,
+    logConfidenceInfinite: 0,
+  };
+  const adversarial = {
+    ...result(0.8, 0.1).adversarial,
+    readings: { kernel: { ...reading, logConfidence: null, logConfidenceInfinite: 7 } },
+  };
+  const text = showAttack(result(0.8, 0.1, {
+    inDomain: { ...inDomain, nll: null, nllInfinite: 3, nanRows: 2 },
+    clean: { ...clean, readings: { kernel: reading } },
+    adversarial,
+  }));
+  assert.match(
+    text,
+    /NLL infinite \(3 of 10 images\); 2 answers are no numbers and count as wrong$/m,
+  );
+  assert.match(text, /mean of log max │ +-0\.500 │ infinite \(7 of 1000 images\) │/);
 });
 
 Deno.test("`showAttack()` shows no change as zero without a sign, and stays within 80 columns", () => {

@@ -14,7 +14,7 @@ export function newTable(head: string[]): InstanceType<typeof Table> {
   });
 }
 
-/** A figure that may be none. */
-export function number(value: number | null, digits: number): string {
-  return value === null ? "no number" : value.toFixed(digits);
+/** A figure that may be none, and what stands for it then. */
+export function number(value: number | null, digits: number, none = "no number"): string {
+  return value === null ? none : value.toFixed(digits);
 }

@@ -5,7 +5,7 @@
  */
 import { type ProtocolOption, protocolOptions } from "../protocol.ts";
 import type { AttackResult, EvalResult, InDomain, TrainResult, Uncertainty } from "../results.ts";
-import { evalVerdict, percent, round, tau, title, verdict } from "../verdict.ts";
+import { evalVerdict, meanNote, percent, round, tau, title, verdict } from "../verdict.ts";
 import { flagOf } from "./flags.ts";
 import { newTable, number } from "./format.ts";
 import { showEvidence } from "./show_evidence.ts";
@@ -29,6 +29,7 @@ export function showAttack(result: AttackResult): string {
     `attack: ${attack.name}, epsilon ${epsilonAttack}, ${attack.steps} ` +
     `step${attack.steps === 1 ? "" : "s"} of ${round(attack.stepSize, 4)}${target}`,
     table.toString(),
+    ...noted([clean, adversarial], outDomain.count),
     verdict(result),
     ...showEvidence(result),
     ...result.warnings.map((warning) => `Warning: ${warning}`),
@@ -45,6 +46,7 @@ export function showEval(result: EvalResult): string {
     heading(result, result.checkpoints.length),
     inDomain(result.inDomain),
     table.toString(),
+    ...noted([outDomain], outDomain.count),
     evalVerdict(result),
     ...showEvidence(result),
     footer(result, { eval: seconds.eval }),
@@ -110,7 +112,9 @@ const readingNames: Readonly<Record<string, string>> = {
 };
 
 /** The other readings of the answers, before and after. */
-function readingRows({ clean, adversarial }: AttackResult): [string, [string, string, string]][] {
+function readingRows(
+  { clean, adversarial, outDomain: { count } }: AttackResult,
+): [string, [string, string, string]][] {
   return Object.entries(clean.readings).flatMap(([key, before]) => {
     const after = adversarial.readings[key];
     const name = readingNames[key] ?? key;
@@ -118,19 +122,34 @@ function readingRows({ clean, adversarial }: AttackResult): [string, [string, st
     const rates = change(before.rejection[tau] ?? 0, after.rejection[tau] ?? 0);
     const rows: [string, [string, string, string]][] = [[`${name}: rejected at ${tau}`, rates]];
     if (before.entropy === null) {
-      const logs = change(before.logConfidence, after.logConfidence);
+      const logs = change(
+        before.logConfidence,
+        after.logConfidence,
+        infinite(before.logConfidenceInfinite, count),
+        infinite(after.logConfidenceInfinite, count),
+      );
       return [...rows, [`${name}: mean of log max`, logs]];
     }
     return [[`${name}: entropy`, change(before.entropy, after.entropy)], ...rows];
   });
 }
 
-function inDomain({ name, count, accuracy, brier, nll, nllInfinite }: InDomain): string {
-  const likelihood = nllInfinite > 0
-    ? `infinite (the labels of ${nllInfinite} images have a probability of 0)`
-    : number(nll, 4);
+/** A line that says how the table's figures are averaged, where that makes a difference. */
+function noted(...given: Parameters<typeof meanNote>): string[] {
+  return [meanNote(...given) ?? []].flat();
+}
+
+function inDomain(
+  { name, count, accuracy, brier, nll, nllInfinite, nanRows }: InDomain,
+): string {
   return `in-domain: ${count} images of ${name}, accuracy ${accuracy.toFixed(4)}, ` +
-    `Brier ${number(brier, 5)}, NLL ${likelihood}`;
+    `Brier ${number(brier, 5)}, NLL ${number(nll, 4, infinite(nllInfinite, count))}` +
+    (nanRows > 0 ? `; ${nanRows} answers are no numbers and count as wrong` : "");
+}
+
+/** What stands for a mean that some images make infinite. */
+function infinite(images: number, count: number): string | undefined {
+  return images > 0 ? `infinite (${images} of ${count} images)` : undefined;
 }
 
 function rows({ entropy, rejection }: Uncertainty): [string, string][] {
@@ -141,11 +160,16 @@ function rows({ entropy, rejection }: Uncertainty): [string, string][] {
   return [["mean entropy (nats)", number(entropy, 3)], ...rates];
 }
 
-function change(before: number | null, after: number | null): [string, string, string] {
+function change(
+  before: number | null,
+  after: number | null,
+  withoutBefore?: string,
+  withoutAfter?: string,
+): [string, string, string] {
   const difference = before === null || after === null ? null : after - before;
   const shown = number(difference, 3).replace(/^-(0\.0+)$/, "$1");
   const sign = difference !== null && Number(shown) > 0 ? "+" : "";
-  return [number(before, 3), number(after, 3), sign + shown];
+  return [number(before, 3, withoutBefore), number(after, 3, withoutAfter), sign + shown];
 }
 
 function footer(

@@ -132,8 +132,12 @@ export class Due implements Model {
     const count = batch * initialBatches;
     if (count <= this.#inducingPoints) {
       throw new UserError(
-        `Cannot start DUE with ${this.#inducingPoints} inducing points: ${trainIndex.length} ` +
-          `training images give ${count} to choose from; use fewer --n-inducing-points`,
+        `Cannot start DUE with ${this.#inducingPoints} inducing points: of ${trainIndex.length} ` +
+          `training images it chooses from ${count}; ${
+            count === 0
+              ? `use ${initialBatches} images or more`
+              : "use fewer --n-inducing-points, or more images"
+          }`,
       );
     }
     const index = input([batch]);

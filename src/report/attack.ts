@@ -12,6 +12,7 @@ import { type Content, Html, markup, paragraph, section, table } from "./html.ts
 import { page } from "./page.ts";
 import { magnified, perturbation, pngOf } from "./pictures.ts";
 import {
+  averaged,
   change,
   configuration,
   furtherFigures,
@@ -27,7 +28,9 @@ const shown = [
   "hyperparameters",
   "epsilonAttack",
   "attack",
-  ...["count", "accuracy", "brier", "nll", "nllInfinite"].map((name) => `inDomain.${name}`),
+  ...["count", "classes", "accuracy", "right", "nanRows", "brier", "nll", "nllInfinite"].map((
+    name,
+  ) => `inDomain.${name}`),
   ...["count", "skipped"].map((name) => `outDomain.${name}`),
   ...["clean", "adversarial"].flatMap((set) =>
     ["entropy", "rejection", "rejectedImages", "nanRows", "readings", "linf"].map((name) =>
@@ -54,6 +57,7 @@ export async function attackPage(content: AttackContent): Promise<string> {
     `${title(mode)} attacked, epsilon ${epsilonAttack}, seed ${seed}`,
     paragraph("about", how.join("; ")),
     paragraph("verdict", verdict(figures)),
+    ...averaged([figures.clean, figures.adversarial], figures.outDomain.count),
     figures.warnings.map((warning) => paragraph("warning", "Warning: ", warning)),
     keyFigures(content),
     await confidenceCharts(content),

@@ -24,6 +24,7 @@ const uncertainty = z.looseObject({
       entropy: figure,
       rejection: z.record(z.string(), z.number()),
       logConfidence: figure,
+      logConfidenceInfinite: z.number().default(0),
     }),
   ).default({}),
 });
@@ -34,6 +35,9 @@ const inDomain = z.looseObject({
   brier: figure,
   nll: figure,
   nllInfinite: z.number().default(0),
+  nanRows: z.number().default(0),
+  right: z.number().optional(),
+  classes: z.number().optional(),
 });
 const outDomain = z.looseObject({ name: z.string(), count: z.number() });
 const named = z.looseObject({

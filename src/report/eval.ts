@@ -10,14 +10,23 @@ import { histogram, rejectionCurve } from "./curves.ts";
 import { evidenceOf, evidenceSections, inDomainRejection, shownEvidence } from "./evidence.ts";
 import { paragraph, section } from "./html.ts";
 import { page } from "./page.ts";
-import { configuration, furtherFigures, number, numbers, qualityTable } from "./sections.ts";
+import {
+  averaged,
+  configuration,
+  furtherFigures,
+  number,
+  numbers,
+  qualityTable,
+} from "./sections.ts";
 
 /** What the parts below show of the figures. */
 const shown = [
   "seed",
   "procedure",
   "hyperparameters",
-  ...["count", "accuracy", "brier", "nll", "nllInfinite"].map((name) => `inDomain.${name}`),
+  ...["count", "classes", "accuracy", "right", "nanRows", "brier", "nll", "nllInfinite"].map((
+    name,
+  ) => `inDomain.${name}`),
   ...["count", "entropy", "rejection", "rejectedImages", "nanRows"].map((name) =>
     `outDomain.${name}`
   ),
@@ -40,6 +49,7 @@ export async function evalPage(content: EvalContent): Promise<string> {
     `${title(mode)} evaluated, seed ${seed}`,
     paragraph("about", how.join("; ")),
     paragraph("verdict", evalVerdict(figures)),
+    ...averaged([outDomain], outDomain.count),
     section(
       "Key figures",
       numbers(["", "value"], [

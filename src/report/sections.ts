@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { type ProtocolOption, protocolOptions } from "../protocol.ts";
+import { meanNote } from "../verdict.ts";
 import { flatten } from "../runs/figures.ts";
 import type { Quality, RunContent } from "./content.ts";
 import { type Content, Html, markup, paragraph, section, table } from "./html.ts";
@@ -33,8 +34,16 @@ export function numbers(...given: Parameters<typeof table>): Html {
   return markup`<div class="numbers">${table(...given)}</div>`;
 }
 
+/** How the tables' figures are averaged, where that makes a difference. */
+export function averaged(...given: Parameters<typeof meanNote>): Content[] {
+  const note = meanNote(...given);
+  return note === null ? [] : [paragraph("about", note)];
+}
+
 /** Quality in-domain. */
-export function qualityTable({ name, count, accuracy, brier, nll, nllInfinite }: Quality): Html {
+export function qualityTable(
+  { name, count, accuracy, brier, nll, nllInfinite, nanRows }: Quality,
+): Html {
   return numbers(
     ["in-domain", name],
     [
@@ -43,8 +52,9 @@ export function qualityTable({ name, count, accuracy, brier, nll, nllInfinite }:
       ["Brier score (mean over classes)", number(brier, 5)],
       [
         "negative log-likelihood (nats)",
-        nllInfinite > 0 ? `infinite (${nllInfinite} images)` : number(nll, 4),
+        nllInfinite > 0 ? `infinite (${nllInfinite} of ${count} images)` : number(nll, 4),
       ],
+      ...(nanRows > 0 ? [["answers that are no numbers", String(nanRows)]] : []),
     ],
   );
 }

@@ -1,0 +1,36 @@
+/**
+ * Whether a model knows its own images: without that, its uncertainty means nothing.
+ *
+ * @module
+ */
+import { wilsonLow } from "./statistics.ts";
+
+/** In-domain images, and how many of them are right. */
+export interface Hits {
+  readonly right: number;
+  readonly count: number;
+  readonly classes: number;
+}
+
+/** Standard deviations of the 99 % interval. */
+const z = 2.576;
+
+/**
+ * Whether a model is better than guessing: whether `1 / classes` lies below the 99 % interval of its
+ * accuracy.
+ */
+export function knows({ right, count, classes }: Hits): boolean {
+  return wilsonLow(right, count, z) > 1 / classes;
+}
+
+/** What is to be said of a model that is no better than guessing. */
+export function guesses({ right, count, classes }: Hits): string {
+  return `The model is no better than guessing in-domain: ${
+    percent(right / count)
+  } of ${count} images ` +
+    `are right, guessing has ${percent(1 / classes)}; its uncertainty means nothing yet`;
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
+}

@@ -1,0 +1,111 @@
+/** Models whose numbers overflow: their runs end with what can be said, never with a fault of ours. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { encodeSafetensors } from "../src/checkpoint/safetensors.ts";
+import { runConfig } from "../src/config.ts";
+import { type MethodName, methods } from "../src/methods/mod.ts";
+import { Random } from "../src/nn/mod.ts";
+import { procedureOf } from "../src/protocol.ts";
+import { type AttackResult, attackResultSchema } from "../src/results.ts";
+import { attack } from "../src/run.ts";
+import { task } from "./program.ts";
+import { sharedPath, testWithShared } from "./shared.ts";
+import { inFolder } from "./support.ts";
+
+/** Writes an untrained model whose parameters of some names are changed. */
+async function writeModel(
+  path: string,
+  mode: MethodName,
+  change: (name: string, values: Float32Array) => Float32Array,
+): Promise<void> {
+  const model = methods[mode].create(methods[mode].models[0] ?? "", {
+    random: new Random(1),
+    procedure: procedureOf("paper"),
+    epsilon: 0.1,
+    lambdaReg: 0.1,
+    nInducingPoints: 10,
+    kernel: "RBF",
+  });
+  const tensors = new Map([...model.state].map(([name, { shape, data }]) => [name, {
+    shape,
+    data: change(name, Float32Array.from(data)),
+  }]));
+  await Deno.writeFile(path, encodeSafetensors({ tensors, metadata: {} }));
+}
+
+/** What the task says of an attack, which must end well. */
+async function attacked(
+  folder: string,
+  mode: MethodName,
+  checkpoint: string,
+): Promise<AttackResult> {
+  const args = ["--mode", mode, "--checkpoint", checkpoint, "--limit", "20", "--json"];
+  const { code, stdout, stderr } = await task("attack", args, { cwd: folder });
+  assert.equal(code, 0, stderr);
+  return attackResultSchema.parse(JSON.parse(stdout));
+}
+
+function blind({ sanity, adversarial, warnings, inDomain, outDomain }: AttackResult): void {
+  const { finiteGradient } = sanity.checks;
+  const images = finiteGradient?.figures["images"] ?? 0;
+  assert.ok(!finiteGradient?.holds && images > 0);
+  assert.ok(warnings.join().includes(`${images} of ${outDomain.count} images (`), warnings.join());
+  assert.ok(adversarial.linf <= 0.1 + 1e-6);
+  assert.equal(sanity.checks["ball"]?.holds, true);
+  assert.ok(inDomain.nanRows <= inDomain.count);
+}
+
+Deno.test("gradients that are no numbers are counted, and their images stay in the ball", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "huge.safetensors");
+    for (const mode of ["baseline", "sngp"] as const) {
+      await writeModel(path, mode, (name, values) =>
+        // Powers of two keep the sign's pattern; products of two such weights overflow.
+        name.endsWith("weight") ? values.map((v) => Math.sign(v) * 3e38) : values);
+      const result = await attacked(folder, mode, "huge.safetensors");
+      blind(result);
+    }
+  }));
+
+testWithShared(
+  "finite weights whose logits are inf - inf end in a warning, not in a fault",
+  ["cases/nan_gradient.checkpoint"],
+  () =>
+    inFolder(async (folder) => {
+      blind(await attacked(folder, "baseline", sharedPath("cases/nan_gradient.checkpoint")));
+    }),
+);
+
+/** An infinite mean is null, and the images that make it so are counted. */
+function infinite({ inDomain }: AttackResult): void {
+  assert.equal(inDomain.nll, null);
+  assert.ok(inDomain.nllInfinite > 0 && inDomain.nllInfinite <= inDomain.count);
+  assert.ok(inDomain.brier !== null, "the other figures are there");
+}
+
+Deno.test("a centroid far away makes the NLL infinite for its images, which are counted", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "far.safetensors");
+    await writeModel(path, "duq", (name, values) =>
+      // One centroid beyond reach: the last class's kernel value is exactly 0.
+      name.endsWith("m") ? values.map((v, i) => i % 10 === 9 ? 1e9 : v) : values);
+    const config = runConfig({ mode: "duq", checkpoint: path, limit: 40, savePath: folder });
+    const result = await attack(config);
+    infinite(result);
+    const kernel = result.clean.readings["kernel"];
+    assert.equal(kernel?.logConfidenceInfinite, 0);
+    assert.ok(kernel.logConfidence !== null);
+  }));
+
+testWithShared(
+  "DUQ with one centroid far away has an infinite NLL, said so",
+  ["cases/infinite_nll.checkpoint"],
+  () =>
+    inFolder(async (folder) => {
+      const checkpoint = sharedPath("cases/infinite_nll.checkpoint");
+      const args = ["--mode", "duq", "--checkpoint", checkpoint, "--limit", "200"];
+      const { code, stdout, stderr } = await task("eval", args, { cwd: folder });
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, /NLL infinite \(21 of 200 images\)$/m);
+    }),
+);
