@@ -88,6 +88,12 @@ export function mat(
   return Uint8Array.from([...header, ...elements.flatMap((bytes) => [...bytes])]);
 }
 
+/** A file whose variables, whatever they are, stand in one compressed block. */
+export function packed(bytes: Uint8Array, little: boolean): Uint8Array<ArrayBuffer> {
+  const block = element(15, deflateSync(bytes.subarray(128), { level: 1 }), little, false);
+  return Uint8Array.from([...bytes.subarray(0, 128), ...block]);
+}
+
 /** SVHN of these labels: colour image i, column-major, and label i. */
 export function svhn(
   labels: readonly number[],
