@@ -163,9 +163,12 @@ async function tryRead(path: string): Promise<Uint8Array | undefined> {
     const size = await sizeOf(path);
     return size !== undefined && size <= mostPng ? await readFile(path) : undefined;
   } catch (error) {
-    if (error instanceof UserError && error.cause instanceof Deno.errors.FilesystemLoop) {
-      return undefined;
-    }
+    // A circle of links, or one to a device, which Deno keeps back; the folder itself could be read.
+    const cause = error instanceof UserError ? error.cause : undefined;
+    const isNoFile = cause instanceof Deno.errors.FilesystemLoop ||
+      cause instanceof Deno.errors.NotCapable ||
+      (cause instanceof Error && /ELOOP|levels of symbolic/i.test(cause.message));
+    if (isNoFile) return undefined;
     throw error;
   }
 }
