@@ -47,12 +47,12 @@ export function readTar(bytes: Uint8Array, name: string): TarEntry[] {
     if (size === undefined) {
       throw broken(name, `the header at byte ${at} gives a size that is none`);
     }
+    if (isAbout && size > mostPathBytes) {
+      throw broken(name, `the header at byte ${at} names a path of ${size} bytes`);
+    }
     const data = bytes.subarray(at + block, at + block + size);
     if (data.length < size) throw broken(name, "its last file is cut off");
     at += block + Math.ceil(size / block) * block;
-    if (isAbout && size > mostPathBytes) {
-      throw broken(name, `the header at byte ${at - block} names a path of ${size} bytes`);
-    }
     if (type === "L") {
       longPath = text(data, 0, size);
     } else if (type === "x") {
