@@ -23,16 +23,6 @@ Deno.test("commandOf() names the task of a clone, and the binary where that was 
   assert.equal(Deno.build.standalone, false);
 });
 
-Deno.test("a packed file's script holds the helper, under the name by which that knows it", async () => {
-  const [pack, launcher] = await Promise.all(
-    ["scripts/pack.ts", "scripts/launcher.sh"].map((path) =>
-      Deno.readTextFile(new URL(path, root))
-    ),
-  );
-  assert.match(pack ?? "", /name: "mirage\.js"/);
-  assert.match(launcher ?? "", /"\$here\/mirage\.js"/);
-});
-
 Deno.test("`data` says how to have what is missing by a command that the project has", () =>
   inFolder(async (cwd) => {
     const { code, stdout } = await task("data", ["--data-path", "none"], { cwd });
