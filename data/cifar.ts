@@ -5,7 +5,8 @@
  */
 import { join } from "node:path";
 import { shortened, shownValue, UserError } from "../src/errors.ts";
-import { readFile } from "../src/files.ts";
+import { display, readFile } from "../src/files.ts";
+import { commandOf } from "../src/invocation.ts";
 import { concatenate, readUnzipped, sizeOf } from "./files.ts";
 import type { Split } from "./idx.ts";
 import { type ImageSet, imageSet } from "./image_set.ts";
@@ -33,7 +34,7 @@ interface Version {
 }
 
 /** One file of images and labels. */
-interface Batch {
+export interface Batch {
   /** [n, 3, 32, 32] */
   readonly images: Uint8Array;
   /** [n] */
@@ -44,16 +45,21 @@ const python: Version = {
   folder: "cifar-10-batches-py",
   archive: "cifar-10-python.tar.gz",
   extension: "",
-  parse: parsePickle,
+  parse: parsePickledBatch,
 };
 const binary: Version = {
   folder: "cifar-10-batches-bin",
   archive: "cifar-10-binary.tar.gz",
   extension: ".bin",
-  parse: parseRecords,
+  parse: parseRecordBatch,
 };
 const versions = [python, binary];
 const pixels = 3 * 32 * 32;
+
+/** Bytes that an archive may unpack to: the published ones need 186,000,000 and 184,400,000. */
+const mostArchive = 256 * 2 ** 20;
+/** Bytes that one batch may have: the published ones have 31,035,704 and 30,730,000. */
+const mostBatch = 64 * 2 ** 20;
 
 /**
  * CIFAR-10 from the first of these under the data path that has a batch of the part: the folders
@@ -68,7 +74,8 @@ export async function loadCifar10(dataPath: string, split: Split): Promise<Image
   if (place === undefined) {
     const [missing] = await missingCifar10(dataPath, split);
     throw new UserError(
-      `Cannot read "${missing}": there is no such file; run deno task data cifar10`,
+      `Cannot read "${display(missing ?? "")}": there is no such file; ` +
+        `run ${commandOf("data cifar10")}`,
     );
   }
   const { path, files, version: { parse } } = place;
@@ -76,7 +83,7 @@ export async function loadCifar10(dataPath: string, split: Split): Promise<Image
   if (place.isArchive) {
     for (const { name, data } of await batchesIn(place, split)) batches.push(parse(data, name));
   } else {
-    for (const file of files) batches.push(parse(await readFile(file), file));
+    for (const file of files) batches.push(parse(await readFile(file, { limit: mostBatch }), file));
   }
   return imageSet({
     name: `CIFAR-10 ${split}`,
@@ -124,7 +131,7 @@ async function batchesIn(
   { path: archive, version }: Cifar10Place,
   split: Split,
 ): Promise<{ name: string; data: Uint8Array }[]> {
-  const entries = readTar(await readUnzipped(archive), archive);
+  const entries = readTar(await readUnzipped(archive, mostArchive), archive);
   const names = batchNames(split, version);
   const batches = names.flatMap((name) => {
     const entry = entries.find(({ path }) => path.split("/").at(-1) === name);
@@ -135,7 +142,7 @@ async function batchesIn(
 }
 
 /** A pickled dictionary of `data`, [n, 3072], and `labels`. */
-function parsePickle(bytes: Uint8Array, name: string): Batch {
+export function parsePickledBatch(bytes: Uint8Array, name: string): Batch {
   let batch: Map<unknown, unknown>;
   try {
     batch = readNumpyDictionary(bytes);
@@ -162,7 +169,7 @@ function parsePickle(bytes: Uint8Array, name: string): Batch {
 }
 
 /** Records of a label and the 3072 bytes of its image. */
-function parseRecords(bytes: Uint8Array, name: string): Batch {
+export function parseRecordBatch(bytes: Uint8Array, name: string): Batch {
   const record = 1 + pixels;
   if (bytes.length === 0 || bytes.length % record !== 0) {
     throw damaged(name, `it has ${bytes.length} bytes, not a multiple of the record's ${record}`);
@@ -192,5 +199,5 @@ function checkLabels(
 }
 
 function damaged(name: string, state: string): UserError {
-  return new UserError(`Cannot read "${name}": ${state}; fetch it again`);
+  return new UserError(`Cannot read "${display(name)}": ${state}; fetch it again`);
 }

@@ -5,9 +5,10 @@
  */
 import { join } from "node:path";
 import { UserError } from "../src/errors.ts";
+import { commandOf } from "../src/invocation.ts";
 import { findCifar10, loadCifar10, missingCifar10 } from "./cifar.ts";
 import { embeddedFiles, type EmbeddedSplit, loadEmbedded } from "./embedded.ts";
-import { sizeOf } from "./files.ts";
+import { checkDataPath, sizeOf } from "./files.ts";
 import { loadMnist, missingMnist, presentMnist, type Split } from "./idx.ts";
 import type { ImageSet } from "./image_set.ts";
 import { findNotMnist, loadNotMnist, notMnistPaths } from "./notmnist.ts";
@@ -34,8 +35,13 @@ export interface DataRow {
   readonly note: string;
 }
 
-/** Looks at every set: those under `dataPath`, then the embedded ones. Reads them whole. */
+/**
+ * Looks at every set: those under `dataPath`, then the embedded ones. Reads them whole.
+ *
+ * @throws {UserError} when `dataPath` is no folder.
+ */
 export async function describeData(dataPath: string): Promise<DataRow[]> {
+  await checkDataPath(dataPath);
   return [
     await describeMnist(dataPath, "train"),
     await describeMnist(dataPath, "test"),
@@ -55,7 +61,7 @@ async function describeMnist(dataPath: string, split: Split): Promise<DataRow> {
   const path = join(dataPath, "MNIST", "raw");
   const name = `MNIST ${split}`;
   if (missing.length > 0) {
-    return absent(name, path, `${missing.join(" and ")} missing; run deno task data mnist`);
+    return absent(name, path, `${missing.join(" and ")} missing; run ${commandOf("data mnist")}`);
   }
   const checksum = await compare(dataPath, present, sources.mnist);
   return await describe(name, path, present, checksum, () => loadMnist(dataPath, split));
@@ -64,7 +70,7 @@ async function describeMnist(dataPath: string, split: Split): Promise<DataRow> {
 async function describeNotMnist(dataPath: string): Promise<DataRow> {
   const { archive } = notMnistPaths(dataPath);
   const path = await findNotMnist(dataPath);
-  if (path === undefined) return absent("notMNIST", archive, "run deno task data notmnist");
+  if (path === undefined) return absent("notMNIST", archive, `run ${commandOf("data notmnist")}`);
   const files = path === archive ? [archive] : [];
   const checksum = await compare(dataPath, files, sources.notmnist);
   return await describe("notMNIST", path, files, checksum, () => loadNotMnist(dataPath));
@@ -75,7 +81,7 @@ async function describeCifar10(dataPath: string, split: Split): Promise<DataRow>
   const place = await findCifar10(dataPath, split);
   if (place === undefined) {
     const [archive = ""] = await missingCifar10(dataPath, split);
-    return absent(name, archive, "run deno task data cifar10");
+    return absent(name, archive, `run ${commandOf("data cifar10")}`);
   }
   const { path, files } = place;
   const checksum = await compare(dataPath, files, sources.cifar10);
@@ -85,7 +91,7 @@ async function describeCifar10(dataPath: string, split: Split): Promise<DataRow>
 async function describeSvhn(dataPath: string): Promise<DataRow> {
   const { test, subset } = svhnPaths(dataPath);
   const path = await findSvhn(dataPath);
-  if (path === undefined) return absent("SVHN test", test, "run deno task data svhn");
+  if (path === undefined) return absent("SVHN test", test, `run ${commandOf("data svhn")}`);
   const name = path === subset ? "SVHN (subset)" : "SVHN test";
   const checksum = await compare(dataPath, [path], sources.svhn);
   return await describe(name, path, [path], checksum, () => loadSvhn(dataPath));
@@ -130,7 +136,7 @@ function noteOn({ name, count, skipped = [] }: ImageSet): string {
   const notes: string[] = [];
   const whole = wholes[name];
   if (name === "SVHN (subset)") {
-    notes.push(`a stand-in for the test set, ${count} images; run deno task data svhn`);
+    notes.push(`a stand-in for the test set, ${count} images; run ${commandOf("data svhn")}`);
   } else if (whole !== undefined && count < whole) {
     const those = name === "notMNIST" ? " that the paper uses" : "";
     notes.push(`a part: ${count} of the ${whole} images${those}`);

@@ -6,7 +6,9 @@
  */
 import { dirname, join } from "node:path";
 import { UserError } from "../src/errors.ts";
-import { discard, sizeOf, writing } from "./files.ts";
+import { display } from "../src/files.ts";
+import { commandOf } from "../src/invocation.ts";
+import { checkDataPath, checkPlace, discard, sizeOf, writing } from "./files.ts";
 import { type SourceFile, type SourceName, sources, verify } from "./sources.ts";
 
 /** How far one file is. */
@@ -83,6 +85,9 @@ export async function download(
   const { signal, attempts = 3, urls = source.urls } = options;
   const path = join(options.destination, source.path);
   const part = `${path}.part`;
+  await checkDataPath(options.destination);
+  // Before anything is fetched: it would be lost at the end.
+  for (const place of [path, part]) await checkPlace(place);
   const present = await verify(path, source);
   if (present?.right) {
     return { file: source.name, path, bytes: source.size, sha256: present.sha256 };
@@ -115,7 +120,7 @@ export async function download(
   }
   throw new UserError(
     `Cannot download "${source.name}": ${reasons.join(", ")}; get it from ${source.urls[0]} on a ` +
-      `machine that can and put it at "${path}"`,
+      `machine that can and put it at "${display(path)}"`,
   );
 }
 
@@ -168,7 +173,9 @@ async function fetchPart(
     if (error instanceof UserError) throw error;
     if (error instanceof Deno.errors.NotCapable) {
       throw new UserError(
-        `Cannot download "${source.name}": Deno was not allowed to; add --allow-net`,
+        `Cannot download "${source.name}": Deno was not allowed to; run ${
+          commandOf("data")
+        }, which is`,
       );
     }
     if (!answered) {

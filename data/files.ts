@@ -4,38 +4,77 @@
  * @module
  */
 import { gunzipSync } from "node:zlib";
-import { UserError } from "../src/errors.ts";
+import { shortened, UserError } from "../src/errors.ts";
 import { display, explain, readFile } from "../src/files.ts";
 
-/** Bytes that a file may unpack to: more than twice the largest archive of the data sets, CIFAR-10's. */
-const mostUnpacked = 512 * 2 ** 20;
+/**
+ * The file's bytes, unpacked when they begin as gzip does, whatever the file is called.
+ *
+ * @param limit bytes that it may have, packed and unpacked: what the set needs
+ */
+export async function readUnzipped(
+  path: string | URL,
+  limit: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  return unzip(await readFile(path, { limit }), display(path), limit);
+}
 
-/** The file's bytes, unpacked when they begin as gzip does, whatever the file is called. */
-export async function readUnzipped(path: string | URL): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = await readFile(path);
+/** Bytes that were read, unpacked when they begin as gzip does; `name` stands in the errors. */
+export function unzip(
+  bytes: Uint8Array<ArrayBuffer>,
+  name: string,
+  limit: number,
+): Uint8Array<ArrayBuffer> {
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
   try {
-    return new Uint8Array(gunzipSync(bytes, { chunkSize: 2 ** 20, maxOutputLength: mostUnpacked }));
+    const chunkSize = chunkFor(bytes);
+    return new Uint8Array(gunzipSync(bytes, { chunkSize, maxOutputLength: limit }));
   } catch (error) {
     if (error instanceof RangeError) {
       throw new UserError(
-        `Cannot read "${
-          display(path)
-        }": it unpacks to more than ${mostUnpacked} bytes, as no data ` +
-          "set does; fetch it again",
+        `Cannot read "${name}": it unpacks to more than ${limit} bytes, which no such file of ` +
+          "the data set has; fetch it again",
       );
     }
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = shortened(error instanceof Error ? error.message : String(error));
     throw new UserError(
-      `Cannot read "${display(path)}": its gzip data is damaged (${reason}); fetch it again`,
+      `Cannot read "${name}": its gzip data is damaged (${reason}); fetch it again`,
     );
   }
 }
 
-/** Size in bytes of a file or folder; undefined where there is none. */
+/** Bytes that zlib makes at a time: few calls for large files, no megabyte for small ones. */
+export function chunkFor(packed: Uint8Array): number {
+  return Math.max(2 ** 10, Math.min(2 ** 20, 4 * packed.length));
+}
+
+/** Size in bytes of a regular file; undefined where there is none: a folder or a pipe is no file. */
 export async function sizeOf(path: string | URL): Promise<number | undefined> {
+  const found = await look(path);
+  return found?.isFile ? found.size : undefined;
+}
+
+/** Whether there is a folder. */
+export async function isFolder(path: string): Promise<boolean> {
+  return (await look(path))?.isDirectory ?? false;
+}
+
+/**
+ * Refuses a data path that leads to something other than a folder; one that leads nowhere may be made.
+ *
+ * @throws UserError when it is a file, a pipe, a device or a circle of links
+ */
+export async function checkDataPath(path: string): Promise<void> {
+  const found = await look(path);
+  if (found === undefined || found.isDirectory) return;
+  throw new UserError(
+    `Cannot use the data in "${display(path)}": it is no folder; name one with --data-path`,
+  );
+}
+
+async function look(path: string | URL): Promise<Deno.FileInfo | undefined> {
   try {
-    return (await Deno.stat(path)).size;
+    return await Deno.stat(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
       return undefined;
@@ -51,11 +90,23 @@ export async function writing<T>(path: string, write: () => Promise<T>): Promise
   } catch (error) {
     const explained = explain(error, "write", path);
     if (explained instanceof UserError) throw explained;
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = shortened(error instanceof Error ? error.message : String(error));
     throw new UserError(
-      `Cannot write "${path}": ${reason}; make room or choose another --data-path`,
+      `Cannot write "${display(path)}": ${reason}; make room or choose another --data-path`,
     );
   }
+}
+
+/**
+ * Refuses a place where something stands that a file cannot take: opening a pipe would wait for ever.
+ *
+ * @throws UserError when it is a folder, a pipe or a device
+ */
+export async function checkPlace(path: string): Promise<void> {
+  if ((await look(path))?.isFile ?? true) return;
+  throw new UserError(
+    `Cannot write "${display(path)}": what stands there is no file; remove it`,
+  );
 }
 
 /** Removes a file, if there is one. */

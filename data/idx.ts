@@ -5,8 +5,9 @@
  * @module
  */
 import { join } from "node:path";
-import { UserError } from "../src/errors.ts";
+import { shortened, UserError } from "../src/errors.ts";
 import { display } from "../src/files.ts";
+import { commandOf } from "../src/invocation.ts";
 import { readUnzipped, sizeOf } from "./files.ts";
 import { type ImageSet, imageSet } from "./image_set.ts";
 
@@ -17,6 +18,12 @@ export interface Idx {
   /** Elements, row-major. */
   readonly data: Uint8Array<ArrayBuffer>;
 }
+
+/** Bytes that an IDX file may have: MNIST's largest, the images to train on, has 47,040,016. */
+const mostBytes = 64 * 2 ** 20;
+
+/** What of a file's content an error may quote. */
+const shown = (shape: readonly number[]): string => `[${shortened(shape.join())}]`;
 
 /** MNIST and CIFAR-10 as published have a part to train on and a part to test on. */
 export type Split = "train" | "test";
@@ -33,7 +40,8 @@ export async function loadMnist(dataPath: string, split: Split): Promise<ImageSe
   if (imagePath === undefined || labelPath === undefined) {
     const [missing] = await missingMnist(dataPath, split);
     throw new UserError(
-      `Cannot read "${missing}": there is no such file; run deno task data mnist`,
+      `Cannot read "${display(missing ?? "")}": there is no such file; ` +
+        `run ${commandOf("data mnist")}`,
     );
   }
   return await loadIdxPair(`MNIST ${split}`, imagePath, labelPath, imagePath);
@@ -73,12 +81,14 @@ export async function loadIdxPair(
   const [count, height, width] = images.shape;
   if (images.shape.length !== 3 || height !== 28 || width !== 28) {
     throw new UserError(
-      `Cannot read "${display(imagePath)}": its shape is [${images.shape}], images are [N, 28, 28]`,
+      `Cannot read "${display(imagePath)}": its shape is ${
+        shown(images.shape)
+      }, images are [N, 28, 28]`,
     );
   }
   if (labels.shape.length !== 1) {
     throw new UserError(
-      `Cannot read "${display(labelPath)}": its shape is [${labels.shape}], labels are [N]`,
+      `Cannot read "${display(labelPath)}": its shape is ${shown(labels.shape)}, labels are [N]`,
     );
   }
   if (labels.shape[0] !== count) {
@@ -106,10 +116,12 @@ export async function loadIdxPair(
 /**
  * Reads one IDX file of unsigned bytes; gzip is recognised by its first bytes, not by the name.
  *
- * @throws {UserError} when the file is missing, is not IDX, or is longer or shorter than it says.
+ * @param limit bytes that it may unpack to; 64 MiB, more than MNIST needs, unless told
+ * @throws {UserError} when the file is missing, too large, is not IDX, or is longer or shorter than it
+ * says.
  */
-export async function readIdx(path: string | URL): Promise<Idx> {
-  return parseIdx(await readUnzipped(path), display(path));
+export async function readIdx(path: string | URL, limit: number = mostBytes): Promise<Idx> {
+  return parseIdx(await readUnzipped(path, limit), display(path));
 }
 
 /** Parses the bytes of an IDX file; `name` stands in the errors. */
@@ -126,7 +138,7 @@ export function parseIdx(bytes: Uint8Array<ArrayBuffer>, name: string): Idx {
   const header = new DataView(bytes.buffer, bytes.byteOffset + 4, 4 * dimensions);
   const shape = Array.from({ length: dimensions }, (_, axis) => header.getUint32(4 * axis));
   const expected = shape.reduce((product, size) => product * size, 1);
-  if (expected === 0) throw fail(`its shape is [${shape}], it holds nothing`);
+  if (shape.includes(0)) throw fail(`its shape is ${shown(shape)}, it holds nothing`);
   const held = bytes.length - start;
   if (held !== expected) {
     throw fail(`it holds ${held} bytes of data, its header says ${expected}; fetch it again`);

@@ -5,7 +5,8 @@
  * @module
  */
 import { inflateSync } from "node:zlib";
-import { UserError } from "../src/errors.ts";
+import { shortened, UserError } from "../src/errors.ts";
+import { chunkFor } from "./files.ts";
 
 /** Numbers of an array, in the type that MATLAB gives it. */
 export type MatData =
@@ -80,14 +81,16 @@ const classes: Readonly<Record<number, (length: number) => MatData>> = {
 /** The first class of 64-bit integers, which become f64 where that holds them exactly. */
 const firstWide = 14;
 
-/** Variables that a file may hold; SVHN's hold two. */
-const mostVariables = 1000;
+/** Blocks that a file may hold, one a variable: SVHN's hold two, a saved workspace some dozens. */
+const mostBlocks = 1000;
 
-/** Bytes that all compressed variables may unpack to: twice what SVHN's training set needs. */
-const mostInflated = 512 * 2 ** 20;
+/** Dimensions that an array may have: MATLAB's reach as far as memory does, SVHN's have four. */
+const mostDimensions = 32;
 
 const bytesClass = 9;
 const bytesType = 2;
+/** The first stored type of 64-bit integers. */
+const firstWideType = 12;
 const complexFlag = 0x800;
 const headerLength = 128;
 
@@ -95,15 +98,17 @@ const headerLength = 128;
  * The variables of a MAT-file by name. Arrays of `uint8` are views of the (inflated) bytes.
  *
  * @param name of the file, for messages
- * @throws {UserError} when it is no MAT-file of level 5, is cut off or damaged.
+ * @param limit bytes that its compressed blocks may unpack to in all, and that the numbers made of its
+ * arrays may take in all
+ * @throws {UserError} when it is no MAT-file of level 5, is cut off or damaged, or needs more than that.
  */
-export function readMat(bytes: Uint8Array, name: string): Map<string, MatArray> {
+export function readMat(bytes: Uint8Array, name: string, limit: number): Map<string, MatArray> {
   const little = byteOrder(bytes, name);
-  const reader = new Reader(name, little);
+  const reader = new Reader(name, little, limit);
   const variables = new Map<string, MatArray>();
   let blocks = 0;
   for (let at = headerLength; at < bytes.length;) {
-    if (++blocks > mostVariables) throw reader.broken(`it holds more than ${mostVariables} blocks`);
+    if (++blocks > mostBlocks) throw reader.broken(`it holds more than ${mostBlocks} blocks`);
     const element = reader.element(bytes, at, false);
     at = element.end;
     const { type, body } = element.type === compressedType
@@ -134,10 +139,14 @@ function byteOrder(bytes: Uint8Array, name: string): boolean {
 }
 
 class Reader {
-  /** Bytes that may still be unpacked. */
-  #room = mostInflated;
+  /** Bytes that may still be unpacked, and that numbers may still take. */
+  #packedRoom: number;
+  #numbersRoom: number;
 
-  constructor(readonly name: string, readonly little: boolean) {}
+  constructor(readonly name: string, readonly little: boolean, readonly limit: number) {
+    this.#packedRoom = limit;
+    this.#numbersRoom = limit;
+  }
 
   /** The element at a place; those inside a matrix are filled up to 8 bytes. */
   element(bytes: Uint8Array, at: number, filled = true): Element {
@@ -156,13 +165,14 @@ class Reader {
 
   inflate(body: Uint8Array): Uint8Array {
     try {
-      const options = { chunkSize: 2 ** 20, maxOutputLength: Math.max(1, this.#room) };
+      const maxOutputLength = Math.max(1, this.#packedRoom);
+      const options = { chunkSize: chunkFor(body), maxOutputLength };
       const { buffer, byteOffset, length } = inflateSync(body, options);
-      this.#room -= length;
+      this.#packedRoom -= length;
       return new Uint8Array(buffer, byteOffset, length);
     } catch (error) {
       if (error instanceof RangeError) {
-        throw this.broken(`its blocks unpack to more than ${mostInflated} bytes`);
+        throw this.broken(`its blocks unpack to more than ${this.limit} bytes`);
       }
       throw this.broken("its compressed data is damaged");
     }
@@ -171,10 +181,14 @@ class Reader {
   /** A matrix, if it is one of real numbers: flags, dimensions, name, elements. */
   variable(body: Uint8Array): [name: string, array: MatArray] | undefined {
     const flags = this.element(body, 0);
-    const [word = 0] = this.#numbers(flags, new Uint32Array(flags.body.length >> 2));
+    if (flags.body.length !== 8) throw this.broken("it is damaged");
+    const [word = 0] = this.#numbers(flags, new Uint32Array(2));
     const make = classes[word & 0xff];
     if (!make || (word & complexFlag) !== 0) return undefined;
     const sizes = this.element(body, flags.end);
+    if (sizes.body.length > 4 * mostDimensions) {
+      throw this.broken(`one of its arrays has more than ${mostDimensions} dimensions`);
+    }
     const shape = [...this.#numbers(sizes, new Int32Array(sizes.body.length >> 2))];
     const title = this.element(body, sizes.end);
     const elements = this.element(body, title.end);
@@ -184,11 +198,21 @@ class Reader {
       throw this.broken("one of its arrays has another size than it says");
     }
     const asStored = (word & 0xff) === bytesClass && elements.type === bytesType;
-    const data = asStored ? elements.body : this.#numbers(elements, make(count));
-    if ((word & 0xff) >= firstWide && data.some(Number.isNaN)) {
-      throw this.broken("it holds an integer beyond 2^53");
+    if (asStored) return [nameOf(title), { shape, data: elements.body }];
+    // An element takes at most eight bytes, whatever its class.
+    this.#numbersRoom -= 8 * count;
+    if (this.#numbersRoom < 0) {
+      throw this.broken(
+        `its numbers take more than ${this.limit} bytes`,
+        "save images as uint8, or fetch it again",
+      );
     }
-    return [new TextDecoder().decode(title.body), { shape, data }];
+    const data = this.#numbers(elements, make(count));
+    const isWide = (word & 0xff) >= firstWide || elements.type >= firstWideType;
+    if (isWide && !data.every((value: number) => Number.isSafeInteger(value))) {
+      throw this.broken("it holds an integer beyond 2^53", "save it as int32 or double");
+    }
+    return [nameOf(title), { shape, data }];
   }
 
   /** Fills an array with an element's numbers. */
@@ -200,9 +224,14 @@ class Reader {
     return into;
   }
 
-  broken(state: string): UserError {
-    return new UserError(`Cannot read "${this.name}" as a MAT-file: ${state}; fetch it again`);
+  broken(state: string, remedy = "fetch it again"): UserError {
+    return new UserError(`Cannot read "${this.name}" as a MAT-file: ${state}; ${remedy}`);
   }
+}
+
+/** MATLAB's names have 63 characters at most. */
+function nameOf({ body }: Element): string {
+  return shortened(new TextDecoder().decode(body.subarray(0, 256)));
 }
 
 function viewOf(bytes: Uint8Array): DataView {

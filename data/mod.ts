@@ -12,8 +12,11 @@
  * @module
  */
 import { UserError } from "../src/errors.ts";
+import { display } from "../src/files.ts";
+import { commandOf } from "../src/invocation.ts";
 import { loadCifar10, missingCifar10 } from "./cifar.ts";
 import { type EmbeddedSplit, loadEmbedded } from "./embedded.ts";
+import { checkDataPath } from "./files.ts";
 import { loadMnist, missingMnist } from "./idx.ts";
 import type { ImageSet } from "./image_set.ts";
 import { findNotMnist, loadNotMnist, notMnistPaths } from "./notmnist.ts";
@@ -101,7 +104,7 @@ export interface OpenPairOptions {
  * Finds a pair under `dataPath`. With `dataPath` undefined the default path is looked at, and the
  * embedded data taken where the pair is not whole there and has a stand-in.
  *
- * @throws {UserError} when a file of the pair is missing under the `dataPath` named, or under the
+ * @throws {UserError} when the `dataPath` named is no folder, or a file of the pair is missing under the `dataPath` named, or under the
  * default path and no embedded data stands in.
  */
 export async function openPair(
@@ -111,6 +114,7 @@ export async function openPair(
 ): Promise<OpenPair> {
   const pair: DataPair = dataPairs[name];
   const path = dataPath ?? defaultPath;
+  if (dataPath !== undefined) await checkDataPath(path);
   const missing = await pair.missing(path);
   if (missing.length === 0) {
     return {
@@ -144,13 +148,15 @@ function notWhole(
   path: string,
 ): UserError {
   const others = missing.length === 1 ? "" : ` (and ${missing.length - 1} more)`;
-  const command = `deno task data ${downloads.join(" ")}`;
+  const command = commandOf(`data ${downloads.join(" ")}`);
   const remedy = dataPath === undefined
     ? `run ${command}, or name the folder that has it with --data-path`
-    : `run ${command} --data-path ${dataPath}` +
+    : `run ${command} --data-path ${display(dataPath)}` +
       (embedded ? ", or leave out --data-path to use the embedded data" : "");
   return new UserError(
-    `Cannot use the data in "${path}": "${missing[0]}"${others} is missing; ${remedy}`,
+    `Cannot use the data in "${display(path)}": "${
+      display(missing[0] ?? "")
+    }"${others} is missing; ${remedy}`,
   );
 }
 

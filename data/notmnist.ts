@@ -5,14 +5,21 @@
  */
 import { join } from "node:path";
 import { UserError } from "../src/errors.ts";
-import { explain, readFile } from "../src/files.ts";
-import { concatenate, readUnzipped, sizeOf } from "./files.ts";
+import { display, explain, readFile } from "../src/files.ts";
+import { commandOf } from "../src/invocation.ts";
+import { concatenate, isFolder, readUnzipped, sizeOf, unzip } from "./files.ts";
 import { type ImageSet, imageSet } from "./image_set.ts";
 import { decodePng } from "./png.ts";
 import { readTar } from "./tar.ts";
 
 /** The letters, in label order: A is 0. */
 export const letters = ["A", "B", "C", "D", "E", "F", "G", "H", "I", "J"] as const;
+
+/** Bytes that the archive may unpack to: the published one, of 18,726 PNGs, has 29,000,000. */
+const mostArchive = 128 * 2 ** 20;
+
+/** Bytes that one PNG may have: 28x28 pixels need 4 KB even with colour and alpha; notes come on top. */
+const mostPng = 2 ** 20;
 
 /** How much of notMNIST is taken. */
 export interface NotMnistOptions {
@@ -23,7 +30,8 @@ export interface NotMnistOptions {
 /** One PNG that may be read: its name in the letter's folder and its bytes. */
 interface Candidate {
   readonly name: string;
-  readonly read: () => Promise<Uint8Array>;
+  /** Gives its bytes; undefined where it is nothing that can be read to an end. */
+  readonly read: () => Promise<Uint8Array | undefined>;
 }
 
 /** Names of PNGs by letter, and those found outside the letters' folders. */
@@ -35,7 +43,8 @@ interface Listing {
 /**
  * notMNIST from the folder DATA/notMNIST_small/{A..J}/*.png or, where there is none, the archive
  * DATA/notMNIST_small.tar.gz. Of each letter the first 1000 *readable* PNGs in code-unit order of
- * their names; empty, damaged and other than 28x28 ones are passed over and listed in `skipped`.
+ * their names; empty, damaged and other than 28x28 ones are passed over and listed in `skipped`, and
+ * so are folders, pipes and links that lead nowhere.
  * Images are [N, 1, 28, 28], all of A first; labels 0 to 9 for A to J.
  *
  * @throws {UserError} when there is neither, the archive is damaged, or a letter has no image.
@@ -47,11 +56,26 @@ export async function loadNotMnist(
   const source = await findNotMnist(dataPath);
   if (source === undefined) {
     throw new UserError(
-      `Cannot read "${notMnistPaths(dataPath).archive}": there is no such file; run deno task ` +
-        `data notmnist`,
+      `Cannot read "${display(notMnistPaths(dataPath).archive)}": there is no such file; ` +
+        `run ${commandOf("data notmnist")}`,
     );
   }
-  const listing = source.endsWith(".gz") ? await listArchive(source) : await listFolder(source);
+  const listing = source.endsWith(".gz")
+    ? listArchive(await readUnzipped(source, mostArchive), source)
+    : await listFolder(source);
+  return await collect(listing, source, perLetter);
+}
+
+/** notMNIST in the bytes of its archive, packed or not; `source` is its path. */
+export async function parseNotMnist(
+  bytes: Uint8Array<ArrayBuffer>,
+  source: string,
+): Promise<ImageSet> {
+  return await collect(listArchive(unzip(bytes, source, mostArchive), source), source, 1000);
+}
+
+/** The readable images of a listing. */
+async function collect(listing: Listing, source: string, perLetter: number): Promise<ImageSet> {
   const files: string[] = [];
   const skipped = [...listing.strays];
   const groups: number[] = [];
@@ -72,8 +96,8 @@ export async function loadNotMnist(
     }
     if (taken === 0) {
       throw new UserError(
-        `Cannot read "${source}": it has no readable 28x28 PNG of the letter ${letter}; ` +
-          `run deno task data notmnist`,
+        `Cannot read "${display(source)}": it has no readable 28x28 PNG of the letter ${letter}; ` +
+          `run ${commandOf("data notmnist")}`,
       );
     }
     groups.push(taken);
@@ -93,7 +117,7 @@ export async function loadNotMnist(
 /** Path of the folder or else the archive of notMNIST under `dataPath`; undefined without both. */
 export async function findNotMnist(dataPath: string): Promise<string | undefined> {
   const { folder, archive } = notMnistPaths(dataPath);
-  if (await sizeOf(folder) !== undefined) return folder;
+  if (await isFolder(folder)) return folder;
   return await sizeOf(archive) === undefined ? undefined : archive;
 }
 
@@ -110,7 +134,7 @@ async function listFolder(folder: string): Promise<Listing> {
     const path = join(folder, letter);
     try {
       for await (const { name } of Deno.readDir(path)) {
-        if (isPng(name)) candidates.push({ name, read: () => readFile(join(path, name)) });
+        if (isPng(name)) candidates.push({ name, read: () => tryRead(join(path, name)) });
       }
     } catch (error) {
       throw explain(error, "read", path);
@@ -120,8 +144,7 @@ async function listFolder(folder: string): Promise<Listing> {
   return { byLetter, strays: [] };
 }
 
-async function listArchive(archive: string): Promise<Listing> {
-  const bytes = await readUnzipped(archive);
+function listArchive(bytes: Uint8Array, archive: string): Listing {
   const byLetter = new Map<string, Candidate[]>(letters.map((letter) => [letter, []]));
   const strays: string[] = [];
   for (const { path, data } of readTar(bytes, archive)) {
@@ -134,7 +157,24 @@ async function listArchive(archive: string): Promise<Listing> {
   return { byLetter, strays };
 }
 
-function tryDecode(bytes: Uint8Array): Uint8Array | undefined {
+/** A PNG's bytes; undefined where there is no regular file of its size to read. */
+async function tryRead(path: string): Promise<Uint8Array | undefined> {
+  try {
+    const size = await sizeOf(path);
+    return size !== undefined && size <= mostPng ? await readFile(path) : undefined;
+  } catch (error) {
+    // A circle of links, or one to a device, which Deno keeps back; the folder itself could be read.
+    const cause = error instanceof UserError ? error.cause : undefined;
+    const isNoFile = cause instanceof Deno.errors.FilesystemLoop ||
+      cause instanceof Deno.errors.NotCapable ||
+      (cause instanceof Error && /ELOOP|levels of symbolic/i.test(cause.message));
+    if (isNoFile) return undefined;
+    throw error;
+  }
+}
+
+function tryDecode(bytes: Uint8Array | undefined): Uint8Array | undefined {
+  if (bytes === undefined || bytes.length > mostPng) return undefined;
   try {
     return decodePng(bytes, { width: 28, height: 28 }).pixels;
   } catch (error) {

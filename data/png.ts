@@ -5,7 +5,7 @@
  * @module
  */
 import { crc32, inflateSync } from "node:zlib";
-import { UserError } from "../src/errors.ts";
+import { shortened, UserError } from "../src/errors.ts";
 import { concatenate } from "./files.ts";
 
 /** A grey image. */
@@ -32,7 +32,14 @@ const channelsOf = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 } as const satisfies Record<Co
 const depthsOf = { 0: [1, 2, 4, 8], 2: [8], 3: [1, 2, 4, 8], 4: [8], 6: [8] } as const;
 
 const signature = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
+/** Pixels that a PNG may have where no size is asked for: 8192 x 8192, 256 MiB with alpha. */
 const maxPixels = 2 ** 26;
+
+/** Width and height in pixels. */
+interface Size {
+  readonly width: number;
+  readonly height: number;
+}
 
 /**
  * Decodes a PNG to grey. Alpha is dropped; colour becomes
@@ -44,14 +51,10 @@ const maxPixels = 2 ** 26;
  */
 export function decodePng(
   bytes: Uint8Array,
-  wanted?: { readonly width: number; readonly height: number },
+  wanted?: Size,
 ): GreyImage {
-  const { header, palette, data } = parseChunks(bytes);
+  const { header, palette, data } = parseChunks(bytes, wanted);
   const { width, height } = header;
-  // By the header alone: a few bytes can unpack to a picture of gigabytes.
-  if (wanted && (width !== wanted.width || height !== wanted.height)) {
-    throw broken(`it is ${width} x ${height}, not ${wanted.width} x ${wanted.height}`);
-  }
   const stride = Math.ceil(width * channelsOf[header.colour] * header.depth / 8);
   const rows = inflate(data, height * (stride + 1));
   unfilter(rows, height, stride, Math.max(1, channelsOf[header.colour] * header.depth >> 3));
@@ -64,7 +67,7 @@ interface Chunks {
   readonly data: readonly Uint8Array[];
 }
 
-function parseChunks(bytes: Uint8Array): Chunks {
+function parseChunks(bytes: Uint8Array, wanted?: Size): Chunks {
   if (bytes.length === 0) throw broken("the file is empty");
   if (signature.some((byte, index) => bytes[index] !== byte)) throw broken("it is not a PNG file");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -77,24 +80,28 @@ function parseChunks(bytes: Uint8Array): Chunks {
     const end = at + 8 + length;
     if (end + 4 > bytes.length) break;
     if (crc32(bytes.subarray(at + 4, end)) !== view.getUint32(end)) {
-      throw broken(`the checksum of its ${type} chunk is wrong`);
+      throw broken(`the checksum of its ${shortened(type)} chunk is wrong`);
     }
     const body = bytes.subarray(at + 8, end);
     if ((header === undefined) !== (type === "IHDR")) throw broken("IHDR is not its first chunk");
-    if (type === "IHDR") header = parseHeader(body);
+    if (type === "IHDR") header = parseHeader(body, wanted);
     else if (type === "PLTE") palette = body;
     else if (type === "IDAT") data.push(body);
     else if (type === "IEND" && header) return { header, palette, data };
-    else if (/^[A-Z]/.test(type)) throw broken(`its critical chunk ${type} is unknown`);
+    else if (/^[A-Z]/.test(type)) throw broken(`its critical chunk ${shortened(type)} is unknown`);
     at = end + 4;
   }
   throw broken("it is cut off");
 }
 
-function parseHeader(body: Uint8Array): Header {
+function parseHeader(body: Uint8Array, wanted?: Size): Header {
   if (body.length !== 13) throw broken("its header is not 13 bytes long");
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
   const [width, height] = [view.getUint32(0), view.getUint32(4)];
+  // By the header alone: a few bytes can unpack to a picture of gigabytes.
+  if (wanted && (width !== wanted.width || height !== wanted.height)) {
+    throw broken(`it is ${width} x ${height}, not ${wanted.width} x ${wanted.height}`);
+  }
   const [depth, colour, compression, filter, interlace] = body.subarray(8);
   if (width === 0 || height === 0 || width * height > maxPixels) {
     throw broken(`its size is ${width}x${height}`);

@@ -5,7 +5,8 @@
  */
 import { join } from "node:path";
 import { shortened, UserError } from "../src/errors.ts";
-import { readFile } from "../src/files.ts";
+import { display, readFile } from "../src/files.ts";
+import { commandOf } from "../src/invocation.ts";
 import { sizeOf } from "./files.ts";
 import { type ImageSet, imageSet } from "./image_set.ts";
 import { type MatArray, readMat } from "./mat.ts";
@@ -13,6 +14,13 @@ import { type MatArray, readMat } from "./mat.ts";
 /** The label of an image of the subset whose digit is not known. */
 const unlabelled = 255;
 const side = 32;
+
+/**
+ * Bytes that a file, its unpacked blocks and the numbers made of them may have, each: the test set's
+ * images are 79,970,304 bytes, and four times as many where they were saved as 32-bit numbers.
+ */
+const mostBytes = 384 * 2 ** 20;
+
 const plane = side * side;
 
 /**
@@ -26,10 +34,18 @@ export async function loadSvhn(dataPath: string): Promise<ImageSet> {
   const source = await findSvhn(dataPath);
   if (source === undefined) {
     const [missing] = await missingSvhn(dataPath);
-    throw new UserError(`Cannot read "${missing}": there is no such file; run deno task data svhn`);
+    throw new UserError(
+      `Cannot read "${display(missing ?? "")}": there is no such file; ` +
+        `run ${commandOf("data svhn")}`,
+    );
   }
   const isSubset = source === svhnPaths(dataPath).subset;
-  const variables = readMat(await readFile(source), source);
+  return parseSvhn(await readFile(source, { limit: mostBytes }), source, isSubset);
+}
+
+/** The images and labels in the bytes of a file; `isSubset` says which of the two it is. */
+export function parseSvhn(bytes: Uint8Array, source: string, isSubset: boolean): ImageSet {
+  const variables = readMat(bytes, display(source), mostBytes);
   const [x, y] = [variables.get("X"), variables.get("y")];
   if (x === undefined || y === undefined) {
     throw damaged(source, `it has no array of real numbers "${x === undefined ? "X" : "y"}"`);
@@ -65,12 +81,15 @@ export function svhnPaths(dataPath: string): { test: string; flat: string; subse
 function toImages({ shape, data }: MatArray, source: string): Uint8Array<ArrayBuffer> {
   const [height, width, channels, count = 1] = shape;
   const fits = height === side && width === side && channels === 3 && shape.length <= 4;
-  if (!fits || count === 0 || !(data instanceof Uint8Array)) {
-    const what = data instanceof Uint8Array ? "bytes" : "other numbers";
-    throw damaged(
-      source,
-      `its X is [${shortened(shape.join())}] of ${what}, images are [32, 32, 3, N] of bytes`,
-    );
+  if (!fits || count === 0) {
+    throw damaged(source, `its X is [${shortened(shape.join())}], images are [32, 32, 3, N]`);
+  }
+  if (!(data instanceof Uint8Array)) {
+    const isByte = (value: number): boolean => Number.isInteger(value) && value >= 0 && value < 256;
+    const wrong = data.findIndex((value: number) => !isByte(value));
+    if (wrong >= 0) {
+      throw damaged(source, `its X holds ${data[wrong]}, pixels are whole numbers from 0 to 255`);
+    }
   }
   const images = new Uint8Array(data.length);
   for (let start = 0; start < data.length; start += plane) {
@@ -107,5 +126,5 @@ function toLabels(
 }
 
 function damaged(source: string, state: string): UserError {
-  return new UserError(`Cannot read "${source}": ${state}; fetch it again`);
+  return new UserError(`Cannot read "${display(source)}": ${state}; fetch it again`);
 }

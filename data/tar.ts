@@ -4,6 +4,7 @@
  * @module
  */
 import { UserError } from "../src/errors.ts";
+import { display } from "../src/files.ts";
 
 /** A regular file in an archive. */
 export interface TarEntry {
@@ -14,6 +15,13 @@ export interface TarEntry {
 }
 
 const block = 512;
+
+/** Headers that an archive may have: notMNIST's has 18,726 files in 11 folders, CIFAR-10's 8 in one. */
+const mostHeaders = 100_000;
+
+/** Bytes that a long name or pax records may have: systems allow paths of 4,096. */
+const mostPathBytes = 2 ** 16;
+
 const decoder = new TextDecoder();
 
 /**
@@ -25,27 +33,37 @@ const decoder = new TextDecoder();
 export function readTar(bytes: Uint8Array, name: string): TarEntry[] {
   const entries: TarEntry[] = [];
   let longPath: string | undefined;
+  let paxSize: number | undefined;
+  let headers = 0;
   for (let at = 0; at < bytes.length;) {
     const header = bytes.subarray(at, at + block);
     if (header.every((byte) => byte === 0)) break;
     if (header.length < block) throw broken(name, "its last header is cut off");
     if (!checks(header)) throw broken(name, `the header at byte ${at} is damaged`);
-    const size = sizeIn(header);
+    if (++headers > mostHeaders) throw broken(name, `it has more than ${mostHeaders} headers`);
+    const type = String.fromCharCode(header[156] ?? 0);
+    const isAbout = ["L", "K", "x", "g"].includes(type);
+    const size = isAbout ? sizeIn(header) : paxSize ?? sizeIn(header);
     if (size === undefined) {
       throw broken(name, `the header at byte ${at} gives a size that is none`);
+    }
+    if (isAbout && size > mostPathBytes) {
+      throw broken(name, `the header at byte ${at} names a path of ${size} bytes`);
     }
     const data = bytes.subarray(at + block, at + block + size);
     if (data.length < size) throw broken(name, "its last file is cut off");
     at += block + Math.ceil(size / block) * block;
-    const type = String.fromCharCode(header[156] ?? 0);
     if (type === "L") {
       longPath = text(data, 0, size);
     } else if (type === "x") {
-      longPath = paxPath(data) ?? longPath;
-    } else if (type !== "g" && type !== "K") {
+      const records = paxRecords(data);
+      longPath = records.get("path") ?? longPath;
+      const given = records.get("size");
+      paxSize = given !== undefined && /^\d{1,15}$/.test(given) ? Number(given) : paxSize;
+    } else if (!isAbout) {
       const path = longPath ?? headerPath(header);
       if (type === "0" || type === "\0" || type === "7") entries.push({ path, data });
-      longPath = undefined;
+      longPath = paxSize = undefined;
     }
   }
   return entries;
@@ -68,7 +86,7 @@ function sizeIn(header: Uint8Array): number | undefined {
 /** A header's checksum is the sum of its bytes with the checksum's own eight taken as spaces. */
 function checks(header: Uint8Array): boolean {
   let sum = 0;
-  for (const [index, byte] of header.entries()) sum += index >= 148 && index < 156 ? 32 : byte;
+  for (let i = 0; i < block; i++) sum += i >= 148 && i < 156 ? 32 : header[i] ?? 0;
   return sum === octal(header, 148, 8);
 }
 
@@ -80,17 +98,20 @@ function headerPath(header: Uint8Array): string {
   return prefix === "" ? name : `${prefix}/${name}`;
 }
 
-/** The path among pax records, each "LENGTH key=value\n" with its own length in bytes first. */
-function paxPath(data: Uint8Array): string | undefined {
+/** pax records by key, each "LENGTH key=value\n" with its own length in bytes first. */
+function paxRecords(data: Uint8Array): Map<string, string> {
+  const records = new Map<string, string>();
   for (let at = 0; at < data.length;) {
-    const space = data.indexOf(32, at);
-    const length = Number(decoder.decode(data.subarray(at, space)));
-    if (space < 0 || !Number.isInteger(length) || length <= 0) return undefined;
-    const record = decoder.decode(data.subarray(space + 1, at + length - 1));
-    if (record.startsWith("path=")) return record.slice("path=".length);
+    // No length has more than five digits: the records together have fewer than 2^16 bytes.
+    const [, digits = ""] = /^(\d{1,5}) /.exec(decoder.decode(data.subarray(at, at + 6))) ?? [];
+    const length = Number(digits);
+    if (length <= digits.length + 1) break;
+    const record = decoder.decode(data.subarray(at + digits.length + 1, at + length - 1));
+    const equals = record.indexOf("=");
+    if (equals > 0) records.set(record.slice(0, equals), record.slice(equals + 1));
     at += length;
   }
-  return undefined;
+  return records;
 }
 
 function text(bytes: Uint8Array, start: number, length: number): string {
@@ -105,5 +126,5 @@ function octal(bytes: Uint8Array, start: number, length: number): number {
 }
 
 function broken(name: string, state: string): UserError {
-  return new UserError(`Cannot read "${name}" as a tar archive: ${state}; fetch it again`);
+  return new UserError(`Cannot read "${display(name)}" as a tar archive: ${state}; fetch it again`);
 }

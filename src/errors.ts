@@ -12,7 +12,7 @@
  * @example
  * ```ts
  * import { UserError } from "./errors.ts";
- * const error = new UserError("Cannot read \"x.gz\": no such file; run deno task data mnist");
+ * const error = new UserError("Cannot read \"x.gz\": no such file; run ./denow task data mnist");
  * if (!(error instanceof Error)) throw new Error("Unreachable: UserError is an Error");
  * ```
  */

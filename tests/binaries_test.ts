@@ -175,7 +175,10 @@ Deno.test({
 
       const wrong = await start(["attack", "--checkpoint", "none", "--data-path", "none"]);
       assert.equal(wrong.code, 1);
-      assert.match(wrong.stderr, /^Cannot use the data in "none"/m);
+      assert.match(
+        wrong.stderr,
+        /^Cannot use the data in "none": .*; run mirage data mnist notmnist --data-path none/m,
+      );
     }),
 });
 

@@ -152,7 +152,8 @@ Deno.test("loadCifar10() refuses what is damaged or missing and says why", async
       }));
   }
   await t.step("nothing at all", async () => {
-    const message = /cifar-10-python\.tar\.gz": there is no such file; run deno task data cifar10$/;
+    const message =
+      /cifar-10-python\.tar\.gz": there is no such file; run \.\/denow task data cifar10$/;
     await assert.rejects(loadCifar10("nowhere", "train"), says(message));
   });
 });
@@ -214,7 +215,7 @@ Deno.test("describeData() tells that CIFAR-10 is there in part, and what is miss
       (await describeData(folder)).filter(({ name }) => name.startsWith("CIFAR-10"));
     for (const row of await rows()) {
       assert.equal(row.present, false);
-      assert.equal(row.note, "run deno task data cifar10");
+      assert.equal(row.note, "run ./denow task data cifar10");
       assert.equal(row.path, join(folder, "cifar-10-python.tar.gz"));
     }
     await write(folder, inside("cifar-10-batches-bin"));

@@ -72,7 +72,11 @@ const mistakes: readonly [what: string, args: string[], message: RegExp][] = [
   ["epochs that are no number", ["train", "--epochs", "ten"], /`--epochs`: .*"ten"/],
   ["a batch of 0", ["attack", "--batch-size", "0"], /`--batch-size`/],
   ["a negative rate", ["train", "--lr", "-1"], /`--lr`/],
-  ["a rate of 0", ["train", "--lr", "0"], /^Cannot run with --lr 0: .*; see mirage train --help/],
+  [
+    "a rate of 0",
+    ["train", "--lr", "0"],
+    /^Cannot run with --lr 0: .*; see \.\/denow task train --help/,
+  ],
   ["a momentum over 1", ["train", "--momentum", "2"], /`--momentum`/],
   ["a negative decay", ["train", "--weight-decay", "-1"], /`--weight-decay`/],
   ["a radius over 1", ["attack", "--epsilon-attack", "1.5"], /`--epsilon-attack`/],
@@ -165,7 +169,7 @@ const mistakes: readonly [what: string, args: string[], message: RegExp][] = [
   [
     "a data path without data",
     ["attack", "--data-path", "no"],
-    /^Cannot use the data in "no": .* is missing; run deno task data/,
+    /^Cannot use the data in "no": .* is missing; run \.\/denow task data/,
   ],
   [
     "a document into a folder that is missing",

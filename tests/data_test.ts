@@ -95,7 +95,9 @@ Deno.test("openPair() falls back on the embedded data by default, but not where 
     assert.equal((await fallback.train()).name, "embedded digits train");
     await assert.rejects(openPair("mnist", folder), says(/train-images.*and 4 more.* is missing/));
     await writeMnist(folder);
-    const half = says(/"[^"]*notMNIST_small.tar.gz" is missing; run deno task data mnist notmnist/);
+    const half = says(
+      /"[^"]*notMNIST_small.tar.gz" is missing; run \.\/denow task data mnist notmnist/,
+    );
     await assert.rejects(openPair("mnist", folder), half);
     const partial = await openPair("mnist", undefined, { defaultPath: folder });
     assert.deepEqual(partial.missing, [join(folder, "notMNIST_small.tar.gz")]);
@@ -108,7 +110,7 @@ Deno.test("openPair() opens CIFAR-10 and SVHN, and says what to download where n
       openPair("cifar10", dataPath, { defaultPath: folder });
     const nothing = new RegExp(
       '^Cannot use the data in "[^"]*": "[^"]*cifar-10-python.tar.gz" \\(and 1 more\\) is missing; ' +
-        "run deno task data cifar10 svhn, or name the folder that has it with --data-path$",
+        "run ./denow task data cifar10 svhn, or name the folder that has it with --data-path$",
     );
     await assert.rejects(open(), says(nothing));
     await Deno.mkdir(join(folder, "cifar-10-batches-bin"));
@@ -118,7 +120,7 @@ Deno.test("openPair() opens CIFAR-10 and SVHN, and says what to download where n
     }
     await assert.rejects(
       open(folder),
-      says(/test_32x32\.mat" is missing; run deno task data cifar10 svhn --data-path [^ ]+$/),
+      says(/test_32x32\.mat" is missing; run \.\/denow task data cifar10 svhn --data-path [^ ]+$/),
     );
     await Deno.writeFile(join(folder, "test_32x32.mat"), svhn([7]));
     for (const pair of [await open(), await open(folder)]) {
@@ -160,7 +162,7 @@ Deno.test("describeData() tells what is there, missing, broken or a part", async
     assert.deepEqual(before.slice(0, 3).map(({ present }) => present), [false, false, false]);
     assert.match(
       before[0]?.note ?? "",
-      /train-images.* and .*train-labels.*run deno task data mnist/,
+      /train-images.* and .*train-labels.*run \.\/denow task data mnist/,
     );
     await writeMnist(folder);
     await writeArchive(folder);

@@ -31,6 +31,7 @@ const kinds = {
   single: { number: 7, type: 7, size: 4, set: "setFloat32" },
   double: { number: 6, type: 9, size: 8, set: "setFloat64" },
   int64: { number: 14, type: 12, size: 8, set: "setBigInt64" },
+  uint64: { number: 15, type: 13, size: 8, set: "setBigUint64" },
   /** Text, which is passed over. */
   char: { number: 4, type: 4, size: 2, set: "setUint16" },
 } as const;
@@ -45,7 +46,7 @@ export function numbers(
   const bytes = new Uint8Array(values.length * size);
   const view = new DataView(bytes.buffer);
   values.forEach((value, i) => {
-    if (set === "setBigInt64") view[set](i * size, BigInt(value), little);
+    if (set === "setBigInt64" || set === "setBigUint64") view[set](i * size, BigInt(value), little);
     else view[set](i * size, value, little);
   });
   return bytes;
@@ -85,6 +86,12 @@ export function mat(
     return compressed ? element(15, deflateSync(whole), little, false) : whole;
   });
   return Uint8Array.from([...header, ...elements.flatMap((bytes) => [...bytes])]);
+}
+
+/** A file whose variables, whatever they are, stand in one compressed block. */
+export function packed(bytes: Uint8Array, little: boolean): Uint8Array<ArrayBuffer> {
+  const block = element(15, deflateSync(bytes.subarray(128), { level: 1 }), little, false);
+  return Uint8Array.from([...bytes.subarray(0, 128), ...block]);
 }
 
 /** SVHN of these labels: colour image i, column-major, and label i. */

@@ -112,7 +112,7 @@ Deno.test("loadMnist() refuses files that do not fit", async (t) => {
       await writeMnist(folder);
       await Deno.remove(join(folder, "MNIST", "raw", labels));
       const message =
-        /t10k-labels-idx1-ubyte\.gz": there is no such file; run deno task data mnist$/;
+        /t10k-labels-idx1-ubyte\.gz": there is no such file; run \.\/denow task data mnist$/;
       await assert.rejects(loadMnist(folder, "test"), says(message));
     }));
 });
@@ -168,7 +168,7 @@ Deno.test("loadNotMnist() refuses a broken or missing archive", async (t) => {
     await t.step("no archive", async () => {
       await assert.rejects(
         loadNotMnist(folder),
-        says(/no such file; run deno task data notmnist$/),
+        says(/no such file; run \.\/denow task data notmnist$/),
       );
     });
     for (const [what, bytes, message] of cases) {

@@ -20,8 +20,20 @@ async function write(folder: string, path: string, bytes: Uint8Array): Promise<v
 }
 
 Deno.test("readMat() reads every kind of number, order and form", () => {
-  const kind = fc.constantFrom("int8", "uint8", "int16", "uint16", "int32", "uint32", "double");
-  const stored = fc.constantFrom(undefined, "uint8", "int16", "single");
+  const kind = fc.constantFrom(
+    ...[
+      "int8",
+      "uint8",
+      "int16",
+      "uint16",
+      "int32",
+      "uint32",
+      "int64",
+      "uint64",
+      "double",
+    ] as const,
+  );
+  const stored = fc.constantFrom(undefined, "uint8", "int16", "single", "int64");
   const shape = fc.array(fc.integer({ min: 0, max: 4 }), { minLength: 2, maxLength: 4 });
   const options = fc.record({ compressed: fc.boolean(), little: fc.boolean() });
   fc.assert(fc.property(kind, stored, shape, options, (kind, stored, shape, options) => {
@@ -30,13 +42,14 @@ Deno.test("readMat() reads every kind of number, order and form", () => {
     const [first, second, ...others] = readMat(
       mat([variable, { ...variable, name: "z", kind: "single" }], options),
       "x",
+      2 ** 20,
     );
     assert.deepEqual(others, []);
     assert.equal(first?.[0], "abcdef");
     assert.deepEqual(first?.[1].shape, shape);
     assert.deepEqual([...first?.[1].data ?? []], values);
     const name = Object.prototype.toString.call(first?.[1].data).slice(8, -1).toLowerCase();
-    assert.equal(name, `${kind.replace("double", "float64")}array`);
+    assert.equal(name, `${kind.replace(/double|u?int64/, "float64")}array`);
     assert.equal(second?.[0], "z");
     assert.ok(second?.[1].data instanceof Float32Array);
   }));
@@ -52,6 +65,7 @@ Deno.test("readMat() reads signs and fractions, and passes over text and complex
         { name: "c", shape: [1, 1], values: [1], kind: "double", complex: true },
       ], { little }),
       "x",
+      2 ** 20,
     );
     assert.deepEqual([...arrays.keys()], ["d", "i"]);
     assert.deepEqual(arrays.get("d")?.data, Float64Array.of(-1.5, 2 ** 40, NaN));
@@ -88,7 +102,7 @@ Deno.test("readMat() refuses what is no MAT-file of level 5", async (t) => {
   ];
   for (const [what, bytes, message] of cases) {
     await t.step(what, () => {
-      assert.throws(() => readMat(bytes, "x"), says(message));
+      assert.throws(() => readMat(bytes, "x", 2 ** 20), says(message));
     });
   }
 });
@@ -101,7 +115,7 @@ Deno.test("a flipped byte or a cut gives an error or variables, never a crash", 
       flipped[at] = (flipped[at] ?? 0) ^ (1 + at * 0x55 % 255);
       for (const bytes of [flipped, whole.subarray(0, at)]) {
         try {
-          readMat(bytes, "x");
+          readMat(bytes, "x", 2 ** 20);
         } catch (error) {
           assert.ok(error instanceof UserError, `byte ${at}: ${error}`);
         }
@@ -145,9 +159,22 @@ Deno.test("loadSvhn() refuses what is missing or something else and says why", a
   const cases: [what: string, bytes: Uint8Array, message: RegExp][] = [
     ["no X", mat([y]), /test_32x32\.mat": it has no array of real numbers "X"; fetch it again$/],
     ["no y", mat([x]), /it has no array of real numbers "y"/],
-    ["grey images", mat([{ ...x, shape: [32, 96] }, y]), /its X is \[32,96\] of bytes/],
-    ["another order", mat([{ ...x, shape: [3, 32, 32, 1] }, y]), /its X is \[3,32,32,1\] of bytes/],
-    ["doubles", mat([{ ...x, kind: "double" }, y]), /its X is \[32,32,3\] of other numbers/],
+    ["grey images", mat([{ ...x, shape: [32, 96] }, y]), /its X is \[32,96\], images are/],
+    [
+      "another order",
+      mat([{ ...x, shape: [3, 32, 32, 1] }, y]),
+      /its X is \[3,32,32,1\], images are/,
+    ],
+    [
+      "a fraction",
+      mat([{ ...x, values: x.values.map(() => 0.5), kind: "double" }, y]),
+      /its X holds 0\.5/,
+    ],
+    [
+      "a pixel 256",
+      mat([{ ...x, values: x.values.map(() => 256), kind: "int16" }, y]),
+      /X holds 256/,
+    ],
     ["no images", mat([{ ...x, shape: [32, 32, 3, 0], values: [] }, y]), /its X is \[32,32,3,0\]/],
     ["two labels", mat([x, { ...y, shape: [2, 1], values: [1, 2] }]), /its y is \[2,1\]/],
     ["a label 0", svhn([0]), /label 0 is 0, labels are 1 to 10/],
@@ -156,7 +183,7 @@ Deno.test("loadSvhn() refuses what is missing or something else and says why", a
     ["no MAT-file", new TextEncoder().encode("<html>"), /it is no MAT-file/],
   ];
   await t.step("nothing at all", async () => {
-    const message = /SVHN.test_32x32\.mat": there is no such file; run deno task data svhn$/;
+    const message = /SVHN.test_32x32\.mat": there is no such file; run \.\/denow task data svhn$/;
     await assert.rejects(loadSvhn("nowhere"), says(message));
   });
   for (const [what, bytes, message] of cases) {
@@ -176,9 +203,9 @@ Deno.test("describeData() tells which SVHN is there", () =>
         assert.fail();
       return [name, count, checksum, note];
     };
-    assert.deepEqual(await row(), ["SVHN test", 0, "none", "run deno task data svhn"]);
+    assert.deepEqual(await row(), ["SVHN test", 0, "none", "run ./denow task data svhn"]);
     await write(folder, places[2] ?? "", svhn([255, 1]));
-    const standIn = "a stand-in for the test set, 2 images; run deno task data svhn";
+    const standIn = "a stand-in for the test set, 2 images; run ./denow task data svhn";
     assert.deepEqual(await row(), ["SVHN (subset)", 2, "none", standIn]);
     await write(folder, places[0] ?? "", svhn([3]));
     assert.deepEqual(await row(), ["SVHN test", 1, "differs", "a part: 1 of the 26032 images"]);

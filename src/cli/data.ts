@@ -6,6 +6,7 @@
 import Table from "cli-table3";
 import { z } from "zod";
 import { describeData, downloadSet, type SourceName } from "../../data/mod.ts";
+import { commandOf } from "../invocation.ts";
 import type { Progress, Reporter } from "../reporter.ts";
 
 /** What `data --json` prints. */
@@ -92,8 +93,9 @@ export function showData({ dataPath, sets, downloaded }: DataResult): string {
     ...sets.filter(({ note }) => note !== "").map(({ name, note }) => `${name}: ${note}`),
     ...(missing
       ? [
-        "Run deno task data mnist notmnist, or deno task data cifar10 svhn, to download what is " +
-        `missing to ${dataPath}; the embedded data needs no download`,
+        `Run ${commandOf("data mnist notmnist")}, or ${
+          commandOf("data cifar10 svhn")
+        }, to download what is missing to ${dataPath}; the embedded data needs no download`,
       ]
       : []),
   ].join("\n");

@@ -8,6 +8,7 @@ import { basename, join, resolve } from "node:path";
 import { z } from "zod";
 import { writeAtomic } from "../atomic.ts";
 import { UserError } from "../errors.ts";
+import { commandOf } from "../invocation.ts";
 import { failure } from "./failure.ts";
 
 /** What `report --json` prints. */
@@ -68,7 +69,7 @@ export async function openPage(path: string): Promise<void> {
   if (state !== "granted") {
     throw cannot(
       `there is no ${opener} that may be started`,
-      "install it and use deno task report",
+      `install it and use ${commandOf("report")}`,
     );
   }
   const command = new Deno.Command(opener, { args: [resolve(path)], stdin: "null" });

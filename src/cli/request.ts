@@ -5,6 +5,7 @@
  */
 import { type RunConfig, runConfig, runConfigSchema, type RunOptions } from "../config.ts";
 import { UserError } from "../errors.ts";
+import { commandOf } from "../invocation.ts";
 import { protocolOptionNames } from "../protocol.ts";
 import { checkData } from "../runs/identity.ts";
 import { readRunFile } from "../runs/folder.ts";
@@ -118,9 +119,9 @@ function checkedOptions(command: string, given: Readonly<Record<string, unknown>
   const key = String(issue?.path[0] ?? "");
   if (issue && key in options) {
     throw new UserError(
-      `Cannot run with ${flagOf(key)} ${
-        options[key]
-      }: ${issue.message}; see mirage ${command} --help`,
+      `Cannot run with ${flagOf(key)} ${options[key]}: ${issue.message}; see ${
+        commandOf(`${command} --help`)
+      }`,
     );
   }
   return options as RunOptions;

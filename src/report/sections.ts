@@ -4,6 +4,7 @@
  * @module
  */
 import { z } from "zod";
+import { commandOf } from "../invocation.ts";
 import { type ProtocolOption, protocolOptions } from "../protocol.ts";
 import { meanNote } from "../verdict.ts";
 import { flatten } from "../runs/figures.ts";
@@ -144,7 +145,7 @@ export function configuration({ run, figures, name }: RunContent): Html {
     paragraph(
       "about",
       ["Folder ", code(name), `, begun ${run.started.slice(0, 16).replace("T", " ")} UTC. `],
-      ["The same run again: ", code(`deno task ${command} --config ${name}/run.json`), "."],
+      ["The same run again: ", code(commandOf(`${command} --config ${name}/run.json`)), "."],
     ),
     markup`<h3>Configuration</h3>`,
     table(["option", "value"], [

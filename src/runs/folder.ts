@@ -19,7 +19,7 @@ import { type NamedArray, writeSafetensors } from "../checkpoint/safetensors.ts"
 import { digestOf } from "../digest.ts";
 import { sha256 } from "../sha256.ts";
 import { ifStopped } from "../stopping.ts";
-import { UserError } from "../errors.ts";
+import { shortened, UserError } from "../errors.ts";
 import { display, explain, isFile, readFile } from "../files.ts";
 import { type Held, hold } from "../lock.ts";
 import type { Reporter } from "../reporter.ts";
@@ -227,14 +227,14 @@ export async function readRun(folder: string): Promise<Run> {
 
 /** As {@linkcode readRun}, by the path of the file itself. */
 export async function readRunFile(path: string): Promise<Run> {
-  return await readJson(path, runSchema);
+  return parseRun(await readText(path), path);
 }
 
 /** A run's figures; undefined where it is not finished. */
 export async function readFigures(folder: string): Promise<Record<string, unknown> | undefined> {
   const path = join(folder, "metrics.json");
   if (!await isFile(path)) return undefined;
-  return await readJson(path, z.record(z.string(), z.unknown()));
+  return parseFigures(await readText(path), path);
 }
 
 /** Paths of the models that a run keeps, which must be those that it used. */
@@ -252,21 +252,34 @@ export async function keptCheckpoints(folder: string, { checkpoints }: Run): Pro
   return paths;
 }
 
-async function readJson<T>(path: string, schema: z.ZodType<T>): Promise<T> {
-  const text = new TextDecoder().decode(await readFile(path));
+/** The text of a `run.json`, checked; `path` stands in the errors. */
+export function parseRun(text: string, path: string): Run {
+  return parseJson(text, path, runSchema);
+}
+
+/** The text of a `metrics.json`, checked; `path` stands in the errors. */
+export function parseFigures(text: string, path: string): Record<string, unknown> {
+  return parseJson(text, path, z.record(z.string(), z.unknown()));
+}
+
+async function readText(path: string): Promise<string> {
+  return new TextDecoder().decode(await readFile(path));
+}
+
+function parseJson<T>(text: string, path: string, schema: z.ZodType<T>): T {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    throw new UserError(`Cannot read "${path}": it is no JSON; make the run again`);
+    throw new UserError(`Cannot read "${display(path)}": it is no JSON; make the run again`);
   }
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   throw new UserError(
-    `Cannot read "${path}": ${
-      issue?.path.join(".") || "it"
-    }: ${issue?.message}; make the run again`,
+    `Cannot read "${display(path)}": ${shortened(issue?.path.join(".") || "it")}: ${
+      shortened(issue?.message ?? "not valid")
+    }; make the run again`,
   );
 }
 
