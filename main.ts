@@ -50,7 +50,7 @@ async function answer(invocation: Invocation, args: readonly string[]): Promise<
   }
   if (invocation.command === "table") {
     const { reporter, afterwards } = reporting();
-    const document = await table(toTable(invocation), reporter);
+    const document = await table(toTable(invocation, args), reporter);
     return { document, text: showTable(document), ok: true, afterwards };
   }
   if (invocation.command === "tune") {

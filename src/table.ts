@@ -173,6 +173,18 @@ function plan({ pair, run, seeds, ensembles, modes, ablate }: TableOptions): Var
   return [{ rows: base }, ...ablation.filter(({ rows }) => rows.length > 0)];
 }
 
+/** The configurations of a table's rows, one each: what every one of them has to make of the options. */
+export function configsOf(options: TableOptions): RunConfig[] {
+  const [base] = plan({ ...options, ablate: [] });
+  return (base?.rows ?? []).flatMap(({ cells: [cell] }) => cell ? [cell.config] : []);
+}
+
+/** Options among those to be changed whose change no row would notice. */
+export function withoutRows(options: TableOptions): ProtocolOptionName[] {
+  const made = plan(options).map(({ option }) => option);
+  return options.ablate.filter((option) => !made.includes(option));
+}
+
 function pairOf(family: string): PairName | undefined {
   return Object.entries(pairs).find(([name]) => name === family)?.[1];
 }
