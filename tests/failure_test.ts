@@ -63,7 +63,7 @@ Deno.test("places that cannot be are told with exit code 1, before anything is c
       const last = stderr.trimEnd().split("\n").at(-1) ?? "";
       assert.match(last, /^Cannot [^]+: [^]+; [^]+[^.]$/, shown);
       assert.ok(last.length <= 600, shown);
-      if (!name.startsWith("t")) assert.equal(stderr, `${last}\n`, shown);
+      assert.equal(stderr, `${last}\n`, shown);
       if (/\/(proc|dev\/(full|stdout))/.test(args.join())) {
         assert.match(last, /Deno keeps the system's own files back; (copy it|name a f)/, shown);
       }
