@@ -21,6 +21,7 @@ import { showRuns, showVerify } from "./src/cli/show_runs.ts";
 import { showTable } from "./src/cli/show_table.ts";
 import { writeAtomic } from "./src/atomic.ts";
 import { UserError } from "./src/errors.ts";
+import { explain } from "./src/files.ts";
 import { showTune, tune } from "./src/cli/tune.ts";
 import { attack, evaluate, train } from "./src/run.ts";
 import { listRuns, sortKeys } from "./src/runs/list.ts";
@@ -50,7 +51,7 @@ async function answer(invocation: Invocation, args: readonly string[]): Promise<
   }
   if (invocation.command === "table") {
     const { reporter, afterwards } = reporting();
-    const document = await table(toTable(invocation), reporter);
+    const document = await table(toTable(invocation, args), reporter);
     return { document, text: showTable(document), ok: true, afterwards };
   }
   if (invocation.command === "tune") {
@@ -177,7 +178,7 @@ async function checkTarget(path: string): Promise<void> {
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return false;
       if (error instanceof Deno.errors.NotADirectory) return false;
-      throw error;
+      throw explain(error, "write", path);
     }
   };
   if (await isFolder(path)) {

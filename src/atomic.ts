@@ -5,6 +5,7 @@
  */
 import { basename, dirname, join } from "node:path";
 import { shortened, UserError } from "./errors.ts";
+import { display, explain } from "./files.ts";
 import { ifStopped } from "./stopping.ts";
 
 /**
@@ -54,30 +55,12 @@ export async function makeFolder(path: string): Promise<void> {
   }
 }
 
+/** Whatever a write ends with is told of the path that it was to. */
 function explained(error: unknown, path: string): unknown {
-  if (!(error instanceof Error)) return error;
-  const because = (state: string, remedy: string): UserError =>
-    new UserError(`Cannot write "${shortened(path)}": ${state}; ${remedy}`, { cause: error });
-  if (error instanceof Deno.errors.NotADirectory || error instanceof Deno.errors.AlreadyExists) {
-    return because("a file is where a folder should be", "name another folder");
-  }
-  if (error instanceof Deno.errors.NotFound) {
-    return because("its folder does not exist", "make it, or name another");
-  }
-  if (error instanceof Deno.errors.NotCapable && /all access/i.test(error.message)) {
-    return because("Deno keeps the system's own files back", "name a folder of your own");
-  }
-  if (error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable) {
-    return because("writing there is not allowed", "name a folder of your own");
-  }
-  if (/EROFS|read-only/i.test(error.message)) {
-    return because("the file system is read-only", "name a folder on another one");
-  }
-  if (/ENOSPC|no space/i.test(error.message)) {
-    return because("the disk is full", "free some space and run the command again");
-  }
-  if (/ENAMETOOLONG|name too long/i.test(error.message)) {
-    return because("its name is too long", "shorten it");
-  }
-  return because(shortened(error.message), "name another place");
+  const told = explain(error, "write", path);
+  if (told !== error || !(error instanceof Error) || error instanceof UserError) return told;
+  const state = shortened(error.message);
+  return new UserError(`Cannot write "${display(path)}": ${state}; name another place`, {
+    cause: error,
+  });
 }

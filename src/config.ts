@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from "zod";
-import { UserError } from "./errors.ts";
+import { shortened, shownValue, UserError } from "./errors.ts";
 import { familyOf, gpKernels, type MethodName, methods } from "./methods/mod.ts";
 import { type Procedure, procedureOf, type ProtocolOption, protocolOptions } from "./protocol.ts";
 
@@ -142,8 +142,8 @@ export function runConfig(options: RunOptions): RunConfig {
   const path = issue?.path.join(".") ?? "";
   const given = Object.entries(options).find(([key]) => key === path)?.[1];
   throw new UserError(
-    `Cannot run with ${path || "these options"}${
-      given === undefined ? "" : ` = ${JSON.stringify(given)}`
-    }: ${issue?.message ?? "not valid"}`,
+    `Cannot run with ${shortened(path) || "these options"}${
+      given === undefined ? "" : ` = ${shownValue(given)}`
+    }: ${shortened(issue?.message ?? "not valid")}`,
   );
 }

@@ -59,57 +59,79 @@ export function display(path: string | URL): string {
 
 /** Puts the file system's refusals into a sentence; returns an error that is none of them as it is. */
 export function explain(error: unknown, verb: "read" | "write", path: string | URL): unknown {
-  if (!(error instanceof Error) || error instanceof UserError) return error;
-  const found = refusals.find(([is]) => is(error));
-  if (!found) return error;
-  const [, state, remedy] = found;
+  const refusal = refusalOf(error, verb);
+  if (!refusal) return error;
+  const [state, remedy] = refusal;
   return new UserError(`Cannot ${verb} "${display(path)}": ${state}; ${remedy}`, { cause: error });
 }
 
-type Refusal = readonly [is: (error: Error) => boolean, state: string, remedy: string];
+/** What the file system or Deno has against an access, and the remedy; undefined of any other error. */
+export function refusalOf(
+  error: unknown,
+  verb: "read" | "write",
+): readonly [state: string, remedy: string] | undefined {
+  if (!(error instanceof Error) || error instanceof UserError) return undefined;
+  const [, ...words] = refusals.find(([is]) => is(error)) ?? [];
+  const [reading, writing = reading] = words;
+  return verb === "read" ? reading : writing;
+}
+
+type Words = readonly [state: string, remedy: string];
+
+/** In reading and, where it is another, in writing. */
+type Refusal = readonly [is: (error: Error) => boolean, reading: Words, writing?: Words];
 
 /** What file systems and Deno say against an access. */
 const refusals: readonly Refusal[] = [
-  [(e) => e instanceof Deno.errors.NotFound, "there is no such file", "check the path"],
   [
-    (e) => e instanceof Deno.errors.NotADirectory,
-    "a part of its path is a file, not a folder",
-    "check the path",
+    (e) => e instanceof Deno.errors.NotFound,
+    ["there is no such file", "check the path"],
+    ["its folder does not exist", "make it, or name another"],
   ],
   [
-    // Said of /dev, /proc and /sys, whatever --allow-read says.
+    (e) => e instanceof Deno.errors.NotADirectory || /ENOTDIR|not a directory/i.test(e.message),
+    ["a part of its path is a file, not a folder", "check the path"],
+    ["a file is where a folder should be", "name another folder"],
+  ],
+  [
+    (e) => e instanceof Deno.errors.AlreadyExists,
+    ["it is there already", "name another"],
+    ["a file is where a folder should be", "name another folder"],
+  ],
+  [
+    // Said of /dev, /proc and /sys, whatever --allow-read and --allow-write say.
     (e) => e instanceof Deno.errors.NotCapable && /all access/i.test(e.message),
-    "Deno keeps the system's own files back",
-    "copy it to a folder of yours and name the copy",
+    ["Deno keeps the system's own files back", "copy it to a folder of yours and name the copy"],
+    ["Deno keeps the system's own files back", "name a file or folder of your own"],
   ],
   [
     (e) => e instanceof Deno.errors.NotCapable,
-    "Deno was not allowed to",
-    "start Mirage by its task, which is",
+    ["Deno was not allowed to", "start Mirage by its task, which is"],
   ],
   [
     (e) => e instanceof Deno.errors.PermissionDenied,
-    "permission denied",
-    "check its rights, or name a copy of your own",
+    ["permission denied", "check its rights, or name a copy of your own"],
+    ["writing there is not allowed", "name a folder of your own"],
   ],
   [
     (e) => e instanceof Deno.errors.IsADirectory,
-    "it is a folder, a file is needed there",
-    "name a file",
+    ["it is a folder, a file is needed there", "name a file"],
   ],
   [
     (e) => e instanceof Deno.errors.FilesystemLoop || /ELOOP|levels of symbolic/i.test(e.message),
-    "its links lead in a circle",
-    "name the file itself",
+    ["its links lead in a circle", "name the file or folder itself"],
   ],
-  [(e) => /ENAMETOOLONG|name too long/i.test(e.message), "its name is too long", "shorten it"],
-  [(e) => /EROFS|read-only/i.test(e.message), "the file system is read-only", "name another place"],
+  [(e) => /ENAMETOOLONG|name too long/i.test(e.message), ["its name is too long", "shorten it"]],
+  [(e) => /NUL byte/i.test(e.message), ["its name holds a NUL character", "name another"]],
+  [
+    (e) => /EROFS|read-only/i.test(e.message),
+    ["the file system is read-only", "name another place"],
+  ],
   [
     (e) => /ENOSPC|no space/i.test(e.message),
-    "the disk is full",
-    "free some space and run the command again",
+    ["the disk is full", "free some space and run the command again"],
   ],
-  [(e) => /EIO|input\/output/i.test(e.message), "the disk does not answer", "check it"],
+  [(e) => /EIO|input\/output/i.test(e.message), ["the disk does not answer", "check it"]],
 ];
 
 function cannotRead(path: string | URL, state: string, remedy: string): UserError {

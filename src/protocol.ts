@@ -11,13 +11,15 @@
 /** The published procedure, or the one without its faults. */
 export type Protocol = "paper" | "corrected";
 
-/** Where a difference acts: it decides what a training makes, or what is made of a trained model. */
-export type Stage = "training" | "evaluation";
+/** Where a difference acts: on what a training makes, what a trained model answers, or how it is attacked. */
+export type Stage = "training" | "evaluation" | "attack";
 
 interface Difference {
   /** What it decides, for people. */
   readonly about: string;
   readonly stage: Stage;
+  /** Where it acts besides, without deciding which training it is. */
+  readonly also?: readonly Stage[];
   /** Modes that it concerns; all of them when not given. */
   readonly modes?: readonly string[];
   /** Families of networks that it concerns; all of them when not given. */
@@ -75,6 +77,8 @@ export const protocolOptions = {
   kernelArithmetic: {
     about: "DUQ's kernel values directly, so that all of them may underflow, or as logarithms",
     stage: "training",
+    // The same kernel answers afterwards.
+    also: ["evaluation"],
     modes: ["duq"],
     values: ["direct", "log"],
     paper: "direct",
@@ -91,14 +95,14 @@ export const protocolOptions = {
   },
   attack: {
     about: "The method's published attack (fgsm on ensembles, else pgd), or one for all",
-    stage: "evaluation",
+    stage: "attack",
     values: ["published", "fgsm", "pgd"],
     paper: "published",
     corrected: "pgd",
   },
   stepFactor: {
     about: "Length of a pgd step in units of epsilon / steps",
-    stage: "evaluation",
+    stage: "attack",
     min: 0.01,
     max: 100,
     whole: false,
@@ -107,21 +111,21 @@ export const protocolOptions = {
   },
   start: {
     about: "The noisy start of pgd is left as it is, or projected to the ball and to [0, 1]",
-    stage: "evaluation",
+    stage: "attack",
     values: ["free", "projected"],
     paper: "free",
     corrected: "projected",
   },
   keep: {
     about: "pgd returns its last iterate, or the one of lowest loss",
-    stage: "evaluation",
+    stage: "attack",
     values: ["last", "best"],
     paper: "last",
     corrected: "best",
   },
   ensembleAttack: {
     about: "Each member is attacked on its own copy of the image, or all on one image",
-    stage: "evaluation",
+    stage: "attack",
     modes: ensembles,
     values: ["per-member", "joint"],
     paper: "per-member",
@@ -138,6 +142,8 @@ export const protocolOptions = {
   dueSamples: {
     about: "Samples of DUE's latent functions in evaluation",
     stage: "evaluation",
+    // The best epoch is chosen by them.
+    also: ["training"],
     modes: ["due"],
     min: 1,
     max: 100_000,
@@ -147,7 +153,7 @@ export const protocolOptions = {
   },
   dueAttackSamples: {
     about: "Samples of DUE's latent functions in a step of the attack",
-    stage: "evaluation",
+    stage: "attack",
     modes: ["due"],
     min: 1,
     max: 100_000,
@@ -157,7 +163,7 @@ export const protocolOptions = {
   },
   dueNoise: {
     about: "The attack on DUE draws fresh samples at every step, or keeps common random numbers",
-    stage: "evaluation",
+    stage: "attack",
     modes: ["due"],
     values: ["fresh", "common"],
     paper: "fresh",

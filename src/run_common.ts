@@ -16,7 +16,7 @@ import { versions } from "./version.ts";
 import type { Workbench } from "./workbench.ts";
 
 /** Images in a step of evaluation or attack: the paper's. */
-const evalBatch = 200;
+export const evalBatch = 200;
 
 /** A job over a set, as the run is configured. */
 export function job(

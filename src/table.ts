@@ -24,8 +24,10 @@ import {
 import { type Progress, type Reporter, silent } from "./reporter.ts";
 import { type AttackResult, attackResultSchema } from "./results.ts";
 import { attack, attackSettings } from "./run.ts";
-import { type TableResult, tableResultSchema } from "./table_result.ts";
-import { differsIn, summarise } from "./table_rows.ts";
+import { evalBatch } from "./run_common.ts";
+import { type TableResult, tableResultSchema, type TableRow } from "./table_result.ts";
+import { differsIn, trainingsOf } from "./likeness.ts";
+import { summarise } from "./table_rows.ts";
 import { openRunFolder, type RunSpec } from "./runs/folder.ts";
 import { keep } from "./runs/recorded.ts";
 import { sourceDigests } from "./digest.ts";
@@ -100,19 +102,27 @@ async function makeTable(options: TableOptions, reporter: Reporter): Promise<Tab
   const results = await runAll(cells, reporter);
   const [first] = results.values();
   if (!first) throw new UserError("Cannot make a table: no row is left; name other modes");
-  const [base, ...others] = variants.map(({ option, value, rows }) => ({
-    option,
-    value,
-    rows: rows.map(({ row, cells }) => {
-      const made = cells.map((c) => found(results, c));
-      return summarise(row, made, differsIn(options, made, option));
-    }),
-  }));
+  const made: TableResult["ablation"] = [];
+  const epochs = new Set<number | undefined>();
+  for (const { option = "", value = "", rows } of variants) {
+    const summaries: TableRow[] = [];
+    for (const { row, cells } of rows) {
+      const own = cells.map((cell) => found(results, cell));
+      const trainings = await trainingsOf(own);
+      trainings.forEach((training) => epochs.add(training?.history.length));
+      const { pair, run: { batchSize = evalBatch } } = options;
+      const differs = differsIn({ pair, batchSize, results: own, trainings });
+      summaries.push(summarise(row, own, differs));
+    }
+    made.push({ option, value, rows: summaries });
+  }
+  const [base, ...others] = made;
+  const [trained = null, ...otherwise] = epochs;
   return tableResultSchema.parse({
     schema: "mirage/table@2",
     pair: options.pair,
     protocol: first.protocol,
-    epochs: options.run.epochs ?? null,
+    epochs: otherwise.length === 0 ? trained : null,
     inDomain: first.inDomain.name,
     outDomain: {
       name: first.outDomain.name,
@@ -171,6 +181,18 @@ function plan({ pair, run, seeds, ensembles, modes, ablate }: TableOptions): Var
     };
   });
   return [{ rows: base }, ...ablation.filter(({ rows }) => rows.length > 0)];
+}
+
+/** The configurations of a table's rows, one each: what every one of them has to make of the options. */
+export function configsOf(options: TableOptions): RunConfig[] {
+  const [base] = plan({ ...options, ablate: [] });
+  return (base?.rows ?? []).flatMap(({ cells: [cell] }) => cell ? [cell.config] : []);
+}
+
+/** Options among those to be changed whose change no row would notice. */
+export function withoutRows(options: TableOptions): ProtocolOptionName[] {
+  const made = plan(options).map(({ option }) => option);
+  return options.ablate.filter((option) => !made.includes(option));
 }
 
 function pairOf(family: string): PairName | undefined {

@@ -37,6 +37,7 @@ export const tableResultSchema = z.strictObject({
   schema: z.literal("mirage/table@2"),
   pair: z.string(),
   protocol: z.enum(["paper", "corrected"]),
+  /** Epochs that the models have behind them; null where some have more than others. */
   epochs: z.int().nullable(),
   inDomain: z.string(),
   outDomain: z.strictObject({ name: z.string(), count: z.int(), sha256: z.string() }),

@@ -1,51 +1,19 @@
 /**
- * Rows of the tables: figures over repetitions beside the paper's, and in what the two were not made alike.
+ * Rows of the tables: figures over repetitions beside the paper's.
  *
  * @module
  */
-import type { PairName } from "../data/mod.ts";
-import type { RunOptions } from "./config.ts";
-import { type MethodName, methods } from "./methods/mod.ts";
-import { type PaperRow, paperTables, paperTraining } from "./paper.ts";
-import { type ProtocolOptionName, protocolOptionNames, protocolOptions } from "./protocol.ts";
+import type { PaperRow } from "./paper.ts";
 import type { AttackResult } from "./results.ts";
 import { halfWidth95, mean } from "./statistics.ts";
 import type { Statistic, TableRow } from "./table_result.ts";
 import { tau } from "./verdict.ts";
 
-/** In what a row was not made as the paper's: only like is set beside like with a difference. */
-export function differsIn(
-  { pair, run }: { readonly pair: PairName; readonly run: Partial<RunOptions> },
-  results: readonly AttackResult[],
-  option: ProtocolOptionName | undefined,
-): string[] {
-  const { data } = paperTables[pair];
-  const { epochs, members } = paperTraining;
-  const [first] = results;
-  const ensemble = methods[first?.mode as MethodName]?.ensemble ?? false;
-  const smallest = Math.min(...results.map(({ checkpoints }) => checkpoints.length));
-  const reasons: readonly (readonly [boolean, string])[] = [
-    [run.epochs !== epochs, `${run.epochs ?? "an unknown number of"} epochs, not ${epochs}`],
-    [
-      first?.inDomain.name !== data.inDomain || first.outDomain.name !== data.outDomain,
-      `${first?.inDomain.name} and ${first?.outDomain.name}, not ${data.inDomain} and ${data.outDomain}`,
-    ],
-    [
-      first?.outDomain.count !== data.count,
-      `${first?.outDomain.count} out-domain images, not ${data.count}`,
-    ],
-    [ensemble && smallest !== members, `${smallest} members, not ${members}`],
-    [first?.protocol !== "paper", `protocol ${first?.protocol}`],
-    [option !== undefined, `another ${option}`],
-    ...protocolOptionNames.map((name): [boolean, string] => [
-      run[name] !== undefined && run[name] !== protocolOptions[name].paper,
-      `${name} ${run[name]}`,
-    ]),
-  ];
-  return reasons.flatMap(([differs, what]) => differs ? [what] : []);
-}
-
-/** A row of the tables from its attacks. */
+/**
+ * A row of the tables from its attacks.
+ *
+ * @param differs in what it was not made as the paper's
+ */
 export function summarise(
   row: PaperRow,
   results: readonly AttackResult[],

@@ -7,6 +7,7 @@ import { dirname, join } from "node:path";
 import { z } from "zod";
 import { makeFolder, writeAtomic } from "./atomic.ts";
 import { UserError } from "./errors.ts";
+import { readFile } from "./files.ts";
 import {
   compile,
   conv2d,
@@ -129,7 +130,8 @@ function adapterKey({ adapter: { vendor, architecture, device, description } }: 
 /** The table, or an empty one where there is none that can be read. */
 async function readTable(path: string): Promise<TileTable> {
   try {
-    return tableSchema.parse(JSON.parse(await Deno.readTextFile(path)));
+    const bytes = await readFile(path, { limit: 2 ** 20 });
+    return tableSchema.parse(JSON.parse(new TextDecoder().decode(bytes)));
   } catch {
     return { schema: "mirage/tiles@1", adapters: {} };
   }

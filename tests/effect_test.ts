@@ -1,20 +1,22 @@
 /** Options that would change nothing are refused with what does; every other is taken. */
 import assert from "node:assert/strict";
-import { checkEffects } from "../src/cli/effect.ts";
+import { checkEffects, checkTableEffects } from "../src/cli/effect.ts";
 import { flagOf } from "../src/cli/flags.ts";
 import { modes, runConfig, type RunOptions } from "../src/config.ts";
 import { UserError } from "../src/errors.ts";
 import { type Method, methods } from "../src/methods/mod.ts";
 import { concerning, procedureOf, protocolOptionNames } from "../src/protocol.ts";
+import type { TableOptions } from "../src/table.ts";
 import { task } from "./program.ts";
 import { inFolder } from "./support.ts";
 
 type Command = "train" | "eval" | "attack";
+const commands = ["train", "eval", "attack"] as const;
 
 /** What is said against a flag; undefined where it is taken. */
-function against(command: Command, flag: string, options: RunOptions): string | undefined {
+function said(check: () => void, flag: string): string | undefined {
   try {
-    checkEffects(command, runConfig(options), [command, flag]);
+    check();
     return undefined;
   } catch (error) {
     assert.ok(error instanceof UserError);
@@ -23,52 +25,190 @@ function against(command: Command, flag: string, options: RunOptions): string | 
   }
 }
 
-Deno.test("options of methods and protocols are taken where they concern the mode, and nowhere else", () => {
+function against(command: Command, flag: string, options: RunOptions): string | undefined {
+  return said(() => checkEffects(command, runConfig(options), [command, flag]), flag);
+}
+
+/** As {@linkcode against}, in a table. */
+function inTable(flag: string, options: Partial<TableOptions> = {}): string | undefined {
+  const table = { pair: "mnist", run: {}, seeds: 1, ensembles: 1, modes: [], ablate: [] } as const;
+  const [name = ""] = flag.split(" ");
+  return said(() => checkTableEffects({ ...table, ...options }, ["table", "mnist", name]), flag);
+}
+
+const ofAttack = ["--epsilon-attack", "--targeted", "--save-images"];
+const ofTraining = ["--epochs", "--lr", "--momentum", "--weight-decay", "--micro-batch"];
+
+/** Protocol options by the commands that they act in. */
+const attackOptions: readonly string[] = [
+  "attack",
+  "stepFactor",
+  "start",
+  "keep",
+  "ensembleAttack",
+  "dueAttackSamples",
+  "dueNoise",
+];
+const evalOptions: readonly string[] = ["ensembleMean", "mean"];
+
+Deno.test("options of methods are taken where they concern the mode, and nowhere else", () => {
   for (const mode of modes) {
     const method: Method = methods[mode];
-    for (const name of ["epsilon", "lambdaReg", "nInducingPoints", "kernel"] as const) {
-      const refused = against("attack", flagOf(name), { mode }) !== undefined;
-      assert.equal(refused, !method.hyperparameters.includes(name), `${mode} ${name}`);
+    for (const command of commands) {
+      for (const name of ["epsilon", "lambdaReg", "nInducingPoints", "kernel"] as const) {
+        const refused = against(command, flagOf(name), { mode }) !== undefined;
+        assert.equal(refused, !method.hyperparameters.includes(name), `${mode} ${name}`);
+      }
+      assert.equal(against(command, "--num-ensembles", { mode }) === undefined, method.ensemble);
+      for (const model of method.models) {
+        const crops = against(command, "--no-augmentation", { mode, model }) === undefined;
+        assert.equal(crops, !model.startsWith("LeNet"));
+      }
     }
-    assert.equal(against("attack", "--num-ensembles", { mode }) === undefined, method.ensemble);
+  }
+});
+
+Deno.test("options of the protocol are taken by the commands, modes and networks that they act in", () => {
+  for (const mode of modes) {
+    const method: Method = methods[mode];
     for (const model of method.models) {
       const family = model.startsWith("LeNet") ? "LeNet" : "ResNet-18";
       const own = concerning(procedureOf("paper"), { mode, family });
-      for (const name of protocolOptionNames) {
-        const refused = against("attack", flagOf(name), { mode, model }) !== undefined;
-        assert.equal(refused, !(name in own), `${mode} ${model} ${name}`);
+      for (const command of commands) {
+        for (const name of protocolOptionNames) {
+          const acts = name in own &&
+            (attackOptions.includes(name)
+              ? command === "attack"
+              : !evalOptions.includes(name) || command !== "train");
+          // One step of fgsm leaves nothing to choose; where no noise is added, the start is the image.
+          const options = { mode, model, attack: "pgd" } as const;
+          const stepless = name === "start" && method.startNoise === 0;
+          const refused = against(command, flagOf(name), options) !== undefined;
+          assert.equal(refused, !acts || stepless, `${command} ${mode} ${model} ${name}`);
+        }
       }
-      const crops = against("train", "--no-augmentation", { mode, model }) === undefined;
-      assert.equal(crops, family === "ResNet-18");
     }
   }
 });
 
 Deno.test("options of the attack are refused elsewhere, those of the training beside a checkpoint", () => {
   const mode = "sngp";
-  for (const flag of ["--epsilon-attack", "--targeted", "--steps", "--save-images"]) {
+  for (const flag of [...ofAttack, "--steps", "--start", "--keep", "--attack", "--step-factor"]) {
     assert.equal(against("attack", flag, { mode }), undefined);
-    assert.match(against("eval", flag, { mode }) ?? "", /eval does not attack; use attack$/);
+    for (const command of ["eval", "train"] as const) {
+      assert.match(against(command, flag, { mode }) ?? "", /does not attack; use attack$/);
+    }
   }
-  for (const flag of ["--epochs", "--lr", "--momentum", "--weight-decay", "--micro-batch"]) {
-    assert.equal(against("attack", flag, { mode }), undefined);
-    assert.match(
-      against("attack", flag, { mode, checkpoint: "a" }) ?? "",
-      /the checkpoint is trained already/,
-    );
+  for (const flag of [...ofTraining, "--selection", "--precision"]) {
+    for (const command of commands) assert.equal(against(command, flag, { mode }), undefined);
+    for (const command of ["eval", "attack"] as const) {
+      assert.match(
+        against(command, flag, { mode, checkpoint: "a" }) ?? "",
+        /the checkpoint is trained already; leave out one of them$/,
+      );
+    }
   }
-  assert.match(against("attack", "--steps", { mode: "deep_ensemble" }) ?? "", /add --attack pgd$/);
-  assert.equal(against("attack", "--steps", { mode: "deep_ensemble", attack: "pgd" }), undefined);
+  // It decides how such a model answers, too.
+  const duq = { mode: "duq", checkpoint: "a" } as const;
+  assert.equal(against("eval", "--kernel-arithmetic", duq), undefined);
+  assert.match(against("eval", "--epoch-order", duq) ?? "", /trained already/);
+  assert.match(
+    against("train", "--mean", { mode }) ?? "",
+    /does not evaluate; use eval or attack$/,
+  );
 });
 
-Deno.test("`--epsilon` where `--epsilon-attack` is meant ends with exit code 1 and says so", () =>
+Deno.test("options of the steps are refused where the attack has one", () => {
+  for (const flag of ["--steps", "--step-factor", "--keep"]) {
+    const mode = "deep_ensemble";
+    assert.match(against("attack", flag, { mode }) ?? "", /^.*fgsm.*; add --attack pgd$/);
+    assert.equal(against("attack", flag, { mode, attack: "pgd" }), undefined);
+    assert.equal(against("attack", flag, { mode, protocol: "corrected" }), undefined);
+    assert.match(against("attack", flag, { mode: "sngp", attack: "fgsm" }) ?? "", /add --attack/);
+  }
+});
+
+Deno.test("a table refuses what concerns none of its rows", () => {
+  const flags = ["--lambda-reg", "--kernel", "--n-inducing-points", "--num-ensembles", "--steps"];
+  for (const flag of flags) assert.equal(inTable(flag), undefined, flag);
+  for (const name of protocolOptionNames) {
+    assert.equal(inTable(flagOf(name)) === undefined, name !== "batchStatistics", name);
+    assert.equal(inTable(flagOf(name), { pair: "cifar10" }), undefined, name);
+  }
+  assert.match(inTable("--no-augmentation") ?? "", /LeNet never learns from crops; leave it out$/);
+  assert.equal(inTable("--no-augmentation", { pair: "cifar10" }), undefined);
+
+  const sngp = { modes: ["sngp"] } as const;
+  for (const flag of flags.slice(0, 4)) assert.ok(inTable(flag, sngp), flag);
+  assert.match(inTable("--ensemble-mean", sngp) ?? "", /it concerns deep_ensemble, deep_ensemble/);
+  assert.match(
+    inTable("--lambda-reg", { modes: ["sngp", "due"] }) ?? "",
+    /it concerns no row of this table; leave it out$/,
+  );
+  assert.match(inTable("--ensembles", sngp) ?? "", /no row is an ensemble; use --seeds$/);
+  assert.equal(inTable("--seeds", sngp), undefined);
+  const ensemble = { modes: ["deep_ensemble"] } as const;
+  assert.match(inTable("--seeds", ensemble) ?? "", /every row is an ensemble; use --ensembles$/);
+  assert.equal(inTable("--ensembles", ensemble), undefined);
+
+  assert.equal(inTable("--ablate-only", { ...sngp, ablate: ["keep", "precision"] }), undefined);
+  assert.match(
+    inTable("--ablate-only due-noise", { ...sngp, ablate: ["keep", "dueNoise"] }) ?? "",
+    /it changes no row of this table; leave it out$/,
+  );
+});
+
+/** Flags that act wherever they are taken. */
+const always = new Set(
+  ("--mode --model --seed --protocol --batch-size --limit --checkpoint --data-path --save-path " +
+    "--config --out --json --explain --time --help --seeds --ensembles --ablate --ablate-only")
+    .split(" "),
+);
+
+Deno.test("every flag that help shows either acts everywhere or has a rule", () =>
   inFolder(async (cwd) => {
-    const { code, stdout, stderr } = await task("attack", ["--epsilon", "0.3"], { cwd });
-    assert.equal(code, 1);
-    assert.equal(stdout, "");
-    assert.equal(
-      stderr,
-      "Cannot use --epsilon here: sngp does not use it, deep_ensemble_at does; " +
+    const flags = new Set<string>();
+    for (const command of [...commands, "table"]) {
+      const { stdout } = await task(command, ["--help"], { cwd });
+      for (const [flag] of stdout.matchAll(/(?<=^\s+)--[a-z-]+/gm)) flags.add(flag);
+    }
+    assert.ok(flags.size > 40, `${flags.size}`);
+    const somewhere = (flag: string): boolean =>
+      commands.some((command) =>
+        modes.some((mode) =>
+          [undefined, "a"].some((checkpoint) =>
+            against(command, flag, { mode, ...(checkpoint && { checkpoint }) }) !== undefined
+          )
+        )
+      );
+    for (const flag of flags) assert.equal(somewhere(flag), !always.has(flag), flag);
+  }));
+
+Deno.test("what was typed counts, however it is written, and ends with exit code 1", () =>
+  inFolder(async (cwd) => {
+    const refused: readonly (readonly [args: string[], stderr: string])[] = [
+      [
+        ["attack", "--epsilon", "0.3"],
+        "Cannot use --epsilon here: sngp does not use it, deep_ensemble_at does; " +
         "the attack's radius is --epsilon-attack\n",
-    );
+      ],
+      [
+        ["eval", "--epsilon_attack=0.1"],
+        "Cannot use --epsilon-attack here: eval does not attack; use attack\n",
+      ],
+      // The default's value, too: it has no effect either.
+      [
+        ["attack", "--mode", "deep_ensemble", "--steps", "10"],
+        "Cannot use --steps here: fgsm, the attack on deep_ensemble, has no use for it; " +
+        "add --attack pgd\n",
+      ],
+      [
+        ["table", "mnist", "--mode", "due", "--lambda-reg", "0.1"],
+        "Cannot use --lambda-reg here: due does not use it, duq does; leave it out\n",
+      ],
+    ];
+    for (const [[name = "", ...args], message] of refused) {
+      const { code, stdout, stderr } = await task(name, args, { cwd });
+      assert.deepEqual([code, stdout, stderr], [1, "", message]);
+    }
   }));

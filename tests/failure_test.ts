@@ -2,12 +2,14 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { failure } from "../src/cli/failure.ts";
+import { UserError } from "../src/errors.ts";
 import { attackResultSchema } from "../src/results.ts";
 import { task } from "./program.ts";
 import { inFolder } from "./support.ts";
 
 Deno.test("a schema's complaint, or a text of any length, is one line of bounded length", () => {
   const complaint = attackResultSchema.safeParse({}).error ?? assert.fail();
+  assert.equal(failure(new UserError("x".repeat(10_000))).message.length, 599);
   for (const error of [complaint, new Error("x\ny ".repeat(10_000)), "\u001b[31m".repeat(1000)]) {
     const { message, code } = failure(error);
     assert.equal(code, 70);
@@ -31,20 +33,97 @@ Deno.test("places that cannot be are told with exit code 1, before anything is c
       ["attack", "--config", "loop"],
       ["attack", "--out", long],
       ["attack", "--out", "/proc/x"],
+      ["attack", "--out", "/dev/full"],
+      ["attack", "--out", "/dev/stdout"],
+      ["attack", "--out", "loop"],
+      ["attack", "--data-path", long],
+      ["attack", "--data-path", "loop"],
+      ["attack", "--data-path", "/proc"],
       ["train", "--epochs", "1", "--limit", "20", "--save-path", long],
       ["train", "--epochs", "1", "--limit", "20", "--save-path", "loop"],
       ["train", "--epochs", "1", "--limit", "20", "--save-path", "/proc/x"],
       ["verify", long],
       ["verify", "loop"],
       ["report", long],
+      ["report", "loop"],
+      ["report", "run", "--out", long],
+      ["report", "run", "--out", "loop"],
+      ["report", "run", "--out", "/dev/full"],
+      ["runs", "--save-path", long],
+      ["runs", "--save-path", "loop"],
+      ["runs", "--save-path", "/proc"],
+      ["runs", "--save-path", "file"],
     ];
+    await Deno.writeTextFile(join(cwd, "file"), "a file, where a folder should be");
     for (const [name = "", ...args] of mistakes) {
       const { code, stdout, stderr } = await task(name, args, { cwd });
       const shown = `${name} ${args.join(" ").slice(0, 60)}: ${stderr}`;
       assert.equal(code, 1, shown);
       assert.equal(stdout, "", shown);
       const last = stderr.trimEnd().split("\n").at(-1) ?? "";
-      assert.match(last, /^Cannot /, shown);
-      assert.ok(last.length < 1000, shown);
+      assert.match(last, /^Cannot [^]+: [^]+; [^]+[^.]$/, shown);
+      assert.ok(last.length <= 600, shown);
+      assert.equal(stderr, `${last}\n`, shown);
+      if (/\/(proc|dev\/(full|stdout))/.test(args.join())) {
+        assert.match(last, /Deno keeps the system's own files back; (copy it|name a f)/, shown);
+      }
+    }
+  }));
+
+/** A `run.json` with something in it that cannot be. */
+function damaged(changed: object): string {
+  const run = {
+    schema: "mirage/run@1",
+    command: "attack",
+    config: { mode: "sngp" },
+    identity: { data: {} },
+    digest: "a".repeat(64),
+    checkpoints: [],
+    started: "2026-01-01T00:00:00.000Z",
+    adapter: {},
+    versions: {},
+    ...changed,
+  };
+  // What JSON can say and `stringify()` does not: more than the largest number.
+  return JSON.stringify(run).replaceAll('"beyond"', "1e999");
+}
+
+const runs: Readonly<Record<string, readonly [text: string, message: RegExp]>> = {
+  "no JSON": ["[".repeat(100_000), /it is no JSON; make the run again$/],
+  "null": ["null", /make the run again$/],
+  "a number beyond": [damaged({ config: { mode: "sngp", lr: "beyond" } }), /lr = Infinity/],
+  "a number as mode": [damaged({ config: { mode: 5 } }), /mode = 5/],
+  "a long mode": [damaged({ config: { mode: "x".repeat(5000) } }), /mode = x+\.\.\.x+: /],
+  "a long key": [damaged({ config: { mode: "sngp", ["x".repeat(5000)]: 1 } }), /x\.\.\.x/],
+  "a number as command": [damaged({ command: 7 }), /command: /],
+  "a text as checkpoints": [damaged({ checkpoints: "a" }), /checkpoints: /],
+  "data of a count beyond": [
+    damaged({ identity: { data: { test: { name: "a", count: "beyond", sha256: "a" } } } }),
+    /does not say which data the run used; make the run again$/,
+  ],
+  "a path that none can be": [
+    damaged({ config: { mode: "sngp", dataPath: "a\0b" } }),
+    /its name holds a NUL character; name another$/,
+  ],
+};
+
+Deno.test("a damaged run.json or metrics.json is told in one bounded line, with exit code 1", () =>
+  inFolder(async (cwd) => {
+    const wrong = async (name: string, args: string[], message: RegExp): Promise<void> => {
+      const { code, stdout, stderr } = await task(name, args, { cwd });
+      assert.deepEqual([code, stdout], [1, ""], stderr);
+      assert.match(stderr, /^Cannot [^\n]+[^\n.]\n$/);
+      assert.match(stderr.trimEnd(), message);
+      assert.ok(stderr.length <= 601, stderr);
+    };
+    for (const [what, [text, message]] of Object.entries(runs)) {
+      await Deno.writeTextFile(join(cwd, what), text);
+      await wrong("attack", ["--config", what], message);
+    }
+    await Deno.mkdir(join(cwd, "run"));
+    await Deno.writeTextFile(join(cwd, "run", "run.json"), damaged({ command: "train" }));
+    for (const figures of ['{"mode": 1e999}', "[]", "{", '{"mode": {"a": [1]}}']) {
+      await Deno.writeTextFile(join(cwd, "run", "metrics.json"), figures);
+      await wrong("report", ["run"], /^Cannot (read|report on) "run/);
     }
   }));

@@ -1,7 +1,11 @@
 /** Radii as people type them. */
 import assert from "node:assert/strict";
 import { parse } from "@optique/core/parser";
+import { commands } from "../src/cli/commands.ts";
 import { attacking } from "../src/cli/flags.ts";
+import { toRun } from "../src/cli/request.ts";
+import { task } from "./program.ts";
+import { inFolder } from "./support.ts";
 
 function radius(text: string): number | undefined {
   const parsed = parse(attacking, ["--epsilon-attack", text]);
@@ -15,6 +19,8 @@ Deno.test("`--epsilon-attack` takes numbers and fractions from 0 to 1, and nothi
     ".1": 0.1,
     "0": 0,
     "1": 1,
+    "1.": 1,
+    "1e-2/2": 0.005,
     "1e-3": 0.001,
     "2.5/255": 2.5 / 255,
     " 8 / 255 ": 8 / 255,
@@ -24,3 +30,37 @@ Deno.test("`--epsilon-attack` takes numbers and fractions from 0 to 1, and nothi
     assert.equal(radius(text), undefined, text);
   }
 });
+
+Deno.test("the configuration, and so run.json, keeps the number of either radius", () => {
+  const args = [
+    "attack",
+    "--mode",
+    "deep_ensemble_at",
+    "--epsilon=4/255",
+    "--epsilon-attack=8/255",
+  ];
+  const parsed = parse(commands.attack, args);
+  assert.ok(parsed.success);
+  const { config } = toRun(parsed.value, args);
+  assert.deepEqual([config.epsilon, config.epsilonAttack], [4 / 255, 8 / 255]);
+});
+
+Deno.test("what is no radius is told with what was typed, and help shows how to type one", () =>
+  inFolder(async (cwd) => {
+    const expected = "Expected a number from 0 to 1, such as 0.1 or 8/255, but got";
+    const wrong: readonly (readonly [flag: string, text: string, why: string])[] = [
+      ["--epsilon-attack", "8/0", ""],
+      ["--epsilon-attack", "8/", ""],
+      ["--epsilon", "300/255", ", which is 1.18"],
+      ["--epsilon", "x".repeat(5000), ""],
+    ];
+    for (const [flag, text, why] of wrong) {
+      const { code, stdout, stderr } = await task("attack", [flag, text], { cwd });
+      assert.deepEqual([code, stdout], [1, ""]);
+      const got = text.length > 100 ? `${text.slice(0, 78)}...${text.slice(0, 78)}` : text;
+      const line = `Error: \`${flag}\`: ${expected} "${got}"${why}.`;
+      assert.equal(stderr.replaceAll(/\s+/g, " ").trim(), line);
+    }
+    const { stdout } = await task("attack", ["--help"], { cwd });
+    assert.equal([...stdout.replaceAll(/\s+/g, " ").matchAll(/as 0\.1 or 8\/255;/g)].length, 2);
+  }));

@@ -219,6 +219,13 @@ Deno.test("a comparison names the epochs that were used, not those that were ask
       runs.push(await folderOf(attack, { savePath }));
     }
     holds(await report(runs), /SNGP, epochs 2<[^]*SNGP, epochs 3</);
+    // So does a training that finds more epochs behind it than it is to make.
+    const again = await folderOf(train, { savePath, epochs: 1 });
+    const other = await folderOf(train, { savePath, epochs: 1, seed: 1 });
+    holds(await report([again, other]), /SNGP, seed 0, epochs 3<[^]*SNGP, seed 1, epochs 1</);
+    const [radii = ""] = /<h2>In common[^]*$/.exec(await report(runs)) ?? [];
+    holds(radii, /attack&#39;s epsilon<[^]*0\.1/);
+    assert.ok(!/epsilonAttack/.test(radii));
   }));
 
 Deno.test("`mirage attack` leaves a report, `mirage report` makes it again, and failures are told", () =>

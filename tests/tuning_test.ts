@@ -49,8 +49,13 @@ Deno.test("`tune()` keeps what it measured, and `useTuning()` uses it; a damaged
         assert.equal(device.tiles.name, profile);
       }
       device.tiles = standard;
-      await Deno.writeTextFile(path, "{ damaged");
-      await useTuning(device, path);
-      assert.equal(device.tiles, standard);
+      const text = await Deno.readTextFile(path);
+      const beyond = text.replace(/(?<="milliseconds":\s*\{\s*"[^"]+":\s*)[\d.]+/, "1e999");
+      assert.notEqual(beyond, text);
+      for (const damaged of ["{ damaged", beyond]) {
+        await Deno.writeTextFile(path, damaged);
+        await useTuning(device, path);
+        assert.equal(device.tiles, standard);
+      }
     })
   ));

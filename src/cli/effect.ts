@@ -3,18 +3,20 @@
  *
  * @module
  */
-import { attackSettings } from "../run.ts";
-import type { RunConfig } from "../config.ts";
+import type { AttackSettings } from "../attack/mod.ts";
+import { checkpointsOf, type RunConfig } from "../config.ts";
 import { UserError } from "../errors.ts";
 import { familyOf, type Hyperparameters, type Method, methods } from "../methods/mod.ts";
 import {
-  concerning,
-  procedureOf,
   type ProtocolOption,
+  type ProtocolOptionName,
   protocolOptionNames,
   protocolOptions,
+  type Stage,
 } from "../protocol.ts";
-import { flagOf } from "./flags.ts";
+import { attackSettings } from "../run.ts";
+import { configsOf, type TableOptions, withoutRows } from "../table.ts";
+import { flagOf, nameOf } from "./flags.ts";
 
 /** What was asked. */
 interface Asked {
@@ -24,70 +26,127 @@ interface Asked {
   readonly family: string;
 }
 
-/** Why an option does nothing, and which one does; undefined where it acts. */
-type Idle = (asked: Asked) => readonly [state: string, remedy: string] | undefined;
+/** Why an option does nothing, and what to do instead. */
+type Idleness = readonly [state: string, remedy: string];
+
+/** Whether an option does nothing; undefined where it acts. */
+type Idle = (asked: Asked) => Idleness | undefined;
 
 const leaveOut = "leave it out";
 
+/** What each command does with a model. */
+const stages = {
+  train: ["training"],
+  eval: ["training", "evaluation"],
+  attack: ["training", "evaluation", "attack"],
+} as const satisfies Record<Asked["command"], readonly Stage[]>;
+
+/** An option that acts in some stages only, of which a named checkpoint has the training behind it. */
+function at(...acting: readonly Stage[]): Idle {
+  return ({ command, config }) => {
+    const reached: readonly Stage[] = stages[command];
+    const common = acting.filter((stage) => reached.includes(stage));
+    const given = command !== "train" && checkpointsOf(config) !== undefined;
+    if (common.some((stage) => stage !== "training" || !given)) return undefined;
+    if (common.length > 0) return ["the checkpoint is trained already", "leave out one of them"];
+    return acting.includes("evaluation")
+      ? [`${command} does not evaluate`, "use eval or attack"]
+      : [`${command} does not attack`, "use attack"];
+  };
+}
+
 /** An option that belongs to some methods only. */
-function of(name: keyof Hyperparameters, remedy: string = leaveOut): Idle {
+function of(name: keyof Hyperparameters): Idle {
   const owners = Object.values<Method>(methods).filter((m) => m.hyperparameters.includes(name))
     .map((m) => m.name);
-  return ({ method }) =>
+  const whose = `${owners.join(" and ")} ${owners.length > 1 ? "do" : "does"}`;
+  return ({ method, command }) =>
     method.hyperparameters.includes(name) ? undefined : [
-      `${method.name} does not use it, ${owners.join(" and ")} ${
-        owners.length > 1 ? "do" : "does"
-      }`,
-      remedy,
+      `${method.name} does not use it, ${whose}`,
+      name === "epsilon" && command === "attack"
+        ? "the attack's radius is --epsilon-attack"
+        : leaveOut,
     ];
 }
 
-/** An option of the attack. */
-const ofAttack: Idle = ({ command }) =>
-  command === "attack" ? undefined : [`${command} does not attack`, "use attack"];
-
-/** An option of the training, which a named checkpoint has behind it. */
-const ofTraining: Idle = ({ command, config }) =>
-  command === "train" || config.checkpoint === undefined
-    ? undefined
-    : ["the checkpoint is trained already", "leave out one of them"];
-
-const idle: Readonly<Record<string, Idle>> = {
-  epsilon: of("epsilon", "the attack's radius is --epsilon-attack"),
-  lambdaReg: of("lambdaReg"),
-  nInducingPoints: of("nInducingPoints"),
-  kernel: of("kernel"),
-  numEnsembles: ({ method }) =>
-    method.ensemble ? undefined : [`${method.name} is one model`, "use --mode deep_ensemble"],
-  epsilonAttack: ofAttack,
-  targeted: ofAttack,
-  saveImages: ofAttack,
-  steps: (asked) =>
-    ofAttack(asked) ??
-      (attackSettings(asked.config).name === "fgsm"
-        ? [`fgsm, the attack on ${asked.method.name}, has one step`, "add --attack pgd"]
-        : undefined),
-  epochs: ofTraining,
-  lr: ofTraining,
-  momentum: ofTraining,
-  weightDecay: ofTraining,
-  microBatch: ofTraining,
-  augmentation: (asked) =>
-    ofTraining(asked) ??
-      (asked.family === "LeNet" ? ["LeNet never learns from crops", leaveOut] : undefined),
-};
-
-/** A difference between the protocols that concerns other modes or networks. */
-function ofProtocol(name: string): Idle {
-  return ({ method, family }) => {
-    if (name in concerning(procedureOf("paper"), { mode: method.name, family })) return undefined;
-    const option: ProtocolOption | undefined = Object.entries(protocolOptions).find(([n]) =>
-      n === name
-    )?.[1];
-    const whom = [option?.modes?.join(", "), option?.families?.join(", ")].filter(Boolean);
-    return [`it concerns ${whom.join(" with ")}`, leaveOut];
+/** An option of the steps of an attack, of which some attacks have one, and some no noise to start with. */
+function ofSteps(choices: readonly Partial<RunConfig>[]): Idle {
+  return ({ config, method }) => {
+    const settings = (attack: RunConfig["attack"]): readonly AttackSettings[] =>
+      choices.map((choice) => attackSettings({ ...config, attack, ...choice }));
+    const acts = (attack: RunConfig["attack"]): boolean =>
+      variety(
+        settings(attack).map((made) => ({
+          ...made,
+          projectStart: made.projectStart && made.startNoise > 0,
+        })),
+      );
+    if (!variety(settings("pgd")) || acts(config.attack)) return undefined;
+    const { name } = attackSettings(config);
+    return [
+      `${name}, the attack on ${method.name}, has no use for it`,
+      acts("pgd") ? "add --attack pgd" : leaveOut,
+    ];
   };
 }
+
+/** Whether there are several of them. */
+function variety(values: readonly object[]): boolean {
+  return new Set(values.map((value) => JSON.stringify(value))).size > 1;
+}
+
+/** An option that acts where all of these find that it does. */
+function all(...rules: readonly Idle[]): Idle {
+  return (asked) => {
+    for (const rule of rules) {
+      const found = rule(asked);
+      if (found) return found;
+    }
+    return undefined;
+  };
+}
+
+/** A difference between the protocols, which may concern other modes, networks, stages or attacks. */
+function ofProtocol(name: ProtocolOptionName): Idle {
+  const { modes, families, stage, also = [], ...option }: ProtocolOption = protocolOptions[name];
+  const whom = [modes?.join(", "), families?.join(", ")].filter(Boolean).join(" with ");
+  const values = "values" in option ? option.values : [option.paper, option.corrected];
+  const concerned: Idle = ({ method, family }) =>
+    (modes?.includes(method.name) ?? true) && (families?.includes(family) ?? true)
+      ? undefined
+      : [`it concerns ${whom}`, leaveOut];
+  return all(concerned, at(stage, ...also), ofSteps(values.map((value) => ({ [name]: value }))));
+}
+
+/** Every option that does nothing somewhere. */
+const idle: ReadonlyMap<string, Idle> = new Map<string, Idle>([
+  ["epsilon", of("epsilon")],
+  ["lambdaReg", of("lambdaReg")],
+  ["nInducingPoints", of("nInducingPoints")],
+  ["kernel", of("kernel")],
+  [
+    "numEnsembles",
+    ({ method }) =>
+      method.ensemble ? undefined : [`${method.name} is one model`, "use --mode deep_ensemble"],
+  ],
+  ["epsilonAttack", at("attack")],
+  ["targeted", at("attack")],
+  ["saveImages", at("attack")],
+  ["steps", all(at("attack"), ofSteps([{ steps: 1 }, { steps: 2 }]))],
+  ["epochs", at("training")],
+  ["lr", at("training")],
+  ["momentum", at("training")],
+  ["weightDecay", at("training")],
+  ["microBatch", at("training")],
+  [
+    "augmentation",
+    all(
+      ({ family }) => family === "LeNet" ? ["LeNet never learns from crops", leaveOut] : undefined,
+      at("training"),
+    ),
+  ],
+  ...protocolOptionNames.map((name) => [name, ofProtocol(name)] as const),
+]);
 
 /**
  * Refuses the first option that was typed and changes nothing.
@@ -100,18 +159,63 @@ export function checkEffects(
   config: RunConfig,
   args: readonly string[],
 ): void {
-  const method: Method = methods[config.mode];
-  const family = familyOf(config.model ?? method.models[0] ?? "");
-  const typed = new Set(args.map((arg) => arg.split("=")[0]));
-  const rules: [string, Idle][] = [
-    ...Object.entries(idle),
-    ...protocolOptionNames.map((name): [string, Idle] => [name, ofProtocol(name)]),
-  ];
-  for (const [name, rule] of rules) {
-    const flag = name === "augmentation" ? "--no-augmentation" : flagOf(name);
-    const found = typed.has(flag) ? rule({ command, config, method, family }) : undefined;
-    if (!found) continue;
-    const [state, remedy] = found;
-    throw new UserError(`Cannot use ${flag} here: ${state}; ${remedy}`);
+  const typed = typedIn(args);
+  for (const [name, rule] of idle) {
+    const flag = flagFor(name);
+    if (typed.has(flag)) refuse(flag, rule(asking(command, config)));
   }
+}
+
+/**
+ * As {@linkcode checkEffects}, of a table: an option has to act on one of its rows.
+ *
+ * @param args what was typed
+ * @throws UserError naming the option, why it does nothing, and what does
+ */
+export function checkTableEffects(options: TableOptions, args: readonly string[]): void {
+  const typed = typedIn(args);
+  const rows = configsOf(options).map((config) => asking("attack", config));
+  for (const [name, rule] of idle) {
+    const flag = flagFor(name);
+    if (!typed.has(flag)) continue;
+    const found = rows.map(rule);
+    const [first] = found;
+    if (!first || found.includes(undefined)) continue;
+    const alike = found.every((other) => other?.[0] === first[0]);
+    refuse(flag, alike ? first : ["it concerns no row of this table", leaveOut]);
+  }
+  const ensembles = rows.filter(({ method }) => method.ensemble).length;
+  if (typed.has("--seeds") && ensembles === rows.length) {
+    refuse("--seeds", ["every row is an ensemble", "use --ensembles"]);
+  }
+  if (typed.has("--ensembles") && ensembles === 0) {
+    refuse("--ensembles", ["no row is an ensemble", "use --seeds"]);
+  }
+  if (!typed.has("--ablate-only")) return;
+  if (typed.has("--ablate")) {
+    refuse("--ablate-only", ["--ablate changes every option", "leave out one of them"]);
+  }
+  const [unchanged] = withoutRows(options);
+  if (unchanged === undefined) return;
+  refuse(`--ablate-only ${nameOf(unchanged)}`, ["it changes no row of this table", leaveOut]);
+}
+
+/** Flags that were typed, without their values. */
+function typedIn(args: readonly string[]): ReadonlySet<string> {
+  return new Set(args.map((arg) => arg.split("=")[0] ?? ""));
+}
+
+function flagFor(name: string): string {
+  return name === "augmentation" ? "--no-augmentation" : flagOf(name);
+}
+
+function asking(command: Asked["command"], config: RunConfig): Asked {
+  const method: Method = methods[config.mode];
+  return { command, config, method, family: familyOf(config.model ?? method.models[0] ?? "") };
+}
+
+function refuse(flag: string, idleness: Idleness | undefined): void {
+  if (!idleness) return;
+  const [state, remedy] = idleness;
+  throw new UserError(`Cannot use ${flag} here: ${state}; ${remedy}`);
 }

@@ -16,6 +16,7 @@ import {
   type ValueParserResult,
 } from "@optique/core/valueparser";
 import { path } from "@optique/run/valueparser";
+import { shortened } from "../errors.ts";
 import { modes, runConfigSchema, smallestEpsilon } from "../config.ts";
 import { gpKernels, methods } from "../methods/mod.ts";
 import { paperTables } from "../paper.ts";
@@ -54,7 +55,7 @@ export const repeated = object({
 
 /** A radius from 0 to 1, as a number or, as people write it, a fraction of bytes: `8/255`. */
 function radius(): ValueParser<"sync", number> {
-  const written = /^\s*(\d*\.?\d+(?:e-?\d+)?)\s*(?:\/\s*(\d*\.?\d+)\s*)?$/i;
+  const written = /^\s*((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*(?:\/\s*(\d+\.?\d*|\.\d+)\s*)?$/i;
   return {
     mode: "sync",
     metavar: "NUMBER",
@@ -62,9 +63,13 @@ function radius(): ValueParser<"sync", number> {
     parse(input): ValueParserResult<number> {
       const [, over, under = "1"] = written.exec(input) ?? [];
       const value = over === undefined ? NaN : Number(over) / Number(under);
-      return value >= 0 && value <= 1 ? { success: true, value } : {
+      if (value >= 0 && value <= 1) return { success: true, value };
+      const why = value > 1 && value < Infinity ? `, which is ${Number(value.toPrecision(3))}` : "";
+      return {
         success: false,
-        error: message`Expected a number from 0 to 1, such as 0.1 or 8/255, but got ${input}.`,
+        error: message`Expected a number from 0 to 1, such as 0.1 or 8/255, but got ${
+          shortened(input)
+        }${text(why)}.`,
       };
     },
     format: (value) => String(value),
@@ -190,7 +195,8 @@ export const training = object("Training", {
 export const epsilon = object({
   epsilon: optional(
     option("--epsilon", radius(), {
-      description: message`Radius of adversarial training; pixels are in 0 to 1 [${radii}]`,
+      description:
+        message`Radius of adversarial training, as 0.1 or 8/255; pixels are in 0 to 1 [${radii}]`,
     }),
   ),
 });
@@ -228,7 +234,7 @@ export const checkpoint = object({
 export const attacking = object("Attack", {
   epsilonAttack: optional(
     option("--epsilon-attack", radius(), {
-      description: message`Radius of the attack; pixels are in 0 to 1 [${radii}]`,
+      description: message`Radius of the attack, as 0.1 or 8/255; pixels are in 0 to 1 [${radii}]`,
     }),
   ),
   steps: withDefault(

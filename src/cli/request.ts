@@ -11,7 +11,7 @@ import { checkData } from "../runs/identity.ts";
 import { readRunFile } from "../runs/folder.ts";
 import { ablatable, type TableOptions } from "../table.ts";
 import type { Invocation } from "./commands.ts";
-import { checkEffects } from "./effect.ts";
+import { checkEffects, checkTableEffects } from "./effect.ts";
 import { flagOf, nameOf } from "./flags.ts";
 
 /** An experiment to run. */
@@ -92,13 +92,17 @@ export function toRun(
 /**
  * The table that was asked for.
  *
- * @throws UserError for a value out of range
+ * @param args what was typed
+ * @throws UserError for a value out of range, or one without effect
  */
-export function toTable(invocation: Extract<Invocation, { command: "table" }>): TableOptions {
+export function toTable(
+  invocation: Extract<Invocation, { command: "table" }>,
+  args: readonly string[],
+): TableOptions {
   const { pair, seeds, ensembles, modes, ablate, ablateOnly, ...run } = invocation;
   const { mode: _, ...checked } = checkedOptions("table", { ...run, mode: "sngp" });
   const named = protocolOptionNames.filter((name) => ablateOnly.includes(nameOf(name)));
-  return {
+  const table: TableOptions = {
     pair,
     run: checked,
     seeds,
@@ -106,6 +110,8 @@ export function toTable(invocation: Extract<Invocation, { command: "table" }>): 
     modes: [...modes],
     ablate: ablate ? ablatable(modes) : named,
   };
+  checkTableEffects(table, args);
+  return table;
 }
 
 /** The options of a run among what was typed, with messages that name flags. */

@@ -10,7 +10,7 @@ import { flagOf } from "./flags.ts";
 export function showTable(result: TableResult): string {
   const { pair, protocol, epochs, inDomain, outDomain, rows, notes, ablation, epsilons } = result;
   const [first = 0, ...others] = epsilons;
-  const training = epochs === null ? "" : `, ${epochs} epochs`;
+  const training = epochs === null ? "" : `, ${epochs} epoch${epochs === 1 ? "" : "s"}`;
   const sections = [
     `# ${inDomain} against ${outDomain.name} (${pair}), protocol ${protocol}${training}`,
     `${outDomain.count} out-domain images. H is the mean entropy in nats, R the share of images ` +

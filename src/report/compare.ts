@@ -39,10 +39,19 @@ type Label = (content: RunContent, without?: string) => string;
 /** What follows from other settings, or from the data that is there. */
 const implied: ReadonlySet<string> = new Set(["mode", "trainingLimit"]);
 
+/** Options by the names that tell one radius from the other. */
+const names: Readonly<Record<string, string>> = {
+  epsilonAttack: "attack's epsilon",
+  epsilon: "training's epsilon",
+};
+
 function settingsOf(content: RunContent): Record<string, unknown> {
-  const { options, epochs } = identityOf(content);
-  // Those that the models have behind them, which may be more than were asked for.
-  const used = epochs.length === 0 ? {} : { epochs: [...new Set(epochs)].join(" and ") };
+  // The epochs that were asked for are none that a model need have behind it.
+  const { options: { epochs: _, ...options }, epochs } = identityOf(content);
+  const behind = content.command === "train"
+    ? content.figures.members.map((member) => member.epochs.length)
+    : epochs;
+  const used = behind.length === 0 ? {} : { epochs: [...new Set(behind)].join(" and ") };
   const all = { ...options, ...used, ...content.figures.procedure };
   return Object.fromEntries(Object.entries(all).filter(([key]) => !implied.has(key)));
 }
@@ -62,7 +71,7 @@ function labels(contents: readonly RunContent[]): Label {
   const named = (content: RunContent, without?: string): string => {
     const own = settingsOf(content);
     const parts = [...differs].filter((key) => key !== without && own[key] !== undefined)
-      .map((key) => `${key === "epsilonAttack" ? "attack's epsilon" : key} ${own[key]}`);
+      .map((key) => `${names[key] ?? key} ${own[key]}`);
     return [title(content.figures.mode), ...parts].join(", ");
   };
   const alike = [...Map.groupBy(contents, (content) => named(content)).values()]
@@ -84,7 +93,7 @@ function inCommon(contents: readonly RunContent[]): Html {
     paragraph("about", "What all the runs share; what they do not is in their names."),
     table(
       ["option", "value"],
-      same.map(([key, value]) => [key, markup`<code>${String(value)}</code>`]),
+      same.map(([key, value]) => [names[key] ?? key, markup`<code>${String(value)}</code>`]),
     ),
   );
 }
@@ -205,7 +214,7 @@ async function epsilonCharts(attacks: readonly AttackContent[], label: Label): P
       };
     });
   const ticks = [...new Set([0, ...attacks.map(({ figures }) => figures.epsilonAttack)])];
-  const x = "epsilon (pixels: 0 to 1)";
+  const x = "attack's epsilon, 0 to 1";
   const entropies = curve(({ clean }) => clean.entropy, ({ adversarial }) => adversarial.entropy);
   const rates = curve(
     ({ clean }) => clean.rejection[tau],

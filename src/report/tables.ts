@@ -35,7 +35,7 @@ export async function tablesPage(folder: string): Promise<string> {
   const about = [
     `pair ${pair}`,
     `protocol ${protocol}`,
-    ...(epochs === null ? [] : [`${epochs} epochs`]),
+    ...(epochs === null ? [] : [`${epochs} epoch${epochs === 1 ? "" : "s"}`]),
     `${outDomain.count} images of ${outDomain.name}`,
     run.started.slice(0, 10),
   ];

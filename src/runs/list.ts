@@ -5,6 +5,7 @@
  */
 import { join } from "node:path";
 import { z } from "zod";
+import { explain } from "../files.ts";
 import { isHeld } from "../lock.ts";
 import { readFigures, readRun, type Run, runCommands, runsFolder } from "./folder.ts";
 
@@ -66,7 +67,7 @@ export async function listRuns(savePath: string, query: RunsQuery): Promise<Runs
       if (isDirectory) rows.push(await describeRun(join(folder, name)));
     }
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (!(error instanceof Deno.errors.NotFound)) throw explain(error, "read", folder);
   }
   const { mode, command, state, sort } = query;
   const wanted = rows.filter((row) =>
