@@ -17,7 +17,7 @@ import { UserError } from "./errors.ts";
 import { display } from "./files.ts";
 import { explainPrograms } from "./explain.ts";
 import { familyOf, type Method, methods, type Model, single } from "./methods/mod.ts";
-import { accuracy } from "./metrics.ts";
+import { accuracy, nanRows } from "./metrics.ts";
 import {
   compile,
   Draws,
@@ -91,8 +91,12 @@ export async function fit(training: Training): Promise<Trained[]> {
         explain: { explain: false, time: false },
       }),
     );
-    const score = async (): Promise<number> =>
-      accuracy((await selector.run()).predictions, selection.set.labels);
+    const score = async (): Promise<number> => {
+      const { predictions } = await selector.run();
+      return nanRows(predictions) < selection.set.count
+        ? accuracy(predictions, selection.set.labels)
+        : NaN;
+    };
     selections.push({ learner, score });
   }
   const { trainIndex } = firstLearner(training);
@@ -118,6 +122,7 @@ export async function fit(training: Training): Promise<Trained[]> {
         if (!own) throw new Error("Unreachable: a learner without figures");
         const score = scores[copy] ?? NaN;
         const before = summary(history).best.accuracy;
+        if (!Number.isFinite(score) || !isSound(learner.model)) throw broken(epoch);
         const { imagesPerSecond, ...epochFigures } = own;
         history.push({ epoch, ...epochFigures, accuracy: score });
         reporter.record?.({
@@ -226,6 +231,19 @@ function notFinite(loss: number, epoch: number, step: number): UserError {
   return new UserError(
     `Cannot continue training: ${what} is ${state} in epoch ${epoch}, step ${step}; ` +
       "use a smaller --lr; the last good checkpoint is kept",
+  );
+}
+
+/** Whether every number of a model's state on the host is one. */
+function isSound({ state }: Model): boolean {
+  return [...state.values()].every(({ data }) => data.every(Number.isFinite));
+}
+
+/** The last step of an epoch can break a model without a loss that shows it. */
+function broken(epoch: number): UserError {
+  return new UserError(
+    `Cannot continue training: after epoch ${epoch} the model's weights or all its answers are no ` +
+      "numbers; use a smaller --lr; the last good checkpoint is kept",
   );
 }
 

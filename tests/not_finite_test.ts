@@ -109,3 +109,21 @@ testWithShared(
       assert.match(stdout, /NLL infinite \(21 of 200 images\)$/m);
     }),
 );
+
+Deno.test("a training whose last step breaks the model says so, and leaves no such model", () =>
+  inFolder(async (cwd) => {
+    // One step an epoch: no loss comes after it.
+    const args = "--mode due --epochs 1 --limit 300 --lr 1e30".split(" ");
+    const { code, stdout, stderr } = await task("train", args, { cwd });
+    assert.equal(code, 1);
+    assert.equal(stdout, "");
+    assert.match(stderr, /^Cannot continue training: after epoch 0 .* use a smaller --lr/m);
+    for await (const path of filesIn(cwd)) assert.ok(!path.endsWith(".safetensors"), path);
+  }));
+
+async function* filesIn(folder: string): AsyncGenerator<string> {
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    if (isDirectory) yield* filesIn(`${folder}/${name}`);
+    else yield `${folder}/${name}`;
+  }
+}
