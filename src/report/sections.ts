@@ -4,7 +4,6 @@
  * @module
  */
 import { z } from "zod";
-import { commandOf } from "../invocation.ts";
 import { type ProtocolOption, protocolOptions } from "../protocol.ts";
 import { meanNote } from "../verdict.ts";
 import { flatten } from "../runs/figures.ts";
@@ -145,7 +144,14 @@ export function configuration({ run, figures, name }: RunContent): Html {
     paragraph(
       "about",
       ["Folder ", code(name), `, begun ${run.started.slice(0, 16).replace("T", " ")} UTC. `],
-      ["The same run again: ", code(commandOf(`${command} --config ${name}/run.json`)), "."],
+      [
+        // Both, whatever writes the page: the same run leaves the same page.
+        "The same run again: ",
+        code(`./denow task ${command} --config ${name}/run.json`),
+        ", with a binary ",
+        code(`mirage ${command} --config ${name}/run.json`),
+        ".",
+      ],
     ),
     markup`<h3>Configuration</h3>`,
     table(["option", "value"], [
