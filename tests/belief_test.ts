@@ -10,6 +10,7 @@ import { methods } from "../src/methods/mod.ts";
 import { Random } from "../src/nn/mod.ts";
 import { procedureOf } from "../src/protocol.ts";
 import { attack, evaluate, train } from "../src/run.ts";
+import { report } from "../src/report/mod.ts";
 import { readRun } from "../src/runs/folder.ts";
 import { verify } from "../src/verify.ts";
 import { sharedPath, testWithShared } from "./shared.ts";
@@ -150,12 +151,18 @@ Deno.test("the same training leaves the same bytes in another folder, and the sa
   inFolder(async (folder) => {
     const paths = ["one", "two"].map((name) => join(folder, name));
     const names: string[] = [];
+    const pages: string[][] = [];
     for (const savePath of paths) {
       await trained(savePath, { epochs: 2 });
       await attack(runConfig({ mode: "baseline", limit: 20, epochs: 2, savePath }));
       const runs = [...Deno.readDirSync(join(savePath, "runs"))].map(({ name }) => name).sort();
       names.push(runs.join());
+      pages.push(await Promise.all(runs.map((run) => report([join(savePath, "runs", run)]))));
+      // A page holds no time at all: not even another day would show.
+      assert.doesNotMatch(pages.flat().join(), /20\d\d-[01]\d-[0-3]\d/);
     }
+    assert.deepEqual(pages[0]?.map((page) => page.length), pages[1]?.map((page) => page.length));
+    assert.ok(pages[0]?.join() === pages[1]?.join());
     assert.equal(names[0], names[1]);
     for (const run of names[0]?.split(",") ?? []) {
       for (

@@ -41,7 +41,7 @@ const shown = [
 
 /** The page of an attack. */
 export async function attackPage(content: AttackContent): Promise<string> {
-  const { figures, run } = content;
+  const { figures } = content;
   const { mode, model, protocol, seed, epsilonAttack, attack, outDomain } = figures;
   const evidence = evidenceOf(figures);
   const { name, steps, stepSize, targeted } = attack;
@@ -51,7 +51,6 @@ export async function attackPage(content: AttackContent): Promise<string> {
     `${name}, ${steps} step${steps === 1 ? "" : "s"} of ${round(stepSize, 4)}`,
     ...(targeted === null ? [] : [`steered to class ${targeted}`]),
     `${outDomain.count} images of ${outDomain.name}`,
-    run.started.slice(0, 10),
   ];
   return page(
     `${title(mode)} attacked, epsilon ${epsilonAttack}, seed ${seed}`,

@@ -34,13 +34,12 @@ const shown = [
 
 /** The page of an evaluation. */
 export async function evalPage(content: EvalContent): Promise<string> {
-  const { figures, run, clean } = content;
+  const { figures, clean } = content;
   const { mode, model, protocol, seed, inDomain, outDomain } = figures;
   const how = [
     model,
     `protocol ${protocol}`,
     `${inDomain.count} images of ${inDomain.name}, ${outDomain.count} of ${outDomain.name}`,
-    run.started.slice(0, 10),
   ];
   const evidence = evidenceOf(figures);
   const known = inDomainRejection(evidence);

@@ -143,7 +143,7 @@ export function configuration({ run, figures, name }: RunContent): Html {
     "How it was made",
     paragraph(
       "about",
-      ["Folder ", code(name), `, begun ${run.started.slice(0, 16).replace("T", " ")} UTC. `],
+      ["Folder ", code(name), "; its run.json and log.jsonl say when and how fast it was made. "],
       [
         // Both, whatever writes the page: the same run leaves the same page.
         "The same run again: ",

@@ -37,7 +37,6 @@ export async function tablesPage(folder: string): Promise<string> {
     `protocol ${protocol}`,
     ...(epochs === null ? [] : [`${epochs} epoch${epochs === 1 ? "" : "s"}`]),
     `${outDomain.count} images of ${outDomain.name}`,
-    run.started.slice(0, 10),
   ];
   return page(
     `${inDomain} against ${outDomain.name}: the paper's tables`,

@@ -15,7 +15,7 @@ const shown = ["seed", "procedure", "hyperparameters", "members", "data"];
 
 /** The page of a training. */
 export async function trainPage(content: TrainContent): Promise<string> {
-  const { figures, run } = content;
+  const { figures } = content;
   const { mode, model, protocol, data, members } = figures;
   const seeds = members.map(({ seed }) => seed);
   const whose = seeds.length === 1 ? `seed ${seeds[0]}` : `seeds ${seeds[0]} to ${seeds.at(-1)}`;
@@ -24,7 +24,6 @@ export async function trainPage(content: TrainContent): Promise<string> {
     paragraph(
       "about",
       `${model}, protocol ${protocol}; ${data.count} images of ${data.name}; `,
-      run.started.slice(0, 10),
     ),
     paragraph("verdict", trainVerdict(content)),
     section(
