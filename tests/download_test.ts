@@ -320,7 +320,10 @@ Deno.test("download() says that a destination cannot be written", () =>
   withSite(async (site) => {
     await Deno.writeTextFile(join(site.path, "..", "..", "set"), "a file, no folder");
     const message = await failure(download(source, { ...site.options, urls: site.urls("good") }));
-    assert.match(message, /^Cannot write ".*x\.gz": .*choose another --data-path$/);
+    assert.match(
+      message,
+      /^Cannot write ".*x\.gz": a file is where a folder should be; name another folder$/,
+    );
   }));
 
 Deno.test("sources name hosts, a checksum and a path for every file", () => {
