@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { loadEmbedded } from "../data/mod.ts";
 import { loadCheckpoint, stateDigest } from "../src/checkpoint/checkpoint.ts";
 import { decodeSafetensors, encodeSafetensors } from "../src/checkpoint/safetensors.ts";
+import { decodeTorchCheckpoint } from "../src/checkpoint/torch.ts";
 import { runConfig, type RunOptions } from "../src/config.ts";
 import { UserError } from "../src/errors.ts";
 import { methods } from "../src/methods/mod.ts";
@@ -15,6 +16,7 @@ import { readRun } from "../src/runs/folder.ts";
 import { verify } from "../src/verify.ts";
 import { sharedPath, testWithShared } from "./shared.ts";
 import { inFolder } from "./support.ts";
+import { checkpoint, legacy, tensor } from "./torch_writer.ts";
 
 /** Trains a model on 20 digits; the path of its best checkpoint. */
 async function trained(savePath: string, options: Partial<RunOptions> = {}): Promise<string> {
@@ -100,6 +102,68 @@ Deno.test("a transposed weight is refused by name and shapes, in both formats", 
       loadCheckpoint(baseline(), wrong),
       new RegExp(`parameter "${name}" is \\[84, 400\\], the file has \\[400, 84\\]`),
     );
+  }));
+
+/** A safetensors file of such a type for each array, whose elements are 0. */
+function filled(
+  arrays: readonly (readonly [name: string, dtype: string, shape: readonly number[]])[],
+): Uint8Array<ArrayBuffer> {
+  const sizes: Readonly<Record<string, number>> = {
+    I64: 8,
+    U64: 8,
+    F64: 8,
+    I32: 4,
+    U32: 4,
+    F32: 4,
+  };
+  let end = 0;
+  const entries = arrays.map(([name, dtype, shape]) => {
+    const bytes = (sizes[dtype] ?? (/16$/.test(dtype) ? 2 : 1)) * shape.reduce((a, b) => a * b, 1);
+    return [name, { dtype, shape, data_offsets: [end, end += bytes] }];
+  });
+  const head = new TextEncoder().encode(JSON.stringify(Object.fromEntries(entries)));
+  const file = new Uint8Array(8 + head.length + end);
+  new DataView(file.buffer).setBigUint64(0, BigInt(head.length), true);
+  file.set(head, 8);
+  return file;
+}
+
+Deno.test("weights stored as integers or truth values are refused by name and type, counters are not", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "m.safetensors");
+    const model = baseline();
+    const shapes = [...model.state].map(([name, { shape }]) => [name, shape] as const);
+    const [[first] = [""]] = shapes;
+    const load = async (type: string, of: string = first): Promise<unknown> => {
+      const arrays = shapes.map(([name, shape]) =>
+        [name, name === of ? type : "F32", shape] as const
+      );
+      const counter = ["conv.num_batches_tracked", "I64", []] as const;
+      await Deno.writeFile(path, filled([...arrays, counter]));
+      return await loadCheckpoint(model, path);
+    };
+    for (const type of ["I8", "U8", "BOOL", "I16", "U16", "I32", "U32", "I64", "U64"]) {
+      await assert.rejects(
+        load(type),
+        (error) =>
+          error instanceof UserError &&
+          error.message.includes(`"${first}" is stored as ${type}, not as floating-point numbers;`),
+        type,
+      );
+    }
+    for (const type of ["F16", "BF16", "F32", "F64"]) await load(type);
+    const stored = {
+      FloatStorage: undefined,
+      IntStorage: "I32",
+      ByteStorage: "U8",
+      BoolStorage: "BOOL",
+    };
+    for (const [storage, type] of Object.entries(stored)) {
+      const pickle = tensor(0, [1], [1]).replace("torch\nFloatStorage", `torch\n${storage}`);
+      for (const bytes of [checkpoint(pickle), legacy(pickle)]) {
+        assert.equal(decodeTorchCheckpoint(bytes, "c").stateDict.get("w")?.integer, type, storage);
+      }
+    }
   }));
 
 testWithShared(

@@ -55,7 +55,9 @@ Deno.test("what is encoded is decoded again, bit for bit, in order", () => {
     const back = decodeSafetensors(encodeSafetensors(archive), "x");
     const exact = [...archive.tensors].map(([name, { shape, data }]) => {
       const empty = data instanceof Float64Array && data.length === 0;
-      return [name, { shape, data: empty ? new Float32Array() : data }];
+      const integer = data instanceof Float64Array ? "I64" : "U32";
+      const kind = data instanceof Float32Array ? {} : { integer };
+      return [name, { shape, data: empty ? new Float32Array() : data, ...kind }];
     });
     assert.deepEqual([...back.tensors], exact);
     assert.deepEqual({ ...back.metadata }, { ...archive.metadata });

@@ -94,7 +94,14 @@ function fill(model: Model, { tensors }: CheckpointArrays, path: string): void {
     );
   }
   for (const [name, parameter] of model.state) {
-    const values = Float32Array.from(tensors.get(name)?.data ?? []);
+    const { data = [], integer } = tensors.get(name) ?? {};
+    // Weights as integers are quantised, and mean nothing without their scale.
+    if (integer !== undefined) {
+      throw cannot(
+        `"${name}" is stored as ${integer}, not as floating-point numbers; save the weights as float32`,
+      );
+    }
+    const values = Float32Array.from(data);
     const bad = values.findIndex((v) => !Number.isFinite(v));
     if (bad >= 0) throw cannot(`"${name}" holds ${values[bad]} at ${bad}; train the model again`);
     parameter.data.set(values);

@@ -14,6 +14,8 @@ import { cannotRead, elements, mostAxes, quote } from "./refusal.ts";
 export interface NamedArray {
   readonly shape: readonly number[];
   readonly data: Float32Array | Float64Array | Uint32Array;
+  /** The file's type where that is of integers or truth values, which no weight is. */
+  readonly integer?: string;
 }
 
 /** Arrays by name, in order, and a block of strings about them. */
@@ -22,10 +24,14 @@ export interface Archive {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** Bytes of an element, how one is read, and whether it is an integer that f32 may not hold. */
+/**
+ * Bytes of an element, how one is read, its name where it is an integer or a truth value, and whether f32
+ * may not hold it.
+ */
 export interface ElementType {
   readonly size: number;
   readonly read: (view: DataView, at: number) => number;
+  readonly integer?: string;
   readonly whole?: true;
 }
 
@@ -35,15 +41,25 @@ export const elementTypes = {
   F32: { size: 4, read: (v, at) => v.getFloat32(at, true) },
   F16: { size: 2, read: (v, at) => halfToNumber(v.getUint16(at, true)) },
   BF16: { size: 2, read: (v, at) => bfloatToNumber(v.getUint16(at, true)) },
-  I64: { size: 8, read: (v, at) => exactNumber(v.getBigInt64(at, true)), whole: true },
-  I32: { size: 4, read: (v, at) => v.getInt32(at, true), whole: true },
-  I16: { size: 2, read: (v, at) => v.getInt16(at, true) },
-  I8: { size: 1, read: (v, at) => v.getInt8(at) },
-  U64: { size: 8, read: (v, at) => exactNumber(v.getBigUint64(at, true)), whole: true },
-  U32: { size: 4, read: (v, at) => v.getUint32(at, true) },
-  U16: { size: 2, read: (v, at) => v.getUint16(at, true) },
-  U8: { size: 1, read: (v, at) => v.getUint8(at) },
-  BOOL: { size: 1, read: (v, at) => v.getUint8(at) },
+  I64: {
+    size: 8,
+    read: (v, at) => exactNumber(v.getBigInt64(at, true)),
+    integer: "I64",
+    whole: true,
+  },
+  I32: { size: 4, read: (v, at) => v.getInt32(at, true), integer: "I32", whole: true },
+  I16: { size: 2, read: (v, at) => v.getInt16(at, true), integer: "I16" },
+  I8: { size: 1, read: (v, at) => v.getInt8(at), integer: "I8" },
+  U64: {
+    size: 8,
+    read: (v, at) => exactNumber(v.getBigUint64(at, true)),
+    integer: "U64",
+    whole: true,
+  },
+  U32: { size: 4, read: (v, at) => v.getUint32(at, true), integer: "U32" },
+  U16: { size: 2, read: (v, at) => v.getUint16(at, true), integer: "U16" },
+  U8: { size: 1, read: (v, at) => v.getUint8(at), integer: "U8" },
+  BOOL: { size: 1, read: (v, at) => v.getUint8(at), integer: "BOOL" },
 } as const satisfies Readonly<Record<string, ElementType>>;
 
 /** Bytes of a header: the limit of the reference implementation (huggingface/safetensors). */
@@ -189,7 +205,12 @@ export function decodeSafetensors(bytes: Uint8Array, name: string): Archive {
     if (type.whole && data.some(Number.isNaN)) {
       throw fail(`the array ${quote(key)} holds an integer beyond 2^53`);
     }
-    tensors.set(key, { shape, data: data instanceof Float64Array ? narrow(data) : data });
+    const { integer } = type;
+    tensors.set(key, {
+      shape,
+      data: data instanceof Float64Array ? narrow(data) : data,
+      ...(integer && { integer }),
+    });
   }
   const { [digestKey]: digest, ...others } = metadata.data;
   // A file of ours has one; a file of others may have any metadata but this.

@@ -264,7 +264,7 @@ function rebuild([from, offset, shape, strides]: readonly unknown[], budget: Bud
     throw damage("one of its tensors reaches beyond its storage");
   }
   spend(budget, count);
-  const { view, type: { read, size, whole } } = from;
+  const { view, type: { read, size, whole, integer } } = from;
   const data = whole ? new Float64Array(count) : new Float32Array(count);
   const index = shape.map(() => 0);
   let at = offset;
@@ -279,9 +279,10 @@ function rebuild([from, offset, shape, strides]: readonly unknown[], budget: Bud
       index[axis] = 0;
     }
   }
-  if (data instanceof Float32Array) return { shape, data };
+  const kind = integer && { integer };
+  if (data instanceof Float32Array) return { shape, data, ...kind };
   if (data.some(Number.isNaN)) throw new PickleError("it holds an integer beyond 2^53");
-  return { shape, data: narrow(data) };
+  return { shape, data: narrow(data), ...kind };
 }
 
 function spend(budget: Budget, count: number): void {
