@@ -8,7 +8,7 @@ import { checkpointPaths, loadCheckpoint, stateDigest } from "./checkpoint/check
 import type { Clock } from "./clock.ts";
 import type { RunConfig } from "./config.ts";
 import { chosen, ResidentSet } from "./dataset.ts";
-import { UserError } from "./errors.ts";
+import { shortened, UserError } from "./errors.ts";
 import { display } from "./files.ts";
 import { familyOf, type Model, type Subject } from "./methods/mod.ts";
 import { type Device, openDevice, push, Random, release } from "./nn/mod.ts";
@@ -111,11 +111,23 @@ export async function findOrTrain(
     const path = given?.[i] ?? trained[i] ?? "";
     const { sha256, prefix } = await loadCheckpoint(model, path);
     if (prefix) reporter.note(`The names in "${display(path)}" are taken without "${prefix}"`);
-    loaded.push({ path, sha256, digest: stateDigest(model) });
+    const digest = stateDigest(model);
+    const twin = loaded.find((other) => other.digest === digest);
+    if (given && twin) throw sameModel(twin.path, path);
+    loaded.push({ path, sha256, digest });
     push(device, model.state.values());
     await model.finish?.(device);
   }
   return loaded;
+}
+
+/** One model as two members would answer as one of them alone. */
+function sameModel(...paths: readonly [string, string]): UserError {
+  const [first, second] = paths.map((path) => shortened(path, 80));
+  return new UserError(
+    `Cannot make an ensemble of "${first}" and "${second}": they hold the same model; ` +
+      "name one checkpoint of each member",
+  );
 }
 
 /** The best checkpoints of the members' trainings, which are begun or gone on with where they have too few epochs. */

@@ -6,7 +6,7 @@ import { loadCheckpoint, stateDigest } from "../src/checkpoint/checkpoint.ts";
 import { decodeSafetensors, encodeSafetensors } from "../src/checkpoint/safetensors.ts";
 import { decodeTorchCheckpoint } from "../src/checkpoint/torch.ts";
 import { runConfig, type RunOptions } from "../src/config.ts";
-import { UserError } from "../src/errors.ts";
+import { shortened, UserError } from "../src/errors.ts";
 import { methods } from "../src/methods/mod.ts";
 import { Random } from "../src/nn/mod.ts";
 import { procedureOf } from "../src/protocol.ts";
@@ -176,6 +176,33 @@ testWithShared(
     );
   },
 );
+
+Deno.test("one model is not two members of an ensemble, whatever its files are called", () =>
+  inFolder(async (savePath) => {
+    const first = await trained(savePath);
+    const copies = [0, 1].map((seed) => join(savePath, `copy${seed}.safetensors`));
+    for (const copy of copies) await Deno.copyFile(first, copy);
+    const foreign = join(savePath, "foreign.safetensors");
+    const { tensors } = decodeSafetensors(await Deno.readFile(first), first);
+    await Deno.writeFile(foreign, encodeSafetensors({ tensors, metadata: {} }));
+    const of = (...checkpoint: string[]): Promise<unknown> => {
+      const numEnsembles = checkpoint[1] === undefined ? { numEnsembles: 2 } : {};
+      return evaluate(
+        runConfig({ mode: "deep_ensemble", limit: 20, savePath, checkpoint, ...numEnsembles }),
+      );
+    };
+    const refused = (a: string, b: string): (error: Error) => boolean => (error) =>
+      error instanceof UserError && error.message.length <= 300 &&
+      error.message.startsWith(
+        `Cannot make an ensemble of "${a}" and "${b}": they hold the same model; `,
+      );
+    const short = (path: string): string => shortened(path, 80);
+    await assert.rejects(of(first, first), refused(short(first), short(first)));
+    await assert.rejects(of(first, foreign), refused(short(first), short(foreign)));
+    const [a = "", b = ""] = copies.map(short);
+    await assert.rejects(of(join(savePath, "copy{seed}.safetensors")), refused(a, b));
+    await of(first, await trained(savePath, { seed: 1 }));
+  }));
 
 Deno.test("hyper-parameters come from the checkpoint, or contradict it in an error", () =>
   inFolder(async (savePath) => {
