@@ -39,7 +39,7 @@ export const runConfigSchema = z.strictObject({
   model: z.string().optional(),
   /** The published procedure with its faults, or without them. */
   protocol: z.enum(["paper", "corrected"]).default("paper"),
-  /** Seed of every random number, 0 to 2^53 - 1. */
+  /** Seed of every random number of the run, 0 to 2^53 - 1; a model that is named has its own behind it. */
   seed: z.int().min(0).default(0),
   /**
    * Passes over the training set: 80 for `train`; where an attack or an evaluation has to train first,

@@ -10,9 +10,10 @@ import { checkpointFormat, fromMetadata, type Statement } from "./checkpoint/sta
 import { readCheckpointArrays } from "./checkpoint/torch.ts";
 import { checkpointsOf, procedureFor, type RunConfig, smallestEpsilon } from "./config.ts";
 import { UserError } from "./errors.ts";
-import { isFile } from "./files.ts";
+import { display, isFile } from "./files.ts";
 import { familyOf, type Hyperparameters, type Method, methods } from "./methods/mod.ts";
 import { concerning, type Procedure } from "./protocol.ts";
+import type { ModelSeeds } from "./seeds.ts";
 import { sha256 } from "./sha256.ts";
 import { agreed } from "./stated.ts";
 
@@ -52,8 +53,10 @@ export interface Place {
   /** Name of the network. */
   readonly network: string;
   readonly pair: OpenPair;
-  /** Of the models: one, or those of an ensemble. */
+  /** Of the models to train, or in whose names they are looked for: one, or those of an ensemble. */
   readonly seeds: readonly number[];
+  /** What the models were or will be trained with: of those that were named, what their files say. */
+  readonly modelSeeds: ModelSeeds;
   /** Whether a checkpoint that was named does not say how it was trained: then the options are believed. */
   readonly unstated: boolean;
 }
@@ -83,12 +86,14 @@ export async function openPlace(
   const seeds = memberSeeds(place);
   const given = givenCheckpoints(config, seeds);
   const statements = given ? await statementsOf(given) : [];
-  const stated = agreed(place, statements);
+  const stated = agreed(place, given ?? [], statements);
+  if (given) checkSeeds(config, { given, seeds, statements });
   const trainingConfig = await settleTraining({ ...place, ...stated }, purpose, seeds[0] ?? 0);
   return {
     ...place,
     procedure: { ...procedure, ...stated.procedure },
     seeds,
+    modelSeeds: given ? statements.map((statement) => statement?.seed ?? null) : seeds,
     trainingConfig,
     unstated: given !== undefined && statements.includes(undefined),
   };
@@ -116,6 +121,37 @@ async function statementsOf(paths: readonly string[]): Promise<(Statement | unde
   return found;
 }
 
+/**
+ * Holds seeds that files are named by against what the files say.
+ *
+ * @throws UserError naming the first that says otherwise
+ */
+function checkSeeds(
+  config: RunConfig,
+  { given, seeds, statements }: {
+    readonly given: readonly string[];
+    readonly seeds: readonly number[];
+    readonly statements: readonly (Statement | undefined)[];
+  },
+): void {
+  for (const [i, path] of given.entries()) {
+    const [wanted, said] = [seeds[i], statements[i]?.seed];
+    if (said === undefined || said === wanted || !isTemplate(config, i)) continue;
+    throw new UserError(
+      `Cannot use "${
+        display(path)
+      }" as the model of seed ${wanted}: it was trained with seed ${said}; ` +
+        "name it in full by --checkpoint, or choose another by --seed",
+    );
+  }
+}
+
+/** Whether the file of a member is named by its seed. */
+function isTemplate(config: RunConfig, member: number): boolean {
+  const given = checkpointsOf(config) ?? [];
+  return (given.length === 1 ? given[0] : given[member])?.includes("{seed}") ?? false;
+}
+
 /** Seeds of the models: the run's own, or as many from it on as an ensemble has members. */
 function memberSeeds(
   { config, method, pair }: Pick<Place, "config" | "method" | "pair">,
@@ -139,7 +175,7 @@ function memberSeeds(
  * asks for few images to attack; and that of the weight of DUQ's penalty that there is.
  */
 async function settleTraining(
-  place: Omit<Place, "seeds" | "trainingConfig" | "unstated"> & {
+  place: Omit<Place, "seeds" | "modelSeeds" | "trainingConfig" | "unstated"> & {
     readonly hyperparameters: Partial<Hyperparameters>;
   },
   purpose: "train" | "use",
@@ -195,7 +231,7 @@ export async function trainingState(
 }
 
 /** What determines the folder of a training. */
-type TrainingPlace = Omit<Place, "seeds" | "unstated">;
+type TrainingPlace = Omit<Place, "seeds" | "modelSeeds" | "unstated">;
 
 /** The folder of a training run, named by what determines it (but for the number of epochs). */
 export async function trainingFolder(

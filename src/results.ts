@@ -69,19 +69,24 @@ const common = {
   procedure: z.record(z.string(), z.union([z.string(), z.number()])),
   /** Hyper-parameters of the mode's own. */
   hyperparameters: z.record(z.string(), z.union([z.string(), z.number()])),
+  /** Of everything that the run draws, its trainings included. */
   seed: z.int(),
   adapter,
   versions,
 };
 
-/** Paths of the checkpoints, one a member. */
-const checkpoints = z.array(z.string()).min(1);
+const models = {
+  /** Seeds that the models were trained with, one a member; null where a file does not say it. */
+  seeds: z.array(z.int().nullable()).min(1),
+  /** Paths of the checkpoints, one a member. */
+  checkpoints: z.array(z.string()).min(1),
+};
 
 /** What `attack --json` prints. */
 export const attackResultSchema = z.strictObject({
-  schema: z.literal("mirage/attack@4"),
+  schema: z.literal("mirage/attack@5"),
   ...common,
-  checkpoints,
+  ...models,
   epsilonAttack: share,
   attack: z.strictObject({
     name: z.enum(Object.keys(attacks) as [AttackName, ...AttackName[]]),
@@ -118,9 +123,9 @@ export const attackResultSchema = z.strictObject({
 
 /** What `eval --json` prints. */
 export const evalResultSchema = z.strictObject({
-  schema: z.literal("mirage/eval@4"),
+  schema: z.literal("mirage/eval@5"),
   ...common,
-  checkpoints,
+  ...models,
   inDomain: inDomainSchema,
   outDomain: z.strictObject({ name: z.string(), count: z.int() }).extend(uncertaintySchema.shape)
     .extend({ rejectedImages, nanRows: z.int(), readings }),

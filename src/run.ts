@@ -155,8 +155,9 @@ function evalDocument(
   clock: Clock,
 ): EvalResult {
   return evalResultSchema.parse({
-    schema: "mirage/eval@4",
+    schema: "mirage/eval@5",
     ...common(bench),
+    seeds: bench.modelSeeds,
     checkpoints,
     inDomain: inDomain.figures,
     outDomain: {
@@ -285,8 +286,9 @@ function attackDocument(
     epsilonPoint(inDomain.answers, answers, epsilon);
   const { name, steps, stepSize, startNoise, projectStart } = settings;
   return attackResultSchema.parse({
-    schema: "mirage/attack@4",
+    schema: "mirage/attack@5",
     ...common(bench),
+    seeds: bench.modelSeeds,
     checkpoints,
     epsilonAttack: config.epsilonAttack,
     attack: {

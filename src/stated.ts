@@ -5,7 +5,7 @@
  * @module
  */
 import type { Statement } from "./checkpoint/statement.ts";
-import { checkpointsOf, type RunConfig } from "./config.ts";
+import type { RunConfig } from "./config.ts";
 import { shortened, UserError } from "./errors.ts";
 import { display } from "./files.ts";
 import { type Hyperparameters, type Method, methods } from "./methods/mod.ts";
@@ -24,7 +24,8 @@ type Asked = Readonly<Record<string, unknown>>;
 /**
  * What all checkpoints agree on and the options do not contradict.
  *
- * @param statements of the checkpoints that were named, undefined where one says nothing
+ * @param paths of the checkpoints that were named, one a member
+ * @param statements of them, undefined where one says nothing
  * @throws UserError naming what is said by one and otherwise by another, or by an option
  */
 export function agreed(
@@ -33,14 +34,14 @@ export function agreed(
     readonly procedure: Procedure;
     readonly method: Method;
   },
+  paths: readonly string[],
   statements: readonly (Statement | undefined)[],
 ): Stated {
   let hyperparameters: Asked = {};
   let own: Asked = {};
-  const paths = checkpointsOf(config) ?? [];
   for (const [i, statement] of statements.entries()) {
     if (!statement) continue;
-    const path = paths[i] ?? paths[0] ?? "";
+    const path = paths[i] ?? "";
     if (statement.family !== method.family) {
       const other = Object.values<Method>(methods).find(({ family }) =>
         family === statement.family

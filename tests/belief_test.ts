@@ -181,10 +181,11 @@ Deno.test("one model is not two members of an ensemble, whatever its files are c
   inFolder(async (savePath) => {
     const first = await trained(savePath);
     const copies = [0, 1].map((seed) => join(savePath, `copy${seed}.safetensors`));
-    for (const copy of copies) await Deno.copyFile(first, copy);
     const foreign = join(savePath, "foreign.safetensors");
     const { tensors } = decodeSafetensors(await Deno.readFile(first), first);
-    await Deno.writeFile(foreign, encodeSafetensors({ tensors, metadata: {} }));
+    for (const copy of [foreign, ...copies]) {
+      await Deno.writeFile(copy, encodeSafetensors({ tensors, metadata: {} }));
+    }
     const of = (...checkpoint: string[]): Promise<unknown> => {
       const numEnsembles = checkpoint[1] === undefined ? { numEnsembles: 2 } : {};
       return evaluate(
@@ -220,6 +221,37 @@ Deno.test("hyper-parameters come from the checkpoint, or contradict it in an err
     await assert.rejects(
       evaluate(runConfig({ ...use, mode: "baseline" })),
       /it says that it is a model of DUE; use --mode due/,
+    );
+  }));
+
+Deno.test("the seed of a run is not that of a model that was named, which its file says or nobody", () =>
+  inFolder(async (savePath) => {
+    const checkpoint = await trained(savePath);
+    const seedsOf = async (options: Partial<RunOptions>): Promise<unknown> => {
+      const { seed, seeds } = await evaluate(
+        runConfig({ mode: "baseline", limit: 20, savePath, ...options }),
+      );
+      return [seed, seeds];
+    };
+    assert.deepEqual(await seedsOf({ checkpoint, seed: 7 }), [7, [0]]);
+    assert.deepEqual(await seedsOf({ seed: 3, epochs: 1 }), [3, [3]]);
+    const runs = join(savePath, "runs");
+    const named = await Promise.all(
+      [...Deno.readDirSync(runs)].filter(({ name }) => name.startsWith("eval"))
+        .map(async ({ name }) => (await readRun(join(runs, name))).identity["seeds"]),
+    );
+    assert.deepEqual(named.sort(), [[0], [3]]);
+    const foreign = join(savePath, "foreign.safetensors");
+    const { tensors } = decodeSafetensors(await Deno.readFile(checkpoint), checkpoint);
+    await Deno.writeFile(foreign, encodeSafetensors({ tensors, metadata: {} }));
+    assert.deepEqual(await seedsOf({ checkpoint: foreign }), [0, [null]]);
+
+    for (const seed of [0, 1]) await Deno.copyFile(checkpoint, join(savePath, `of${seed}`));
+    const template = { checkpoint: join(savePath, "of{seed}") };
+    assert.deepEqual(await seedsOf(template), [0, [0]]);
+    await assert.rejects(
+      seedsOf({ ...template, seed: 1 }),
+      /^UserError: Cannot use ".*of1" as the model of seed 1: it was trained with seed 0; name it/,
     );
   }));
 

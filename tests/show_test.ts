@@ -15,13 +15,14 @@ function result(before: number, after: number, change: Partial<AttackResult> = {
   const rejection = (at09: number): Record<string, number> =>
     Object.fromEntries([1, 2, 3, 4, 5, 6, 7, 8, 9].map((t) => [`0.${t}`, t === 9 ? at09 : 0]));
   return attackResultSchema.parse({
-    schema: "mirage/attack@4",
+    schema: "mirage/attack@5",
     mode: "sngp",
     model: "LeNet_SNGP",
     protocol: "paper",
     procedure: { attack: "published" },
     hyperparameters: {},
     seed: 0,
+    seeds: [0],
     checkpoints: ["best.safetensors"],
     adapter: { vendor: "", architecture: "", device: "", description: "a GPU", software: false },
     versions: { mirage: "0", deno: "0", v8: "0" },
@@ -229,6 +230,25 @@ Deno.test("`verdict()` tells of answers that are no numbers", () => {
   });
   assert.match(text, /7 answers were no numbers and count as rejected/);
   assert.ok(!text.includes("entropy"));
+});
+
+Deno.test("the heading tells the seed of the run from those of the models", () => {
+  const heading = (seed: number, ...seeds: (number | null)[]): string => {
+    const { length } = seeds;
+    const [line = ""] = showAttack(result(0.8, 0.1, { seed, seeds })).split("\n");
+    return line.replace(
+      `SNGP (${length > 1 ? `${length} x ` : ""}LeNet_SNGP, protocol paper, `,
+      "",
+    );
+  };
+  assert.equal(heading(0, 0), "seed 0)");
+  assert.equal(heading(7, 0), "seed 7; model of seed 0)");
+  assert.equal(heading(7, null), "seed 7; model of unknown seed)");
+  assert.equal(heading(3, 3, 4, 5), "seeds 3 to 5)");
+  assert.equal(heading(0, 3, 4, 5), "seed 0; models of seeds 3 to 5)");
+  assert.equal(heading(0, 1, 0), "seed 0; models of seeds 1, 0)");
+  assert.equal(heading(0, null, null), "seed 0; models of unknown seeds)");
+  assert.equal(heading(0, 0, null), "seed 0; models of seeds 0, unknown)");
 });
 
 Deno.test("`showAttack()` shows table, verdict, warnings, broken files and times", () => {

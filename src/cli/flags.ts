@@ -99,7 +99,8 @@ export const experiment = object("Experiment", {
   })),
   seed: withDefault(
     option("--seed", integer({ min: 0, metavar: "N" }), {
-      description: message`Seed of every random number; members of an ensemble count up from it`,
+      description:
+        message`Seed of every random number of the run; models that it trains count up from it`,
     }),
     defaults.seed,
   ),

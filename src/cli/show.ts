@@ -5,6 +5,7 @@
  */
 import { type ProtocolOption, protocolOptions } from "../protocol.ts";
 import type { AttackResult, EvalResult, InDomain, TrainResult, Uncertainty } from "../results.ts";
+import { type ModelSeeds, seedsText } from "../seeds.ts";
 import { evalVerdict, meanNote, percent, round, tau, title, verdict } from "../verdict.ts";
 import { flagOf } from "./flags.ts";
 import { newTable, number } from "./format.ts";
@@ -22,7 +23,7 @@ export function showAttack(result: AttackResult): string {
   for (const [name, rates] of readingRows(result)) table.push([name, ...rates]);
   const target = attack.targeted === null ? "" : `, targeted at ${attack.targeted}`;
   return [
-    heading(result, result.checkpoints.length),
+    heading(result, result.seeds),
     inDomain(result.inDomain),
     `out-domain: ${outDomain.count} images of ${outDomain.name}` +
     (outDomain.skipped > 0 ? ` (${outDomain.skipped} broken files left out)` : ""),
@@ -43,7 +44,7 @@ export function showEval(result: EvalResult): string {
   const table = newTable(["out-domain", outDomain.name]);
   for (const [label, value] of rows(outDomain)) table.push([label, value]);
   return [
-    heading(result, result.checkpoints.length),
+    heading(result, result.seeds),
     inDomain(result.inDomain),
     table.toString(),
     ...noted([outDomain], outDomain.count),
@@ -77,7 +78,9 @@ export function showTrain(result: TrainResult): string {
     ];
   });
   return [
-    `${heading(result, members.length)}, trained on ${result.data.count} images of ` +
+    `${
+      heading(result, members.map(({ seed }) => seed))
+    }, trained on ${result.data.count} images of ` +
     result.data.name,
     ...lines,
     footer(result, {}),
@@ -87,7 +90,7 @@ export function showTrain(result: TrainResult): string {
 /** Mode, network and what it was done by. */
 function heading(
   result: AttackResult | EvalResult | TrainResult,
-  members: number,
+  seeds: ModelSeeds,
 ): string {
   const { mode, model, protocol, procedure, hyperparameters, seed } = result;
   const chosen = Object.entries(procedure).filter(([name, value]) =>
@@ -95,11 +98,11 @@ function heading(
       .some(([key, option]) => key === name && option[protocol] !== value)
   );
   const parts = [
-    members === 1 ? model : `${members} x ${model}`,
+    seeds.length === 1 ? model : `${seeds.length} x ${model}`,
     `protocol ${protocol}`,
     ...Object.entries({ ...hyperparameters, ...Object.fromEntries(chosen) })
       .map(([name, value]) => `${flagOf(name).slice(2)} ${value}`),
-    members === 1 ? `seed ${seed}` : `seeds ${seed} to ${seed + members - 1}`,
+    seedsText(seed, seeds),
   ];
   return `${title(mode)} (${parts.join(", ")})`;
 }

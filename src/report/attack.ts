@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { seedsText } from "../seeds.ts";
 import { round, tau, title, verdict } from "../verdict.ts";
 import { draw, inks, svg } from "./charts.ts";
 import type { AttackContent, Example, kinds, Picture } from "./content.ts";
@@ -42,7 +43,7 @@ const shown = [
 /** The page of an attack. */
 export async function attackPage(content: AttackContent): Promise<string> {
   const { figures } = content;
-  const { mode, model, protocol, seed, epsilonAttack, attack, outDomain } = figures;
+  const { mode, model, protocol, seed, seeds, epsilonAttack, attack, outDomain } = figures;
   const evidence = evidenceOf(figures);
   const { name, steps, stepSize, targeted } = attack;
   const how = [
@@ -53,7 +54,7 @@ export async function attackPage(content: AttackContent): Promise<string> {
     `${outDomain.count} images of ${outDomain.name}`,
   ];
   return page(
-    `${title(mode)} attacked, epsilon ${epsilonAttack}, seed ${seed}`,
+    `${title(mode)} attacked, epsilon ${epsilonAttack}, ${seedsText(seed, seeds)}`,
     paragraph("about", how.join("; ")),
     paragraph("verdict", verdict(figures)),
     ...averaged([figures.clean, figures.adversarial], figures.outDomain.count),

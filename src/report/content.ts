@@ -46,6 +46,8 @@ const named = z.looseObject({
   protocol: z.string(),
   procedure: z.record(z.string(), z.union([z.string(), z.number()])),
   seed: z.number(),
+  /** Runs of older versions say nothing of the models' own. */
+  seeds: z.array(z.number().nullable()).optional(),
 });
 const attackFigures = named.extend({
   epsilonAttack: z.number(),

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { seedsText } from "../seeds.ts";
 import { evalVerdict, tau, title } from "../verdict.ts";
 import { draw } from "./charts.ts";
 import type { EvalContent } from "./content.ts";
@@ -35,7 +36,7 @@ const shown = [
 /** The page of an evaluation. */
 export async function evalPage(content: EvalContent): Promise<string> {
   const { figures, clean } = content;
-  const { mode, model, protocol, seed, inDomain, outDomain } = figures;
+  const { mode, model, protocol, seed, seeds, inDomain, outDomain } = figures;
   const how = [
     model,
     `protocol ${protocol}`,
@@ -45,7 +46,7 @@ export async function evalPage(content: EvalContent): Promise<string> {
   const known = inDomainRejection(evidence);
   const rates = { ...(known ? { "in-domain": known } : {}), clean: outDomain.rejection };
   return page(
-    `${title(mode)} evaluated, seed ${seed}`,
+    `${title(mode)} evaluated, ${seedsText(seed, seeds)}`,
     paragraph("about", how.join("; ")),
     paragraph("verdict", evalVerdict(figures)),
     ...averaged([outDomain], outDomain.count),

@@ -113,7 +113,7 @@ const setSchema = z.looseObject({ name: z.string(), count: z.number(), sha256: z
 const identitySchema = z.looseObject({
   options: z.record(z.string(), z.unknown()).default({}),
   data: z.record(z.string(), setSchema).default({}),
-  seeds: z.array(z.number()).default([]),
+  seeds: z.array(z.number().nullable()).default([]),
   epochs: z.array(z.number()).default([]),
   source: z.record(z.string(), z.string().nullable()).default({}),
 });
@@ -156,7 +156,7 @@ export function configuration({ run, figures, name }: RunContent): Html {
     markup`<h3>Configuration</h3>`,
     table(["option", "value"], [
       ...Object.entries(options).map(([key, value]) => [key, code(value)]),
-      ["seeds of the models", code(seeds)],
+      ["seeds of the models", code(seeds.map((seed) => seed ?? "unknown").join(", "))],
       ...(epochs.length > 0 ? [["epochs of the models", code(epochs)]] : []),
     ]),
     markup`<h3>Procedure</h3>`,

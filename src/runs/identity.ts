@@ -40,7 +40,7 @@ export async function runSpec(
   place: RunPlace,
   models: readonly string[],
 ): Promise<RunSpec> {
-  const { config, trainingConfig, procedure, method, network, seeds } = place;
+  const { config, trainingConfig, procedure, method, network, seeds, modelSeeds } = place;
   const given = checkpointsOf(config) !== undefined;
   const data = await dataOf(command, place);
   const epochs = command === "train"
@@ -67,7 +67,7 @@ export async function runSpec(
         trainingLimit: trainingConfig.limit ?? null,
       },
       procedure: concerning(procedure, { mode: method.name, family: familyOf(network) }),
-      seeds,
+      seeds: modelSeeds,
       epochs,
       models,
       data,
