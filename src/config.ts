@@ -122,6 +122,21 @@ export function checkpointsOf({ checkpoint }: RunConfig): readonly string[] | un
   return typeof checkpoint === "string" ? [checkpoint] : checkpoint;
 }
 
+/** How many checkpoints were named, one a member; undefined where one path stands for each of them, or none does. */
+export function listedMembers(config: RunConfig): number | undefined {
+  const [first, ...others] = checkpointsOf(config) ?? [];
+  const template = others.length === 0 && first?.includes("{seed}");
+  return first === undefined || template ? undefined : 1 + others.length;
+}
+
+/**
+ * How many members an ensemble was asked to have, in so many words or by as many checkpoints; undefined where
+ * neither says it.
+ */
+export function membersOf(config: RunConfig): number | undefined {
+  return config.numEnsembles ?? listedMembers(config);
+}
+
 /** What a caller gives: `mode`, and whatever should differ from the defaults. */
 export type RunOptions = z.input<typeof runConfigSchema>;
 

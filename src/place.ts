@@ -8,7 +8,14 @@ import { type ImageSet, limit, type OpenPair, openPair } from "../data/mod.ts";
 import { checkpointPaths, progressOf } from "./checkpoint/checkpoint.ts";
 import { checkpointFormat, fromMetadata, type Statement } from "./checkpoint/statement.ts";
 import { readCheckpointArrays } from "./checkpoint/torch.ts";
-import { checkpointsOf, procedureFor, type RunConfig, smallestEpsilon } from "./config.ts";
+import {
+  checkpointsOf,
+  listedMembers,
+  membersOf,
+  procedureFor,
+  type RunConfig,
+  smallestEpsilon,
+} from "./config.ts";
 import { UserError } from "./errors.ts";
 import { display, isFile } from "./files.ts";
 import { familyOf, type Hyperparameters, type Method, methods } from "./methods/mod.ts";
@@ -156,11 +163,9 @@ function isTemplate(config: RunConfig, member: number): boolean {
 function memberSeeds(
   { config, method, pair }: Pick<Place, "config" | "method" | "pair">,
 ): number[] {
-  const given = checkpointsOf(config);
-  const template = given?.some((path) => path.includes("{seed}")) ?? false;
   const quick = pair.embedded ? quickMembers[method.name] ?? otherQuickMembers : defaultMembers;
-  const listed = given && !template ? given.length : undefined;
-  const count = method.ensemble ? config.numEnsembles ?? listed ?? quick : 1;
+  const listed = listedMembers(config);
+  const count = method.ensemble ? membersOf(config) ?? quick : 1;
   if (listed !== undefined && listed !== count) {
     throw new UserError(
       `Cannot run mode "${method.name}" with ${listed} checkpoint${listed === 1 ? "" : "s"}: it ` +

@@ -24,6 +24,8 @@ interface Difference {
   readonly modes?: readonly string[];
   /** Families of networks that it concerns; all of them when not given. */
   readonly families?: readonly string[];
+  /** Whether it is about several members, and decides nothing where there is one. */
+  readonly ofMembers?: true;
 }
 
 /** A difference between two ways of doing a thing. */
@@ -127,6 +129,7 @@ export const protocolOptions = {
     about: "Each member is attacked on its own copy of the image, or all on one image",
     stage: "attack",
     modes: ensembles,
+    ofMembers: true,
     values: ["per-member", "joint"],
     paper: "per-member",
     corrected: "joint",
@@ -135,6 +138,7 @@ export const protocolOptions = {
     about: "An ensemble averages logits, or probabilities",
     stage: "evaluation",
     modes: ensembles,
+    ofMembers: true,
     values: ["logits", "probabilities"],
     paper: "logits",
     corrected: "probabilities",

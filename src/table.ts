@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { PairName } from "../data/mod.ts";
 import { makeFolder, writeAtomic } from "./atomic.ts";
-import { procedureFor, type RunConfig, runConfig, type RunOptions } from "./config.ts";
+import { membersOf, procedureFor, type RunConfig, runConfig, type RunOptions } from "./config.ts";
 import { UserError } from "./errors.ts";
 import { familyOf, type Method, type MethodName, methods } from "./methods/mod.ts";
 import { type PaperRow, paperTables } from "./paper.ts";
@@ -199,8 +199,13 @@ function pairOf(family: string): PairName | undefined {
   return Object.entries(pairs).find(([name]) => name === family)?.[1];
 }
 
-/** Whether an option makes a difference: those of the attack's steps may not, as `keep` to one step. */
+/**
+ * Whether an option makes a difference: those of the attack's steps may not, as `keep` to one step, nor those
+ * of several members to one.
+ */
 function differs(option: ProtocolOptionName, a: RunConfig, b: RunConfig | undefined): boolean {
+  const { ofMembers }: ProtocolOption = protocolOptions[option];
+  if (ofMembers && membersOf(a) === 1) return false;
   const ofSteps = ["attack", "stepFactor", "start", "keep"].includes(option);
   const settings = (config: RunConfig): string => JSON.stringify(attackSettings(config));
   return !ofSteps || b === undefined || settings(a) !== settings(b);

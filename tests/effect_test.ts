@@ -128,6 +128,28 @@ Deno.test("options of the steps are refused where the attack has one", () => {
   }
 });
 
+Deno.test("options of several members are refused where there is one", () => {
+  for (const mode of ["deep_ensemble", "deep_ensemble_at"] as const) {
+    for (const flag of ["--ensemble-attack", "--ensemble-mean"]) {
+      const of = (options: Partial<RunOptions>): string | undefined =>
+        against("attack", flag, { mode, ...options });
+      for (const one of [{ numEnsembles: 1 }, { checkpoint: "a" }, { checkpoint: ["a"] }]) {
+        assert.match(of(one) ?? "", /: there is one member; leave it out$/);
+      }
+      const several = [{}, { numEnsembles: 2 }, { checkpoint: "{seed}" }, {
+        checkpoint: ["a", "b"],
+      }];
+      for (const options of several) assert.equal(of(options), undefined);
+    }
+  }
+  const one = { modes: ["deep_ensemble"], run: { numEnsembles: 1 } } as const;
+  assert.match(inTable("--ensemble-mean", one) ?? "", /: there is one member; leave it out$/);
+  assert.match(
+    inTable("--ablate-only ensemble-mean", { ...one, ablate: ["ensembleMean"] }) ?? "",
+    /: it changes no row of this table; leave it out$/,
+  );
+});
+
 Deno.test("a table refuses what concerns none of its rows", () => {
   const flags = ["--lambda-reg", "--kernel", "--n-inducing-points", "--num-ensembles", "--steps"];
   for (const flag of flags) assert.equal(inTable(flag), undefined, flag);

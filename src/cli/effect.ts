@@ -4,7 +4,7 @@
  * @module
  */
 import type { AttackSettings } from "../attack/mod.ts";
-import { checkpointsOf, type RunConfig } from "../config.ts";
+import { checkpointsOf, membersOf, type RunConfig } from "../config.ts";
 import { UserError } from "../errors.ts";
 import { familyOf, type Hyperparameters, type Method, methods } from "../methods/mod.ts";
 import {
@@ -115,7 +115,14 @@ function ofProtocol(name: ProtocolOptionName): Idle {
     (modes?.includes(method.name) ?? true) && (families?.includes(family) ?? true)
       ? undefined
       : [`it concerns ${whom}`, leaveOut];
-  return all(concerned, at(stage, ...also), ofSteps(values.map((value) => ({ [name]: value }))));
+  const several: Idle = ({ config }) =>
+    option.ofMembers && membersOf(config) === 1 ? ["there is one member", leaveOut] : undefined;
+  return all(
+    concerned,
+    several,
+    at(stage, ...also),
+    ofSteps(values.map((value) => ({ [name]: value }))),
+  );
 }
 
 /** Every option that does nothing somewhere. */
