@@ -16,11 +16,11 @@ import {
   type RunConfig,
   smallestEpsilon,
 } from "./config.ts";
-import { UserError } from "./errors.ts";
+import { shortened, UserError } from "./errors.ts";
 import { display, isFile } from "./files.ts";
 import { familyOf, type Hyperparameters, type Method, methods } from "./methods/mod.ts";
 import { concerning, type Procedure } from "./protocol.ts";
-import type { ModelSeeds } from "./seeds.ts";
+import { listed, type ModelSeeds, rising } from "./seeds.ts";
 import { sha256 } from "./sha256.ts";
 import { agreed } from "./stated.ts";
 
@@ -92,6 +92,7 @@ export async function openPlace(
   const place = { config, procedure, method, network, pair };
   const seeds = memberSeeds(place);
   const given = givenCheckpoints(config, seeds);
+  if (given && method.ensemble) await checkMembers(config, given, seeds);
   const statements = given ? await statementsOf(given) : [];
   const stated = agreed(place, given ?? [], statements);
   if (given) checkSeeds(config, { given, seeds, statements });
@@ -126,6 +127,34 @@ async function statementsOf(paths: readonly string[]): Promise<(Statement | unde
     found.push(fromMetadata(metadata, path));
   }
   return found;
+}
+
+/**
+ * Whether every member's file is there, where some are: one path stands for them all.
+ *
+ * @throws UserError saying which are
+ */
+async function checkMembers(
+  config: RunConfig,
+  given: readonly string[],
+  seeds: readonly number[],
+): Promise<void> {
+  if (listedMembers(config) !== undefined) return;
+  const there = await Promise.all(given.map(isFile));
+  const found = seeds.filter((_, i) => there[i]);
+  if (found.length === 0 || found.length === seeds.length) return;
+  const first = found[0] === seeds[0] ? "" : `--seed ${found[0]} and `;
+  const verb = first === "" && config.numEnsembles === undefined ? "add" : "use";
+  const [path = ""] = checkpointsOf(config) ?? [];
+  throw new UserError(
+    `Cannot use "${shortened(path, 110)}": ${seeds.length} members are expected, ${
+      listed(seeds)
+    }; ` +
+      `${shortened(listed(found), 60)} ${found.length === 1 ? "is" : "are"} there; ` +
+      (rising(found)
+        ? `${verb} ${first}--num-ensembles ${found.length}`
+        : "name each by a --checkpoint of its own"),
+  );
 }
 
 /**
@@ -164,11 +193,11 @@ function memberSeeds(
   { config, method, pair }: Pick<Place, "config" | "method" | "pair">,
 ): number[] {
   const quick = pair.embedded ? quickMembers[method.name] ?? otherQuickMembers : defaultMembers;
-  const listed = listedMembers(config);
+  const named = listedMembers(config);
   const count = method.ensemble ? membersOf(config) ?? quick : 1;
-  if (listed !== undefined && listed !== count) {
+  if (named !== undefined && named !== count) {
     throw new UserError(
-      `Cannot run mode "${method.name}" with ${listed} checkpoint${listed === 1 ? "" : "s"}: it ` +
+      `Cannot run mode "${method.name}" with ${named} checkpoint${named === 1 ? "" : "s"}: it ` +
         `takes ${count}; give one --checkpoint a member, or one with {seed} in its path`,
     );
   }

@@ -15,7 +15,8 @@ export function seedsText(seed: number, models: ModelSeeds = [seed]): string {
   return `seed ${seed}; ${whose} ${listed(models)}`;
 }
 
-function listed(models: ModelSeeds): string {
+/** `seeds 0 to 4`, `seeds 1, 3`, `seed 2`. */
+export function listed(models: ModelSeeds): string {
   const [first, last] = [models[0], models.at(-1)];
   const noun = models.length === 1 ? "seed" : "seeds";
   if (models.every((seed) => seed === null)) return `unknown ${noun}`;
@@ -25,6 +26,6 @@ function listed(models: ModelSeeds): string {
 }
 
 /** Whether each is one more than that before. */
-function rising(models: ModelSeeds): boolean {
+export function rising(models: ModelSeeds): boolean {
   return models.every((seed, i) => seed !== null && seed === (models[0] ?? NaN) + i);
 }

@@ -6,7 +6,7 @@
 import type { ImageSet } from "../data/mod.ts";
 import { checkpointPaths, loadCheckpoint, stateDigest } from "./checkpoint/checkpoint.ts";
 import type { Clock } from "./clock.ts";
-import type { RunConfig } from "./config.ts";
+import { membersOf, type RunConfig } from "./config.ts";
 import { chosen, ResidentSet } from "./dataset.ts";
 import { shortened, UserError } from "./errors.ts";
 import { display } from "./files.ts";
@@ -99,7 +99,7 @@ export async function findOrTrain(
       `The checkpoint does not say how it was trained; taken as ${believed.join(", ")}`,
     );
   }
-  if (given === undefined && bench.method.ensemble && config.numEnsembles === undefined) {
+  if (bench.method.ensemble && membersOf(config) === undefined) {
     reporter.note(
       `The ensemble has ${members.length} members${
         bench.pair.embedded ? " on the embedded data" : ""
