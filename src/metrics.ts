@@ -114,6 +114,11 @@ export function rightRows(predictions: Predictions, labels: ArrayLike<number>): 
   return eachRow(predictions, (row, i) => row.indexOf(max(row)) === labels[i] ? 1 : 0);
 }
 
+/** Number of rows without a NaN whose most probable class is this one. */
+export function classRows(predictions: Predictions, wanted: number): number {
+  return countRows(predictions, (row) => row.indexOf(max(row)) === wanted);
+}
+
 /** Number of rows that hold a NaN. */
 export function nanRows(predictions: Predictions): number {
   return eachRow(predictions, () => 0).filter(Number.isNaN).length;

@@ -31,6 +31,8 @@ export const readingSchema = uncertaintySchema.extend({
 });
 /** Images with `max p <= 0.9`, counted: `rejection` may be a mean of batch means. */
 const rejectedImages = z.int();
+/** Images whose most probable class is the attack's target, counted; null where it has none. */
+const targeted = z.int().nullable();
 const readings = z.record(z.string(), readingSchema);
 
 /** Quality in-domain: accuracy, Brier score (mean over classes), negative log-likelihood in nats. */
@@ -106,9 +108,10 @@ export const attackResultSchema = z.strictObject({
     /** Files left out because they are broken. */
     skipped: z.int(),
   }),
-  clean: uncertaintySchema.extend({ rejectedImages, nanRows: z.int(), readings }),
+  clean: uncertaintySchema.extend({ rejectedImages, targeted, nanRows: z.int(), readings }),
   adversarial: uncertaintySchema.extend({
     rejectedImages,
+    targeted,
     readings,
     /** Largest change of any pixel. */
     linf: z.number(),

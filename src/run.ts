@@ -18,7 +18,7 @@ import {
   sanityResult,
   tauCurve,
 } from "./evidence.ts";
-import { accuracy, brier, infiniteRows, nanRows, nll, rightRows } from "./metrics.ts";
+import { accuracy, brier, classRows, infiniteRows, nanRows, nll, rightRows } from "./metrics.ts";
 import type { CalibrationResult, EpsilonPoint } from "./evidence_result.ts";
 import { type Method, methods, single } from "./methods/mod.ts";
 import type { Device } from "./nn/mod.ts";
@@ -284,6 +284,8 @@ function attackDocument(
   const mean = meanOptions(bench);
   const point = (answers: Answers, epsilon: number): EpsilonPoint =>
     epsilonPoint(inDomain.answers, answers, epsilon);
+  const inTarget = ({ predictions }: Answers): number | null =>
+    config.targeted === undefined ? null : classRows(predictions, config.targeted);
   const { name, steps, stepSize, startNoise, projectStart } = settings;
   return attackResultSchema.parse({
     schema: "mirage/attack@5",
@@ -306,9 +308,10 @@ function attackDocument(
       listSha256: outDomain.listSha256 ?? null,
       skipped: outDomain.skipped?.length ?? 0,
     },
-    clean: uncertainties(attacked.clean, mean),
+    clean: { ...uncertainties(attacked.clean, mean), targeted: inTarget(attacked.clean) },
     adversarial: {
       ...uncertainties(attacked.adversarial, mean),
+      targeted: inTarget(attacked.adversarial),
       linf: attacked.linf.reduce((a, b) => Math.max(a, b), 0),
     },
     detection,

@@ -11,11 +11,16 @@ import type { AttackResult, EvalResult, Uncertainty } from "./results.ts";
 export const tau = "0.9";
 
 /** Changes smaller than these are not worth a verdict. */
-const notable = { rejection: 0.01, entropy: 0.05 } as const;
+const notable = { rejection: 0.01, entropy: 0.05, target: 0.01 } as const;
 
 /** How many images are rejected; runs of older versions have only a share. */
 interface Counted {
   readonly rejectedImages?: number | undefined;
+}
+
+/** How many images are taken for the target; runs of older versions do not say it. */
+interface Steered {
+  readonly targeted?: number | null | undefined;
 }
 
 interface Area {
@@ -34,10 +39,11 @@ type Checks = Readonly<
 export interface AttackFigures extends Pick<AttackResult, "mode" | "model" | "epsilonAttack"> {
   readonly attack: Pick<AttackResult["attack"], "targeted">;
   readonly outDomain: { readonly count: number };
-  readonly clean: Uncertainty & Counted;
+  readonly clean: Uncertainty & Counted & Steered;
   readonly adversarial:
     & Uncertainty
     & Counted
+    & Steered
     & Pick<AttackResult["adversarial"], "linf" | "nanRows">;
   /** Detectors; reports of older runs may have none. */
   readonly detection?: Detection | undefined;
@@ -56,9 +62,8 @@ export interface EvalFigures extends Pick<EvalResult, "model"> {
 
 /** What an attack's figures mean, in a sentence or two. */
 export function verdict(result: AttackFigures): string {
-  const { mode, clean, adversarial, outDomain, epsilonAttack, attack } = result;
+  const { mode, clean, adversarial, outDomain, epsilonAttack, attack: { targeted } } = result;
   const [before, after] = [rejected(clean, outDomain), rejected(adversarial, outDomain)];
-  const steered = attack.targeted === null ? "" : `, steered to class ${attack.targeted},`;
   const rates = `${title(mode)} had rejected ${percent(before)} of the images below a confidence ` +
     `of ${tau}, now ${percent(after)}`;
   const entropies = clean.entropy === null || adversarial.entropy === null
@@ -71,26 +76,69 @@ export function verdict(result: AttackFigures): string {
       ? `; ${adversarial.nanRows} answers were no numbers and count as rejected`
       : "");
   const area = areas(result);
-  const unfit = result.sanity?.checks["accuracy"];
-  if (unfit && !unfit.holds && unfit.warning !== null) {
-    return `${unfit.warning}. The attack${steered} gives: ${rates}${entropies}${area}. ${bounds}.`;
+  const { holds = true, warning = null } = result.sanity?.checks["accuracy"] ?? {};
+  const unfit = holds || warning === null ? "" : `${warning}. `;
+  const gained = entropies === "" ? 0 : (adversarial.entropy ?? 0) - (clean.entropy ?? 0);
+  if (targeted !== null) {
+    const sure = sureness(after - before, gained);
+    return `${unfit}${reached(result, targeted, unfit === "")}. The answers are ${sure}: ` +
+      `${rates}${entropies}${area}. ${bounds}.`;
   }
-  const gained = (adversarial.entropy ?? 0) - (clean.entropy ?? 0);
+  if (unfit !== "") return `${unfit}The attack gives: ${rates}${entropies}${area}. ${bounds}.`;
   if (before - after >= notable.rejection) {
-    return `The attack${steered} works: ${rates}, so ${passed(result)} more of ` +
+    return `The attack works: ${rates}, so ${passed(result)} more of ` +
       `${outDomain.count} out-domain images are taken for ${
         known(result)
       }${entropies}${area}. ${bounds}.`;
   }
   if (after - before >= notable.rejection) {
-    return `The attack${steered} backfires: ${rates}${entropies}${area}. ${bounds}.`;
+    return `The attack backfires: ${rates}${entropies}${area}. ${bounds}.`;
   }
   if (entropies !== "" && Math.abs(gained) >= notable.entropy) {
-    return `The attack${steered} makes the answers ${gained < 0 ? "surer" : "less sure"} but ` +
+    return `The attack makes the answers ${gained < 0 ? "surer" : "less sure"} but ` +
       `hardly changes what is rejected: ${rates}${entropies}${area}. ${bounds}.`;
   }
-  return `The attack${steered} changes next to nothing at epsilon ${epsilonAttack}: ` +
+  return `The attack changes next to nothing at epsilon ${epsilonAttack}: ` +
     `${rates}${entropies}${area}. ${bounds}.`;
+}
+
+/**
+ * How many images an attack brought to its class: what it was to do, whatever became of the uncertainty.
+ *
+ * @param judged whether to say what to think of it
+ */
+function reached(
+  { clean, adversarial, outDomain: { count } }: AttackFigures,
+  target: number,
+  judged: boolean,
+): string {
+  const attack = `The attack, steered to class ${target},`;
+  const [before, after] = [clean.targeted ?? null, adversarial.targeted ?? null];
+  if (before === null || after === null) return `${attack} was made on ${count} images`;
+  const gained = (after - before) / count;
+  const how = !judged
+    ? "gives"
+    : gained <= -notable.target
+    ? "backfires"
+    : gained < notable.target
+    ? "moves next to nothing there"
+    : after / count < 0.5
+    ? "works in part"
+    : "works";
+  return `${attack} ${how}: of ${count} out-domain images ${before} (${
+    percent(before / count)
+  }) were taken for it, now ${after} (${percent(after / count)})`;
+}
+
+/** What became of how sure the answers are, by the changes of rejection and of entropy. */
+function sureness(rejection: number, entropy: number): string {
+  const changes = [
+    Math.abs(rejection) < notable.rejection ? 0 : Math.sign(rejection),
+    Math.abs(entropy) < notable.entropy ? 0 : Math.sign(entropy),
+  ];
+  const [surer, less] = [changes.includes(-1), changes.includes(1)];
+  if (surer && less) return "surer by one figure and less sure by another";
+  return surer ? "surer" : less ? "less sure" : "about as sure as before";
 }
 
 /** What an evaluation's figures mean. */

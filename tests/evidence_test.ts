@@ -1,5 +1,6 @@
 /** Detectors, calibration and curves of predictions made by hand, and that the schemas take them. */
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import {
   calibrationOf,
   confidentShares,
@@ -20,7 +21,10 @@ import {
 } from "../src/evidence_result.ts";
 import { showAttack, showEval } from "../src/cli/show.ts";
 import { runConfig } from "../src/config.ts";
+import type { Predictions } from "../src/metrics.ts";
 import type { Answers } from "../src/predict.ts";
+import { attackPage } from "../src/report/attack.ts";
+import { readContent } from "../src/report/content.ts";
 import { attack, evaluate } from "../src/run.ts";
 import { inFolder } from "./support.ts";
 
@@ -130,7 +134,24 @@ Deno.test("`attack()` and `evaluate()` tell the same of clean images, and show i
       attacked.warnings,
       Object.values(checks).flatMap(({ warning }) => warning ?? []),
     );
+    const [run] = [...Deno.readDirSync(join(savePath, "runs"))].filter(({ name }) =>
+      name.startsWith("attack-")
+    );
+    const content = await readContent(join(savePath, "runs", run?.name ?? ""));
+    assert.ok(content.command === "attack");
+    const inClass = ({ logProbabilities, classes }: Predictions): number =>
+      Array.from(
+        { length: 64 },
+        (_, i) => logProbabilities.subarray(i * classes, (i + 1) * classes),
+      )
+        .filter((row) => row.indexOf(Math.max(...row)) === 3).length;
+    assert.equal(attacked.clean.targeted, inClass(content.clean));
+    assert.equal(attacked.adversarial.targeted, inClass(content.attacked));
+    const page = await attackPage(content);
+    assert.match(page, /<th[^>]*>share taken for class 3<\/th>/);
+    assert.ok(page.includes("The attack, steered to class 3, "));
     const shown = showAttack(attacked);
+    assert.match(shown, /│ taken for class 3 +│/);
     assert.match(shown, /│ variance +│ \d\.\d{3} \[/);
     assert.match(shown, /checks: \d of 9 hold; on 64 images the loss falls by/);
     assert.match(showEval(evaluated), /│ score +│ +AUROC │ AUPR-in │ AUPR-out │ FPR95 │/);

@@ -50,6 +50,7 @@ function result(before: number, after: number, change: Partial<AttackResult> = {
       entropy: 1.12,
       rejection: rejection(before),
       rejectedImages: 1000 * before,
+      targeted: null,
       nanRows: 0,
       readings: {},
     },
@@ -57,6 +58,7 @@ function result(before: number, after: number, change: Partial<AttackResult> = {
       entropy: 0.21,
       rejection: rejection(after),
       rejectedImages: Math.round(1000 * after),
+      targeted: null,
       linf: 0.1,
       nanRows: 0,
       readings: {},
@@ -123,13 +125,54 @@ Deno.test("`verdict()` names a change of entropy alone, up or down", () => {
   );
 });
 
-Deno.test("`verdict()` names the target class", () => {
-  const attack = { ...result(0.8, 0.1).attack, targeted: 3 };
-  assert.match(verdict(result(0.8, 0.1, { attack })), /^The attack, steered to class 3, works:/);
-  assert.match(
-    verdict(result(0.1, 0.8, { attack })),
-    /^The attack, steered to class 3, backfires:/,
+Deno.test("`verdict()` judges an attack that steers by the images in its class, not by how sure they are", () => {
+  const steered = (
+    [before, after]: readonly (number | null)[],
+    rejected: readonly [number, number],
+    entropy: number,
+  ): AttackResult => {
+    const { attack, clean, adversarial } = result(...rejected);
+    return result(...rejected, {
+      attack: { ...attack, targeted: 3 },
+      clean: { ...clean, targeted: before ?? null },
+      adversarial: { ...adversarial, targeted: after ?? null, entropy },
+    });
+  };
+  assert.equal(
+    verdict(steered([100, 820], [0.8, 0.7], 1.2)),
+    "The attack, steered to class 3, works: of 1000 out-domain images 100 (10.0 %) were taken for it, now " +
+      "820 (82.0 %). The answers are surer by one figure and less sure by another: SNGP had rejected 80.0 % " +
+      "of the images below a confidence of 0.9, now 70.0 %; the mean entropy went from 1.12 to 1.2 nats. " +
+      "No pixel changed by more than 0.1.",
   );
+  const cases: readonly (readonly [number, string])[] = [
+    [50, "backfires"],
+    [109, "moves next to nothing there"],
+    [200, "works in part"],
+    [500, "works"],
+  ];
+  for (const [after, how] of cases) {
+    const [said = ""] = verdict(steered([100, after], [0.8, 0.1], 0.2)).split(". ");
+    assert.ok(said.startsWith(`The attack, steered to class 3, ${how}: of 1000 `), said);
+  }
+  const sure = (rejected: readonly [number, number], entropy: number): string | undefined =>
+    /The answers are ([^:]*):/.exec(verdict(steered([0, 900], rejected, entropy)))?.[1];
+  assert.equal(sure([0.8, 0.1], 0.2), "surer");
+  assert.equal(sure([0.1, 0.8], 1.12), "less sure");
+  assert.equal(sure([0.5, 0.5], 1.12), "about as sure as before");
+  // Runs of older versions do not count them.
+  assert.match(
+    verdict(steered([null, null], [0.8, 0.1], 0.2)),
+    /^The attack, steered to class 3, was made on 1000 images\. The answers are surer: /,
+  );
+  const accuracy = { holds: false, warning: "The model is no better than guessing" };
+  assert.match(
+    verdict({ ...steered([100, 820], [0.8, 0.1], 0.2), sanity: { checks: { accuracy } } }),
+    /^The model is no better than guessing\. The attack, steered to class 3, gives: of 1000 /,
+  );
+  const lines = showAttack(steered([100, 820], [0.8, 0.1], 0.2)).split("\n");
+  assert.ok(lines.some((line) => /taken for class 3 .* 0\.100 .* 0\.820 .* \+0\.720 /.test(line)));
+  assert.ok(!showAttack(result(0.8, 0.1)).includes("taken for class"));
 });
 
 Deno.test("`verdict()` speaks of what the network was taught", () => {

@@ -15,6 +15,11 @@ import { showEvidence } from "./show_evidence.ts";
 export function showAttack(result: AttackResult): string {
   const { clean, adversarial, outDomain, epsilonAttack, attack, seconds } = result;
   const table = newTable(["", "clean", "attacked", "change"]);
+  if (attack.targeted !== null) {
+    const share = (images: number | null): number => (images ?? 0) / outDomain.count;
+    const shares = change(share(clean.targeted), share(adversarial.targeted));
+    table.push([`taken for class ${attack.targeted}`, ...shares]);
+  }
   table.push(["mean entropy (nats)", ...change(clean.entropy, adversarial.entropy)]);
   for (const threshold of Object.keys(clean.rejection)) {
     const rates = change(clean.rejection[threshold] ?? 0, adversarial.rejection[threshold] ?? 0);

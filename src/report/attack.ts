@@ -34,9 +34,9 @@ const shown = [
   ) => `inDomain.${name}`),
   ...["count", "skipped"].map((name) => `outDomain.${name}`),
   ...["clean", "adversarial"].flatMap((set) =>
-    ["entropy", "rejection", "rejectedImages", "nanRows", "readings", "linf"].map((name) =>
-      `${set}.${name}`
-    )
+    ["entropy", "rejection", "rejectedImages", "targeted", "nanRows", "readings", "linf"].map((
+      name,
+    ) => `${set}.${name}`)
   ),
 ];
 
@@ -69,12 +69,18 @@ export async function attackPage(content: AttackContent): Promise<string> {
   );
 }
 
-function keyFigures({ figures: { clean, adversarial, inDomain } }: AttackContent): Html {
+function keyFigures({ figures }: AttackContent): Html {
+  const { attack: { targeted }, clean, adversarial, inDomain, outDomain: { count } } = figures;
+  const share = ({ targeted: images = null }: typeof clean): number | null =>
+    images === null ? null : images / count;
   return section(
     "Key figures",
     numbers(
       ["", "clean", "attacked", "change"],
       [
+        ...targeted === null
+          ? []
+          : [[`share taken for class ${targeted}`, ...change(share(clean), share(adversarial))]],
         ["mean entropy (nats)", ...change(clean.entropy, adversarial.entropy)],
         [
           `share rejected at ${tau}`,

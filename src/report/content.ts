@@ -17,6 +17,7 @@ const uncertainty = z.looseObject({
   entropy: figure,
   rejection: z.record(z.string(), z.number()),
   rejectedImages: z.number().optional(),
+  targeted: figure.optional(),
   nanRows: z.number().default(0),
   readings: z.record(
     z.string(),
