@@ -166,6 +166,23 @@ function knownClass(target: number, classes: number): void {
 }
 
 /**
+ * As {@linkcode knownClass}, of a subject that has not answered yet: one image is traced, and nothing computed.
+ *
+ * @param shape `[C, H, W]` of an image
+ * @throws UserError
+ */
+export function knownTarget(
+  subject: Subject,
+  shape: readonly number[],
+  target: number | undefined,
+): void {
+  if (target === undefined) return;
+  const images = Array<Tensor>(subject.copies).fill(input([1, ...shape]));
+  const draws = new Draws(new Random(0).fork("samples"));
+  knownClass(target, dim(subject.logProbabilities(images, draws), 1));
+}
+
+/**
  * Refuses labels of classes that the model does not have.
  *
  * @throws UserError naming the first

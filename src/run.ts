@@ -22,7 +22,14 @@ import { accuracy, brier, classRows, infiniteRows, nanRows, nll, rightRows } fro
 import type { CalibrationResult, EpsilonPoint } from "./evidence_result.ts";
 import { type Method, methods, single } from "./methods/mod.ts";
 import type { Device } from "./nn/mod.ts";
-import { type Answers, type Attacked, attackSet, knownLabels, predict } from "./predict.ts";
+import {
+  type Answers,
+  type Attacked,
+  attackSet,
+  knownLabels,
+  knownTarget,
+  predict,
+} from "./predict.ts";
 import { limited } from "./place.ts";
 import { type Reporter, silent } from "./reporter.ts";
 import {
@@ -199,7 +206,7 @@ export async function attackWithExamples(
   keep: number,
 ): Promise<AttackRun> {
   const clock = new Clock();
-  using bench = await openWorkbench(config, "use");
+  using bench = await openToAttack(config);
   const made = await recorded("attack", bench, reporter, {
     models: (r) => findOrTrain(bench, r, clock),
     work: (r, models) => attackOn(bench, models, r, clock, keep),
@@ -211,9 +218,19 @@ export async function attackWithExamples(
 /** As {@linkcode attack}, but keeps nothing. */
 export async function attackOnly(config: RunConfig, reporter: Reporter): Promise<AttackResult> {
   const clock = new Clock();
-  using bench = await openWorkbench(config, "use");
+  using bench = await openToAttack(config);
   const models = await findOrTrain(bench, reporter, clock);
   return (await attackOn(bench, models, reporter, clock, 0)).document;
+}
+
+/** A workbench whose models have the class to steer to, known before any is trained. */
+async function openToAttack(config: RunConfig): Promise<Workbench> {
+  using opened = new DisposableStack();
+  const bench = opened.use(await openWorkbench(config, "use"));
+  const [member] = bench.members;
+  if (member) knownTarget(bench.subject, member.model.imageShape, config.targeted);
+  opened.move();
+  return bench;
 }
 
 async function attackOn(

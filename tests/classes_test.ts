@@ -2,19 +2,21 @@
 import assert from "node:assert/strict";
 import type { ImageSet } from "../data/mod.ts";
 import { attacks } from "../src/attack/mod.ts";
+import { runConfig } from "../src/config.ts";
 import { ResidentSet } from "../src/dataset.ts";
 import { calibrationOf, detectionOf } from "../src/evidence.ts";
 import { detectionSchema } from "../src/evidence_result.ts";
 import { knows } from "../src/guessing.ts";
-import type { Subject } from "../src/methods/mod.ts";
+import { type Method, methods, type Subject } from "../src/methods/mod.ts";
 import { accuracy, brier, entropy, nll, rejectedRows, rejectionRate } from "../src/metrics.ts";
 import * as nn from "../src/nn/mod.ts";
-import { attackSet, knownLabels, predict } from "../src/predict.ts";
+import { attackSet, knownLabels, knownTarget, predict } from "../src/predict.ts";
 import { procedureOf } from "../src/protocol.ts";
+import { attack } from "../src/run.ts";
 import { silent } from "../src/reporter.ts";
 import { uncertainties } from "../src/uncertainty.ts";
 import { wave } from "./check_grads.ts";
-import { withDevice } from "./support.ts";
+import { inFolder, withDevice } from "./support.ts";
 
 const count = 60;
 const pixels = 16;
@@ -143,6 +145,25 @@ for (const classes of [2, 3, 5, 26, 300]) {
       );
     }));
 }
+
+Deno.test("a class that the model has not is refused before anything is trained, in every mode", () =>
+  inFolder(async (savePath) => {
+    const refused = /^UserError: Cannot steer to class 10: the model has 10 classes, from 0 on/;
+    const procedure = procedureOf("paper");
+    for (const method of Object.values<Method>(methods)) {
+      for (const name of method.models) {
+        const random = new nn.Random(0);
+        const own = { epsilon: 0.1, lambdaReg: 0.1, nInducingPoints: 5, kernel: "RBF" } as const;
+        const model = method.create(name, { random, procedure, ...own });
+        const subject = method.subject(method.ensemble ? [model, model] : [model], procedure);
+        for (const target of [undefined, 0, 9]) knownTarget(subject, model.imageShape, target);
+        assert.throws(() => knownTarget(subject, model.imageShape, 10), refused, name);
+      }
+    }
+    const config = runConfig({ mode: "deep_ensemble", savePath, limit: 20, targeted: 10 });
+    await assert.rejects(attack(config), refused);
+    assert.deepEqual([...Deno.readDirSync(savePath)], []);
+  }));
 
 Deno.test("a label of a class that the model has not is an error, in a sentence", () => {
   knownLabels({ name: "letters", labels: [0, 4, 2] }, 5);
