@@ -8,8 +8,9 @@
  */
 import { dirname } from "node:path";
 import type { PairName } from "../data/mod.ts";
-import { checkpointPaths, readExtras } from "./checkpoint/checkpoint.ts";
+import { checkpointPaths } from "./checkpoint/checkpoint.ts";
 import type { Statement } from "./checkpoint/statement.ts";
+import { readExtras } from "./checkpoint/stored.ts";
 import { familyOf, type Method, methods } from "./methods/mod.ts";
 import { paperTables, paperTraining } from "./paper.ts";
 import { procedureOf, protocolOptionNames } from "./protocol.ts";

@@ -5,8 +5,9 @@
  */
 import { join } from "node:path";
 import { type ImageSet, limit, type OpenPair, openPair } from "../data/mod.ts";
-import { checkpointPaths, progressOf } from "./checkpoint/checkpoint.ts";
+import { checkpointPaths } from "./checkpoint/checkpoint.ts";
 import { checkpointFormat, fromMetadata, type Statement } from "./checkpoint/statement.ts";
+import { progressOf } from "./checkpoint/stored.ts";
 import { readCheckpointArrays } from "./checkpoint/torch.ts";
 import { checkpointsOf, procedureFor, type RunConfig, smallestEpsilon } from "./config.ts";
 import { UserError } from "./errors.ts";

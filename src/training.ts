@@ -4,13 +4,8 @@
  * @module
  */
 import { makeFolder } from "./atomic.ts";
-import {
-  checkpointPaths,
-  loadCheckpoint,
-  progressOf,
-  readExtras,
-  saveCheckpoint,
-} from "./checkpoint/checkpoint.ts";
+import { checkpointPaths, loadCheckpoint, saveCheckpoint } from "./checkpoint/checkpoint.ts";
+import { progressOf, readExtras } from "./checkpoint/stored.ts";
 import { bestEpoch, type EpochFigures, type Statement } from "./checkpoint/statement.ts";
 import { procedureFor } from "./config.ts";
 import { UserError } from "./errors.ts";

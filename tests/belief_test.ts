@@ -67,6 +67,38 @@ Deno.test("`eval` and `attack` refuse a rotten model, and it is copied nowhere",
     }
   }));
 
+Deno.test("a damaged model in a training's folder is never kept or gone on with, and deleting it helps", () =>
+  inFolder(async (savePath) => {
+    // With next to no learning the first epoch stays the best, else the last one is.
+    for (const lr of [0.01, 1e-9]) {
+      const options = { mode: "baseline", limit: 20, epochs: 2, lr, savePath } as const;
+      const best = await trained(savePath, options);
+      const last = best.replace("best.safetensors", "last.safetensors");
+      const whole = await Deno.readFile(best);
+      const flipped = Uint8Array.from(whole);
+      flipped[flipped.length - 3] = (flipped.at(-3) ?? 0) ^ 4;
+      const hello = new TextEncoder().encode("hello");
+      const damages = [whole.subarray(0, 1000), flipped, hello].map((bytes) => ({
+        path: best,
+        bytes,
+      }));
+      const uses = [train, evaluate].map((use) => () => use(runConfig(options)));
+      const more = (): Promise<unknown> => train(runConfig({ ...options, epochs: 3 }));
+      for (const { path, bytes } of [...damages, { path: last, bytes: new Uint8Array() }]) {
+        await Deno.writeFile(path, bytes);
+        for (const use of [...uses, more]) {
+          await assert.rejects(
+            use,
+            /^UserError: Cannot read ".*(best|last).safetensors": .*; delete it and run the command again$/,
+          );
+        }
+        await Deno.remove(path);
+        await train(runConfig(options));
+        assert.equal((await Deno.readFile(best)).toBase64(), whole.toBase64());
+      }
+    }
+  }));
+
 Deno.test("a file of others loads with any metadata, and one whose arrays were changed does not pass as ours", () =>
   inFolder(async (folder) => {
     const path = await trained(folder);
