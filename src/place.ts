@@ -15,10 +15,13 @@ import { isFile } from "./files.ts";
 import { familyOf, type Hyperparameters, type Method, methods } from "./methods/mod.ts";
 import { concerning, type Procedure } from "./protocol.ts";
 import { sha256 } from "./sha256.ts";
-import { agreed } from "./stated.ts";
+import { accountOf, agreed } from "./stated.ts";
 
 /** Images in a training step: the paper's. */
 const trainBatch = 256;
+
+/** Pixels of padding that training images are cropped from at random, and mirrored. */
+const augmentation = { LeNet: 0, "ResNet-18": 4 } as const;
 
 /** What a network is trained on and attacked with. */
 export const pairs = { LeNet: "mnist", "ResNet-18": "cifar10" } as const;
@@ -188,8 +191,12 @@ export async function trainingState(
   place: TrainingPlace,
   seed: number,
 ): Promise<{ folder: string; done: number; target: number; usable: boolean }> {
-  const { folder } = await trainingFolder(place, seed);
-  const { history, bestIsThere, targetEpochs } = await progressOf(folder);
+  const { folder, set } = await trainingFolder(place, seed);
+  const { trainingConfig: config, network, procedure: { selection } } = place;
+  const learn = selection === "test" ? set.count : set.count - heldOut(set);
+  const batchSize = Math.min(trainBatchOf(config), learn);
+  const asked = accountOf({ config, network, seed, set, batchSize, augment: augmentOf(place) });
+  const { history, bestIsThere, targetEpochs } = await progressOf(folder, asked);
   const quick = place.pair.embedded ? quickEpochs.embedded : quickEpochs.downloaded;
   const target = place.config.epochs ?? targetEpochs ?? quick;
   return { folder, done: history.length, target, usable: bestIsThere };
@@ -234,6 +241,18 @@ export async function trainingFolder(
     `${pair.embedded ? "embedded" : pair.name}-${key.slice(0, 8)}`,
   ];
   return { folder: join(config.savePath, ...parts), set };
+}
+
+/** Pixels by which training images are shifted at random. */
+export function augmentOf(
+  { trainingConfig, network }: Pick<Place, "trainingConfig" | "network">,
+): number {
+  return trainingConfig.augmentation ? augmentation[familyOf(network)] : 0;
+}
+
+/** Images that are held out where the best epoch is not chosen on the test set. */
+export function heldOut({ count }: ImageSet): number {
+  return Math.max(1, Math.floor(count / 10));
 }
 
 /** Only `train` takes --batch-size for training steps; elsewhere it is the size of evaluation steps. */

@@ -13,7 +13,9 @@ import { display } from "./files.ts";
 import { familyOf, type Model, type Subject } from "./methods/mod.ts";
 import { type Device, openDevice, push, Random, release } from "./nn/mod.ts";
 import {
+  augmentOf,
   givenCheckpoints,
+  heldOut,
   limited,
   openPlace,
   type Place,
@@ -27,9 +29,6 @@ import type { Reporter } from "./reporter.ts";
 import { type Learner, learnTogether } from "./trace_step.ts";
 import { fit, type Trained } from "./training.ts";
 import { useTuning } from "./tuning.ts";
-
-/** Pixels of padding that training images are cropped from at random, and mirrored. */
-const augmentation = { LeNet: 0, "ResNet-18": 4 } as const;
 
 /** A model and the seed that it was or will be trained with. */
 export interface Member {
@@ -193,11 +192,6 @@ function memberAt({ members }: Workbench, position: number): Member {
   return member;
 }
 
-/** Pixels by which this bench's training images are shifted at random. */
-function augmentOf({ trainingConfig, network }: Workbench): number {
-  return trainingConfig.augmentation ? augmentation[familyOf(network)] : 0;
-}
-
 async function trainTogether(
   bench: Workbench,
   positions: readonly number[],
@@ -280,7 +274,7 @@ async function splitForSelection(
     return { learn, select: limited(await pair.test(), trainingConfig) };
   }
   const order = new Random(seed).fork("validation").permutation(set.count);
-  const held = Math.max(1, Math.floor(set.count / 10));
+  const held = heldOut(set);
   if (held >= set.count) {
     throw new UserError(
       `Cannot hold out images to choose the best epoch by: there ${

@@ -60,6 +60,9 @@ const statementSchema = z.strictObject({
 /** See the fields of the schema. */
 export type Statement = z.infer<typeof statementSchema>;
 
+/** What a statement says of the training, whatever its number of epochs. */
+export type Account = Omit<Statement, "history" | "targetEpochs">;
+
 /** A statement as metadata. */
 export function toMetadata(statement: Statement): Metadata {
   const { family, model, ...others } = statement;
