@@ -7,7 +7,6 @@ import { join } from "node:path";
 import { type ImageSet, limit, type OpenPair, openPair } from "../data/mod.ts";
 import { checkpointPaths } from "./checkpoint/checkpoint.ts";
 import { checkpointFormat, fromMetadata, type Statement } from "./checkpoint/statement.ts";
-import { progressOf } from "./checkpoint/stored.ts";
 import { readCheckpointArrays } from "./checkpoint/torch.ts";
 import { checkpointsOf, procedureFor, type RunConfig, smallestEpsilon } from "./config.ts";
 import { UserError } from "./errors.ts";
@@ -15,7 +14,7 @@ import { isFile } from "./files.ts";
 import { familyOf, type Hyperparameters, type Method, methods } from "./methods/mod.ts";
 import { concerning, type Procedure } from "./protocol.ts";
 import { sha256 } from "./sha256.ts";
-import { accountOf, agreed } from "./stated.ts";
+import { agreed } from "./stated.ts";
 
 /** Images in a training step: the paper's. */
 const trainBatch = 256;
@@ -25,12 +24,6 @@ const augmentation = { LeNet: 0, "ResNet-18": 4 } as const;
 
 /** What a network is trained on and attacked with. */
 export const pairs = { LeNet: "mnist", "ResNet-18": "cifar10" } as const;
-
-/**
- * Epochs where an attack or an evaluation has to train first and nobody says how many; the embedded
- * training set is small.
- */
-const quickEpochs = { embedded: 20, downloaded: 10 } as const;
 
 /**
  * Members of an ensemble where nobody says how many: the paper's, or as many as the first look at the
@@ -171,39 +164,8 @@ async function settleTraining(
   return wanted;
 }
 
-/** Epochs that a run would have to train first, summed over its members, and images of one. */
-export async function pendingTraining(
-  config: RunConfig,
-): Promise<{ epochs: number; images: number }> {
-  const place = await openPlace(config, "use");
-  const set = limited(await place.pair.train(), place.trainingConfig);
-  if (checkpointsOf(config)) return { epochs: 0, images: set.count };
-  let epochs = 0;
-  for (const seed of place.seeds) {
-    const { done, target } = await trainingState(place, seed);
-    epochs += Math.max(0, target - done);
-  }
-  return { epochs, images: set.count };
-}
-
-/** How far the training of a seed has come, how far it is to go, and whether its best model is there. */
-export async function trainingState(
-  place: TrainingPlace,
-  seed: number,
-): Promise<{ folder: string; done: number; target: number; usable: boolean }> {
-  const { folder, set } = await trainingFolder(place, seed);
-  const { trainingConfig: config, network, procedure: { selection } } = place;
-  const learn = selection === "test" ? set.count : set.count - heldOut(set);
-  const batchSize = Math.min(trainBatchOf(config), learn);
-  const asked = accountOf({ config, network, seed, set, batchSize, augment: augmentOf(place) });
-  const { history, bestIsThere, targetEpochs } = await progressOf(folder, asked);
-  const quick = place.pair.embedded ? quickEpochs.embedded : quickEpochs.downloaded;
-  const target = place.config.epochs ?? targetEpochs ?? quick;
-  return { folder, done: history.length, target, usable: bestIsThere };
-}
-
 /** What determines the folder of a training. */
-type TrainingPlace = Omit<Place, "seeds" | "unstated">;
+export type TrainingPlace = Omit<Place, "seeds" | "unstated">;
 
 /** The folder of a training run, named by what determines it (but for the number of epochs). */
 export async function trainingFolder(

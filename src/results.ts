@@ -77,11 +77,23 @@ const common = {
 /** Paths of the checkpoints, one a member. */
 const checkpoints = z.array(z.string()).min(1);
 
+/**
+ * What each model has learned: epochs behind it (a best model those up to its own), and the training images;
+ * null where its file does not say.
+ */
+const trained = z.array(
+  z.strictObject({
+    epochs: z.int(),
+    data: z.strictObject({ name: z.string(), count: z.int() }),
+  }).nullable(),
+).min(1);
+
 /** What `attack --json` prints. */
 export const attackResultSchema = z.strictObject({
-  schema: z.literal("mirage/attack@4"),
+  schema: z.literal("mirage/attack@5"),
   ...common,
   checkpoints,
+  trained,
   epsilonAttack: share,
   attack: z.strictObject({
     name: z.enum(Object.keys(attacks) as [AttackName, ...AttackName[]]),
@@ -118,9 +130,10 @@ export const attackResultSchema = z.strictObject({
 
 /** What `eval --json` prints. */
 export const evalResultSchema = z.strictObject({
-  schema: z.literal("mirage/eval@4"),
+  schema: z.literal("mirage/eval@5"),
   ...common,
   checkpoints,
+  trained,
   inDomain: inDomainSchema,
   outDomain: z.strictObject({ name: z.string(), count: z.int() }).extend(uncertaintySchema.shape)
     .extend({ rejectedImages, nanRows: z.int(), readings }),

@@ -33,7 +33,8 @@ import { keep } from "./runs/recorded.ts";
 import { sourceDigests } from "./digest.ts";
 import { sha256 } from "./sha256.ts";
 import { version, versions } from "./version.ts";
-import { limited, openPlace, pairs, pendingTraining } from "./place.ts";
+import { limited, openPlace, pairs } from "./place.ts";
+import { pendingTraining } from "./pending.ts";
 
 /** What a table is made of. */
 export interface TableOptions {
@@ -223,13 +224,16 @@ async function runAll(
   const results = new Map<Cell, AttackResult>();
   const letters = await outDomainHash(cells[0]?.config);
   const open: { cell: Cell; path: string; work: number }[] = [];
-  const counted = new Set<string>();
+  const [seen, counted] = [new Map<string, Pending>(), new Set<Pending>()];
   for (const cell of cells) {
     const path = resultPath(cell.config);
     const kept = await readKept(path, letters);
+    const pending = await pendingOf(cell, seen);
     if (kept) results.set(cell, kept);
-    else open.push({ cell, path, work: await workOf(cell, counted) });
+    else open.push({ cell, path, work: workOf(cell, pending, counted) });
   }
+  const remarks = new Set([...seen.values()].flatMap((pending) => pending.remarks));
+  remarks.forEach((remark) => reporter.note(remark));
   if (results.size > 0) {
     reporter.note(`${results.size} of ${cells.length} attacks are kept from before`);
   }
@@ -255,14 +259,22 @@ async function runAll(
   return results;
 }
 
-/** Work of an attack in forward passes of an image: training that no cell before it does, and the attack. */
-async function workOf({ config, row }: Cell, counted: Set<string>): Promise<number> {
-  const { passes } = methods[row.mode];
-  const { epochs, images } = await pendingTraining(config);
+type Pending = Awaited<ReturnType<typeof pendingTraining>>;
+
+/** What is left to train for a cell: all of a row and a repetition, whatever their radius, have the same. */
+async function pendingOf({ config }: Cell, seen: Map<string, Pending>): Promise<Pending> {
   const { epsilonAttack: _, ...rest } = config;
   const key = JSON.stringify(rest);
-  const training = counted.has(key) ? 0 : epochs * images * passes.train;
-  counted.add(key);
+  const pending = seen.get(key) ?? await pendingTraining(config);
+  seen.set(key, pending);
+  return pending;
+}
+
+/** Work of an attack in forward passes of an image: training that no cell before it does, and the attack. */
+function workOf({ config, row }: Cell, pending: Pending, counted: Set<Pending>): number {
+  const { passes } = methods[row.mode];
+  const training = counted.has(pending) ? 0 : pending.epochs * pending.images * passes.train;
+  counted.add(pending);
   const letters = Math.min(config.limit ?? Infinity, 10_000);
   return training + letters * passes.attack;
 }

@@ -15,7 +15,7 @@ function result(before: number, after: number, change: Partial<AttackResult> = {
   const rejection = (at09: number): Record<string, number> =>
     Object.fromEntries([1, 2, 3, 4, 5, 6, 7, 8, 9].map((t) => [`0.${t}`, t === 9 ? at09 : 0]));
   return attackResultSchema.parse({
-    schema: "mirage/attack@4",
+    schema: "mirage/attack@5",
     mode: "sngp",
     model: "LeNet_SNGP",
     protocol: "paper",
@@ -23,6 +23,7 @@ function result(before: number, after: number, change: Partial<AttackResult> = {
     hyperparameters: {},
     seed: 0,
     checkpoints: ["best.safetensors"],
+    trained: [{ epochs: 3, data: { name: "MNIST train", count: 60_000 } }],
     adapter: { vendor: "", architecture: "", device: "", description: "a GPU", software: false },
     versions: { mirage: "0", deno: "0", v8: "0" },
     epsilonAttack: 0.1,
