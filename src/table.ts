@@ -25,8 +25,8 @@ import { type Progress, type Reporter, silent } from "./reporter.ts";
 import { type AttackResult, attackResultSchema } from "./results.ts";
 import { attack, attackSettings } from "./run.ts";
 import { evalBatch } from "./run_common.ts";
-import { type TableResult, tableResultSchema, type TableRow } from "./table_result.ts";
-import { differsIn, trainingsOf } from "./likeness.ts";
+import { type TableResult, tableResultSchema } from "./table_result.ts";
+import { differsIn, trainedUnlike, trainingsOf, waysOf } from "./likeness.ts";
 import { summarise } from "./table_rows.ts";
 import { openRunFolder, type RunSpec } from "./runs/folder.ts";
 import { keep } from "./runs/recorded.ts";
@@ -104,23 +104,26 @@ async function makeTable(options: TableOptions, reporter: Reporter): Promise<Tab
   const [first] = results.values();
   if (!first) throw new UserError("Cannot make a table: no row is left; name other modes");
   const made: TableResult["ablation"] = [];
+  const before = new Map<PaperRow, Awaited<ReturnType<typeof trainingsOf>>>();
   const epochs = new Set<number | undefined>();
   for (const { option = "", value = "", rows } of variants) {
-    const summaries: TableRow[] = [];
+    const summaries: TableResult["ablation"][number]["rows"] = [];
     for (const { row, cells } of rows) {
       const own = cells.map((cell) => found(results, cell));
       const trainings = await trainingsOf(own);
       trainings.forEach((training) => epochs.add(training?.history.length));
       const { pair, run: { batchSize = evalBatch } } = options;
       const differs = differsIn({ pair, batchSize, results: own, trainings });
-      summaries.push(summarise(row, own, differs));
+      const unlike = option === "" ? [] : trainedUnlike(trainings, before.get(row) ?? []);
+      if (option === "") before.set(row, trainings);
+      summaries.push({ ...summarise(row, own, differs, waysOf(trainings)), unlike });
     }
     made.push({ option, value, rows: summaries });
   }
   const [base, ...others] = made;
   const [trained = null, ...otherwise] = epochs;
   return tableResultSchema.parse({
-    schema: "mirage/table@2",
+    schema: "mirage/table@3",
     pair: options.pair,
     protocol: first.protocol,
     epochs: otherwise.length === 0 ? trained : null,
@@ -131,7 +134,7 @@ async function makeTable(options: TableOptions, reporter: Reporter): Promise<Tab
       sha256: first.outDomain.sha256,
     },
     epsilons: paperTables[options.pair].epsilons,
-    rows: base?.rows,
+    rows: base?.rows.map(({ unlike: _, ...row }) => row),
     notes: variants[0]?.rows.flatMap(({ row: { note } }) => note === undefined ? [] : [note]),
     ablation: others,
     adapter: first.adapter,
