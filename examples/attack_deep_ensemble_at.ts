@@ -5,10 +5,11 @@
  *
  * @module
  */
-import { attack, runConfig } from "../mod.ts";
+import { attack, runConfig, silent } from "../mod.ts";
 
 const quick = Deno.args.includes("--quick"); // a minute's look; the figures mean nothing then
-const { clean, adversarial, warnings } = await attack(runConfig({
+const reporter = { ...silent, note: (message: string): void => console.error(message) };
+const config = runConfig({
   mode: "deep_ensemble_at",
   seed: 0,
   numEnsembles: quick ? 2 : 5,
@@ -16,7 +17,8 @@ const { clean, adversarial, warnings } = await attack(runConfig({
   epsilonAttack: 0.1,
   epochs: quick ? 1 : 10,
   ...(quick ? { limit: 64 } : {}),
-}));
+});
+const { clean, adversarial, warnings } = await attack(config, reporter);
 
 const shown = ({ entropy, rejection }: typeof clean | typeof adversarial): string =>
   `${entropy?.toFixed(2)} nats, ${rejection["0.9"]?.toFixed(2)} rejected at 0.9`;

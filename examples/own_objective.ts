@@ -14,7 +14,10 @@ const config = mirage.runConfig({
   epochs: quick ? 1 : 10,
   ...(quick ? { limit: 256 } : {}),
 });
-const { members: [member] } = await mirage.train(config);
+const { members: [member] } = await mirage.train(config, {
+  ...mirage.silent,
+  note: (message) => console.error(message),
+});
 
 using device = await nn.openDevice();
 const procedure = mirage.procedureOf("paper", {});

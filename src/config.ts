@@ -93,7 +93,10 @@ export const runConfigSchema = z.strictObject({
    * `{seed}` in a path stands for each member's seed.
    */
   checkpoint: z.union([z.string(), z.array(z.string()).min(1)]).optional(),
-  /** Images of each set: the first N, of a set in folders the first N/10 of each. */
+  /**
+   * Images of each set: the first N, of a set in folders the first N/10 of each. A training learns from them
+   * too; an attack or an evaluation takes a model that was trained on all images where there is one.
+   */
   limit: count.optional(),
   /** Keep every attacked image with the run. */
   saveImages: z.boolean().default(false),

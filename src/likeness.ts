@@ -8,12 +8,14 @@
  */
 import { dirname } from "node:path";
 import type { PairName } from "../data/mod.ts";
-import { checkpointPaths, readExtras } from "./checkpoint/checkpoint.ts";
+import { checkpointPaths } from "./checkpoint/checkpoint.ts";
 import type { Statement } from "./checkpoint/statement.ts";
+import { readExtras } from "./checkpoint/stored.ts";
 import { familyOf, type Method, methods } from "./methods/mod.ts";
 import { paperTables, paperTraining } from "./paper.ts";
 import { procedureOf, protocolOptionNames } from "./protocol.ts";
 import type { AttackResult } from "./results.ts";
+import type { TableRow } from "./table_result.ts";
 
 /** What the models behind attacks say of their training, each once; undefined of one that says nothing. */
 export async function trainingsOf(
@@ -26,6 +28,45 @@ export async function trainingsOf(
     found.push((await readExtras(checkpointPaths(folder).last))?.statement);
   }
   return found;
+}
+
+/** How models were trained, each way once. */
+export function waysOf(trainings: readonly (Statement | undefined)[]): TableRow["trained"] {
+  const ways = trainings.map((training) =>
+    training ? { epochs: training.history.length, images: training.data.count } : null
+  );
+  return [...new Map(ways.map((way) => [JSON.stringify(way), way])).values()];
+}
+
+/** Ways of training in words: `2 epochs on 60 images or 20 epochs on 8000 images`. */
+function waysInWords(ways: TableRow["trained"]): string {
+  return ways.map((way) =>
+    way
+      ? `${way.epochs} epoch${way.epochs === 1 ? "" : "s"} on ${way.images} images`
+      : "an unknown training"
+  ).join(" or ");
+}
+
+/** A row's title, with how its models were trained where the rows beside it differ in that. */
+export function titleAmong(rows: readonly TableRow[], { title, trained }: TableRow): string {
+  const ways = new Set(rows.map((row) => waysInWords(row.trained)));
+  return ways.size > 1 || trained.length > 1 ? `${title} (${waysInWords(trained)})` : title;
+}
+
+/**
+ * In what models were trained otherwise than others, but for the option that is changed between them: in
+ * epochs and images, model by model.
+ */
+export function trainedUnlike(
+  trainings: readonly (Statement | undefined)[],
+  others: readonly (Statement | undefined)[],
+): string[] {
+  const key = (all: typeof trainings): string =>
+    JSON.stringify(all.map((t) => t && [t.history.length, t.data.count, t.data.sha256]));
+  const known = [...trainings, ...others].every((training) => training !== undefined);
+  if (known && key(trainings) === key(others)) return [];
+  const [own, other] = [trainings, others].map((all) => waysInWords(waysOf(all)));
+  return [own === other ? `${own}, but not the same ones` : `${own}, not ${other}`];
 }
 
 /** What a row was made by. */
@@ -76,9 +117,7 @@ function ofTraining(pair: PairName, trainings: readonly (Statement | undefined)[
     ...Object.entries(optimiser).flatMap(([key, value]) =>
       unlike(known.map(({ training }) => Number(training[key])), [value], (n) => `${key} ${n}`)
     ),
-    ...known.some(({ model, training }) =>
-        familyOf(model) === "ResNet-18" && training["augment"] !== true
-      )
+    ...known.some(({ model, training }) => familyOf(model) === "ResNet-18" && !training["augment"])
       ? ["no augmentation"]
       : [],
     ...Object.entries<readonly (string | number)[]>(hyperparameters).flatMap(([key, values]) =>

@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import { type ImageSet, limit, type OpenPair, openPair } from "../data/mod.ts";
-import { checkpointPaths, progressOf } from "./checkpoint/checkpoint.ts";
+import { checkpointPaths } from "./checkpoint/checkpoint.ts";
 import { checkpointFormat, fromMetadata, type Statement } from "./checkpoint/statement.ts";
 import { readCheckpointArrays } from "./checkpoint/torch.ts";
 import {
@@ -27,14 +27,11 @@ import { agreed } from "./stated.ts";
 /** Images in a training step: the paper's. */
 const trainBatch = 256;
 
+/** Pixels of padding that training images are cropped from at random, and mirrored. */
+const augmentation = { LeNet: 0, "ResNet-18": 4 } as const;
+
 /** What a network is trained on and attacked with. */
 export const pairs = { LeNet: "mnist", "ResNet-18": "cifar10" } as const;
-
-/**
- * Epochs where an attack or an evaluation has to train first and nobody says how many; the embedded
- * training set is small.
- */
-const quickEpochs = { embedded: 20, downloaded: 10 } as const;
 
 /**
  * Members of an ensemble where nobody says how many: the paper's, or as many as the first look at the
@@ -237,35 +234,8 @@ async function settleTraining(
   return wanted;
 }
 
-/** Epochs that a run would have to train first, summed over its members, and images of one. */
-export async function pendingTraining(
-  config: RunConfig,
-): Promise<{ epochs: number; images: number }> {
-  const place = await openPlace(config, "use");
-  const set = limited(await place.pair.train(), place.trainingConfig);
-  if (checkpointsOf(config)) return { epochs: 0, images: set.count };
-  let epochs = 0;
-  for (const seed of place.seeds) {
-    const { done, target } = await trainingState(place, seed);
-    epochs += Math.max(0, target - done);
-  }
-  return { epochs, images: set.count };
-}
-
-/** How far the training of a seed has come, how far it is to go, and whether its best model is there. */
-export async function trainingState(
-  place: TrainingPlace,
-  seed: number,
-): Promise<{ folder: string; done: number; target: number; usable: boolean }> {
-  const { folder } = await trainingFolder(place, seed);
-  const { history, bestIsThere, targetEpochs } = await progressOf(folder);
-  const quick = place.pair.embedded ? quickEpochs.embedded : quickEpochs.downloaded;
-  const target = place.config.epochs ?? targetEpochs ?? quick;
-  return { folder, done: history.length, target, usable: bestIsThere };
-}
-
 /** What determines the folder of a training. */
-type TrainingPlace = Omit<Place, "seeds" | "modelSeeds" | "unstated">;
+export type TrainingPlace = Omit<Place, "seeds" | "modelSeeds" | "unstated">;
 
 /** The folder of a training run, named by what determines it (but for the number of epochs). */
 export async function trainingFolder(
@@ -303,6 +273,18 @@ export async function trainingFolder(
     `${pair.embedded ? "embedded" : pair.name}-${key.slice(0, 8)}`,
   ];
   return { folder: join(config.savePath, ...parts), set };
+}
+
+/** Pixels by which training images are shifted at random. */
+export function augmentOf(
+  { trainingConfig, network }: Pick<Place, "trainingConfig" | "network">,
+): number {
+  return trainingConfig.augmentation ? augmentation[familyOf(network)] : 0;
+}
+
+/** Images that are held out where the best epoch is not chosen on the test set. */
+export function heldOut({ count }: ImageSet): number {
+  return Math.max(1, Math.floor(count / 10));
 }
 
 /** Only `train` takes --batch-size for training steps; elsewhere it is the size of evaluation steps. */

@@ -84,11 +84,23 @@ const models = {
   checkpoints: z.array(z.string()).min(1),
 };
 
+/**
+ * What each model has learned: epochs behind it (a best model those up to its own), and the training images;
+ * null where its file does not say.
+ */
+const trained = z.array(
+  z.strictObject({
+    epochs: z.int(),
+    data: z.strictObject({ name: z.string(), count: z.int() }),
+  }).nullable(),
+).min(1);
+
 /** What `attack --json` prints. */
 export const attackResultSchema = z.strictObject({
   schema: z.literal("mirage/attack@5"),
   ...common,
   ...models,
+  trained,
   epsilonAttack: share,
   attack: z.strictObject({
     name: z.enum(Object.keys(attacks) as [AttackName, ...AttackName[]]),
@@ -129,6 +141,7 @@ export const evalResultSchema = z.strictObject({
   schema: z.literal("mirage/eval@5"),
   ...common,
   ...models,
+  trained,
   inDomain: inDomainSchema,
   outDomain: z.strictObject({ name: z.string(), count: z.int() }).extend(uncertaintySchema.shape)
     .extend({ rejectedImages, nanRows: z.int(), readings }),

@@ -137,7 +137,6 @@ async function evaluateOn(
   reporter: Reporter,
   clock: Clock,
 ): Promise<RunResults & { readonly document: EvalResult }> {
-  const checkpoints = models.map(({ path }) => path);
   const made = await clock.time("work", async () => {
     const outSet = limited(await bench.pair.outDomain(), bench.config);
     const clean = await predict(job(bench, outSet, reporter));
@@ -145,15 +144,15 @@ async function evaluateOn(
     const detection = detectionOf(inDomain.answers, { clean }, bench.config.seed);
     return { inDomain, clean, outSet, detection };
   });
-  const document = evalDocument(bench, { checkpoints, ...made }, clock);
+  const document = evalDocument(bench, { models, ...made }, clock);
   const { clean } = made;
   return { document, archives: { predictions: answersArchive({ clean }) } };
 }
 
 function evalDocument(
   bench: Workbench,
-  { checkpoints, inDomain, clean, outSet, detection }: {
-    readonly checkpoints: readonly string[];
+  { models, inDomain, clean, outSet, detection }: {
+    readonly models: readonly LoadedModel[];
     readonly inDomain: Evaluated;
     readonly clean: Answers;
     readonly outSet: ImageSet;
@@ -165,7 +164,7 @@ function evalDocument(
     schema: "mirage/eval@5",
     ...common(bench),
     seeds: bench.modelSeeds,
-    checkpoints,
+    ...modelsOf(models),
     inDomain: inDomain.figures,
     outDomain: {
       name: outSet.name,
@@ -178,6 +177,14 @@ function evalDocument(
     curves: { tau: tauCurve(inDomain.answers, { clean }) },
     seconds: { setup: clock.setup, train: clock.train, eval: clock.work },
   });
+}
+
+/** What a document says of the models that it was made with. */
+function modelsOf(models: readonly LoadedModel[]): Pick<EvalResult, "checkpoints" | "trained"> {
+  return {
+    checkpoints: models.map(({ path }) => path),
+    trained: models.map(({ trained }) => trained),
+  };
 }
 
 /** What an attack run returns besides its document: example images for pictures. */
@@ -241,7 +248,6 @@ async function attackOn(
   keep: number,
 ): Promise<RunResults & Omit<AttackRun, "result"> & { readonly document: AttackResult }> {
   const { config } = bench;
-  const checkpoints = models.map(({ path }) => path);
   const made = await clock.time("work", async () => {
     const outDomain = limited(await bench.pair.outDomain(), config);
     const work = {
@@ -260,7 +266,7 @@ async function attackOn(
     const detection = detectionOf(inDomain.answers, sets, config.seed);
     return { inDomain, attacked, outDomain, examined, sets, detection };
   });
-  const document = attackDocument(bench, { checkpoints, ...made }, clock);
+  const document = attackDocument(bench, { models, ...made }, clock);
   return { document, archives: attackArchives(config, made), ...made };
 }
 
@@ -282,7 +288,7 @@ export async function selectionAccuracies(
 
 /** What an attack's document is made of. */
 interface Made {
-  readonly checkpoints: readonly string[];
+  readonly models: readonly LoadedModel[];
   readonly inDomain: Evaluated;
   readonly attacked: Attacked;
   readonly outDomain: ImageSet;
@@ -293,7 +299,7 @@ interface Made {
 
 function attackDocument(
   bench: Workbench,
-  { checkpoints, inDomain, attacked, outDomain, examined, sets, detection }: Made,
+  { models, inDomain, attacked, outDomain, examined, sets, detection }: Made,
   clock: Clock,
 ): AttackResult {
   const { config } = bench;
@@ -308,7 +314,7 @@ function attackDocument(
     schema: "mirage/attack@5",
     ...common(bench),
     seeds: bench.modelSeeds,
-    checkpoints,
+    ...modelsOf(models),
     epsilonAttack: config.epsilonAttack,
     attack: {
       name,

@@ -4,12 +4,13 @@
  *
  * @module
  */
-import type { Statement } from "./checkpoint/statement.ts";
-import type { RunConfig } from "./config.ts";
+import type { ImageSet } from "../data/mod.ts";
+import type { Account, Statement } from "./checkpoint/statement.ts";
+import { procedureFor, type RunConfig } from "./config.ts";
 import { shortened, UserError } from "./errors.ts";
 import { display } from "./files.ts";
-import { type Hyperparameters, type Method, methods } from "./methods/mod.ts";
-import type { Procedure } from "./protocol.ts";
+import { familyOf, type Hyperparameters, type Method, methods } from "./methods/mod.ts";
+import { concerning, type Procedure } from "./protocol.ts";
 
 /** What the checkpoints settle. */
 export interface Stated {
@@ -77,4 +78,44 @@ function joined(path: string, said: Asked, config: Asked, before: Asked): Asked 
     }
   }
   return { ...before, ...said };
+}
+
+/** What determines a training of one seed, besides how it is configured. */
+export interface Told {
+  readonly config: RunConfig & Hyperparameters;
+  /** Name of the network. */
+  readonly network: string;
+  readonly seed: number;
+  readonly set: ImageSet;
+  /** Images of a step, of which there may be fewer than were asked for. */
+  readonly batchSize: number;
+  /** Pixels by which images are shifted at random. */
+  readonly augment: number;
+}
+
+/** What the checkpoints of a training say of it. */
+export function accountOf({ config, network, seed, set, batchSize, augment }: Told): Account {
+  const { lr, momentum, weightDecay, microBatch } = config;
+  const method: Method = methods[config.mode];
+  const { name, count, sha256 } = set;
+  return {
+    family: method.family,
+    model: network,
+    seed,
+    hyperparameters: Object.fromEntries(method.hyperparameters.map((of) => [of, config[of]])),
+    procedure: concerning(
+      procedureFor(config),
+      { mode: config.mode, family: familyOf(network) },
+      "training",
+    ),
+    training: {
+      lr,
+      momentum,
+      weightDecay,
+      batchSize,
+      augment,
+      ...(microBatch === undefined ? {} : { microBatch }),
+    },
+    data: { name, count, sha256 },
+  };
 }

@@ -25,15 +25,16 @@ import { type Progress, type Reporter, silent } from "./reporter.ts";
 import { type AttackResult, attackResultSchema } from "./results.ts";
 import { attack, attackSettings } from "./run.ts";
 import { evalBatch } from "./run_common.ts";
-import { type TableResult, tableResultSchema, type TableRow } from "./table_result.ts";
-import { differsIn, trainingsOf } from "./likeness.ts";
+import { type TableResult, tableResultSchema } from "./table_result.ts";
+import { differsIn, trainedUnlike, trainingsOf, waysOf } from "./likeness.ts";
 import { summarise } from "./table_rows.ts";
 import { openRunFolder, type RunSpec } from "./runs/folder.ts";
 import { keep } from "./runs/recorded.ts";
 import { sourceDigests } from "./digest.ts";
 import { sha256 } from "./sha256.ts";
 import { version, versions } from "./version.ts";
-import { limited, openPlace, pairs, pendingTraining } from "./place.ts";
+import { limited, openPlace, pairs } from "./place.ts";
+import { pendingTraining } from "./pending.ts";
 
 /** What a table is made of. */
 export interface TableOptions {
@@ -103,23 +104,26 @@ async function makeTable(options: TableOptions, reporter: Reporter): Promise<Tab
   const [first] = results.values();
   if (!first) throw new UserError("Cannot make a table: no row is left; name other modes");
   const made: TableResult["ablation"] = [];
+  const before = new Map<PaperRow, Awaited<ReturnType<typeof trainingsOf>>>();
   const epochs = new Set<number | undefined>();
   for (const { option = "", value = "", rows } of variants) {
-    const summaries: TableRow[] = [];
+    const summaries: TableResult["ablation"][number]["rows"] = [];
     for (const { row, cells } of rows) {
       const own = cells.map((cell) => found(results, cell));
       const trainings = await trainingsOf(own);
       trainings.forEach((training) => epochs.add(training?.history.length));
       const { pair, run: { batchSize = evalBatch } } = options;
       const differs = differsIn({ pair, batchSize, results: own, trainings });
-      summaries.push(summarise(row, own, differs));
+      const unlike = option === "" ? [] : trainedUnlike(trainings, before.get(row) ?? []);
+      if (option === "") before.set(row, trainings);
+      summaries.push({ ...summarise(row, own, differs, waysOf(trainings)), unlike });
     }
     made.push({ option, value, rows: summaries });
   }
   const [base, ...others] = made;
   const [trained = null, ...otherwise] = epochs;
   return tableResultSchema.parse({
-    schema: "mirage/table@2",
+    schema: "mirage/table@3",
     pair: options.pair,
     protocol: first.protocol,
     epochs: otherwise.length === 0 ? trained : null,
@@ -130,7 +134,7 @@ async function makeTable(options: TableOptions, reporter: Reporter): Promise<Tab
       sha256: first.outDomain.sha256,
     },
     epsilons: paperTables[options.pair].epsilons,
-    rows: base?.rows,
+    rows: base?.rows.map(({ unlike: _, ...row }) => row),
     notes: variants[0]?.rows.flatMap(({ row: { note } }) => note === undefined ? [] : [note]),
     ablation: others,
     adapter: first.adapter,
@@ -228,13 +232,16 @@ async function runAll(
   const results = new Map<Cell, AttackResult>();
   const letters = await outDomainHash(cells[0]?.config);
   const open: { cell: Cell; path: string; work: number }[] = [];
-  const counted = new Set<string>();
+  const [seen, counted] = [new Map<string, Pending>(), new Set<Pending>()];
   for (const cell of cells) {
     const path = resultPath(cell.config);
     const kept = await readKept(path, letters);
+    const pending = await pendingOf(cell, seen);
     if (kept) results.set(cell, kept);
-    else open.push({ cell, path, work: await workOf(cell, counted) });
+    else open.push({ cell, path, work: workOf(cell, pending, counted) });
   }
+  const remarks = new Set([...seen.values()].flatMap((pending) => pending.remarks));
+  remarks.forEach((remark) => reporter.note(remark));
   if (results.size > 0) {
     reporter.note(`${results.size} of ${cells.length} attacks are kept from before`);
   }
@@ -260,14 +267,22 @@ async function runAll(
   return results;
 }
 
-/** Work of an attack in forward passes of an image: training that no cell before it does, and the attack. */
-async function workOf({ config, row }: Cell, counted: Set<string>): Promise<number> {
-  const { passes } = methods[row.mode];
-  const { epochs, images } = await pendingTraining(config);
+type Pending = Awaited<ReturnType<typeof pendingTraining>>;
+
+/** What is left to train for a cell: all of a row and a repetition, whatever their radius, have the same. */
+async function pendingOf({ config }: Cell, seen: Map<string, Pending>): Promise<Pending> {
   const { epsilonAttack: _, ...rest } = config;
   const key = JSON.stringify(rest);
-  const training = counted.has(key) ? 0 : epochs * images * passes.train;
-  counted.add(key);
+  const pending = seen.get(key) ?? await pendingTraining(config);
+  seen.set(key, pending);
+  return pending;
+}
+
+/** Work of an attack in forward passes of an image: training that no cell before it does, and the attack. */
+function workOf({ config, row }: Cell, pending: Pending, counted: Set<Pending>): number {
+  const { passes } = methods[row.mode];
+  const training = counted.has(pending) ? 0 : pending.epochs * pending.images * passes.train;
+  counted.add(pending);
   const letters = Math.min(config.limit ?? Infinity, 10_000);
   return training + letters * passes.attack;
 }

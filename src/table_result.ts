@@ -26,6 +26,8 @@ export const tableRowSchema = z.strictObject({
   /** Seeds of the models, a list for each repetition. */
   seeds: z.array(z.array(z.int())),
   accuracy: z.array(z.number()),
+  /** How its models were trained, each way once; null of models that do not say. */
+  trained: z.array(z.strictObject({ epochs: z.int(), images: z.int() }).nullable()),
   /** In what it was not made as the paper's row: then there are no differences. */
   differs: z.array(z.string()),
   clean: z.strictObject(figures),
@@ -34,7 +36,7 @@ export const tableRowSchema = z.strictObject({
 
 /** What `table --json` prints. */
 export const tableResultSchema = z.strictObject({
-  schema: z.literal("mirage/table@2"),
+  schema: z.literal("mirage/table@3"),
   pair: z.string(),
   protocol: z.enum(["paper", "corrected"]),
   /** Epochs that the models have behind them; null where some have more than others. */
@@ -48,7 +50,10 @@ export const tableResultSchema = z.strictObject({
   ablation: z.array(z.strictObject({
     option: z.string(),
     value: z.union([z.string(), z.number()]),
-    rows: z.array(tableRowSchema),
+    rows: z.array(tableRowSchema.extend({
+      /** In what its models were trained otherwise than those of the row without the option. */
+      unlike: z.array(z.string()),
+    })),
   })),
   adapter: attackResultSchema.shape.adapter,
   versions: attackResultSchema.shape.versions,

@@ -13,11 +13,13 @@ import { tau } from "./verdict.ts";
  * A row of the tables from its attacks.
  *
  * @param differs in what it was not made as the paper's
+ * @param trained how its models were trained
  */
 export function summarise(
   row: PaperRow,
   results: readonly AttackResult[],
   differs: readonly string[],
+  trained: TableRow["trained"],
 ): TableRow {
   const epsilons = [...new Set(results.map((r) => r.epsilonAttack))];
   const at = (epsilon: number | undefined): AttackResult[] =>
@@ -32,6 +34,7 @@ export function summarise(
     hyperparameters: first?.hyperparameters ?? {},
     seeds: clean.map((r) => r.checkpoints.map((_, i) => r.seed + i)),
     accuracy: clean.map((r) => r.inDomain.accuracy),
+    trained,
     differs: [...differs],
     clean: {
       entropy: statistic(clean.map((r) => r.clean.entropy), row.clean.entropy),

@@ -4,19 +4,13 @@
  * @module
  */
 import { makeFolder } from "./atomic.ts";
-import {
-  checkpointPaths,
-  loadCheckpoint,
-  progressOf,
-  readExtras,
-  saveCheckpoint,
-} from "./checkpoint/checkpoint.ts";
-import { bestEpoch, type EpochFigures, type Statement } from "./checkpoint/statement.ts";
-import { procedureFor } from "./config.ts";
+import { checkpointPaths, loadCheckpoint, saveCheckpoint } from "./checkpoint/checkpoint.ts";
+import { progressOf, readExtras } from "./checkpoint/stored.ts";
+import { type Account, bestEpoch, type EpochFigures } from "./checkpoint/statement.ts";
 import { UserError } from "./errors.ts";
 import { display } from "./files.ts";
 import { explainPrograms } from "./explain.ts";
-import { familyOf, type Method, methods, type Model, single } from "./methods/mod.ts";
+import { type Model, single } from "./methods/mod.ts";
 import { accuracy, nanRows } from "./metrics.ts";
 import {
   compile,
@@ -33,7 +27,7 @@ import {
 } from "./nn/mod.ts";
 import { Pace } from "./pace.ts";
 import { predictor } from "./predict.ts";
-import { concerning } from "./protocol.ts";
+import { accountOf } from "./stated.ts";
 import { augmented, firstLearner, type Learner, type Training } from "./trace_step.ts";
 import { compileSteppers, type EpochSteppers, type Stepper, stepSizes } from "./train_step.ts";
 
@@ -135,7 +129,7 @@ export async function fit(training: Training): Promise<Trained[]> {
         });
         const { model } = learner;
         const paths = checkpointPaths(learner.folder);
-        const statement = describeTraining(training, learner, history);
+        const statement = { ...accountFor(training, learner), history: [...history] };
         if (score > before) await saveCheckpoint(model, paths.best, statement);
         const asked = { ...statement, targetEpochs: epochs };
         await saveCheckpoint(model, paths.last, asked, velocities(packed, copy));
@@ -275,13 +269,15 @@ async function gatherCleanly(training: Training): Promise<void> {
 
 /** Puts a learner where its folder's checkpoints stand, and says which epochs are behind it. */
 async function resume(
-  { device, reporter }: Training,
-  { model, folder }: Learner,
+  training: Training,
+  learner: Learner,
   packed: PackedParameters,
   copy: number,
 ): Promise<readonly EpochFigures[]> {
+  const { device, reporter } = training;
+  const { model, folder } = learner;
   const { best, last } = checkpointPaths(folder);
-  const { history, bestIsThere } = await progressOf(folder);
+  const { history, bestIsThere } = await progressOf(folder, accountFor(training, learner));
   if (history.length === 0) return [];
   const extras = await readExtras(last);
   const { statement } = await loadCheckpoint(model, last);
@@ -314,33 +310,9 @@ function velocities(packed: PackedParameters, copy: number): Map<string, Float32
   return new Map([["optimizer.velocity", Float32Array.from(own)]]);
 }
 
-function describeTraining(
-  { config, train, batchSize, augment }: Training,
-  { model, seed }: Learner,
-  history: readonly EpochFigures[],
-): Statement {
-  const { lr, momentum, weightDecay, microBatch } = config;
-  const method: Method = methods[config.mode];
-  const { name, count, sha256 } = train.set;
-  return {
-    family: method.family,
-    model: model.name,
-    seed,
-    hyperparameters: Object.fromEntries(method.hyperparameters.map((of) => [of, config[of]])),
-    procedure: concerning(
-      procedureFor(config),
-      { mode: config.mode, family: familyOf(model.name) },
-      "training",
-    ),
-    training: {
-      lr,
-      momentum,
-      weightDecay,
-      batchSize,
-      augment,
-      ...(microBatch === undefined ? {} : { microBatch }),
-    },
-    data: { name, count, sha256 },
-    history: [...history],
-  };
+function accountFor(
+  { config, train: { set }, batchSize, augment }: Training,
+  { model: { name: network }, seed }: Learner,
+): Account {
+  return accountOf({ config, network, seed, set, batchSize, augment });
 }

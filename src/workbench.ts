@@ -5,6 +5,7 @@
  */
 import type { ImageSet } from "../data/mod.ts";
 import { checkpointPaths, loadCheckpoint, stateDigest } from "./checkpoint/checkpoint.ts";
+import type { Statement } from "./checkpoint/statement.ts";
 import type { Clock } from "./clock.ts";
 import { membersOf, type RunConfig } from "./config.ts";
 import { chosen, ResidentSet } from "./dataset.ts";
@@ -13,23 +14,22 @@ import { display } from "./files.ts";
 import { familyOf, type Model, type Subject } from "./methods/mod.ts";
 import { type Device, openDevice, push, Random, release } from "./nn/mod.ts";
 import {
+  augmentOf,
   givenCheckpoints,
+  heldOut,
   limited,
   openPlace,
   type Place,
   trainBatchOf,
   trainingFolder,
-  trainingState,
 } from "./place.ts";
+import { planTraining, tooMany, trainingState } from "./pending.ts";
 import { concerning } from "./protocol.ts";
 import { hold } from "./lock.ts";
 import type { Reporter } from "./reporter.ts";
 import { type Learner, learnTogether } from "./trace_step.ts";
 import { fit, type Trained } from "./training.ts";
 import { useTuning } from "./tuning.ts";
-
-/** Pixels of padding that training images are cropped from at random, and mirrored. */
-const augmentation = { LeNet: 0, "ResNet-18": 4 } as const;
 
 /** A model and the seed that it was or will be trained with. */
 export interface Member {
@@ -80,6 +80,14 @@ export interface LoadedModel {
   readonly sha256: string;
   /** SHA-256 of the model's names, shapes and values, whatever file they came from. */
   readonly digest: string;
+  /** What it has learned for how long; null where the file does not say. */
+  readonly trained: TrainedOn | null;
+}
+
+/** Epochs behind a model, and the images that it saw in them. */
+export interface TrainedOn {
+  readonly epochs: number;
+  readonly data: { readonly name: string; readonly count: number };
 }
 
 /** Loads the checkpoints that are named or were trained before, and trains those that are missing. */
@@ -109,12 +117,12 @@ export async function findOrTrain(
   const trained = given ? [] : await trainedCheckpoints(bench, reporter, clock);
   for (const [i, { model }] of members.entries()) {
     const path = given?.[i] ?? trained[i] ?? "";
-    const { sha256, prefix } = await loadCheckpoint(model, path);
+    const { sha256, prefix, statement } = await loadCheckpoint(model, path);
     if (prefix) reporter.note(`The names in "${display(path)}" are taken without "${prefix}"`);
     const digest = stateDigest(model);
     const twin = loaded.find((other) => other.digest === digest);
     if (given && twin) throw sameModel(twin.path, path);
-    loaded.push({ path, sha256, digest });
+    loaded.push({ path, sha256, digest, trained: trainedOn(statement) });
     push(device, model.state.values());
     await model.finish?.(device);
   }
@@ -130,36 +138,24 @@ function sameModel(...paths: readonly [string, string]): UserError {
   );
 }
 
+function trainedOn(statement: Statement | undefined): TrainedOn | null {
+  if (!statement) return null;
+  const { history, data: { name, count } } = statement;
+  return { epochs: history.length, data: { name, count } };
+}
+
 /** The best checkpoints of the members' trainings, which are begun or gone on with where they have too few epochs. */
 async function trainedCheckpoints(
   bench: Workbench,
   reporter: Reporter,
   clock: Clock,
 ): Promise<string[]> {
-  const { config, network, members } = bench;
-  const missing: { readonly position: number; readonly target: number }[] = [];
-  const paths: string[] = [];
-  for (const [position, { seed }] of members.entries()) {
-    const { folder, done, target, usable } = await trainingState(bench, seed);
-    paths.push(checkpointPaths(folder).best);
-    if (done < target || !usable) {
-      missing.push({ position, target: Math.max(done, target) });
-      reporter.note(
-        done > 0
-          ? `The ${network} in ${folder} has ${done} of ${target} epochs: training goes on`
-          : `There is no ${network} of seed ${seed} for this data yet: training one for ` +
-            `${target} epoch${target === 1 ? "" : "s"}`,
-      );
-    } else if (config.epochs !== undefined && done > target) {
-      reporter.note(
-        `The ${network} in ${folder} has ${done} epochs, more than ${target}: using it`,
-      );
-    }
+  const { folders, pending, begins, remarks } = await planTraining(bench);
+  for (const message of [...begins, ...remarks]) reporter.note(message);
+  for (const [goal, group] of Map.groupBy(pending, (p) => p.goal)) {
+    await trainMembers(bench, group.map(({ position }) => position), goal, reporter, clock);
   }
-  for (const [target, group] of Map.groupBy(missing, (m) => m.target)) {
-    await trainMembers(bench, group.map(({ position }) => position), target, reporter, clock);
-  }
-  return paths;
+  return folders.map((folder) => checkpointPaths(folder).best);
 }
 
 /** What a member's training left. */
@@ -185,7 +181,8 @@ export async function trainMembers(
   const groups = new Map<string, number[]>();
   for (const position of positions) {
     const { seed, model } = memberAt(bench, position);
-    const { done } = await trainingState(bench, seed);
+    const { folder, done } = await trainingState(bench, seed);
+    if (done > epochs) reporter.note(tooMany(bench.network, folder, done, epochs));
     const key = learnTogether(model) ? `${done} epochs` : `member ${position}`;
     groups.set(key, [...groups.get(key) ?? [], position]);
   }
@@ -203,11 +200,6 @@ function memberAt({ members }: Workbench, position: number): Member {
   const member = members[position];
   if (!member) throw new Error(`Unreachable: there is no member ${position}`);
   return member;
-}
-
-/** Pixels by which this bench's training images are shifted at random. */
-function augmentOf({ trainingConfig, network }: Workbench): number {
-  return trainingConfig.augmentation ? augmentation[familyOf(network)] : 0;
 }
 
 async function trainTogether(
@@ -292,7 +284,7 @@ async function splitForSelection(
     return { learn, select: limited(await pair.test(), trainingConfig) };
   }
   const order = new Random(seed).fork("validation").permutation(set.count);
-  const held = Math.max(1, Math.floor(set.count / 10));
+  const held = heldOut(set);
   if (held >= set.count) {
     throw new UserError(
       `Cannot hold out images to choose the best epoch by: there ${

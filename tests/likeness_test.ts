@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { Statement } from "../src/checkpoint/statement.ts";
 import { showTable } from "../src/cli/show_table.ts";
-import { differsIn, type Made } from "../src/likeness.ts";
+import { differsIn, type Made, trainedUnlike, waysOf } from "../src/likeness.ts";
 import { methods } from "../src/methods/mod.ts";
 import { paperTables } from "../src/paper.ts";
 import { concerning, procedureOf } from "../src/protocol.ts";
@@ -65,6 +65,8 @@ const after = (...trainings: (Statement | undefined)[]): Made => made({ training
 Deno.test("what was made as the paper's differs in nothing", () => {
   assert.deepEqual(differsIn(made()), []);
   assert.deepEqual(differsIn(of(result("deep_ensemble"))), []);
+  // Crops are noted down in pixels of padding.
+  assert.deepEqual(differsIn(after(statement({ model: "ResNet-18" }, {}, { augment: 4 }))), []);
 });
 
 const others: readonly (readonly [what: Made, differs: string])[] = [
@@ -128,7 +130,7 @@ Deno.test("the paper's figure has a difference beside like, and stands apart bes
       inDomain: "MNIST test",
       outDomain: { name: "notMNIST", count: 10_000 },
       epsilons: [0.1],
-      rows: [summarise(row, results, differs)],
+      rows: [summarise(row, results, differs, waysOf([statement()]))],
       notes: [],
       ablation: [],
     };
@@ -139,4 +141,21 @@ Deno.test("the paper's figure has a difference beside like, and stands apart bes
   const apart = shown(["1 epoch, not 80", "5 members, not 10"]);
   assert.match(apart, /\| 0\.50 \(paper 0\.83\) \|/);
   assert.match(apart, /stand beside them without a difference:\n- DUE: 1 epoch, not 80; 5 members/);
+});
+
+Deno.test("only models trained for as many epochs on the same images are like", () => {
+  const [brief, few] = [statement({ history: Array(1) }), statement({}, { count: 60 })];
+  assert.deepEqual(trainedUnlike([statement(), brief], [statement(), brief]), []);
+  const says = (own: Statement | undefined, other: Statement | undefined): string[] =>
+    trainedUnlike([own], [other]);
+  assert.deepEqual(says(brief, statement()), [
+    "1 epoch on 60000 images, not 80 epochs on 60000 images",
+  ]);
+  assert.deepEqual(says(few, statement()), [
+    "80 epochs on 60 images, not 80 epochs on 60000 images",
+  ]);
+  assert.deepEqual(says(statement({}, { sha256: "other" }), statement()), [
+    "80 epochs on 60000 images, but not the same ones",
+  ]);
+  assert.equal(says(undefined, undefined).length, 1);
 });

@@ -24,6 +24,7 @@ function result(before: number, after: number, change: Partial<AttackResult> = {
     seed: 0,
     seeds: [0],
     checkpoints: ["best.safetensors"],
+    trained: [{ epochs: 3, data: { name: "MNIST train", count: 60_000 } }],
     adapter: { vendor: "", architecture: "", device: "", description: "a GPU", software: false },
     versions: { mirage: "0", deno: "0", v8: "0" },
     epsilonAttack: 0.1,

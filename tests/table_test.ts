@@ -12,7 +12,9 @@ import {
   protocolOptionNames,
   protocolOptions,
 } from "../src/protocol.ts";
+import { tablesPage } from "../src/report/tables.ts";
 import type { Reporter } from "../src/reporter.ts";
+import { train } from "../src/run.ts";
 import { halfWidth95 } from "../src/statistics.ts";
 import { ablatable, resultPath, table, type TableOptions } from "../src/table.ts";
 import { inFolder } from "./support.ts";
@@ -89,6 +91,40 @@ Deno.test("a table stopped by a failure goes on where it stopped, and comes out 
     const changed = whole.ablation[0]?.rows[0]?.differs ?? [];
     assert.deepEqual(changed, [...sngp?.differs ?? [], "keep best"]);
     assert.match(shown, /--ensemble-attack joint/);
+  }));
+
+Deno.test("an option is blamed only for a change between models trained alike; rows that are not are marked", () =>
+  inFolder(async (savePath) => {
+    const run = { savePath, epochs: 1, limit: 20, numEnsembles: 1 };
+    await train(runConfig({ ...run, mode: "deep_ensemble", epochs: 3 }));
+    const made = await table(options(savePath, { run, seeds: 1, ablate: ["selection"] }));
+    const [ensemble, sngp] = made.rows;
+    assert.deepEqual(ensemble?.trained, [{ epochs: 3, images: 20 }]);
+    assert.deepEqual(sngp?.trained, [{ epochs: 1, images: 20 }]);
+    const unlike = "1 epoch on 20 images, not 3 epochs on 20 images";
+    assert.deepEqual(made.ablation[0]?.rows.map((row) => row.unlike), [[unlike], []]);
+    assert.equal(made.epochs, null);
+    const shown = showTable(made);
+    for (const title of ["DE (3 epochs on 20 images)", "SNGP (1 epoch on 20 images)"]) {
+      // A row of the first table, a column of the second.
+      assert.equal(shown.split(title).length, 3, shown);
+    }
+    const changed = shown.slice(shown.indexOf("## Ablation"));
+    assert.match(changed, /\| DE +\| \d\.\d\d +\| \d\.\d\d +\|/);
+    assert.match(changed, /\| SNGP \| \d\.\d\d \([+-]?\d\.\d\d\) +\|/);
+    assert.ok(
+      changed.endsWith(
+        "\nNot trained as the row above, so that a change would not be the option's alone:\n" +
+          `- --selection validation, DE: ${unlike}`,
+      ),
+      changed,
+    );
+    const [folder] = [...Deno.readDirSync(join(savePath, "runs"))].filter(({ name }) =>
+      name.startsWith("table-")
+    );
+    const page = await tablesPage(join(savePath, "runs", folder?.name ?? ""));
+    assert.match(page, /DE with selection validation was not trained as the row above: 1 epoch/);
+    assert.match(page, /DE \(3 epochs on 20 images\)/);
   }));
 
 Deno.test("a kept attack is made anew when its checkpoint has changed", () =>

@@ -6,19 +6,12 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { shortened, UserError } from "../errors.ts";
-import { display, isFile, readFile } from "../files.ts";
+import { display, readFile } from "../files.ts";
 import type { Model } from "../methods/mod.ts";
 import { show, size } from "../nn/mod.ts";
 import { sha256 } from "../sha256.ts";
-import { readSafetensors, writeSafetensors } from "./safetensors.ts";
-import {
-  bestEpoch,
-  type EpochFigures,
-  fromMetadata,
-  type Metadata,
-  type Statement,
-  toMetadata,
-} from "./statement.ts";
+import { writeSafetensors } from "./safetensors.ts";
+import { fromMetadata, type Metadata, type Statement, toMetadata } from "./statement.ts";
 import { type CheckpointArrays, decodeCheckpoint } from "./torch.ts";
 
 /** What was loaded. */
@@ -145,53 +138,7 @@ export async function saveCheckpoint(
   await writeSafetensors(path, { tensors, metadata: toMetadata(statement) });
 }
 
-/**
- * The state of the optimiser and the statement of one of our checkpoints; undefined when there is none.
- *
- * @throws UserError when it is damaged, or not one of ours
- */
-export async function readExtras(
-  path: string,
-): Promise<{ arrays: ReadonlyMap<string, Float32Array>; statement: Statement } | undefined> {
-  if (!await isFile(path)) return undefined;
-  const { tensors, metadata } = await readSafetensors(path);
-  const statement = fromMetadata(metadata, path);
-  if (!statement) {
-    throw new UserError(
-      `Cannot go on from "${display(path)}": Mirage did not write it; move it away to train afresh`,
-    );
-  }
-  const arrays = new Map<string, Float32Array>();
-  for (const [name, { data }] of tensors) {
-    if (name.startsWith("optimizer.")) arrays.set(name, Float32Array.from(data));
-  }
-  return { arrays, statement };
-}
-
 /** The two checkpoints of a training run: best by accuracy, and last. */
 export function checkpointPaths(folder: string): { best: string; last: string } {
   return { best: join(folder, "best.safetensors"), last: join(folder, "last.safetensors") };
-}
-
-/** How far a training has come. */
-export interface TrainingProgress {
-  /** The epochs behind it: none where the best model is gone and was not that of the last epoch. */
-  readonly history: readonly EpochFigures[];
-  readonly bestIsThere: boolean;
-  /** How many epochs there were to be. */
-  readonly targetEpochs?: number | undefined;
-}
-
-/**
- * How far the training in a folder has come.
- *
- * @throws UserError when its last checkpoint is damaged
- */
-export async function progressOf(folder: string): Promise<TrainingProgress> {
-  const { best, last } = checkpointPaths(folder);
-  const [extras, bestIsThere] = [await readExtras(last), await isFile(best)];
-  if (!extras) return { history: [], bestIsThere };
-  const { history, targetEpochs } = extras.statement;
-  const replaceable = bestEpoch(history).epoch === history.at(-1)?.epoch;
-  return { history: bestIsThere || replaceable ? history : [], bestIsThere, targetEpochs };
 }

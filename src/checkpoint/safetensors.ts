@@ -134,10 +134,15 @@ function rawArrays(tensors: Archive["tensors"]): RawArray[] {
  * round, which become f64.
  *
  * @param name of the file, for messages
+ * @param remedy of a damaged one
  * @throws UserError when it is no safetensors file, cut off or inconsistent
  */
-export function decodeSafetensors(bytes: Uint8Array, name: string): Archive {
-  const fail = (state: string): UserError => cannotRead(name, state, "fetch or train it again");
+export function decodeSafetensors(
+  bytes: Uint8Array,
+  name: string,
+  remedy = "fetch or train it again",
+): Archive {
+  const fail = (state: string): UserError => cannotRead(name, state, remedy);
   if (bytes.length < 8) throw fail(`it has ${bytes.length} bytes, too few for a header`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const length = Number(view.getBigUint64(0, true));

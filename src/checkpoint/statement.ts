@@ -60,6 +60,9 @@ const statementSchema = z.strictObject({
 /** See the fields of the schema. */
 export type Statement = z.infer<typeof statementSchema>;
 
+/** What a statement says of the training, whatever its number of epochs. */
+export type Account = Omit<Statement, "history" | "targetEpochs">;
+
 /** A statement as metadata. */
 export function toMetadata(statement: Statement): Metadata {
   const { family, model, ...others } = statement;
@@ -72,14 +75,19 @@ export function toMetadata(statement: Statement): Metadata {
  * What a file says of itself; undefined where it is not of ours.
  *
  * @param path of the file, for messages
+ * @param remedy of one that cannot be understood
  * @throws UserError when it is of ours, but says what cannot be understood
  */
-export function fromMetadata(metadata: Metadata, path: string): Statement | undefined {
+export function fromMetadata(
+  metadata: Metadata,
+  path: string,
+  remedy = "train it again",
+): Statement | undefined {
   const { format: found = "", family, model, ...others } = metadata;
   if (!found.startsWith("mirage/checkpoint@")) return undefined;
   if (found !== checkpointFormat) {
     throw new UserError(
-      `Cannot read "${display(path)}": it was written by another version of Mirage; train it again`,
+      `Cannot read "${display(path)}": it was written by another version of Mirage; ${remedy}`,
     );
   }
   try {
@@ -87,7 +95,7 @@ export function fromMetadata(metadata: Metadata, path: string): Statement | unde
     return statementSchema.parse({ family, model, ...Object.fromEntries(decoded) });
   } catch (error) {
     throw new UserError(
-      `Cannot read "${display(path)}": what it says of its training is damaged; train it again`,
+      `Cannot read "${display(path)}": what it says of its training is damaged; ${remedy}`,
       { cause: error },
     );
   }

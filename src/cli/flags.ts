@@ -118,7 +118,8 @@ export const shared = object("Data and output", {
     defaults.savePath,
   ),
   limit: optional(option("--limit", integer({ min: 1, metavar: "N" }), {
-    description: message`N images of each set; of a set in folders, N/10 of each`,
+    description:
+      message`N images of each set (in folders, N/10 of each), also to train on, but for models trained on all that are there`,
   })),
   out: optional(option("--out", path({ metavar: "FILE" }), {
     description: message`Write the JSON document to a file as well`,

@@ -29,6 +29,7 @@ export function showAttack(result: AttackResult): string {
   const target = attack.targeted === null ? "" : `, targeted at ${attack.targeted}`;
   return [
     heading(result, result.seeds),
+    trainedLine(result),
     inDomain(result.inDomain),
     `out-domain: ${outDomain.count} images of ${outDomain.name}` +
     (outDomain.skipped > 0 ? ` (${outDomain.skipped} broken files left out)` : ""),
@@ -50,6 +51,7 @@ export function showEval(result: EvalResult): string {
   for (const [label, value] of rows(outDomain)) table.push([label, value]);
   return [
     heading(result, result.seeds),
+    trainedLine(result),
     inDomain(result.inDomain),
     table.toString(),
     ...noted([outDomain], outDomain.count),
@@ -110,6 +112,19 @@ function heading(
     seedsText(seed, seeds),
   ];
   return `${title(mode)} (${parts.join(", ")})`;
+}
+
+/** What the models have learned, one after the other where they differ. */
+function trainedLine({ trained, seed }: AttackResult | EvalResult): string {
+  const lines = trained.map((model) =>
+    model
+      ? `${model.epochs} epoch${model.epochs === 1 ? "" : "s"} on ${model.data.count} images of ` +
+        model.data.name
+      : "the checkpoint does not say how long and on what"
+  );
+  const alike = lines.every((line) => line === lines[0]);
+  const each = alike ? lines.slice(0, 1) : lines.map((line, i) => `seed ${seed + i}: ${line}`);
+  return `trained: ${each.join("; ")}${alike && lines.length > 1 ? " each" : ""}`;
 }
 
 /** What readings are called. */

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Statistic, TableResult, TableRow } from "../table_result.ts";
+import { titleAmong } from "../likeness.ts";
 import { flagOf } from "./flags.ts";
 
 /** Both tables, what was made of them, and the ablation. */
@@ -20,7 +21,7 @@ export function showTable(result: TableResult): string {
     markdown(
       ["", "runs", "accuracy", "H clean", "H attacked", "R clean", "R attacked"],
       rows.map((row) => [
-        row.title,
+        titleAmong(rows, row),
         String(row.seeds.length),
         average(row.accuracy),
         cell(row.clean.entropy),
@@ -31,7 +32,7 @@ export function showTable(result: TableResult): string {
     ),
     `## Table 2: epsilon ${others.join(" and ")}`,
     markdown(
-      ["", ...rows.map((row) => row.title)],
+      ["", ...rows.map((row) => titleAmong(rows, row))],
       (["entropy", "rejection"] as const).flatMap((measure) =>
         others.map((epsilon, i) => [
           `${measure === "entropy" ? "H" : "R"} attacked, epsilon ${epsilon}`,
@@ -54,10 +55,16 @@ export function showTable(result: TableResult): string {
 
 /** One option changed at a time, and what that does to each figure. */
 function ablationSections({ rows, ablation, epsilons }: TableResult): string[] {
+  const unlike = ablation.flatMap(({ option, value, rows: changed }) =>
+    changed.filter((row) => row.unlike.length > 0).map((row) =>
+      `- ${flagOf(option)} ${value}, ${row.title}: ${row.unlike.join("; ")}`
+    )
+  );
   const same = (row: TableRow): TableRow | undefined => rows.find((r) => r.title === row.title);
   return [
     "## Ablation: one option changed at a time",
-    "Each cell: ours with the option changed, and the change from the tables above.",
+    "Each cell: ours with the option changed, and the change from the tables above where the models were trained " +
+    "for as many epochs on the same images.",
     markdown(
       [
         "option",
@@ -68,7 +75,7 @@ function ablationSections({ rows, ablation, epsilons }: TableResult): string[] {
       ],
       ablation.flatMap(({ option, value, rows: changed }) =>
         changed.map((row) => {
-          const before = same(row);
+          const before = row.unlike.length > 0 ? undefined : same(row);
           return [
             `${flagOf(option)} ${value}`,
             row.title,
@@ -82,6 +89,12 @@ function ablationSections({ rows, ablation, epsilons }: TableResult): string[] {
         })
       ),
     ),
+    ...unlike.length === 0 ? [] : [
+      [
+        "Not trained as the row above, so that a change would not be the option's alone:",
+        ...unlike,
+      ].join("\n"),
+    ],
   ];
 }
 

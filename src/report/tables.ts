@@ -4,6 +4,7 @@
  * @module
  */
 import { UserError } from "../errors.ts";
+import { titleAmong } from "../likeness.ts";
 import { readFigures, readRun, type Run } from "../runs/folder.ts";
 import { type Statistic, tableResultSchema, type TableRow } from "../table_result.ts";
 import { tau } from "../verdict.ts";
@@ -52,7 +53,7 @@ export async function tablesPage(folder: string): Promise<string> {
       numbers(
         ["", "accuracy", "H clean", "R clean", ...epsilons.flatMap((e) => [`H, ${e}`, `R, ${e}`])],
         rows.map((row) => [
-          row.title,
+          titleAmong(rows, row),
           number(mean(row.accuracy), 4),
           cell(row.clean.entropy),
           cell(row.clean.rejection),
@@ -110,6 +111,16 @@ function ablation(options: ReturnType<typeof schema.parse>["ablation"]): Html {
         ])
       ),
       "Attacked at the smallest radius.",
+    ),
+    options.flatMap(({ option, value, rows }) =>
+      rows.filter(({ unlike }) => unlike.length > 0).map(({ title, unlike }) =>
+        paragraph(
+          "about",
+          `${title} with ${option} ${value} was not trained as the row above: ${
+            unlike.join("; ")
+          }.`,
+        )
+      )
     ),
   );
 }
