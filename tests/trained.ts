@@ -1,0 +1,15 @@
+/** A small training, for tests of what becomes of its files. */
+import assert from "node:assert/strict";
+import { runConfig, type RunOptions } from "../src/config.ts";
+import { train } from "../src/run.ts";
+
+/** Trains a model on 20 digits; the path of its best checkpoint. */
+export async function trained(
+  savePath: string,
+  options: Partial<RunOptions> = {},
+): Promise<string> {
+  const { members: [member] } = await train(
+    runConfig({ mode: "baseline", limit: 20, epochs: 1, savePath, ...options }),
+  );
+  return member?.best.path ?? assert.fail();
+}
