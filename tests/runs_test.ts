@@ -1,16 +1,24 @@
 /** Folders of runs: what is in them, that they verify and repeat, and that nothing breaks them. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { parse } from "@optique/core/parser";
 import { readSafetensors } from "../src/checkpoint/safetensors.ts";
+import { commandLine } from "../src/cli/commands.ts";
+import { fromFile, type Request } from "../src/cli/request.ts";
+import { showVerify } from "../src/cli/show_runs.ts";
 import { runConfig } from "../src/config.ts";
+import { digestOf } from "../src/digest.ts";
 import { UserError } from "../src/errors.ts";
+import { report } from "../src/report/mod.ts";
 import { attack, attackOnly, train } from "../src/run.ts";
 import { differences, figuresOf } from "../src/runs/figures.ts";
-import { readFigures, readRun, runsFolder } from "../src/runs/folder.ts";
+import { readFigures, readRun, type Run, runsFolder } from "../src/runs/folder.ts";
 import { listRuns } from "../src/runs/list.ts";
-import { verify } from "../src/verify.ts";
+import { sha256 } from "../src/sha256.ts";
+import { verify, type VerifyResult } from "../src/verify.ts";
 import { inFolder } from "./support.ts";
 
+const baseline = { mode: "baseline", epochs: 1, limit: 20 } as const;
 const quick = { mode: "sngp", epochs: 1, limit: 64 } as const;
 
 /** The only run of a command under a save path. */
@@ -66,13 +74,23 @@ Deno.test("an attack leaves a folder that says all of it, and verifies to the la
 
     const metrics = join(folder, "metrics.json");
     const text = await Deno.readTextFile(metrics);
-    await Deno.writeTextFile(metrics, text.replace(/"accuracy": [\d.]+/, '"accuracy": 0.75'));
-    const { differences: found, verified: still } = await verify(folder);
-    assert.equal(still, false);
-    assert.deepEqual(found.map(({ figure, before }) => [figure, before]), [
+    const changed = text.replace(/"accuracy": [\d.]+/, '"accuracy": 0.75');
+    await Deno.writeTextFile(metrics, changed);
+    await assert.rejects(verify(folder), /metrics.json": it is not the file that the run left/);
+    // As a run by arithmetic that has changed since would have left it.
+    const files = run.files.map((file) =>
+      file.name === "metrics.json" ? { ...file, sha256: sha256(changed) } : file
+    );
+    await Deno.writeTextFile(join(folder, "run.json"), JSON.stringify({ ...run, files }));
+    const again = await verify(folder);
+    assert.equal(again.verified, false);
+    assert.equal(again.figures, verified.figures);
+    assert.deepEqual(again.differences.map(({ figure, before }) => [figure, before]), [
       ["inDomain.accuracy", 0.75],
     ]);
+    assert.match(showVerify(again), /: 1 of \d+ figures of \S+ is not the same to the last bit/);
     await Deno.writeTextFile(metrics, text);
+    await Deno.writeTextFile(join(folder, "run.json"), JSON.stringify(run));
     await flipByte(join(folder, "checkpoints", "0.safetensors"));
     await assert.rejects(verify(folder), /it is not the file that the run used/);
   }));
@@ -131,6 +149,125 @@ Deno.test("a training is not resumed from a checkpoint that was cut off, or has 
     await Deno.writeFile(path, whole);
     assert.equal((await train(longer)).members[0]?.last.epoch, 1);
   }));
+
+Deno.test("a run that contradicts itself is neither verified, repeated nor reported on", () =>
+  inFolder(async (savePath) => {
+    await attack(runConfig({ ...baseline, savePath }));
+    const folder = await onlyRun(savePath, "attack");
+    const path = join(folder, "run.json");
+    const run = await readRun(folder);
+    const { identity, config } = run;
+    const options = Object(identity["options"]);
+    const signed = (identity: Run["identity"]): Partial<Run> => ({
+      identity,
+      digest: digestOf({ command: run.command, ...identity }),
+    });
+    const { epsilonAttack: _, ...without } = config;
+    const contradictions: [changed: Partial<Run>, message: RegExp][] = [
+      [{ digest: "0".repeat(64) }, /its identity is not the one that its digest is of/],
+      [{ identity: { ...identity, data: {} } }, /its identity is not the one that/],
+      [
+        { identity: { ...identity, options: { ...options, epsilonAttack: 0.5 } } },
+        /its identity is not the one that/,
+      ],
+      [
+        { config: { ...config, epsilonAttack: 0.5 } },
+        /its config says epsilonAttack 0.5, its identity epsilonAttack 0.1;/,
+      ],
+      [{ config: without }, /its config says no epsilonAttack, its identity epsilonAttack 0.1;/],
+      [{ config: { ...config, steps: 3 } }, /its config says steps 3, /],
+      [{ versions: {} }, /its versions are not those of its identity/],
+      [{ adapter: {} }, /its adapter is not that of its identity/],
+      [signed({}), /its config says mode baseline, its identity no mode/],
+    ];
+    for (const [changed, message] of contradictions) {
+      await Deno.writeTextFile(path, JSON.stringify({ ...run, ...changed }));
+      for (const read of [verify, (folder: string) => report([folder]), () => repeated(path)]) {
+        await assert.rejects(
+          read(folder),
+          (e) => e instanceof UserError && message.test(e.message),
+        );
+      }
+    }
+    await Deno.writeTextFile(
+      path,
+      JSON.stringify({ ...run, ...signed({ ...identity, data: {} }) }),
+    );
+    await assert.rejects(verify(folder), /it does not say which \w+ data the run used/);
+    await Deno.writeTextFile(path, JSON.stringify({ ...run, schema: "mirage/run@1" }));
+    await assert.rejects(verify(folder), /of an older Mirage and does not say which files/);
+    await Deno.writeTextFile(path, JSON.stringify(run));
+    assert.equal((await verify(folder)).verified, true);
+  }));
+
+Deno.test("files of another run, or none of a run, are refused wherever they are read", () =>
+  inFolder(async (savePath) => {
+    const folders: string[] = [];
+    for (const epsilonAttack of [0.1, 0.2]) {
+      await attack(runConfig({ ...baseline, savePath, epsilonAttack }), {
+        note: () => {},
+        progress: () => ({ update: () => {}, stop: () => {} }),
+        kept: (path) => folders.push(path),
+      });
+    }
+    const [one = "", other = ""] = folders;
+    const stateOf = async (folder: string): Promise<string | undefined> =>
+      (await listRuns(savePath, { sort: "started" })).runs.find((run) => run.folder === folder)
+        ?.state;
+    for (const name of ["metrics.json", "predictions.safetensors", "examples.safetensors"]) {
+      const bytes = await Deno.readFile(join(one, name));
+      await Deno.copyFile(join(other, name), join(one, name));
+      const refused = (e: unknown): boolean =>
+        e instanceof UserError &&
+        e.message.startsWith(`Cannot use "${join(one, name)}": it is not`);
+      await assert.rejects(verify(one), refused);
+      await assert.rejects(report([one]), refused);
+      assert.equal(await stateOf(one), name === "metrics.json" ? "damaged" : "finished");
+      await Deno.writeFile(join(one, name), bytes);
+    }
+    await Deno.writeTextFile(join(one, "metrics.json"), "{");
+    assert.equal(await stateOf(one), "damaged");
+
+    await train(runConfig({ ...baseline, savePath }));
+    const trained = await onlyRun(savePath, "train");
+    await Deno.writeTextFile(join(trained, "metrics.json"), "{}\n");
+    await assert.rejects(verify(trained), /it is not the file that the run left/);
+    const run = await readRun(trained);
+    const files = [{ name: "metrics.json", sha256: sha256("{}\n") }];
+    await Deno.writeTextFile(join(trained, "run.json"), JSON.stringify({ ...run, files }));
+    await assert.rejects(
+      verify(trained),
+      (e) => e instanceof UserError && /holds no accuracies of a training/.test(e.message),
+    );
+  }));
+
+Deno.test("`verify` counts what it compares", () => {
+  const verified: VerifyResult = {
+    schema: "mirage/verify@1",
+    folder: "runs/a",
+    command: "train",
+    sameMachine: true,
+    tolerance: 0,
+    figures: 1,
+    differences: [],
+    verified: true,
+  };
+  assert.match(showVerify(verified), /^Verified: the one figure of runs\/a is the same/);
+  assert.match(showVerify({ ...verified, figures: 2 }), /all 2 figures of runs\/a are the same/);
+  const differences = [{ figure: "0", before: null, now: 1, by: null }];
+  assert.match(
+    showVerify({ ...verified, verified: false, differences }),
+    /Not verified: 1 of 1 figure of runs\/a is not/,
+  );
+});
+
+/** What `attack --config` makes of a file and what is typed beside it. */
+async function repeated(config: string, ...beside: string[]): Promise<Request> {
+  const args = ["attack", "--config", config, ...beside];
+  const typed = parse(commandLine, args);
+  assert.ok(typed.success && typed.value.command === "attack");
+  return await fromFile(typed.value, args);
+}
 
 /** Changes one bit of a file's second half. */
 async function flipByte(path: string): Promise<void> {

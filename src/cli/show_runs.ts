@@ -58,7 +58,8 @@ export function showVerify(result: VerifyResult): string {
   const how = sameMachine
     ? "the same to the last bit, on the same adapter and versions"
     : `the same within ${tolerance} of their size, on another adapter or version`;
-  if (verified) return `Verified: all ${figures} figures of ${folder} are ${how}.`;
+  const [all, are] = figures === 1 ? ["the one figure", "is"] : [`all ${figures} figures`, "are"];
+  if (verified) return `Verified: ${all} of ${folder} ${are} ${how}.`;
   const table = new Table({
     head: ["figure", "then", "now", "apart"],
     style: { head: [], border: [], compact: true },
@@ -66,7 +67,9 @@ export function showVerify(result: VerifyResult): string {
   for (const { figure, before, now, by } of differences) {
     table.push([figure, text(before), text(now), by === null ? "" : by.toPrecision(2)]);
   }
-  return `${table}\nNot verified: ${differences.length} of ${figures} figures of ${folder} are not ${how}.`;
+  return `${table}\nNot verified: ${differences.length} of ${figures} figure${
+    figures === 1 ? "" : "s"
+  } of ${folder} ${differences.length === 1 ? "is" : "are"} not ${how}.`;
 }
 
 function text(value: unknown): string {

@@ -22,7 +22,7 @@ const schema = tableResultSchema.omit({ adapter: true, versions: true, seconds: 
  */
 export async function tablesPage(folder: string): Promise<string> {
   const run = await readRun(folder);
-  const { data: made, error } = schema.safeParse(await readFigures(folder));
+  const { data: made, error } = schema.safeParse(await readFigures(folder, run));
   if (!made) {
     const [issue] = error.issues;
     throw new UserError(

@@ -23,16 +23,20 @@ import { shortened, UserError } from "../errors.ts";
 import { display, explain, isFile, readFile } from "../files.ts";
 import { type Held, hold } from "../lock.ts";
 import type { Reporter } from "../reporter.ts";
+import { contradiction } from "./agreement.ts";
 import { figuresOf } from "./figures.ts";
 
 /** What a run is called by. */
 export const runCommands = ["train", "eval", "attack", "table"] as const;
 
+/** The file of the figures. */
+const metricsName = "metrics.json";
+
 const digest = z.string().regex(/^[0-9a-f]{64}$/);
 
 /** What `run.json` holds. */
 export const runSchema = z.strictObject({
-  schema: z.literal("mirage/run@1"),
+  schema: z.literal("mirage/run@2"),
   command: z.enum(runCommands),
   /** The whole configuration, to be given to `--config`. */
   config: z.record(z.string(), z.unknown()),
@@ -41,6 +45,8 @@ export const runSchema = z.strictObject({
   digest,
   /** Models used or made, in the order of the members; once they are there. */
   checkpoints: z.array(z.strictObject({ name: z.string(), source: z.string(), sha256: digest })),
+  /** Its figures and archives; once they are there. */
+  files: z.array(z.strictObject({ name: z.string(), sha256: digest })),
   /** When it was begun (the first time, where it was continued). */
   started: z.iso.datetime(),
   adapter: z.record(z.string(), z.unknown()),
@@ -116,12 +122,13 @@ export async function openRunFolder(
     const before = await readRun(path).catch(() => undefined);
     const { command, config, identity, adapter, versions } = spec;
     const run: Run = {
-      schema: "mirage/run@1",
+      schema: "mirage/run@2",
       command,
       config,
       identity,
       digest: named,
       checkpoints: before?.checkpoints ?? [],
+      files: before?.files ?? [],
       started: before?.started ?? new Date().toISOString(),
       adapter,
       versions,
@@ -200,13 +207,18 @@ class OpenFolder implements RunFolder {
       await writeAtomic(join(kept, name), bytes);
       entries.push({ name, source, sha256: digest });
     }
-    for (const [name, tensors] of Object.entries(archives)) {
-      await writeSafetensors(join(this.path, `${name}.safetensors`), { tensors, metadata: {} });
+    const files: Run["files"] = [];
+    for (const [archive, tensors] of Object.entries(archives)) {
+      const name = `${archive}.safetensors`;
+      const path = join(this.path, name);
+      await writeSafetensors(path, { tensors, metadata: {} });
+      files.push({ name, sha256: sha256(await readFile(path)) });
     }
-    const run: Run = { ...this.run, checkpoints: entries };
+    const figures = `${JSON.stringify(figuresOf(document), null, 2)}\n`;
+    files.push({ name: metricsName, sha256: sha256(figures) });
+    const run: Run = { ...this.run, checkpoints: entries, files };
     await writeAtomic(join(this.path, "run.json"), `${JSON.stringify(run, null, 2)}\n`);
-    const figures = JSON.stringify(figuresOf(document), null, 2);
-    await writeAtomic(join(this.path, "metrics.json"), `${figures}\n`);
+    await writeAtomic(join(this.path, metricsName), figures);
     this.#append({ event: "end", time: new Date().toISOString() });
   }
 
@@ -230,11 +242,40 @@ export async function readRunFile(path: string): Promise<Run> {
   return parseRun(await readText(path), path);
 }
 
-/** A run's figures; undefined where it is not finished. */
-export async function readFigures(folder: string): Promise<Record<string, unknown> | undefined> {
-  const path = join(folder, "metrics.json");
+/**
+ * A run's figures; undefined where it is not finished.
+ *
+ * @throws UserError when they are not those that the run left
+ */
+export async function readFigures(
+  folder: string,
+  run?: Run,
+): Promise<Record<string, unknown> | undefined> {
+  const path = join(folder, metricsName);
   if (!await isFile(path)) return undefined;
+  await checkFile(folder, run ?? await readRun(folder), metricsName);
   return parseFigures(await readText(path), path);
+}
+
+/**
+ * Holds every file that a run wrote against what it says of them.
+ *
+ * @throws UserError naming the first that is missing, or another
+ */
+export async function checkFiles(folder: string, run: Run): Promise<void> {
+  for (const { name } of run.files) await checkFile(folder, run, name);
+}
+
+/** As {@linkcode checkFiles}, of one, which the run has to have written. */
+export async function checkFile(folder: string, { files }: Run, name: string): Promise<void> {
+  const path = join(folder, basename(name));
+  const wanted = files.find((file) => file.name === name)?.sha256;
+  if (wanted === sha256(await readFile(path))) return;
+  throw new UserError(
+    `Cannot use "${display(path)}": it is not the file that the run left${
+      wanted === undefined ? "" : " (its SHA-256 differs)"
+    }; make the run again`,
+  );
 }
 
 /** Paths of the models that a run keeps, which must be those that it used. */
@@ -252,9 +293,23 @@ export async function keptCheckpoints(folder: string, { checkpoints }: Run): Pro
   return paths;
 }
 
-/** The text of a `run.json`, checked; `path` stands in the errors. */
+/** The text of a `run.json`, checked and held against itself; `path` stands in the errors. */
 export function parseRun(text: string, path: string): Run {
-  return parseJson(text, path, runSchema);
+  const cannot = (why: string): UserError =>
+    new UserError(`Cannot read "${display(path)}": ${why}; make the run again`);
+  const older = z.object({ schema: z.literal("mirage/run@1") });
+  const value = parseJson(text, path, z.unknown());
+  if (older.safeParse(value).success) {
+    throw cannot("it is of an older Mirage and does not say which files are the run's");
+  }
+  const run = checked(value, path, runSchema);
+  const { command, identity, digest } = run;
+  if (digestOf({ command, ...identity }) !== digest) {
+    throw cannot("its identity is not the one that its digest is of");
+  }
+  const contrary = contradiction(run);
+  if (contrary !== undefined) throw cannot(contrary);
+  return run;
 }
 
 /** The text of a `metrics.json`, checked; `path` stands in the errors. */
@@ -273,6 +328,10 @@ function parseJson<T>(text: string, path: string, schema: z.ZodType<T>): T {
   } catch {
     throw new UserError(`Cannot read "${display(path)}": it is no JSON; make the run again`);
   }
+  return checked(value, path, schema);
+}
+
+function checked<T>(value: unknown, path: string, schema: z.ZodType<T>): T {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;

@@ -13,17 +13,8 @@ import { familyOf } from "../methods/mod.ts";
 import { concerning } from "../protocol.ts";
 import { sourceDigests } from "../digest.ts";
 import { versions } from "../version.ts";
+import { circumstances } from "./agreement.ts";
 import type { Run, RunSpec } from "./folder.ts";
-
-/** Options that change nothing in the figures: where things are, and what is shown. */
-const circumstances: ReadonlySet<string> = new Set([
-  "dataPath",
-  "savePath",
-  "checkpoint",
-  "explain",
-  "time",
-  "saveImages",
-]);
 
 /** A place with the GPU that the run is made on. */
 export interface RunPlace extends Place {
@@ -138,7 +129,13 @@ export async function checkData(run: Run, config: RunConfig, file: string): Prom
   const place = await openPlace(config, run.command === "train" ? "train" : "use");
   for (const [role, set] of Object.entries(await setsOf(run.command, place))) {
     const wanted = parsed.data.data[role];
-    if (!wanted || wanted.sha256 === set.sha256) continue;
+    if (!wanted) {
+      throw new UserError(
+        `Cannot repeat "${display(file)}": it does not say which ${role} data the run used; ` +
+          "make the run again",
+      );
+    }
+    if (wanted.sha256 === set.sha256) continue;
     const [had, has] = [wanted, set].map(({ name, count }) => `${count} images of ${name}`);
     throw new UserError(
       `Cannot repeat "${display(file)}": its data are not those in "${
