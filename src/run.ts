@@ -39,6 +39,7 @@ import { common, job, meanOptions } from "./run_common.ts";
 import { uncertainties } from "./uncertainty.ts";
 import { answersArchive, attackArchives, shownImages } from "./runs/archives.ts";
 import type { RunResults } from "./runs/folder.ts";
+import { trainEpochs } from "./runs/models.ts";
 import { recorded } from "./runs/recorded.ts";
 import {
   findOrTrain,
@@ -61,7 +62,7 @@ export async function train(
 ): Promise<TrainResult> {
   const clock = new Clock();
   using bench = await openWorkbench(config, "train");
-  const epochs = config.epochs ?? 80;
+  const epochs = config.epochs ?? trainEpochs;
   const { document } = await recorded("train", bench, reporter, {
     models: () => Promise.resolve([]),
     work: async (reporter) => {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { join } from "node:path";
 import { z } from "zod";
 import { type RunConfig, runConfig, type RunOptions } from "./config.ts";
 import { UserError } from "./errors.ts";
@@ -10,7 +11,7 @@ import { display } from "./files.ts";
 import { type Reporter, silent } from "./reporter.ts";
 import { attackOnly, evaluateOnly, selectionAccuracies } from "./run.ts";
 import { type Difference, differences, figuresOf, flatten } from "./runs/figures.ts";
-import { checkData } from "./runs/identity.ts";
+import { checkRun } from "./runs/identity.ts";
 import { checkFiles, keptCheckpoints, readFigures, readRun, type Run } from "./runs/folder.ts";
 import { versions } from "./version.ts";
 
@@ -70,7 +71,7 @@ export async function verify(
   const checkpoint = await keptCheckpoints(folder, run);
   const options = { ...run.config, checkpoint, ...(dataPath === undefined ? {} : { dataPath }) };
   const config = runConfig(options as unknown as RunOptions);
-  await checkData(run, config, folder);
+  await checkRun(run, config, join(folder, "run.json"));
   const { now, then, adapter } = await repeat(run, before, { folder, config, reporter });
   const sameMachine = JSON.stringify(adapter) === JSON.stringify(run.adapter) &&
     JSON.stringify(versions()) === JSON.stringify(run.versions);

@@ -1,6 +1,6 @@
 /** Folders of runs: what is in them, that they verify and repeat, and that nothing breaks them. */
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { parse } from "@optique/core/parser";
 import { readSafetensors } from "../src/checkpoint/safetensors.ts";
 import { commandLine } from "../src/cli/commands.ts";
@@ -9,8 +9,9 @@ import { showVerify } from "../src/cli/show_runs.ts";
 import { runConfig } from "../src/config.ts";
 import { digestOf } from "../src/digest.ts";
 import { UserError } from "../src/errors.ts";
+import { silent } from "../src/reporter.ts";
 import { report } from "../src/report/mod.ts";
-import { attack, attackOnly, train } from "../src/run.ts";
+import { attack, attackOnly, evaluate, train } from "../src/run.ts";
 import { differences, figuresOf } from "../src/runs/figures.ts";
 import { readFigures, readRun, type Run, runsFolder } from "../src/runs/folder.ts";
 import { listRuns } from "../src/runs/list.ts";
@@ -205,8 +206,7 @@ Deno.test("files of another run, or none of a run, are refused wherever they are
     const folders: string[] = [];
     for (const epsilonAttack of [0.1, 0.2]) {
       await attack(runConfig({ ...baseline, savePath, epsilonAttack }), {
-        note: () => {},
-        progress: () => ({ update: () => {}, stop: () => {} }),
+        ...silent,
         kept: (path) => folders.push(path),
       });
     }
@@ -261,12 +261,72 @@ Deno.test("`verify` counts what it compares", () => {
   );
 });
 
-/** What `attack --config` makes of a file and what is typed beside it. */
+Deno.test("a run is repeated with the models that it used, or not at all", () =>
+  inFolder(async (savePath) => {
+    const config = runConfig({ ...baseline, savePath });
+    const { members: [member] } = await train(config);
+    const best = member?.best.path ?? "";
+    const result = await attack(config);
+    const attacked = join(await onlyRun(savePath, "attack"), "run.json");
+    const trained = join(await onlyRun(savePath, "train"), "run.json");
+    const copy = join(dirname(attacked), "checkpoints", "0.safetensors");
+    assert.deepEqual((await repeated(attacked)).config, config);
+    const refused = async (message: RegExp, ...args: [string, ...string[]]): Promise<void> => {
+      const isMeant = (e: unknown): boolean => e instanceof UserError && message.test(e.message);
+      await assert.rejects(repeated(...args), isMeant);
+    };
+
+    // Another model in its place.
+    const { members: [other] } = await train(runConfig({ ...baseline, savePath, lr: 0.02 }));
+    const bytes = await Deno.readFile(best);
+    await Deno.copyFile(other?.best.path ?? "", best);
+    const notThat = new RegExp(
+      `"${best}" is not the model that it used; add --checkpoint ${copy},`,
+    );
+    await refused(notThat, attacked);
+    await refused(/is not the model that it used; name another --save-path/, trained);
+    await refused(/is not the model that it used/, attacked, "--checkpoint", best);
+    await Deno.writeFile(best, bytes);
+    await repeated(trained);
+
+    // Its training has gone on.
+    await train(runConfig({ ...baseline, savePath, epochs: 2 }));
+    await refused(/it used a training of 1 epoch, that in "[^"]+" has 2; add --check/, attacked);
+    await refused(/a training of 1 epoch, that in "[^"]+" has 2; name another --save-/, trained);
+    await repeated(trained, "--save-path", join(savePath, "elsewhere"));
+    const { config: again } = await repeated(attacked, "--checkpoint", copy);
+    assert.deepEqual(figuresOf(await attackOnly(again, silent)), figuresOf(result));
+    assert.equal((await verify(dirname(attacked))).verified, true);
+
+    // One of all images has come, which goes before it.
+    await train(runConfig({ mode: "baseline", savePath, epochs: 1 }));
+    await refused(
+      /a model trained with trainingLimit 20, here is one with trainingLimit none;/,
+      attacked,
+    );
+
+    // A file that was named.
+    const named = join(savePath, "named.safetensors");
+    await Deno.copyFile(copy, named);
+    const kept: string[] = [];
+    const evaluated = runConfig({ ...baseline, savePath, checkpoint: named });
+    await evaluate(evaluated, { ...silent, kept: (path) => kept.push(join(path, "run.json")) });
+    await repeated(kept[0] ?? "");
+    await Deno.copyFile(other?.best.path ?? "", named);
+    await refused(/named.safetensors" is not the model that it used; add --ch/, kept[0] ?? "");
+    await Deno.remove(join(dirname(kept[0] ?? ""), "checkpoints"), { recursive: true });
+    await refused(/is not the model that it used; name the file that it used by/, kept[0] ?? "");
+  }));
+
+/** What `--config` makes of a file, by the command that it is of, and what is typed beside it. */
 async function repeated(config: string, ...beside: string[]): Promise<Request> {
-  const args = ["attack", "--config", config, ...beside];
+  const [name = ""] = basename(dirname(config)).split("-");
+  const args = [name, "--config", config, ...beside];
   const typed = parse(commandLine, args);
-  assert.ok(typed.success && typed.value.command === "attack");
-  return await fromFile(typed.value, args);
+  assert.ok(typed.success);
+  const { value } = typed;
+  assert.ok(value.command === "attack" || value.command === "eval" || value.command === "train");
+  return await fromFile(value, args);
 }
 
 /** Changes one bit of a file's second half. */

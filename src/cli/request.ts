@@ -7,7 +7,7 @@ import { type RunConfig, runConfig, runConfigSchema, type RunOptions } from "../
 import { UserError } from "../errors.ts";
 import { commandOf } from "../invocation.ts";
 import { protocolOptionNames } from "../protocol.ts";
-import { checkData } from "../runs/identity.ts";
+import { checkRun } from "../runs/identity.ts";
 import { readRunFile } from "../runs/folder.ts";
 import { ablatable, type TableOptions } from "../table.ts";
 import type { Invocation } from "./commands.ts";
@@ -20,8 +20,8 @@ export interface Request {
   readonly config: RunConfig;
 }
 
-/** Flags that may stand beside `--config`: they change nothing in the figures. */
-const besides = /^--(config|data-path|save-path|save-images|out|explain|time|json)(=|$)/;
+/** Flags that may stand beside `--config`: where things are, and what is shown. */
+const besides = /^--(config|checkpoint|data-path|save-path|save-images|out|explain|time|json)(=|$)/;
 
 /**
  * The run of a `run.json`, made again.
@@ -30,12 +30,11 @@ const besides = /^--(config|data-path|save-path|save-images|out|explain|time|jso
  * @throws UserError for a flag that would change the run, or a file of another command
  */
 export async function fromFile(
-  { command, config: file = "", dataPath, savePath, saveImages, explain, time }: Extract<
-    Invocation,
-    { command: Request["command"] }
-  >,
+  invocation: Extract<Invocation, { command: Request["command"] }>,
   args: readonly string[],
 ): Promise<Request> {
+  const { command, config: file = "", dataPath, savePath, saveImages, explain, time } = invocation;
+  const checkpoint = "checkpoint" in invocation ? invocation.checkpoint : undefined;
   const other = args.find((arg) => arg.startsWith("--") && !besides.test(arg));
   if (other) {
     throw new UserError(
@@ -52,13 +51,14 @@ export async function fromFile(
   const options = {
     ...run.config,
     ...(dataPath === undefined ? {} : { dataPath }),
+    ...(checkpoint === undefined ? {} : { checkpoint }),
     ...(typed("--save-path") ? { savePath } : {}),
     saveImages,
     explain,
     time,
   };
   const config = runConfig(options as unknown as RunOptions);
-  await checkData(run, config, file);
+  await checkRun(run, config, file);
   return { command, config };
 }
 

@@ -8,12 +8,13 @@ import type { ImageSet } from "../../data/mod.ts";
 import { checkpointsOf, type RunConfig } from "../config.ts";
 import { shortened, UserError } from "../errors.ts";
 import { display } from "../files.ts";
-import { limited, openPlace, type Place, trainBatchOf, trainingState } from "../place.ts";
+import { limited, openPlace, type Place } from "../place.ts";
 import { familyOf } from "../methods/mod.ts";
 import { concerning } from "../protocol.ts";
 import { sourceDigests } from "../digest.ts";
 import { versions } from "../version.ts";
 import { circumstances } from "./agreement.ts";
+import { checkModels, checkTraining, epochsOf, trainingOptions } from "./models.ts";
 import type { Run, RunSpec } from "./folder.ts";
 
 /** A place with the GPU that the run is made on. */
@@ -31,14 +32,12 @@ export async function runSpec(
   place: RunPlace,
   models: readonly string[],
 ): Promise<RunSpec> {
-  const { config, trainingConfig, procedure, method, network, seeds } = place;
-  const given = checkpointsOf(config) !== undefined;
+  const { config, procedure, method, network, seeds } = place;
+  const given = command !== "train" && checkpointsOf(config) !== undefined;
   const data = await dataOf(command, place);
-  const epochs = command === "train"
-    ? seeds.map(() => config.epochs ?? 80)
-    : given
+  const epochs = given
     ? []
-    : await Promise.all(seeds.map(async (seed) => (await trainingState(place, seed)).done));
+    : await Promise.all(seeds.map(async (seed) => (await epochsOf(command, place, seed)).epochs));
   const options = Object.fromEntries(
     Object.entries(config).filter(([name, value]) =>
       value !== undefined && !circumstances.has(name)
@@ -53,9 +52,7 @@ export async function runSpec(
       options: {
         ...options,
         model: network,
-        ...Object.fromEntries(method.hyperparameters.map((name) => [name, trainingConfig[name]])),
-        trainBatchSize: trainBatchOf(trainingConfig),
-        trainingLimit: trainingConfig.limit ?? null,
+        ...trainingOptions(place),
       },
       procedure: concerning(procedure, { mode: method.name, family: familyOf(network) }),
       seeds,
@@ -111,13 +108,21 @@ const recordedSets = z.object({
 });
 
 /**
- * Holds the data that is there against what a run was made on, before anything is computed.
+ * Holds data and models that are there against those of a run, before anything is computed.
  *
  * @param run as it was recorded
  * @param config by which it is to be made again
- * @throws UserError naming the first set that is another
+ * @param file the run's, beside which its own copies of the models are
+ * @throws UserError naming the first that is another
  */
-export async function checkData(run: Run, config: RunConfig, file: string): Promise<void> {
+export async function checkRun(run: Run, config: RunConfig, file: string): Promise<void> {
+  const place = await openPlace(config, run.command === "train" ? "train" : "use");
+  await checkTraining(run, place, file);
+  await checkData(run, place, file);
+  await checkModels(run, place, file);
+}
+
+async function checkData(run: Run, place: Place, file: string): Promise<void> {
   const parsed = recordedSets.safeParse(run.identity);
   if (!parsed.success) {
     throw new UserError(
@@ -126,7 +131,6 @@ export async function checkData(run: Run, config: RunConfig, file: string): Prom
       }": it does not say which data the run used; make the run again`,
     );
   }
-  const place = await openPlace(config, run.command === "train" ? "train" : "use");
   for (const [role, set] of Object.entries(await setsOf(run.command, place))) {
     const wanted = parsed.data.data[role];
     if (!wanted) {
