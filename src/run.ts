@@ -178,6 +178,8 @@ export interface AttackRun {
   readonly result: AttackResult;
   readonly attacked: Attacked;
   readonly outDomain: ImageSet;
+  /** One a member, as it was loaded. */
+  readonly models: readonly LoadedModel[];
 }
 
 /**
@@ -204,8 +206,8 @@ export async function attackWithExamples(
     models: (r) => findOrTrain(bench, r, clock),
     work: (r, models) => attackOn(bench, models, r, clock, keep),
   });
-  const { document, attacked, outDomain } = made;
-  return { result: document, attacked, outDomain };
+  const { document, attacked, outDomain, models } = made;
+  return { result: document, attacked, outDomain, models };
 }
 
 /** As {@linkcode attack}, but keeps nothing. */
@@ -244,7 +246,7 @@ async function attackOn(
     return { inDomain, attacked, outDomain, examined, sets, detection };
   });
   const document = attackDocument(bench, { checkpoints, ...made }, clock);
-  return { document, archives: attackArchives(config, made), ...made };
+  return { document, archives: attackArchives(config, made), models, ...made };
 }
 
 /** In-domain accuracy of each model on what its best epoch was chosen by. */

@@ -318,6 +318,36 @@ Deno.test("a run is repeated with the models that it used, or not at all", () =>
     await refused(/is not the model that it used; name the file that it used by/, kept[0] ?? "");
   }));
 
+Deno.test("a finished training's run is not overwritten by another outcome", () =>
+  inFolder(async (savePath) => {
+    const config = runConfig({ ...baseline, savePath });
+    const { members: [member] } = await train(config);
+    const best = member?.best.path ?? "";
+    const folder = await onlyRun(savePath, "train");
+    const run = await readRun(folder);
+    await train(config);
+    assert.deepEqual((await readRun(folder)).files, run.files);
+
+    const bytes = await Deno.readFile(best);
+    const { members: [other] } = await train(
+      runConfig({ ...baseline, savePath: join(savePath, "other"), lr: 0.02 }),
+    );
+    await Deno.copyFile(other?.best.path ?? "", best);
+    const lost: string[] = [];
+    await train(config, { ...silent, lost: ({ message }) => lost.push(message) });
+    assert.equal(lost.length, 1);
+    assert.match(lost[0] ?? "", /^Cannot keep the run: "[^"]+" holds the same run with another/);
+    assert.equal((await verify(folder)).verified, true);
+
+    // One that has gone on is another run, although as few epochs are asked for.
+    await Deno.writeFile(best, bytes);
+    await train(runConfig({ ...config, epochs: 2 }));
+    await train(config);
+    const { runs } = await listRuns(savePath, { sort: "started" });
+    assert.deepEqual(runs.map(({ state }) => state), ["finished", "finished", "finished"]);
+    assert.deepEqual((await readRun(folder)).files, run.files);
+  }));
+
 /** What `--config` makes of a file, by the command that it is of, and what is typed beside it. */
 async function repeated(config: string, ...beside: string[]): Promise<Request> {
   const [name = ""] = basename(dirname(config)).split("-");

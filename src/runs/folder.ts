@@ -190,6 +190,8 @@ class OpenFolder implements RunFolder {
     used: readonly UsedModel[],
   ): Promise<void> {
     if (this.#unwritten) throw this.#unwritten;
+    const figures = `${JSON.stringify(figuresOf(document), null, 2)}\n`;
+    await this.#refuseAnother(figures, used.length, checkpoints);
     const kept = join(this.path, "checkpoints");
     await makeFolder(kept);
     const entries: Run["checkpoints"] = [];
@@ -214,12 +216,26 @@ class OpenFolder implements RunFolder {
       await writeSafetensors(path, { tensors, metadata: {} });
       files.push({ name, sha256: sha256(await readFile(path)) });
     }
-    const figures = `${JSON.stringify(figuresOf(document), null, 2)}\n`;
     files.push({ name: metricsName, sha256: sha256(figures) });
     const run: Run = { ...this.run, checkpoints: entries, files };
     await writeAtomic(join(this.path, "run.json"), `${JSON.stringify(run, null, 2)}\n`);
     await writeAtomic(join(this.path, metricsName), figures);
     this.#append({ event: "end", time: new Date().toISOString() });
+  }
+
+  /** What is finished stays: the same run with another outcome is none, such as of a model that was exchanged. */
+  async #refuseAnother(figures: string, used: number, made: readonly string[]): Promise<void> {
+    if (!await readFigures(this.path, this.run).catch(() => undefined)) return;
+    const { files, checkpoints } = this.run;
+    let same = files.some(({ name, sha256: of }) => name === metricsName && of === sha256(figures));
+    for (const [i, path] of made.entries()) {
+      same &&= checkpoints[used + i]?.sha256 === sha256(await readFile(path));
+    }
+    if (same) return;
+    throw new UserError(
+      `Cannot keep the run: "${display(this.path)}" holds the same run with another outcome; ` +
+        "move that folder away and run the command again",
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
