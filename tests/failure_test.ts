@@ -84,7 +84,8 @@ function damaged(
 ): string {
   // What JSON can say and `stringify()` does not: more than the largest number.
   const text = (value: unknown): string => JSON.stringify(value).replaceAll('"beyond"', "1e999");
-  const whole = { options: config, versions: {}, ...identity };
+  const options = { trainBatchSize: 256, trainingLimit: null, ...config };
+  const whole = { options, versions: {}, ...identity };
   return text({
     schema: "mirage/run@2",
     command,

@@ -5,6 +5,7 @@
  */
 import { type RunConfig, runConfig, runConfigSchema, type RunOptions } from "../config.ts";
 import { UserError } from "../errors.ts";
+import { display } from "../files.ts";
 import { commandOf } from "../invocation.ts";
 import { protocolOptionNames } from "../protocol.ts";
 import { checkRun } from "../runs/identity.ts";
@@ -38,13 +39,18 @@ export async function fromFile(
   const other = args.find((arg) => arg.startsWith("--") && !besides.test(arg));
   if (other) {
     throw new UserError(
-      `Cannot repeat "${file}" with ${other}: the file says how the run is made; leave out one of them`,
+      `Cannot repeat "${
+        display(file)
+      }" with ${other}: the file says how the run is made; leave out one of them`,
     );
   }
   const run = await readRunFile(file);
   if (run.command !== command) {
+    const remedy = run.command === "table"
+      ? `type ${commandOf("table")} with the options that it names, as table takes no --config`
+      : `use ${commandOf(`${run.command} --config ${display(file)}`)}`;
     throw new UserError(
-      `Cannot repeat "${file}" by ${command}: it is of mirage ${run.command}; use that`,
+      `Cannot repeat "${display(file)}" by ${command}: it is of ${run.command}; ${remedy}`,
     );
   }
   const typed = (name: string): boolean => args.some((arg) => arg.split("=")[0] === name);

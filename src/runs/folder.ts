@@ -19,6 +19,7 @@ import { type NamedArray, writeSafetensors } from "../checkpoint/safetensors.ts"
 import { digestOf } from "../digest.ts";
 import { sha256 } from "../sha256.ts";
 import { ifStopped } from "../stopping.ts";
+import { commandOf } from "../invocation.ts";
 import { shortened, UserError } from "../errors.ts";
 import { display, explain, isFile, readFile } from "../files.ts";
 import { type Held, hold } from "../lock.ts";
@@ -250,7 +251,13 @@ class OpenFolder implements RunFolder {
  * @throws UserError when the folder has none, or it is damaged
  */
 export async function readRun(folder: string): Promise<Run> {
-  return await readRunFile(join(folder, "run.json"));
+  const path = join(folder, "run.json");
+  if (await isFile(path)) return await readRunFile(path);
+  throw new UserError(
+    `Cannot read "${display(folder)}": it is no folder of a run; ${
+      commandOf("runs")
+    } lists those there are`,
+  );
 }
 
 /** As {@linkcode readRun}, by the path of the file itself. */
@@ -294,14 +301,27 @@ export async function checkFile(folder: string, { files }: Run, name: string): P
   );
 }
 
-/** Paths of the models that a run keeps, which must be those that it used. */
+/**
+ * Paths of the models that a run keeps.
+ *
+ * @throws UserError when there are none, or they are not those that it used
+ */
 export async function keptCheckpoints(folder: string, { checkpoints }: Run): Promise<string[]> {
+  if (checkpoints.length === 0) {
+    throw new UserError(
+      `Cannot use "${
+        display(folder)
+      }": its run.json names no model that it keeps; make the run again`,
+    );
+  }
   const paths: string[] = [];
   for (const { name, sha256: wanted } of checkpoints) {
     const path = join(folder, "checkpoints", basename(name));
     if (sha256(await readFile(path)) !== wanted) {
       throw new UserError(
-        `Cannot use "${path}": it is not the file that the run used (its SHA-256 differs); make the run again`,
+        `Cannot use "${
+          display(path)
+        }": it is not the file that the run used (its SHA-256 differs); make the run again`,
       );
     }
     paths.push(path);
