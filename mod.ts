@@ -37,6 +37,7 @@ export {
   protocolOptions,
 } from "./src/protocol.ts";
 export { attack, type AttackRun, attackWithExamples, evaluate, train } from "./src/run.ts";
+export type { LoadedModel } from "./src/workbench.ts";
 export { table, type TableOptions } from "./src/table.ts";
 export { type TableResult, tableResultSchema } from "./src/table_result.ts";
 export { type PaperRow, paperTables } from "./src/paper.ts";

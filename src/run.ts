@@ -46,6 +46,7 @@ import { common, job, meanOptions } from "./run_common.ts";
 import { uncertainties } from "./uncertainty.ts";
 import { answersArchive, attackArchives, shownImages } from "./runs/archives.ts";
 import type { RunResults } from "./runs/folder.ts";
+import { trainEpochs } from "./runs/models.ts";
 import { recorded } from "./runs/recorded.ts";
 import {
   findOrTrain,
@@ -68,7 +69,7 @@ export async function train(
 ): Promise<TrainResult> {
   const clock = new Clock();
   using bench = await openWorkbench(config, "train");
-  const epochs = config.epochs ?? 80;
+  const epochs = config.epochs ?? trainEpochs;
   const { document } = await recorded("train", bench, reporter, {
     models: () => Promise.resolve([]),
     work: async (reporter) => {
@@ -192,6 +193,8 @@ export interface AttackRun {
   readonly result: AttackResult;
   readonly attacked: Attacked;
   readonly outDomain: ImageSet;
+  /** One a member, as it was loaded. */
+  readonly models: readonly LoadedModel[];
 }
 
 /**
@@ -218,8 +221,8 @@ export async function attackWithExamples(
     models: (r) => findOrTrain(bench, r, clock),
     work: (r, models) => attackOn(bench, models, r, clock, keep),
   });
-  const { document, attacked, outDomain } = made;
-  return { result: document, attacked, outDomain };
+  const { document, attacked, outDomain, models } = made;
+  return { result: document, attacked, outDomain, models };
 }
 
 /** As {@linkcode attack}, but keeps nothing. */
@@ -267,7 +270,7 @@ async function attackOn(
     return { inDomain, attacked, outDomain, examined, sets, detection };
   });
   const document = attackDocument(bench, { models, ...made }, clock);
-  return { document, archives: attackArchives(config, made), ...made };
+  return { document, archives: attackArchives(config, made), models, ...made };
 }
 
 /** In-domain accuracy of each model on what its best epoch was chosen by. */

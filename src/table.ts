@@ -8,7 +8,6 @@
  * @module
  */
 import { join } from "node:path";
-import { z } from "zod";
 import type { PairName } from "../data/mod.ts";
 import { makeFolder, writeAtomic } from "./atomic.ts";
 import { membersOf, procedureFor, type RunConfig, runConfig, type RunOptions } from "./config.ts";
@@ -22,16 +21,19 @@ import {
   protocolOptions,
 } from "./protocol.ts";
 import { type Progress, type Reporter, silent } from "./reporter.ts";
-import { type AttackResult, attackResultSchema } from "./results.ts";
-import { attack, attackSettings } from "./run.ts";
+import type { AttackResult } from "./results.ts";
+import { attackSettings, attackWithExamples } from "./run.ts";
 import { evalBatch } from "./run_common.ts";
 import { type TableResult, tableResultSchema } from "./table_result.ts";
 import { differsIn, trainedUnlike, trainingsOf, waysOf } from "./likeness.ts";
 import { summarise } from "./table_rows.ts";
-import { openRunFolder, type RunSpec } from "./runs/folder.ts";
-import { keep } from "./runs/recorded.ts";
-import { sourceDigests } from "./digest.ts";
+import { circumstances } from "./runs/agreement.ts";
+import { figuresOf } from "./runs/figures.ts";
+import type { RunSpec } from "./runs/folder.ts";
+import { recordedByOutcome } from "./runs/recorded.ts";
+import { digestOf, sourceDigests } from "./digest.ts";
 import { sha256 } from "./sha256.ts";
+import { type Kept, readKept } from "./table_kept.ts";
 import { version, versions } from "./version.ts";
 import { limited, openPlace, pairs } from "./place.ts";
 import { pendingTraining } from "./pending.ts";
@@ -73,34 +75,57 @@ export async function table(
   options: TableOptions,
   reporter: Reporter = silent,
 ): Promise<TableResult> {
-  await using folder = await openRunFolder(
-    runConfig({ ...options.run, mode: "sngp" }).savePath,
-    await tableSpec(options),
+  const { savePath } = runConfig({ ...options.run, mode: "sngp" });
+  const { document } = await recordedByOutcome(
+    savePath,
     reporter,
+    (noting) => makeTable(options, noting),
+    (made) => tableSpec(options, made),
   );
-  const document = await makeTable(options, folder.reporter);
-  await keep(folder, { document }, [], reporter);
   return document;
 }
 
-/** What determines a table, besides the attacks that it consists of. */
-async function tableSpec(options: TableOptions): Promise<RunSpec> {
-  const { savePath: _, dataPath: __, explain: ___, time: ____, ...run } = options.run;
+/** A table and the models behind it. */
+interface MadeTable {
+  readonly document: TableResult;
+  /** SHA-256 of their files, each once. */
+  readonly models: readonly string[];
+}
+
+/**
+ * What determines a table: the models, which may be other ones another time, and as nothing says what was
+ * trained how long, its figures themselves.
+ */
+async function tableSpec(
+  options: TableOptions,
+  { document, models }: MadeTable,
+): Promise<RunSpec> {
+  const run = Object.fromEntries(
+    Object.entries(options.run).filter(([name]) => !circumstances.has(name)),
+  );
   return {
     command: "table",
     label: options.pair,
     config: { ...options },
-    identity: { options: { ...options, run }, source: await sourceDigests(), versions: versions() },
+    identity: {
+      options: { ...options, run },
+      models,
+      figures: digestOf(figuresOf(document)),
+      source: await sourceDigests(),
+      versions: versions(),
+    },
     adapter: {},
     versions: versions(),
   };
 }
 
-async function makeTable(options: TableOptions, reporter: Reporter): Promise<TableResult> {
+async function makeTable(options: TableOptions, reporter: Reporter): Promise<MadeTable> {
   const started = performance.now();
   const variants = plan(options);
   const cells = variants.flatMap(({ rows }) => rows.flatMap((r) => r.cells));
-  const results = await runAll(cells, reporter);
+  const attacks = await runAll(cells, reporter);
+  const results = new Map([...attacks].map(([cell, { result }]) => [cell, result]));
+  const models = [...new Set([...attacks.values()].flatMap(({ models }) => models))].sort();
   const [first] = results.values();
   if (!first) throw new UserError("Cannot make a table: no row is left; name other modes");
   const made: TableResult["ablation"] = [];
@@ -122,7 +147,7 @@ async function makeTable(options: TableOptions, reporter: Reporter): Promise<Tab
   }
   const [base, ...others] = made;
   const [trained = null, ...otherwise] = epochs;
-  return tableResultSchema.parse({
+  const document = tableResultSchema.parse({
     schema: "mirage/table@3",
     pair: options.pair,
     protocol: first.protocol,
@@ -141,6 +166,7 @@ async function makeTable(options: TableOptions, reporter: Reporter): Promise<Tab
     versions: first.versions,
     seconds: (performance.now() - started) / 1000,
   });
+  return { document, models };
 }
 
 /** Every attack of the tables, that of the common procedure first. */
@@ -228,14 +254,15 @@ export function ablatable(modes: readonly MethodName[]): ProtocolOptionName[] {
 async function runAll(
   cells: readonly Cell[],
   reporter: Reporter,
-): Promise<ReadonlyMap<Cell, AttackResult>> {
-  const results = new Map<Cell, AttackResult>();
+): Promise<ReadonlyMap<Cell, Kept>> {
+  const results = new Map<Cell, Kept>();
+  const digests = new Map<string, string>();
   const letters = await outDomainHash(cells[0]?.config);
   const open: { cell: Cell; path: string; work: number }[] = [];
   const [seen, counted] = [new Map<string, Pending>(), new Set<Pending>()];
   for (const cell of cells) {
     const path = resultPath(cell.config);
-    const kept = await readKept(path, letters);
+    const kept = await readKept(path, letters, digests);
     const pending = await pendingOf(cell, seen);
     if (kept) results.set(cell, kept);
     else open.push({ cell, path, work: workOf(cell, pending, counted) });
@@ -254,10 +281,15 @@ async function runAll(
       const what = `${row.title} seed ${config.seed} epsilon ${config.epsilonAttack}`;
       const inner = bar &&
         within(bar, done, work, `${i + 1}/${open.length} ${what}`, methods[row.mode].passes);
-      const result = await attack(config, inner ?? silent);
+      const { result, models } = await attackWithExamples(config, inner ?? silent, 0);
+      const kept: Kept = {
+        schema: "mirage/kept@1",
+        models: models.map(({ sha256 }) => sha256),
+        result,
+      };
       await makeFolder(join(config.savePath, "table"));
-      await writeAtomic(path, JSON.stringify(result, null, 1) + "\n");
-      results.set(cell, result);
+      await writeAtomic(path, JSON.stringify(kept, null, 1) + "\n");
+      results.set(cell, kept);
       done += work;
       bar?.update(done);
     }
@@ -330,25 +362,6 @@ async function outDomainHash(config: RunConfig | undefined): Promise<string> {
   if (!config) return "";
   const place = await openPlace(config, "use");
   return limited(await place.pair.outDomain(), config).sha256;
-}
-
-/** A result of before, if neither the images nor its checkpoints have changed since. */
-async function readKept(path: string, outDomain: string): Promise<AttackResult | undefined> {
-  try {
-    const kept = attackResultSchema.parse(JSON.parse(await Deno.readTextFile(path)));
-    if (kept.outDomain.sha256 !== outDomain) return undefined;
-    const { mtime } = await Deno.stat(path);
-    for (const checkpoint of kept.checkpoints) {
-      const changed = (await Deno.stat(checkpoint)).mtime;
-      if (!mtime || !changed || changed > mtime) return undefined;
-    }
-    return kept;
-  } catch (error) {
-    const unusable = error instanceof Deno.errors.NotFound || error instanceof SyntaxError ||
-      error instanceof z.ZodError;
-    if (unusable) return undefined;
-    throw error;
-  }
 }
 
 function found(results: ReadonlyMap<Cell, AttackResult>, cell: Cell): AttackResult {

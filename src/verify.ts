@@ -3,14 +3,16 @@
  *
  * @module
  */
+import { join } from "node:path";
 import { z } from "zod";
 import { type RunConfig, runConfig, type RunOptions } from "./config.ts";
 import { UserError } from "./errors.ts";
+import { display } from "./files.ts";
 import { type Reporter, silent } from "./reporter.ts";
 import { attackOnly, evaluateOnly, selectionAccuracies } from "./run.ts";
-import { type Difference, differences, figuresOf } from "./runs/figures.ts";
-import { checkData } from "./runs/identity.ts";
-import { keptCheckpoints, readFigures, readRun, type Run } from "./runs/folder.ts";
+import { type Difference, differences, figuresOf, flatten } from "./runs/figures.ts";
+import { checkRun } from "./runs/identity.ts";
+import { checkFiles, keptCheckpoints, readFigures, readRun, type Run } from "./runs/folder.ts";
 import { versions } from "./version.ts";
 
 /** Numbers may differ by so much on another adapter, driver or version, relative to `max(1, |figure|)`. */
@@ -50,22 +52,27 @@ export async function verify(
   reporter: Reporter = silent,
 ): Promise<VerifyResult> {
   const run = await readRun(folder);
-  const before = await readFigures(folder);
+  const before = await readFigures(folder, run);
   if (!before) {
     throw new UserError(
-      `Cannot verify "${folder}": the run is not finished; repeat its command, which goes on with it`,
+      `Cannot verify "${
+        display(folder)
+      }": the run is not finished; repeat its command, which goes on with it`,
     );
   }
   if (run.command === "table") {
     throw new UserError(
-      `Cannot verify "${folder}": a table has no models of its own; verify the attacks it consists of`,
+      `Cannot verify "${
+        display(folder)
+      }": a table has no models of its own; verify the attacks it consists of`,
     );
   }
+  await checkFiles(folder, run);
   const checkpoint = await keptCheckpoints(folder, run);
   const options = { ...run.config, checkpoint, ...(dataPath === undefined ? {} : { dataPath }) };
   const config = runConfig(options as unknown as RunOptions);
-  await checkData(run, config, folder);
-  const { now, then, adapter } = await repeat(run, before, config, reporter);
+  await checkRun(run, config, join(folder, "run.json"));
+  const { now, then, adapter } = await repeat(run, before, { folder, config, reporter });
   const sameMachine = JSON.stringify(adapter) === JSON.stringify(run.adapter) &&
     JSON.stringify(versions()) === JSON.stringify(run.versions);
   const found = differences(then, now, sameMachine ? 0 : tolerance);
@@ -75,7 +82,7 @@ export async function verify(
     command: run.command,
     sameMachine,
     tolerance: sameMachine ? 0 : tolerance,
-    figures: leaves(then),
+    figures: new Set([...flatten(then).keys(), ...flatten(now).keys()]).size,
     differences: found.map(({ figure, before, now, by }: Difference) => ({
       figure,
       before: before ?? null,
@@ -95,13 +102,22 @@ interface Repeated {
 async function repeat(
   { command }: Run,
   before: Record<string, unknown>,
-  config: RunConfig,
-  reporter: Reporter,
+  { folder, config, reporter }: {
+    readonly folder: string;
+    readonly config: RunConfig;
+    readonly reporter: Reporter;
+  },
 ): Promise<Repeated> {
   if (command === "train") {
+    const { data: trained } = trainedSchema.safeParse(before);
+    if (!trained) {
+      throw new UserError(
+        `Cannot verify "${display(folder)}": its metrics.json holds no accuracies of a training; ` +
+          "make the run again",
+      );
+    }
     const { accuracies, adapter } = await selectionAccuracies(config, reporter);
-    const { members } = trainedSchema.parse(before);
-    return { then: members.map(({ best }) => best.accuracy), now: accuracies, adapter };
+    return { then: trained.members.map(({ best }) => best.accuracy), now: accuracies, adapter };
   }
   const document = command === "attack"
     ? await attackOnly(config, reporter)
@@ -112,8 +128,3 @@ async function repeat(
 const trainedSchema = z.object({
   members: z.array(z.object({ best: z.object({ accuracy: z.number() }) })),
 });
-
-function leaves(value: unknown): number {
-  if (typeof value !== "object" || value === null) return 1;
-  return Object.values(value).reduce((n: number, inner) => n + leaves(inner), 0);
-}

@@ -17,6 +17,7 @@ import { Random } from "../src/nn/mod.ts";
 import { procedureOf } from "../src/protocol.ts";
 import { attack, evaluate } from "../src/run.ts";
 import { report } from "../src/report/mod.ts";
+import { digestOf } from "../src/digest.ts";
 import { readRun } from "../src/runs/folder.ts";
 import { verify } from "../src/verify.ts";
 import { sharedPath, testWithShared } from "./shared.ts";
@@ -338,7 +339,9 @@ Deno.test("a run is repeated and verified on its own data, or not at all", () =>
       ...recorded.identity,
       data: { ...data, outDomain: { ...data["outDomain"], sha256 } },
     };
-    await Deno.writeTextFile(join(path, "run.json"), JSON.stringify({ ...recorded, identity }));
+    const digest = digestOf({ command: recorded.command, ...identity });
+    const other = { ...recorded, identity, digest };
+    await Deno.writeTextFile(join(path, "run.json"), JSON.stringify(other));
     await assert.rejects(
       verify(path),
       /its data are not those in "embedded": it used 20 images of embedded letters, there are 20 images of embedded letters with other pixels or labels/,

@@ -2,8 +2,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { failure } from "../src/cli/failure.ts";
+import { digestOf } from "../src/digest.ts";
 import { UserError } from "../src/errors.ts";
 import { attackResultSchema } from "../src/results.ts";
+import { sha256 } from "../src/sha256.ts";
 import { task } from "./program.ts";
 import { inFolder } from "./support.ts";
 
@@ -70,22 +72,33 @@ Deno.test("places that cannot be are told with exit code 1, before anything is c
     }
   }));
 
-/** A `run.json` with something in it that cannot be. */
-function damaged(changed: object): string {
-  const run = {
-    schema: "mirage/run@1",
-    command: "attack",
-    config: { mode: "sngp" },
-    identity: { data: {} },
-    digest: "a".repeat(64),
+/** A `run.json` with something in it that cannot be, and that does not contradict itself. */
+function damaged(
+  { command = "attack", config = { mode: "sngp" }, identity = { data: {} }, ...changed }: {
+    readonly command?: unknown;
+    readonly config?: object;
+    readonly identity?: object;
+    readonly checkpoints?: string;
+    readonly files?: readonly object[];
+  },
+): string {
+  // What JSON can say and `stringify()` does not: more than the largest number.
+  const text = (value: unknown): string => JSON.stringify(value).replaceAll('"beyond"', "1e999");
+  const options = { trainBatchSize: 256, trainingLimit: null, ...config };
+  const whole = { options, versions: {}, ...identity };
+  return text({
+    schema: "mirage/run@2",
+    command,
+    config,
+    identity: whole,
+    digest: digestOf(JSON.parse(text({ command, ...whole }))),
     checkpoints: [],
+    files: [],
     started: "2026-01-01T00:00:00.000Z",
     adapter: {},
     versions: {},
     ...changed,
-  };
-  // What JSON can say and `stringify()` does not: more than the largest number.
-  return JSON.stringify(run).replaceAll('"beyond"', "1e999");
+  });
 }
 
 const runs: Readonly<Record<string, readonly [text: string, message: RegExp]>> = {
@@ -121,8 +134,9 @@ Deno.test("a damaged run.json or metrics.json is told in one bounded line, with 
       await wrong("attack", ["--config", what], message);
     }
     await Deno.mkdir(join(cwd, "run"));
-    await Deno.writeTextFile(join(cwd, "run", "run.json"), damaged({ command: "train" }));
     for (const figures of ['{"mode": 1e999}', "[]", "{", '{"mode": {"a": [1]}}']) {
+      const files = [{ name: "metrics.json", sha256: sha256(figures) }];
+      await Deno.writeTextFile(join(cwd, "run", "run.json"), damaged({ command: "train", files }));
       await Deno.writeTextFile(join(cwd, "run", "metrics.json"), figures);
       await wrong("report", ["run"], /^Cannot (read|report on) "run/);
     }

@@ -251,7 +251,10 @@ Deno.test("`mirage attack` leaves a report, `mirage report` makes it again, and 
     assert.deepEqual(opened.slice(0, 2), [1, `${path}\n`]);
     assert.match(opened[2], /^Cannot open "\S+": there is no \S+ that may be started; [^\n]+\n$/);
     const mistakes: [args: string[], message: RegExp][] = [
-      [["no"], /^Cannot read "no\/run\.json": there is no such file/],
+      [
+        ["no"],
+        /^Cannot read "no": it is no folder of a run; \S+ task runs lists those there are\n$/,
+      ],
       [[run, "--out", "no/such/page.html"], /^Cannot write "no\/such\/page.html": its folder does/],
       [[], /at least 1/],
     ];

@@ -2,26 +2,18 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { readSafetensors } from "../src/checkpoint/safetensors.ts";
+import { showRuns, showVerify } from "../src/cli/show_runs.ts";
 import { runConfig } from "../src/config.ts";
 import { UserError } from "../src/errors.ts";
 import { attack, attackOnly, train } from "../src/run.ts";
 import { differences, figuresOf } from "../src/runs/figures.ts";
-import { readFigures, readRun, runsFolder } from "../src/runs/folder.ts";
+import { readFigures, readRun } from "../src/runs/folder.ts";
 import { listRuns } from "../src/runs/list.ts";
-import { verify } from "../src/verify.ts";
-import { inFolder } from "./support.ts";
+import { sha256 } from "../src/sha256.ts";
+import { verify, type VerifyResult } from "../src/verify.ts";
+import { inFolder, onlyRun } from "./support.ts";
 
 const quick = { mode: "sngp", epochs: 1, limit: 64 } as const;
-
-/** The only run of a command under a save path. */
-async function onlyRun(savePath: string, command: string): Promise<string> {
-  const found: string[] = [];
-  for await (const { name } of Deno.readDir(runsFolder(savePath))) {
-    if (name.startsWith(`${command}-`)) found.push(name);
-  }
-  assert.equal(found.length, 1, `${found}`);
-  return join(runsFolder(savePath), found[0] ?? "");
-}
 
 Deno.test("an attack leaves a folder that says all of it, and verifies to the last bit", () =>
   inFolder(async (savePath) => {
@@ -66,13 +58,23 @@ Deno.test("an attack leaves a folder that says all of it, and verifies to the la
 
     const metrics = join(folder, "metrics.json");
     const text = await Deno.readTextFile(metrics);
-    await Deno.writeTextFile(metrics, text.replace(/"accuracy": [\d.]+/, '"accuracy": 0.75'));
-    const { differences: found, verified: still } = await verify(folder);
-    assert.equal(still, false);
-    assert.deepEqual(found.map(({ figure, before }) => [figure, before]), [
+    const changed = text.replace(/"accuracy": [\d.]+/, '"accuracy": 0.75');
+    await Deno.writeTextFile(metrics, changed);
+    await assert.rejects(verify(folder), /metrics.json": it is not the file that the run left/);
+    // As a run by arithmetic that has changed since would have left it.
+    const files = run.files.map((file) =>
+      file.name === "metrics.json" ? { ...file, sha256: sha256(changed) } : file
+    );
+    await Deno.writeTextFile(join(folder, "run.json"), JSON.stringify({ ...run, files }));
+    const again = await verify(folder);
+    assert.equal(again.verified, false);
+    assert.equal(again.figures, verified.figures);
+    assert.deepEqual(again.differences.map(({ figure, before }) => [figure, before]), [
       ["inDomain.accuracy", 0.75],
     ]);
+    assert.match(showVerify(again), /: 1 of \d+ figures of \S+ is not the same to the last bit/);
     await Deno.writeTextFile(metrics, text);
+    await Deno.writeTextFile(join(folder, "run.json"), JSON.stringify(run));
     await flipByte(join(folder, "checkpoints", "0.safetensors"));
     await assert.rejects(verify(folder), /it is not the file that the run used/);
   }));
@@ -131,6 +133,67 @@ Deno.test("a training is not resumed from a checkpoint that was cut off, or has 
     await Deno.writeFile(path, whole);
     assert.equal((await train(longer)).members[0]?.last.epoch, 1);
   }));
+
+Deno.test("`verify` counts what it compares", () => {
+  const verified: VerifyResult = {
+    schema: "mirage/verify@1",
+    folder: "runs/a",
+    command: "train",
+    sameMachine: true,
+    tolerance: 0,
+    figures: 1,
+    differences: [],
+    verified: true,
+  };
+  assert.match(showVerify(verified), /^Verified: the one figure of runs\/a is the same/);
+  assert.match(showVerify({ ...verified, figures: 2 }), /all 2 figures of runs\/a are the same/);
+  const differences = [{ figure: "0", before: null, now: 1, by: null }];
+  assert.match(
+    showVerify({ ...verified, verified: false, differences }),
+    /Not verified: 1 of 1 figure of runs\/a is not/,
+  );
+});
+
+Deno.test("`runs` and `verify` print nothing that moves the cursor, whatever stands in a run", () => {
+  const hostile = "A\n\x1b[31m\x1b]0;x\x07B".concat("x".repeat(500));
+  const row = {
+    folder: join("runs", `attack-${hostile}`),
+    command: "attack",
+    mode: hostile,
+    model: hostile,
+    seed: 0,
+    epsilon: 0.1,
+    entropy: 1,
+    entropyAttacked: 1,
+    rejected: 1,
+    rejectedAttacked: 1,
+    accuracy: 1,
+    started: "2026-01-01T00:00:00Z",
+    state: "finished",
+  } as const;
+  const differences = [{ figure: hostile, before: hostile, now: { [hostile]: 1 }, by: null }];
+  const verified = {
+    schema: "mirage/verify@1",
+    folder: hostile,
+    command: "attack",
+    sameMachine: true,
+    tolerance: 0,
+    figures: 1,
+    verified: false,
+  } as const;
+  const shown = [
+    showRuns({ schema: "mirage/runs@1", folder: hostile, runs: [row] }),
+    showRuns({ schema: "mirage/runs@1", folder: hostile, runs: [] }),
+    showVerify({ ...verified, differences }),
+    showVerify({ ...verified, differences: [], verified: true }),
+  ];
+  for (const text of shown) {
+    // deno-lint-ignore no-control-regex -- that is what is to be kept from the terminal
+    assert.doesNotMatch(text.replaceAll("\n", ""), /[\u0000-\u001f\u007f-\u009f]/);
+    assert.doesNotMatch(text, /^B?x|^.?\[31m/m);
+    assert.ok(text.length < 4000);
+  }
+});
 
 /** Changes one bit of a file's second half. */
 async function flipByte(path: string): Promise<void> {

@@ -1,6 +1,8 @@
 /** What several tests share: a device for one test, and single kernels run on it. */
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { type Device, openDevice } from "../src/nn/device.ts";
+import { runsFolder } from "../src/runs/folder.ts";
 
 export { runKernel } from "../src/nn/run_kernel.ts";
 
@@ -29,4 +31,14 @@ export async function inFolder(test: (folder: string) => Promise<void>): Promise
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+}
+
+/** The only run of a command under a save path. */
+export async function onlyRun(savePath: string, command: string): Promise<string> {
+  const found: string[] = [];
+  for await (const { name } of Deno.readDir(runsFolder(savePath))) {
+    if (name.startsWith(`${command}-`)) found.push(name);
+  }
+  assert.equal(found.length, 1, `${found}`);
+  return join(runsFolder(savePath), found[0] ?? "");
 }

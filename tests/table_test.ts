@@ -15,6 +15,8 @@ import {
 import { tablesPage } from "../src/report/tables.ts";
 import type { Reporter } from "../src/reporter.ts";
 import { train } from "../src/run.ts";
+import { readFigures } from "../src/runs/folder.ts";
+import { listRuns } from "../src/runs/list.ts";
 import { halfWidth95 } from "../src/statistics.ts";
 import { ablatable, resultPath, table, type TableOptions } from "../src/table.ts";
 import { inFolder } from "./support.ts";
@@ -141,20 +143,35 @@ Deno.test("a kept attack is made anew when its checkpoint has changed", () =>
       }),
     );
     const kept = JSON.parse(await Deno.readTextFile(path));
-    const [checkpoint] = kept.checkpoints;
-    await Deno.utime(checkpoint, new Date(), new Date(Date.now() + 60_000));
-    kept.clean.entropy = 9;
-    await Deno.writeTextFile(path, JSON.stringify(kept));
-    const again = await table(small);
-    assert.deepEqual(again.rows, first.rows);
-
-    // And when it was made on other images.
-    const other = JSON.parse(await Deno.readTextFile(path));
-    other.outDomain.sha256 = "0".repeat(64);
-    other.clean.entropy = 9;
-    await Deno.utime(checkpoint, new Date(), new Date(0));
-    await Deno.writeTextFile(path, JSON.stringify(other));
+    // Made on other images.
+    const { result } = kept;
+    const changed = {
+      ...kept,
+      result: {
+        ...result,
+        outDomain: { ...result.outDomain, sha256: "0".repeat(64) },
+        clean: { ...result.clean, entropy: 9 },
+      },
+    };
+    await Deno.writeTextFile(path, JSON.stringify(changed));
     assert.deepEqual((await table(small)).rows, first.rows);
+
+    // Made on another model, whose file was no older.
+    const [checkpoint] = result.checkpoints;
+    const { mtime } = await Deno.stat(checkpoint);
+    const other = await train(
+      runConfig({ ...small.run, mode: "sngp", savePath: join(folder, "other"), lr: 0.02 }),
+    );
+    await Deno.copyFile(other.members[0]?.best.path ?? "", checkpoint);
+    await Deno.utime(checkpoint, mtime ?? 0, mtime ?? 0);
+    const swapped = await table(small);
+    assert.notDeepEqual(swapped.rows, first.rows);
+    // Each has a folder of its own, with its own figures.
+    const { runs } = await listRuns(folder, { sort: "started", command: "table" });
+    assert.deepEqual(runs.map(({ state }) => state), ["finished", "finished"]);
+    const figures = await Promise.all(runs.map((run) => readFigures(run.folder)));
+    const rows = figures.map((of) => JSON.stringify(of?.["rows"])).sort();
+    assert.deepEqual(rows, [first, swapped].map((of) => JSON.stringify(of.rows)).sort());
   }));
 
 Deno.test("two settings never share a result: every option of the protocol has a file of its own", () => {

@@ -5,9 +5,10 @@
  */
 import { type RunConfig, runConfig, runConfigSchema, type RunOptions } from "../config.ts";
 import { UserError } from "../errors.ts";
+import { display } from "../files.ts";
 import { commandOf } from "../invocation.ts";
 import { protocolOptionNames } from "../protocol.ts";
-import { checkData } from "../runs/identity.ts";
+import { checkRun } from "../runs/identity.ts";
 import { readRunFile } from "../runs/folder.ts";
 import { ablatable, type TableOptions } from "../table.ts";
 import type { Invocation } from "./commands.ts";
@@ -20,8 +21,8 @@ export interface Request {
   readonly config: RunConfig;
 }
 
-/** Flags that may stand beside `--config`: they change nothing in the figures. */
-const besides = /^--(config|data-path|save-path|save-images|out|explain|time|json)(=|$)/;
+/** Flags that may stand beside `--config`: where things are, and what is shown. */
+const besides = /^--(config|checkpoint|data-path|save-path|save-images|out|explain|time|json)(=|$)/;
 
 /**
  * The run of a `run.json`, made again.
@@ -30,35 +31,40 @@ const besides = /^--(config|data-path|save-path|save-images|out|explain|time|jso
  * @throws UserError for a flag that would change the run, or a file of another command
  */
 export async function fromFile(
-  { command, config: file = "", dataPath, savePath, saveImages, explain, time }: Extract<
-    Invocation,
-    { command: Request["command"] }
-  >,
+  invocation: Extract<Invocation, { command: Request["command"] }>,
   args: readonly string[],
 ): Promise<Request> {
+  const { command, config: file = "", dataPath, savePath, saveImages, explain, time } = invocation;
+  const checkpoint = "checkpoint" in invocation ? invocation.checkpoint : undefined;
   const other = args.find((arg) => arg.startsWith("--") && !besides.test(arg));
   if (other) {
     throw new UserError(
-      `Cannot repeat "${file}" with ${other}: the file says how the run is made; leave out one of them`,
+      `Cannot repeat "${
+        display(file)
+      }" with ${other}: the file says how the run is made; leave out one of them`,
     );
   }
   const run = await readRunFile(file);
   if (run.command !== command) {
+    const remedy = run.command === "table"
+      ? `type ${commandOf("table")} with the options that it names, as table takes no --config`
+      : `use ${commandOf(`${run.command} --config ${display(file)}`)}`;
     throw new UserError(
-      `Cannot repeat "${file}" by ${command}: it is of mirage ${run.command}; use that`,
+      `Cannot repeat "${display(file)}" by ${command}: it is of ${run.command}; ${remedy}`,
     );
   }
   const typed = (name: string): boolean => args.some((arg) => arg.split("=")[0] === name);
   const options = {
     ...run.config,
     ...(dataPath === undefined ? {} : { dataPath }),
+    ...(checkpoint === undefined ? {} : { checkpoint }),
     ...(typed("--save-path") ? { savePath } : {}),
     saveImages,
     explain,
     time,
   };
   const config = runConfig(options as unknown as RunOptions);
-  await checkData(run, config, file);
+  await checkRun(run, config, file);
   return { command, config };
 }
 

@@ -5,6 +5,8 @@
  */
 import { basename } from "node:path";
 import Table from "cli-table3";
+import { shortened, shownValue } from "../errors.ts";
+import { display } from "../files.ts";
 import { duration } from "../lock.ts";
 import type { RunRow, RunsResult } from "../runs/list.ts";
 import type { VerifyResult } from "../verify.ts";
@@ -12,7 +14,9 @@ import type { VerifyResult } from "../verify.ts";
 /** One line a run. */
 export function showRuns({ folder, runs }: RunsResult): string {
   if (runs.length === 0) {
-    return `There are no such runs in ${folder}; every train, eval, attack and table leaves one`;
+    return `There are no such runs in ${
+      display(folder)
+    }; every train, eval, attack and table leaves one`;
   }
   const head = [
     "run",
@@ -32,15 +36,17 @@ export function showRuns({ folder, runs }: RunsResult): string {
     style: { head: [], border: [], compact: true },
   });
   for (const row of runs) table.push(cells(row));
-  return `${table}\nH: mean entropy out-domain in nats, R: share rejected at 0.9; in ${folder}`;
+  return `${table}\nH: mean entropy out-domain in nats, R: share rejected at 0.9; in ${
+    display(folder)
+  }`;
 }
 
 function cells(row: RunRow): string[] {
   const number = (value: number | null, digits: number): string =>
     value === null ? "" : value.toFixed(digits);
   return [
-    basename(row.folder),
-    row.model ?? "",
+    display(basename(row.folder)),
+    shortened(row.model ?? ""),
     row.seed === null ? "" : String(row.seed),
     row.epsilon === null ? "" : String(row.epsilon),
     number(row.entropy, 3),
@@ -54,21 +60,25 @@ function cells(row: RunRow): string[] {
 
 /** Whether a run's figures came out again, and which did not. */
 export function showVerify(result: VerifyResult): string {
-  const { folder, figures, differences, sameMachine, tolerance, verified } = result;
+  const { figures, differences, sameMachine, tolerance, verified } = result;
+  const folder = display(result.folder);
   const how = sameMachine
     ? "the same to the last bit, on the same adapter and versions"
     : `the same within ${tolerance} of their size, on another adapter or version`;
-  if (verified) return `Verified: all ${figures} figures of ${folder} are ${how}.`;
+  const [all, are] = figures === 1 ? ["the one figure", "is"] : [`all ${figures} figures`, "are"];
+  if (verified) return `Verified: ${all} of ${folder} ${are} ${how}.`;
   const table = new Table({
     head: ["figure", "then", "now", "apart"],
     style: { head: [], border: [], compact: true },
   });
   for (const { figure, before, now, by } of differences) {
-    table.push([figure, text(before), text(now), by === null ? "" : by.toPrecision(2)]);
+    table.push([shortened(figure), text(before), text(now), by === null ? "" : by.toPrecision(2)]);
   }
-  return `${table}\nNot verified: ${differences.length} of ${figures} figures of ${folder} are not ${how}.`;
+  return `${table}\nNot verified: ${differences.length} of ${figures} figure${
+    figures === 1 ? "" : "s"
+  } of ${folder} ${differences.length === 1 ? "is" : "are"} not ${how}.`;
 }
 
 function text(value: unknown): string {
-  return value === null || value === undefined ? "none" : String(value);
+  return value === null || value === undefined ? "none" : shownValue(value);
 }

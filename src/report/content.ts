@@ -6,9 +6,10 @@
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { type Archive, type NamedArray, readSafetensors } from "../checkpoint/safetensors.ts";
-import { UserError } from "../errors.ts";
+import { shortened, UserError } from "../errors.ts";
+import { display } from "../files.ts";
 import type { Predictions } from "../metrics.ts";
-import { readFigures, readRun, type Run } from "../runs/folder.ts";
+import { checkFile, checkFiles, readFigures, readRun, type Run } from "../runs/folder.ts";
 
 const figure = z.number().nullable();
 
@@ -142,17 +143,27 @@ export type RunContent = AttackContent | EvalContent | TrainContent;
  */
 export async function readContent(folder: string): Promise<RunContent> {
   const run = await readRun(folder);
-  const figures = await readFigures(folder);
-  const cannot = (why: string): UserError => new UserError(`Cannot report on "${folder}": ${why}`);
+  const figures = await readFigures(folder, run);
+  const cannot = (why: string): UserError =>
+    new UserError(`Cannot report on "${display(folder)}": ${why}`);
   if (!figures) throw cannot("the run is not finished; repeat its command, which goes on with it");
+  await checkFiles(folder, run);
   const checked = <T>(schema: z.ZodType<T>): T => {
     const { data, error } = schema.safeParse(figures);
     if (data !== undefined) return data;
     const [issue] = error?.issues ?? [];
-    throw cannot(`metrics.json: ${issue?.path.join(".")}: ${issue?.message}; make the run again`);
+    throw cannot(
+      `metrics.json: ${shortened(issue?.path.join(".") ?? "")}: ${
+        shortened(issue?.message ?? "")
+      }; make the run again`,
+    );
   };
-  const archive = (name: string): Promise<Archive> =>
-    readSafetensors(join(folder, `${name}.safetensors`));
+  const archive = async (of: string): Promise<Archive> => {
+    const name = `${of}.safetensors`;
+    // That it is the run's, too, where the run names none.
+    await checkFile(folder, run, name);
+    return await readSafetensors(join(folder, name));
+  };
   const { command } = run;
   const common = { name: basename(folder), run };
   switch (command) {

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { UserError } from "../errors.ts";
+import { shortened, UserError } from "../errors.ts";
+import { display } from "../files.ts";
 import { titleAmong } from "../likeness.ts";
 import { readFigures, readRun, type Run } from "../runs/folder.ts";
 import { type Statistic, tableResultSchema, type TableRow } from "../table_result.ts";
@@ -23,12 +24,14 @@ const schema = tableResultSchema.omit({ adapter: true, versions: true, seconds: 
  */
 export async function tablesPage(folder: string): Promise<string> {
   const run = await readRun(folder);
-  const { data: made, error } = schema.safeParse(await readFigures(folder));
+  const { data: made, error } = schema.safeParse(await readFigures(folder, run));
   if (!made) {
     const [issue] = error.issues;
     throw new UserError(
-      `Cannot report on "${folder}": ${issue?.path.join(".") || "metrics.json"}: ${
-        issue?.message ?? "missing"
+      `Cannot report on "${display(folder)}": ${
+        shortened(issue?.path.join(".") || "metrics.json")
+      }: ${
+        shortened(issue?.message ?? "missing")
       }; repeat the run's command, which goes on with it`,
     );
   }

@@ -19,20 +19,25 @@ import { type NamedArray, writeSafetensors } from "../checkpoint/safetensors.ts"
 import { digestOf } from "../digest.ts";
 import { sha256 } from "../sha256.ts";
 import { ifStopped } from "../stopping.ts";
+import { commandOf } from "../invocation.ts";
 import { shortened, UserError } from "../errors.ts";
 import { display, explain, isFile, readFile } from "../files.ts";
 import { type Held, hold } from "../lock.ts";
 import type { Reporter } from "../reporter.ts";
+import { contradiction } from "./agreement.ts";
 import { figuresOf } from "./figures.ts";
 
 /** What a run is called by. */
 export const runCommands = ["train", "eval", "attack", "table"] as const;
 
+/** The file of the figures. */
+const metricsName = "metrics.json";
+
 const digest = z.string().regex(/^[0-9a-f]{64}$/);
 
 /** What `run.json` holds. */
 export const runSchema = z.strictObject({
-  schema: z.literal("mirage/run@1"),
+  schema: z.literal("mirage/run@2"),
   command: z.enum(runCommands),
   /** The whole configuration, to be given to `--config`. */
   config: z.record(z.string(), z.unknown()),
@@ -41,6 +46,8 @@ export const runSchema = z.strictObject({
   digest,
   /** Models used or made, in the order of the members; once they are there. */
   checkpoints: z.array(z.strictObject({ name: z.string(), source: z.string(), sha256: digest })),
+  /** Its figures and archives; once they are there. */
+  files: z.array(z.strictObject({ name: z.string(), sha256: digest })),
   /** When it was begun (the first time, where it was continued). */
   started: z.iso.datetime(),
   adapter: z.record(z.string(), z.unknown()),
@@ -116,12 +123,13 @@ export async function openRunFolder(
     const before = await readRun(path).catch(() => undefined);
     const { command, config, identity, adapter, versions } = spec;
     const run: Run = {
-      schema: "mirage/run@1",
+      schema: "mirage/run@2",
       command,
       config,
       identity,
       digest: named,
       checkpoints: before?.checkpoints ?? [],
+      files: before?.files ?? [],
       started: before?.started ?? new Date().toISOString(),
       adapter,
       versions,
@@ -183,6 +191,8 @@ class OpenFolder implements RunFolder {
     used: readonly UsedModel[],
   ): Promise<void> {
     if (this.#unwritten) throw this.#unwritten;
+    const figures = `${JSON.stringify(figuresOf(document), null, 2)}\n`;
+    await this.#refuseAnother(figures, used.length, checkpoints);
     const kept = join(this.path, "checkpoints");
     await makeFolder(kept);
     const entries: Run["checkpoints"] = [];
@@ -200,14 +210,33 @@ class OpenFolder implements RunFolder {
       await writeAtomic(join(kept, name), bytes);
       entries.push({ name, source, sha256: digest });
     }
-    for (const [name, tensors] of Object.entries(archives)) {
-      await writeSafetensors(join(this.path, `${name}.safetensors`), { tensors, metadata: {} });
+    const files: Run["files"] = [];
+    for (const [archive, tensors] of Object.entries(archives)) {
+      const name = `${archive}.safetensors`;
+      const path = join(this.path, name);
+      await writeSafetensors(path, { tensors, metadata: {} });
+      files.push({ name, sha256: sha256(await readFile(path)) });
     }
-    const run: Run = { ...this.run, checkpoints: entries };
+    files.push({ name: metricsName, sha256: sha256(figures) });
+    const run: Run = { ...this.run, checkpoints: entries, files };
     await writeAtomic(join(this.path, "run.json"), `${JSON.stringify(run, null, 2)}\n`);
-    const figures = JSON.stringify(figuresOf(document), null, 2);
-    await writeAtomic(join(this.path, "metrics.json"), `${figures}\n`);
+    await writeAtomic(join(this.path, metricsName), figures);
     this.#append({ event: "end", time: new Date().toISOString() });
+  }
+
+  /** What is finished stays: the same run with another outcome is none, such as of a model that was exchanged. */
+  async #refuseAnother(figures: string, used: number, made: readonly string[]): Promise<void> {
+    if (!await readFigures(this.path, this.run).catch(() => undefined)) return;
+    const { files, checkpoints } = this.run;
+    let same = files.some(({ name, sha256: of }) => name === metricsName && of === sha256(figures));
+    for (const [i, path] of made.entries()) {
+      same &&= checkpoints[used + i]?.sha256 === sha256(await readFile(path));
+    }
+    if (same) return;
+    throw new UserError(
+      `Cannot keep the run: "${display(this.path)}" holds the same run with another outcome; ` +
+        "move that folder away and run the command again",
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -222,7 +251,13 @@ class OpenFolder implements RunFolder {
  * @throws UserError when the folder has none, or it is damaged
  */
 export async function readRun(folder: string): Promise<Run> {
-  return await readRunFile(join(folder, "run.json"));
+  const path = join(folder, "run.json");
+  if (await isFile(path)) return await readRunFile(path);
+  throw new UserError(
+    `Cannot read "${display(folder)}": it is no folder of a run; ${
+      commandOf("runs")
+    } lists those there are`,
+  );
 }
 
 /** As {@linkcode readRun}, by the path of the file itself. */
@@ -230,21 +265,63 @@ export async function readRunFile(path: string): Promise<Run> {
   return parseRun(await readText(path), path);
 }
 
-/** A run's figures; undefined where it is not finished. */
-export async function readFigures(folder: string): Promise<Record<string, unknown> | undefined> {
-  const path = join(folder, "metrics.json");
+/**
+ * A run's figures; undefined where it is not finished.
+ *
+ * @throws UserError when they are not those that the run left
+ */
+export async function readFigures(
+  folder: string,
+  run?: Run,
+): Promise<Record<string, unknown> | undefined> {
+  const path = join(folder, metricsName);
   if (!await isFile(path)) return undefined;
+  await checkFile(folder, run ?? await readRun(folder), metricsName);
   return parseFigures(await readText(path), path);
 }
 
-/** Paths of the models that a run keeps, which must be those that it used. */
+/**
+ * Holds every file that a run wrote against what it says of them.
+ *
+ * @throws UserError naming the first that is missing, or another
+ */
+export async function checkFiles(folder: string, run: Run): Promise<void> {
+  for (const { name } of run.files) await checkFile(folder, run, name);
+}
+
+/** As {@linkcode checkFiles}, of one, which the run has to have written. */
+export async function checkFile(folder: string, { files }: Run, name: string): Promise<void> {
+  const path = join(folder, basename(name));
+  const wanted = files.find((file) => file.name === name)?.sha256;
+  if (wanted === sha256(await readFile(path))) return;
+  throw new UserError(
+    `Cannot use "${display(path)}": it is not the file that the run left${
+      wanted === undefined ? "" : " (its SHA-256 differs)"
+    }; make the run again`,
+  );
+}
+
+/**
+ * Paths of the models that a run keeps.
+ *
+ * @throws UserError when there are none, or they are not those that it used
+ */
 export async function keptCheckpoints(folder: string, { checkpoints }: Run): Promise<string[]> {
+  if (checkpoints.length === 0) {
+    throw new UserError(
+      `Cannot use "${
+        display(folder)
+      }": its run.json names no model that it keeps; make the run again`,
+    );
+  }
   const paths: string[] = [];
   for (const { name, sha256: wanted } of checkpoints) {
     const path = join(folder, "checkpoints", basename(name));
     if (sha256(await readFile(path)) !== wanted) {
       throw new UserError(
-        `Cannot use "${path}": it is not the file that the run used (its SHA-256 differs); make the run again`,
+        `Cannot use "${
+          display(path)
+        }": it is not the file that the run used (its SHA-256 differs); make the run again`,
       );
     }
     paths.push(path);
@@ -252,9 +329,23 @@ export async function keptCheckpoints(folder: string, { checkpoints }: Run): Pro
   return paths;
 }
 
-/** The text of a `run.json`, checked; `path` stands in the errors. */
+/** The text of a `run.json`, checked and held against itself; `path` stands in the errors. */
 export function parseRun(text: string, path: string): Run {
-  return parseJson(text, path, runSchema);
+  const cannot = (why: string): UserError =>
+    new UserError(`Cannot read "${display(path)}": ${why}; make the run again`);
+  const older = z.object({ schema: z.literal("mirage/run@1") });
+  const value = parseJson(text, path, z.unknown());
+  if (older.safeParse(value).success) {
+    throw cannot("it is of an older Mirage and does not say which files are the run's");
+  }
+  const run = checked(value, path, runSchema);
+  const { command, identity, digest } = run;
+  if (digestOf({ command, ...identity }) !== digest) {
+    throw cannot("its identity is not the one that its digest is of");
+  }
+  const contrary = contradiction(run);
+  if (contrary !== undefined) throw cannot(contrary);
+  return run;
 }
 
 /** The text of a `metrics.json`, checked; `path` stands in the errors. */
@@ -273,6 +364,10 @@ function parseJson<T>(text: string, path: string, schema: z.ZodType<T>): T {
   } catch {
     throw new UserError(`Cannot read "${display(path)}": it is no JSON; make the run again`);
   }
+  return checked(value, path, schema);
+}
+
+function checked<T>(value: unknown, path: string, schema: z.ZodType<T>): T {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;

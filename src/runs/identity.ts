@@ -8,23 +8,14 @@ import type { ImageSet } from "../../data/mod.ts";
 import { checkpointsOf, type RunConfig } from "../config.ts";
 import { shortened, UserError } from "../errors.ts";
 import { display } from "../files.ts";
-import { limited, openPlace, type Place, trainBatchOf } from "../place.ts";
-import { trainingState } from "../pending.ts";
+import { limited, openPlace, type Place } from "../place.ts";
 import { familyOf } from "../methods/mod.ts";
 import { concerning } from "../protocol.ts";
 import { sourceDigests } from "../digest.ts";
 import { versions } from "../version.ts";
+import { circumstances } from "./agreement.ts";
+import { checkModels, checkTraining, epochsOf, trainingOptions } from "./models.ts";
 import type { Run, RunSpec } from "./folder.ts";
-
-/** Options that change nothing in the figures: where things are, and what is shown. */
-const circumstances: ReadonlySet<string> = new Set([
-  "dataPath",
-  "savePath",
-  "checkpoint",
-  "explain",
-  "time",
-  "saveImages",
-]);
 
 /** A place with the GPU that the run is made on. */
 export interface RunPlace extends Place {
@@ -41,14 +32,12 @@ export async function runSpec(
   place: RunPlace,
   models: readonly string[],
 ): Promise<RunSpec> {
-  const { config, trainingConfig, procedure, method, network, seeds, modelSeeds } = place;
-  const given = checkpointsOf(config) !== undefined;
+  const { config, procedure, method, network, seeds, modelSeeds } = place;
+  const given = command !== "train" && checkpointsOf(config) !== undefined;
   const data = await dataOf(command, place);
-  const epochs = command === "train"
-    ? seeds.map(() => config.epochs ?? 80)
-    : given
+  const epochs = given
     ? []
-    : await Promise.all(seeds.map(async (seed) => (await trainingState(place, seed)).done));
+    : await Promise.all(seeds.map(async (seed) => (await epochsOf(command, place, seed)).epochs));
   const options = Object.fromEntries(
     Object.entries(config).filter(([name, value]) =>
       value !== undefined && !circumstances.has(name)
@@ -63,9 +52,7 @@ export async function runSpec(
       options: {
         ...options,
         model: network,
-        ...Object.fromEntries(method.hyperparameters.map((name) => [name, trainingConfig[name]])),
-        trainBatchSize: trainBatchOf(trainingConfig),
-        trainingLimit: trainingConfig.limit ?? null,
+        ...trainingOptions(place),
       },
       procedure: concerning(procedure, { mode: method.name, family: familyOf(network) }),
       seeds: modelSeeds,
@@ -121,13 +108,21 @@ const recordedSets = z.object({
 });
 
 /**
- * Holds the data that is there against what a run was made on, before anything is computed.
+ * Holds data and models that are there against those of a run, before anything is computed.
  *
  * @param run as it was recorded
  * @param config by which it is to be made again
- * @throws UserError naming the first set that is another
+ * @param file the run's, beside which its own copies of the models are
+ * @throws UserError naming the first that is another
  */
-export async function checkData(run: Run, config: RunConfig, file: string): Promise<void> {
+export async function checkRun(run: Run, config: RunConfig, file: string): Promise<void> {
+  const place = await openPlace(config, run.command === "train" ? "train" : "use");
+  await checkTraining(run, place, file);
+  await checkData(run, place, file);
+  await checkModels(run, place, file);
+}
+
+async function checkData(run: Run, place: Place, file: string): Promise<void> {
   const parsed = recordedSets.safeParse(run.identity);
   if (!parsed.success) {
     throw new UserError(
@@ -136,10 +131,15 @@ export async function checkData(run: Run, config: RunConfig, file: string): Prom
       }": it does not say which data the run used; make the run again`,
     );
   }
-  const place = await openPlace(config, run.command === "train" ? "train" : "use");
   for (const [role, set] of Object.entries(await setsOf(run.command, place))) {
     const wanted = parsed.data.data[role];
-    if (!wanted || wanted.sha256 === set.sha256) continue;
+    if (!wanted) {
+      throw new UserError(
+        `Cannot repeat "${display(file)}": it does not say which ${role} data the run used; ` +
+          "make the run again",
+      );
+    }
+    if (wanted.sha256 === set.sha256) continue;
     const [had, has] = [wanted, set].map(({ name, count }) => `${count} images of ${name}`);
     throw new UserError(
       `Cannot repeat "${display(file)}": its data are not those in "${

@@ -97,8 +97,6 @@ async function describeRun(folder: string): Promise<RunRow> {
   };
   try {
     const run = await readRun(folder);
-    const figures = await readFigures(folder);
-    const state = await isHeld(folder) ? "running" : figures ? "finished" : "unfinished";
     const { mode, model, seed, epsilonAttack } = runOptionsSchema.parse(run.config);
     return {
       folder,
@@ -107,12 +105,26 @@ async function describeRun(folder: string): Promise<RunRow> {
       model: model ?? null,
       seed: seed ?? null,
       epsilon: run.command === "attack" ? epsilonAttack ?? null : null,
-      ...headline(figures),
+      ...await outcome(folder, run),
       started: run.started,
-      state,
     };
   } catch {
     return { folder, ...nothing, state: "damaged" };
+  }
+}
+
+/** How far a run has come, and its figures; none where they are not those that it left. */
+async function outcome(
+  folder: string,
+  run: Run,
+): Promise<Headline & Pick<RunRow, "state">> {
+  if (await isHeld(folder)) return { ...noFigures, state: "running" };
+  try {
+    const figures = await readFigures(folder, run);
+    if (!figures) return { ...noFigures, state: "unfinished" };
+    return { ...headline(figures), state: "finished" };
+  } catch {
+    return { ...noFigures, state: "damaged" };
   }
 }
 
@@ -145,13 +157,11 @@ const noFigures = {
   accuracy: null,
 } as const;
 
+type Headline = Pick<RunRow, keyof typeof noFigures> & { readonly model?: string };
+
 /** The figures that a table of runs shows. */
-function headline(
-  figures: Record<string, unknown> | undefined,
-): Pick<RunRow, keyof typeof noFigures> & { model?: string } {
-  const parsed = headlineSchema.safeParse(figures);
-  if (!parsed.success) return noFigures;
-  const { model, clean, adversarial, outDomain, inDomain, members } = parsed.data;
+function headline(figures: Record<string, unknown>): Headline {
+  const { model, clean, adversarial, outDomain, inDomain, members } = headlineSchema.parse(figures);
   const before = clean ?? outDomain;
   return {
     ...(model === undefined ? {} : { model }),

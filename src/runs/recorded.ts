@@ -6,7 +6,13 @@
 import { UserError } from "../errors.ts";
 import type { Reporter } from "../reporter.ts";
 import type { LoadedModel } from "../workbench.ts";
-import { openRunFolder, type RunFolder, type RunResults, type UsedModel } from "./folder.ts";
+import {
+  openRunFolder,
+  type RunFolder,
+  type RunResults,
+  type RunSpec,
+  type UsedModel,
+} from "./folder.ts";
 import { type RunPlace, runSpec } from "./identity.ts";
 
 /** An experiment in two parts: the models that it is made with are a part of what determines it. */
@@ -29,20 +35,54 @@ export async function recorded<T extends RunResults>(
   { models: find, work }: Experiment<T>,
 ): Promise<T> {
   // The folder is named by the models too: what is told while they are made waits for it.
-  const lines: Readonly<Record<string, string | number>>[] = [];
-  const models = await find({
-    ...reporter,
-    note: (message) => {
-      lines.push({ event: "note", message });
-      reporter.note(message);
-    },
-    record: (line) => void lines.push(line),
-  });
+  const { lines, noting } = remembering(reporter);
+  const models = await find(noting);
   const spec = await runSpec(command, place, models.map(({ digest }) => digest));
   await using folder = await openRunFolder(place.config.savePath, spec, reporter);
   folder.catchUp(lines);
   const results = await work(folder.reporter, models);
   await keep(folder, results, models, reporter);
+  return results;
+}
+
+type Lines = Readonly<Record<string, string | number>>[];
+
+/** A reporter that keeps the lines of the log until there is one. */
+function remembering(reporter: Reporter): { readonly lines: Lines; readonly noting: Reporter } {
+  const lines: Lines = [];
+  const noting = {
+    ...reporter,
+    note: (message: string): void => {
+      lines.push({ event: "note", message });
+      reporter.note(message);
+    },
+    record: (line: Lines[number]): void => void lines.push(line),
+  };
+  return { lines, noting };
+}
+
+/**
+ * Makes a run whose folder is named by what came out too, and keeps it.
+ *
+ * @param specOf what determines it
+ * @throws UserError when it cannot be kept and the reporter has no `lost`
+ */
+export async function recordedByOutcome<T extends RunResults>(
+  savePath: string,
+  reporter: Reporter,
+  work: (reporter: Reporter) => Promise<T>,
+  specOf: (results: T) => Promise<RunSpec>,
+): Promise<T> {
+  const { lines, noting } = remembering(reporter);
+  const results = await work(noting);
+  try {
+    await using folder = await openRunFolder(savePath, await specOf(results), reporter);
+    folder.catchUp(lines);
+    await keep(folder, results, [], reporter);
+  } catch (error) {
+    if (!(error instanceof UserError) || !reporter.lost) throw error;
+    reporter.lost(error);
+  }
   return results;
 }
 

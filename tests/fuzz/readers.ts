@@ -20,6 +20,7 @@ import { decodeSafetensors, encodeSafetensors } from "../../src/checkpoint/safet
 import { fromMetadata, type Statement, toMetadata } from "../../src/checkpoint/statement.ts";
 import { decodeCheckpoint } from "../../src/checkpoint/torch.ts";
 import { readZip } from "../../src/checkpoint/zip.ts";
+import { digestOf } from "../../src/digest.ts";
 import { parseFigures, parseRun } from "../../src/runs/folder.ts";
 import { batchPickle, batchRecords, glyph, idx, png } from "../data_support.ts";
 import { mat, packed, svhn } from "../mat_writer.ts";
@@ -93,16 +94,24 @@ const statement: Statement = {
   targetEpochs: 2,
 };
 
-const run = {
-  schema: "mirage/run@1",
-  command: "eval",
-  config: { mode: "sngp", limit: 3, epsilonAttack: 0.1 },
-  identity: { data: { test: { name: "x", count: 3, sha256: "00" } } },
-  digest: "0".repeat(64),
-  checkpoints: [{ name: "a", source: "b", sha256: "1".repeat(64) }],
-  started: "2026-01-01T00:00:00Z",
-  adapter: { vendor: "x", software: true },
+const config = { mode: "sngp", limit: 3, epsilonAttack: 0.1 };
+const identity = {
+  options: config,
+  data: { test: { name: "x", count: 3, sha256: "00" } },
   versions: { mirage: "0.1.0" },
+  adapter: { vendor: "x", software: true },
+};
+const run = {
+  schema: "mirage/run@2",
+  command: "eval",
+  config,
+  identity,
+  digest: digestOf({ command: "eval", ...identity }),
+  checkpoints: [{ name: "a", source: "b", sha256: "1".repeat(64) }],
+  files: [{ name: "metrics.json", sha256: "2".repeat(64) }],
+  started: "2026-01-01T00:00:00Z",
+  adapter: identity.adapter,
+  versions: identity.versions,
 };
 
 /** Every reader, the cheapest formats first. */
