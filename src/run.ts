@@ -42,7 +42,7 @@ import {
   trainResultSchema,
 } from "./results.ts";
 import { examine, type Examined, warningsOf, withAccuracy } from "./sanity.ts";
-import { common, job, meanOptions } from "./run_common.ts";
+import { common, job, meanOptions, modelsOf } from "./run_common.ts";
 import { uncertainties } from "./uncertainty.ts";
 import { answersArchive, attackArchives, shownImages } from "./runs/archives.ts";
 import type { RunResults } from "./runs/folder.ts";
@@ -178,14 +178,6 @@ function evalDocument(
     curves: { tau: tauCurve(inDomain.answers, { clean }) },
     seconds: { setup: clock.setup, train: clock.train, eval: clock.work },
   });
-}
-
-/** What a document says of the models that it was made with. */
-function modelsOf(models: readonly LoadedModel[]): Pick<EvalResult, "checkpoints" | "trained"> {
-  return {
-    checkpoints: models.map(({ path }) => path),
-    trained: models.map(({ trained }) => trained),
-  };
 }
 
 /** What an attack run returns besides its document: example images for pictures. */

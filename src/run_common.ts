@@ -13,7 +13,8 @@ import type { Job } from "./predict.ts";
 import { concerning } from "./protocol.ts";
 import type { Reporter } from "./reporter.ts";
 import { versions } from "./version.ts";
-import type { Workbench } from "./workbench.ts";
+import type { LoadedModel, Workbench } from "./workbench.ts";
+import type { EvalResult } from "./results.ts";
 
 /** Images in a step of evaluation or attack: the paper's. */
 export const evalBatch = 200;
@@ -64,5 +65,15 @@ export function common({ config, trainingConfig, procedure, device, method, netw
     seed,
     adapter,
     versions: versions(),
+  };
+}
+
+/** What a document says of the models that it was made with. */
+export function modelsOf(
+  models: readonly LoadedModel[],
+): Pick<EvalResult, "checkpoints" | "trained"> {
+  return {
+    checkpoints: models.map(({ path }) => path),
+    trained: models.map(({ trained }) => trained),
   };
 }

@@ -16,6 +16,7 @@ import { listRuns } from "../src/runs/list.ts";
 import { table } from "../src/table.ts";
 import { sha256 } from "../src/sha256.ts";
 import { verify } from "../src/verify.ts";
+import { transplant } from "./trained.ts";
 import { inFolder, onlyRun } from "./support.ts";
 
 const baseline = { mode: "baseline", epochs: 1, limit: 20 } as const;
@@ -128,7 +129,7 @@ Deno.test("a run is repeated with the models that it used, or not at all", () =>
     // Another model in its place.
     const { members: [other] } = await train(runConfig({ ...baseline, savePath, lr: 0.02 }));
     const bytes = await Deno.readFile(best);
-    await Deno.copyFile(other?.best.path ?? "", best);
+    await transplant(other?.best.path ?? "", best);
     const notThat = new RegExp(
       `"${best}" is not the model that it used; add --checkpoint ${copy},`,
     );
@@ -181,7 +182,7 @@ Deno.test("a finished training's run is not overwritten by another outcome", () 
     const { members: [other] } = await train(
       runConfig({ ...baseline, savePath: join(savePath, "other"), lr: 0.02 }),
     );
-    await Deno.copyFile(other?.best.path ?? "", best);
+    await transplant(other?.best.path ?? "", best);
     const lost: string[] = [];
     await train(config, { ...silent, lost: ({ message }) => lost.push(message) });
     assert.equal(lost.length, 1);

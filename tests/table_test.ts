@@ -19,6 +19,7 @@ import { readFigures } from "../src/runs/folder.ts";
 import { listRuns } from "../src/runs/list.ts";
 import { halfWidth95 } from "../src/statistics.ts";
 import { ablatable, resultPath, table, type TableOptions } from "../src/table.ts";
+import { transplant } from "./trained.ts";
 import { inFolder } from "./support.ts";
 
 function options(folder: string, changed: Partial<TableOptions> = {}): TableOptions {
@@ -162,7 +163,7 @@ Deno.test("a kept attack is made anew when its checkpoint has changed", () =>
     const other = await train(
       runConfig({ ...small.run, mode: "sngp", savePath: join(folder, "other"), lr: 0.02 }),
     );
-    await Deno.copyFile(other.members[0]?.best.path ?? "", checkpoint);
+    await transplant(other.members[0]?.best.path ?? "", checkpoint);
     await Deno.utime(checkpoint, mtime ?? 0, mtime ?? 0);
     const swapped = await table(small);
     assert.notDeepEqual(swapped.rows, first.rows);

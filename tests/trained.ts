@@ -1,5 +1,6 @@
 /** A small training, for tests of what becomes of its files. */
 import assert from "node:assert/strict";
+import { readSafetensors, writeSafetensors } from "../src/checkpoint/safetensors.ts";
 import { runConfig, type RunOptions } from "../src/config.ts";
 import { train } from "../src/run.ts";
 
@@ -12,4 +13,11 @@ export async function trained(
     runConfig({ mode: "baseline", limit: 20, epochs: 1, savePath, ...options }),
   );
   return member?.best.path ?? assert.fail();
+}
+
+/** Puts the weights of one checkpoint into another, which goes on saying of itself what it said. */
+export async function transplant(from: string, to: string): Promise<void> {
+  const { tensors } = await readSafetensors(from);
+  const { metadata } = await readSafetensors(to);
+  await writeSafetensors(to, { tensors, metadata });
 }
