@@ -68,6 +68,16 @@ const mistakes: readonly [what: string, args: string[], message: RegExp][] = [
     /^Cannot train the mode "attack_sngp"/,
   ],
   ["a seed below 0", ["attack", "--seed", "-1"], /`--seed`/],
+  [
+    "a seed that no number holds",
+    ["attack", "--seed", "9007199254740993"],
+    /^Error: `--seed`: Expected a whole number from 0 to 2\^53 - 1, but got "9007199254740993"\.\n$/,
+  ],
+  [
+    "a batch that no number holds",
+    ["train", "--batch-size", "9".repeat(30)],
+    /`--batch-size`: Expected a whole number from 1 to 65536, but got "9+"\.\n$/,
+  ],
   ["no epochs", ["train", "--epochs", "0"], /`--epochs`: .*"0"/],
   ["epochs that are no number", ["train", "--epochs", "ten"], /`--epochs`: .*"ten"/],
   ["a batch of 0", ["attack", "--batch-size", "0"], /`--batch-size`/],
