@@ -26,7 +26,7 @@ import { listRuns, sortKeys } from "./src/runs/list.ts";
 import { table } from "./src/table.ts";
 import { verify } from "./src/verify.ts";
 import type { Reporter } from "./src/reporter.ts";
-import { stop } from "./src/stopping.ts";
+import { type Kept, kept, stop } from "./src/stopping.ts";
 import { version } from "./src/version.ts";
 
 /** A finished command: the document, the same for people, and whether it went well. */
@@ -121,8 +121,8 @@ async function main(): Promise<number> {
   const folder = Deno.env.get("INIT_CWD");
   if (folder) Deno.chdir(folder);
   const args = Deno.args.length === 0 ? ["--help"] : normalise(Deno.args);
-  const command = Object.entries(commands).find(([name]) => name === args[0])?.[1];
-  const invocation: Invocation = run(command ?? commandLine, {
+  const named = Object.entries(commands).find(([name]) => name === args[0])?.[1];
+  const invocation: Invocation = run(named ?? commandLine, {
     programName: "mirage",
     args,
     brief: message`Mirage attacks the uncertainty of deep nets on out-of-domain images.`,
@@ -135,7 +135,9 @@ async function main(): Promise<number> {
     aboveError: "none",
     onExit: (code) => Deno.exit(code),
   });
-  stopped = stops[invocation.command];
+  const { command } = invocation;
+  const isRun = command === "attack" || command === "eval" || command === "train";
+  stopped = () => isRun ? runStops[kept()] : stops[command] ?? "Stopped";
   await checkTargetOf(invocation);
   const { document, text: prose, ok, afterwards } = await answer(invocation, args);
   const json = JSON.stringify(document, null, 2);
@@ -150,20 +152,19 @@ async function main(): Promise<number> {
   return ok && finished ? 0 : 1;
 }
 
-/** What is told when the process is stopped. */
-const stops = {
-  attack: "Stopped; the same command goes on from the last finished epoch",
-  eval: "Stopped; the same command goes on from the last finished epoch",
-  train: "Stopped; the same command goes on from the last finished epoch",
+/** What is told when a run is stopped, by what there is of it. */
+const runStops = {
+  nothing: "Stopped; nothing was kept: run the command again",
+  epochs: "Stopped; the same command goes on from the last finished epoch",
+  models: "Stopped; what was trained is kept: the same command goes on with it",
+} as const satisfies Record<Kept, string>;
+
+/** What is told when another command is stopped. */
+const stops: Readonly<Partial<Record<Invocation["command"], string>>> = {
   table: "Stopped; the same command goes on from the last finished epoch or attack",
   data: "Stopped; the same command goes on with what was downloaded",
-  runs: "Stopped",
-  verify: "Stopped",
-  report: "Stopped",
-  doctor: "Stopped",
-  tune: "Stopped",
-} as const satisfies Record<Invocation["command"], string>;
-let stopped: string = "Stopped";
+};
+let stopped: () => string = () => "Stopped";
 
 /** Looks whether what the command writes can be written, and costs nothing else. */
 async function checkTargetOf(invocation: Invocation): Promise<void> {
@@ -203,7 +204,7 @@ function listenForStops(): void {
       Deno.addSignalListener(signal as Deno.Signal, () => {
         stopBars();
         stop();
-        say(`\n${stopped}`);
+        say(`\n${stopped()}`);
         Deno.exit(code);
       });
     } catch (error) {
