@@ -9,6 +9,7 @@ import { run } from "@optique/run";
 import { data, showData } from "./src/cli/data.ts";
 import { doctor, showDoctor } from "./src/cli/doctor.ts";
 import { commandLine, commands, type Invocation } from "./src/cli/commands.ts";
+import { formatComplaint, sayOfParser } from "./src/cli/complaints.ts";
 import { failure } from "./src/cli/failure.ts";
 import { nameOf, normalise } from "./src/cli/flags.ts";
 import { leaveReport, openPage, pageOf, writeReport } from "./src/cli/report.ts";
@@ -133,6 +134,8 @@ async function main(): Promise<number> {
     showDefault: { prefix: " [default: " },
     showChoices: true,
     aboveError: "none",
+    messageFormatter: formatComplaint,
+    stderr: sayOfParser,
     onExit: (code) => Deno.exit(code),
   });
   const { command } = invocation;
