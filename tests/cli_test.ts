@@ -6,6 +6,7 @@ import { doctorResultSchema } from "../src/cli/doctor.ts";
 import { nameOf } from "../src/cli/flags.ts";
 import { protocolOptions } from "../src/protocol.ts";
 import { attackResultSchema, evalResultSchema, trainResultSchema } from "../src/results.ts";
+import { writeArchive } from "./data_support.ts";
 import { type Outcome, task } from "./program.ts";
 import { inFolder } from "./support.ts";
 
@@ -200,35 +201,6 @@ for (const [what, args, message] of mistakes) {
   });
 }
 
-Deno.test("whatever was typed, a complaint is one short line that keeps its suggestion", async () => {
-  const long = "x".repeat(5000);
-  const typed: readonly (readonly string[])[] = [
-    ["eval", "--mode", long],
-    ["eval", `--${long}`],
-    ["eval", long],
-    [long],
-    ["eval", "--seed", "9".repeat(5000)],
-    ["eval", "--epochs", long],
-    ["eval", "--lr", long],
-    ["eval", "--epsilon", long],
-    ["eval", `--seed=${long}`],
-    ["eval", "--json", `--json=${long}`],
-    ["table", "mnist", "--ablate-only", long],
-    ["completion", long],
-    ["eval", "--mode", "\u001b[31mred\n\u0007"],
-    ["eval", "--\u001b[31mred\nnew"],
-    ["\u001b[31mred\nnew"],
-  ];
-  for (const args of typed) {
-    const { code, stdout, stderr } = await mirage(args);
-    assert.deepEqual([code, stdout], [1, ""], stderr);
-    // deno-lint-ignore no-control-regex -- that is what is to be kept from the terminal
-    assert.match(stderr, /^Error: [^\u0000-\u001f]{10,400}\n$/);
-  }
-  const { stderr } = await mirage(["table", "mnist", "--ablate-only", "keeep"]);
-  assert.match(stderr, /^Error: `--ablate-only`: .*, but got "keeep"\. Did you mean "keep"\?\n$/);
-});
-
 Deno.test("a folder or a text file is no checkpoint, and says so", () =>
   inFolder(async (folder) => {
     const text = join(folder, "notes.txt");
@@ -344,6 +316,22 @@ Deno.test("`data` and `doctor` print valid documents", async () => {
   assert.equal(doctor.code, 0);
   assert.equal(kernels.length, 25);
 });
+
+Deno.test("`data` and `doctor` say one thing of a part that can be used: what it is, and how to have all", () =>
+  inFolder(async (folder) => {
+    await writeArchive(folder);
+    const note = "a usable part, 30 of the 10000 images that the paper uses: run " +
+      "./denow task data notmnist for all";
+    const args = ["--json", "--data-path", folder];
+    const { sets } = dataResultSchema.parse(JSON.parse((await mirage(["data", ...args])).stdout));
+    const set = sets.find(({ name }) => name === "notMNIST");
+    assert.deepEqual([set?.checksum, set?.note.startsWith(note)], ["differs", true], set?.note);
+    const doctor = await mirage(["doctor", ...args]);
+    const { checks } = doctorResultSchema.parse(JSON.parse(doctor.stdout));
+    const { state, found = "", remedy } = checks.find(({ what }) => what === "notMNIST") ?? {};
+    assert.deepEqual([state, remedy], ["ok", ""]);
+    assert.ok(found.startsWith(`30 images; ${note}`), found);
+  }));
 
 Deno.test("`data` and `doctor` print tables of 80 columns at most; doctor counts its kernels", async () => {
   const long = ["--data-path", "a/path/that/is/rather/long/for/a/table/of/eighty/columns"];
