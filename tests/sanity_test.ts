@@ -119,7 +119,12 @@ Deno.test("a model that is no better than guessing is told, whatever its attack 
   assert.deepEqual(failing(of(20, 0, 10)), []);
   assert.match(
     warningsOf(of(100, 900, 10)).join(),
-    /^The model is no better than guessing in-domain: 10.0 % of 1000 images are right, guessing has 10.0 %/,
+    /^The model is no better than guessing in-domain: 100 of 1000 images are right \(10.0 %\), guessing has 10.0 %; its uncertainty means nothing yet$/,
+  );
+  assert.equal(
+    warningsOf(of(8, 32, 10)).join(),
+    "The model is not clearly better than guessing in-domain: 8 of 40 images are right (20.0 %), " +
+      "guessing has 10.0 %, too little apart for so few images; its uncertainty may mean nothing",
   );
 });
 
