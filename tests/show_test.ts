@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { showAttack } from "../src/cli/show.ts";
 import type { SeparationResult } from "../src/evidence_result.ts";
+import { evidenceOf, evidenceSections } from "../src/report/evidence.ts";
+import { markup } from "../src/report/html.ts";
 import { type AttackResult, attackResultSchema } from "../src/results.ts";
 import { evalVerdict, verdict } from "../src/verdict.ts";
 
@@ -219,6 +221,32 @@ Deno.test("`showAttack()` shows no change as zero without a sign, and stays with
   const lines = showAttack(still).split("\n");
   assert.ok(lines.some((line) => /rejected at 0.9 .* 0.500 .* 0.500 │ +0.000 /.test(line)));
   assert.ok(lines.filter((line) => /^[│┌├└]/.test(line)).every((line) => line.length <= 80));
+});
+
+Deno.test("`showAttack()` and the page print next to nothing as less than can be shown, and shares alike", async () => {
+  const sanity: AttackResult["sanity"] = {
+    images: 200,
+    effect: "entropy",
+    checks: {
+      control: {
+        holds: false,
+        figures: { attack: -0.00004, noise: 0.0003, margin: 0.01 },
+        warning: null,
+      },
+    },
+  };
+  const confident = { inDomain: 0.7745, clean: 0.0215, attacked: 0.5405 };
+  const small = result(0.8, 0.1, { sanity, confident });
+  const text = showAttack(small);
+  assert.match(text, /entropy falls by less than 0\.001, under noise .* by less than 0\.001$/m);
+  assert.doesNotMatch(text, /-0\.000/);
+  const page = markup`${await evidenceSections(evidenceOf(small))}`.text;
+  assert.doesNotMatch(page, /-0\.000/);
+  for (
+    const share of /in-domain (.*), out-domain (.*), attacked (.*)$/m.exec(text)?.slice(1) ?? []
+  ) {
+    assert.ok(page.includes(`<td>${share}</td>`), share);
+  }
 });
 
 Deno.test("`verdict()` tells of answers that are no numbers", () => {

@@ -12,6 +12,7 @@ import {
   sanitySchema,
   tauSchema,
 } from "../evidence_result.ts";
+import { percent } from "../verdict.ts";
 import { draw } from "./charts.ts";
 import { lines } from "./curves.ts";
 import { type Content, type Html, markup, paragraph, section } from "./html.ts";
@@ -167,13 +168,13 @@ async function calibrationSection({ calibration, confident }: Evidence): Promise
       ["expected calibration error in-domain", number(calibration.ece, 4)],
       ...(confident
         ? [
-          ["confidence above 0.9: in-domain", number(confident.inDomain, 3)],
-          ["confidence above 0.9: out-domain", number(confident.clean, 3)],
+          ["confidence above 0.9: in-domain", percent(confident.inDomain)],
+          ["confidence above 0.9: out-domain", percent(confident.clean)],
         ]
         : []),
       ...(confident?.attacked === undefined
         ? []
-        : [["confidence above 0.9: attacked", number(confident.attacked, 3)]]),
+        : [["confidence above 0.9: attacked", percent(confident.attacked)]]),
     ]),
     await draw(
       lines([
