@@ -249,6 +249,39 @@ Deno.test("`showAttack()` and the page print next to nothing as less than can be
   }
 });
 
+Deno.test("the page lists the checks in words, and counts as whole numbers", async () => {
+  const figure = (
+    ...names: string[]
+  ): { holds: true; figures: Record<string, number>; warning: null } => ({
+    holds: true,
+    figures: Object.fromEntries(names.map((name) => [name, 0.25])),
+    warning: null,
+  });
+  const checks: AttackResult["sanity"]["checks"] = {
+    zeroGradient: figure("share"),
+    finiteGradient: figure("share"),
+    ball: figure("largest", "allowed", "share"),
+    box: figure("largest", "allowed", "share"),
+    loss: figure("before", "after"),
+    control: figure("attack", "noise", "margin"),
+    epsilon: figure("full", "half"),
+    convergence: figure("full", "stronger", "auroc", "aurocStronger"),
+    accuracy: { ...figure(), figures: { accuracy: 0.9731, chance: 0.1, images: 2000 } },
+  };
+  const sanity = { images: 200, effect: "entropy", checks } as const;
+  const page = markup`${await evidenceSections(evidenceOf(result(0.8, 0.1, { sanity })))}`.text;
+  assert.doesNotMatch(
+    page,
+    /zeroGradient|finiteGradient|>(ball|box|control)<|aurocStronger|2000\.0/,
+  );
+  assert.match(
+    page,
+    /does more than noise of the same size<[^]*this attack: 0\.250, noise: 0\.250/,
+  );
+  assert.match(page, /AUROC under the stronger attack: 0\.250/);
+  assert.match(page, /accuracy: 0\.973, by guessing: 0\.100, images: 2000</);
+});
+
 Deno.test("`verdict()` tells of answers that are no numbers", () => {
   const bad = result(0.5, 0.1);
   const text = verdict({
