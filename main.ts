@@ -4,31 +4,30 @@
  *
  * @module
  */
-import { dirname } from "node:path";
 import { message, text } from "@optique/core/message";
 import { run } from "@optique/run";
 import { data, showData } from "./src/cli/data.ts";
 import { doctor, showDoctor } from "./src/cli/doctor.ts";
 import { commandLine, commands, type Invocation } from "./src/cli/commands.ts";
+import { formatComplaint, sayOfParser } from "./src/cli/complaints.ts";
 import { failure } from "./src/cli/failure.ts";
 import { nameOf, normalise } from "./src/cli/flags.ts";
-import { leaveReport, openPage, writeReport } from "./src/cli/report.ts";
+import { leaveReport, openPage, pageOf, writeReport } from "./src/cli/report.ts";
 import { stopBars, terminal } from "./src/cli/reporter.ts";
 import { say } from "./src/cli/stderr.ts";
 import { fromFile, toRun, toTable } from "./src/cli/request.ts";
 import { showAttack, showEval, showTrain } from "./src/cli/show.ts";
 import { showRuns, showVerify } from "./src/cli/show_runs.ts";
 import { showTable } from "./src/cli/show_table.ts";
+import { checkTarget } from "./src/cli/target.ts";
 import { writeAtomic } from "./src/atomic.ts";
-import { UserError } from "./src/errors.ts";
-import { explain } from "./src/files.ts";
 import { showTune, tune } from "./src/cli/tune.ts";
 import { attack, evaluate, train } from "./src/run.ts";
 import { listRuns, sortKeys } from "./src/runs/list.ts";
 import { table } from "./src/table.ts";
 import { verify } from "./src/verify.ts";
 import type { Reporter } from "./src/reporter.ts";
-import { stop } from "./src/stopping.ts";
+import { type Kept, kept, stop } from "./src/stopping.ts";
 import { version } from "./src/version.ts";
 
 /** A finished command: the document, the same for people, and whether it went well. */
@@ -123,8 +122,8 @@ async function main(): Promise<number> {
   const folder = Deno.env.get("INIT_CWD");
   if (folder) Deno.chdir(folder);
   const args = Deno.args.length === 0 ? ["--help"] : normalise(Deno.args);
-  const command = Object.entries(commands).find(([name]) => name === args[0])?.[1];
-  const invocation: Invocation = run(command ?? commandLine, {
+  const named = Object.entries(commands).find(([name]) => name === args[0])?.[1];
+  const invocation: Invocation = run(named ?? commandLine, {
     programName: "mirage",
     args,
     brief: message`Mirage attacks the uncertainty of deep nets on out-of-domain images.`,
@@ -135,59 +134,51 @@ async function main(): Promise<number> {
     showDefault: { prefix: " [default: " },
     showChoices: true,
     aboveError: "none",
+    messageFormatter: formatComplaint,
+    stderr: sayOfParser,
     onExit: (code) => Deno.exit(code),
   });
-  stopped = stops[invocation.command];
-  const target = "out" in invocation
-    ? invocation.out
-    : "page" in invocation
-    ? invocation.page
-    : undefined;
-  if (target !== undefined) await checkTarget(target);
+  const { command } = invocation;
+  const isRun = command === "attack" || command === "eval" || command === "train";
+  stopped = () => isRun ? runStops[kept()] : stops[command] ?? "Stopped";
+  await checkTargetOf(invocation);
   const { document, text: prose, ok, afterwards } = await answer(invocation, args);
   const json = JSON.stringify(document, null, 2);
   // Printed first: a file that cannot be written costs no result.
   await print(invocation.json ? json : prose);
   if ("out" in invocation && invocation.out !== undefined) {
+    // Again: the run itself may have left something there.
+    await checkTargetOf(invocation);
     await writeAtomic(invocation.out, json + "\n");
   }
   const finished = await afterwards?.() ?? true;
   return ok && finished ? 0 : 1;
 }
 
-/** What is told when the process is stopped. */
-const stops = {
-  attack: "Stopped; the same command goes on from the last finished epoch",
-  eval: "Stopped; the same command goes on from the last finished epoch",
-  train: "Stopped; the same command goes on from the last finished epoch",
+/** What is told when a run is stopped, by what there is of it. */
+const runStops = {
+  nothing: "Stopped; nothing was kept: run the command again",
+  epochs: "Stopped; the same command goes on from the last finished epoch",
+  models: "Stopped; what was trained is kept: the same command goes on with it",
+} as const satisfies Record<Kept, string>;
+
+/** What is told when another command is stopped. */
+const stops: Readonly<Partial<Record<Invocation["command"], string>>> = {
   table: "Stopped; the same command goes on from the last finished epoch or attack",
   data: "Stopped; the same command goes on with what was downloaded",
-  runs: "Stopped",
-  verify: "Stopped",
-  report: "Stopped",
-  doctor: "Stopped",
-  tune: "Stopped",
-} as const satisfies Record<Invocation["command"], string>;
-let stopped: string = "Stopped";
+};
+let stopped: () => string = () => "Stopped";
 
-/** Looks before a long run whether its document can be written where it is to go. */
-async function checkTarget(path: string): Promise<void> {
-  const isFolder = async (at: string): Promise<boolean> => {
-    try {
-      return (await Deno.stat(at)).isDirectory;
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return false;
-      if (error instanceof Deno.errors.NotADirectory) return false;
-      throw explain(error, "write", path);
-    }
-  };
-  if (await isFolder(path)) {
-    throw new UserError(`Cannot write "${path}": it is a folder; name a file in it`);
-  }
-  if (!await isFolder(dirname(path))) {
-    throw new UserError(
-      `Cannot write "${path}": its folder does not exist; make it, or name another`,
-    );
+/** Looks whether what the command writes can be written, and costs nothing else. */
+async function checkTargetOf(invocation: Invocation): Promise<void> {
+  if (invocation.command === "report") {
+    const { page, runs } = invocation;
+    // The page in a run's own folder is the run's.
+    if (page !== undefined || runs.length > 1) await checkTarget(pageOf(runs, page), "page");
+  } else if ("out" in invocation && invocation.out !== undefined) {
+    const config = "config" in invocation ? invocation.config ?? [] : [];
+    const checkpoints = "checkpoint" in invocation ? invocation.checkpoint ?? [] : [];
+    await checkTarget(invocation.out, "document", [config, checkpoints].flat());
   }
 }
 
@@ -216,7 +207,7 @@ function listenForStops(): void {
       Deno.addSignalListener(signal as Deno.Signal, () => {
         stopBars();
         stop();
-        say(`\n${stopped}`);
+        say(`\n${stopped()}`);
         Deno.exit(code);
       });
     } catch (error) {

@@ -8,9 +8,10 @@ import { message } from "@optique/core/message";
 import { multiple, withDefault } from "@optique/core/modifiers";
 import type { InferValue } from "@optique/core/parser";
 import { command, constant, flag, option } from "@optique/core/primitives";
-import { choice, integer } from "@optique/core/valueparser";
+import { choice } from "@optique/core/valueparser";
 import { run } from "@optique/run";
 import { failure } from "../src/cli/failure.ts";
+import { whole } from "../src/cli/whole.ts";
 import { measureExperiment } from "./experiment.ts";
 import { measureKernels } from "./kernels.ts";
 import { comparePeers, openContenders, type PeerRow } from "./peers.ts";
@@ -27,7 +28,7 @@ const json = {
 };
 const rounds = (value: number) => ({
   rounds: withDefault(
-    option("--rounds", integer({ min: 1, max: 1000 }), {
+    option("--rounds", whole({ min: 1, max: 1000 }), {
       description: message`How often the libraries take turns`,
     }),
     value,
@@ -40,7 +41,7 @@ const peers = merge(
     ...json,
     ...rounds(5),
     seconds: withDefault(
-      option("--seconds", integer({ min: 1, max: 600 }), {
+      option("--seconds", whole({ min: 1, max: 600 }), {
         description: message`Length of a turn; at least one step`,
       }),
       1,
@@ -59,7 +60,7 @@ const parser = or(
       object({
         ...json,
         batch: withDefault(
-          option("--batch", integer({ min: 1, max: 4096 }), {
+          option("--batch", whole({ min: 1, max: 4096 }), {
             description: message`Images that ResNet-18 sees at once`,
           }),
           8,
@@ -88,7 +89,7 @@ const parser = or(
         ...json,
         ...rounds(5),
         batch: withDefault(
-          option("--batch", integer({ min: 1, max: 4096 }), {
+          option("--batch", whole({ min: 1, max: 4096 }), {
             description: message`Images of a step`,
           }),
           8,

@@ -12,7 +12,7 @@ import { checkDataPath, sizeOf } from "./files.ts";
 import { loadMnist, missingMnist, presentMnist, type Split } from "./idx.ts";
 import type { ImageSet } from "./image_set.ts";
 import { findNotMnist, loadNotMnist, notMnistPaths } from "./notmnist.ts";
-import { type SourceFile, sources, verify } from "./sources.ts";
+import { type SourceFile, type SourceName, sources, verify } from "./sources.ts";
 import { findSvhn, loadSvhn, svhnPaths } from "./svhn.ts";
 
 /** What is known of one set on this machine. */
@@ -116,30 +116,46 @@ async function describe(
   try {
     const set = await load();
     const { count, sha256 } = set;
-    return { name, present, count, bytes, sha256, checksum, path, note: noteOn(set) };
+    const note = noteOn(set, checksum);
+    return { name, present, count, bytes, sha256, checksum, path, note };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return { name, present, count: 0, bytes, sha256: "", checksum, path, note: error.message };
   }
 }
 
-/** Images of the sets that may be there in part. */
-const wholes: Readonly<Record<string, number>> = {
-  "notMNIST": 10_000,
-  "CIFAR-10 train": 50_000,
-  "CIFAR-10 test": 10_000,
-  "SVHN test": 26_032,
+/** Images of the sets that may be there in part, and what downloads all of them. */
+const wholes: Readonly<Record<string, readonly [images: number, source: SourceName]>> = {
+  "MNIST train": [60_000, "mnist"],
+  "MNIST test": [10_000, "mnist"],
+  "notMNIST": [10_000, "notmnist"],
+  "CIFAR-10 train": [50_000, "cifar10"],
+  "CIFAR-10 test": [10_000, "cifar10"],
+  "SVHN test": [26_032, "svhn"],
 };
 
-/** What a reader of results should know of a set: that it is a part, that files were passed over. */
-function noteOn({ name, count, skipped = [] }: ImageSet): string {
+/**
+ * What a reader of results should know of a set: that it is a part or not the published one, both of which
+ * can be used, and that files were passed over.
+ */
+function noteOn(
+  { name, count, skipped = [] }: ImageSet,
+  checksum: DataRow["checksum"],
+): string {
   const notes: string[] = [];
-  const whole = wholes[name];
+  const [whole = 0, source = "mnist"] = wholes[name] ?? [];
   if (name === "SVHN (subset)") {
     notes.push(`a stand-in for the test set, ${count} images; run ${commandOf("data svhn")}`);
-  } else if (whole !== undefined && count < whole) {
+  } else if (count < whole) {
     const those = name === "notMNIST" ? " that the paper uses" : "";
-    notes.push(`a part: ${count} of the ${whole} images${those}`);
+    notes.push(
+      `a usable part, ${count} of the ${whole} images${those}: run ${
+        commandOf(`data ${source}`)
+      } for all`,
+    );
+  } else if (checksum === "differs") {
+    const remedy = commandOf(`data ${source}`);
+    notes.push(`usable, but not the published files: run ${remedy} for those`);
   }
   if (skipped.length > 0) {
     notes.push(`${skipped.length} unreadable or of another size, passed over`);

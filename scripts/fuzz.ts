@@ -8,9 +8,10 @@ import { object } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
 import { multiple, withDefault } from "@optique/core/modifiers";
 import { option } from "@optique/core/primitives";
-import { choice, integer } from "@optique/core/valueparser";
+import { choice } from "@optique/core/valueparser";
 import { run } from "@optique/run";
 import { terminal } from "../src/cli/reporter.ts";
+import { whole } from "../src/cli/whole.ts";
 import { fuzz, FuzzFailure, lineOf } from "../tests/fuzz/fuzz.ts";
 import { readers } from "../tests/fuzz/readers.ts";
 
@@ -19,19 +20,19 @@ const names = readers.map(({ name }) => name);
 const { inputs, seed, from, reader } = run(
   object({
     inputs: withDefault(
-      option("--inputs", integer({ min: 1, max: 2 ** 31, metavar: "N" }), {
+      option("--inputs", whole({ min: 1, max: 2 ** 31, metavar: "N" }), {
         description: message`Damaged files for each reader`,
       }),
       100_000,
     ),
     seed: withDefault(
-      option("--seed", integer({ min: 0, metavar: "N" }), {
+      option("--seed", whole({ min: 0, metavar: "N" }), {
         description: message`What they are drawn from`,
       }),
       1,
     ),
     from: withDefault(
-      option("--from", integer({ min: 0, max: 2 ** 31, metavar: "N" }), {
+      option("--from", whole({ min: 0, max: 2 ** 31, metavar: "N" }), {
         description: message`The first of them, to read one again`,
       }),
       0,

@@ -23,12 +23,15 @@ export function knows({ right, count, classes }: Hits): boolean {
   return wilsonLow(right, count, z) > 1 / classes;
 }
 
-/** What is to be said of a model that is no better than guessing. */
+/** What is to be said of a model that is no better than guessing, or may be none by so few images. */
 export function guesses({ right, count, classes }: Hits): string {
-  return `The model is no better than guessing in-domain: ${
-    percent(right / count)
-  } of ${count} images ` +
-    `are right, guessing has ${percent(1 / classes)}; its uncertainty means nothing yet`;
+  const better = right / count > 1 / classes;
+  return `The model is ${better ? "not clearly" : "no"} better than guessing in-domain: ` +
+    `${right} of ${count} images are right (${percent(right / count)}), ` +
+    `guessing has ${percent(1 / classes)}` +
+    (better
+      ? ", too little apart for so few images; its uncertainty may mean nothing"
+      : "; its uncertainty means nothing yet");
 }
 
 function percent(share: number): string {

@@ -9,11 +9,11 @@
  *
  * @module
  */
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { z } from "zod";
 import { makeFolder, sweep } from "./atomic.ts";
 import { UserError } from "./errors.ts";
-import { explain } from "./files.ts";
+import { display, explain } from "./files.ts";
 import { ifStopped } from "./stopping.ts";
 
 /** The name of a folder's lock. Empty when nobody has it: removed, it could be locked twice. */
@@ -74,16 +74,23 @@ export async function hold(folder: string, note: (message: string) => void): Pro
   };
 }
 
-/** Whether a process works in a folder now. */
+/**
+ * Whether a process works in a folder now.
+ *
+ * @throws UserError when its lock is a link, a pipe, or anything else that is no file
+ */
 export async function isHeld(folder: string): Promise<boolean> {
+  const path = join(folder, lockName);
   let file: Deno.FsFile;
   try {
-    file = await Deno.open(join(folder, lockName));
+    await checkLock(path);
+    file = await Deno.open(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
   try {
+    await checkLock(path, file);
     return !await file.tryLock(false);
   } finally {
     file.close();
@@ -101,10 +108,38 @@ export function duration(milliseconds: number): string {
 }
 
 async function openLock(path: string): Promise<Deno.FsFile> {
+  let file: Deno.FsFile | undefined;
   try {
-    return await Deno.open(path, { read: true, write: true, create: true });
+    await checkLock(path);
+    file = await Deno.open(path, { read: true, write: true, create: true });
+    await checkLock(path, file);
+    return file;
   } catch (error) {
+    file?.close();
     throw explain(error, "write", path);
+  }
+}
+
+/**
+ * Refuses a lock that is no regular file, before it is opened: opening a pipe would wait for ever, and what
+ * a link leads to is not ours to empty.
+ *
+ * @param opened what the path was opened as: it must still be that file
+ */
+async function checkLock(path: string, opened?: Deno.FsFile): Promise<void> {
+  const cannot = (state: string): UserError =>
+    new UserError(`Cannot work in "${display(dirname(path))}": its ${lockName} ${state}`);
+  let found: Deno.FileInfo;
+  try {
+    found = await Deno.lstat(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound && !opened) return;
+    throw error;
+  }
+  if (!found.isFile) throw cannot("is no regular file; remove it");
+  const { dev, ino } = await opened?.stat() ?? found;
+  if (dev !== found.dev || ino !== found.ino) {
+    throw cannot("was put in place of another just now; run the command again");
   }
 }
 

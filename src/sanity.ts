@@ -147,9 +147,10 @@ export async function examine(
   }
 }
 
-/** The warnings of the checks that do not hold, each once. */
-export function warningsOf({ checks }: Sanity): string[] {
-  return [...new Set(Object.values(checks).flatMap(({ warning }) => warning ?? []))];
+/** The warnings of the checks that do not hold, each once; first of a model whose answers mean nothing. */
+export function warningsOf({ checks: { accuracy, ...others } }: Sanity): string[] {
+  const all = [...(accuracy ? [accuracy] : []), ...Object.values(others)];
+  return [...new Set(all.flatMap(({ warning }) => warning ?? []))];
 }
 
 /** The same attack with half the radius. */
@@ -268,7 +269,7 @@ function convergence(
       ...(Number.isFinite(full.auroc) ? { auroc: full.auroc, aurocStronger: further.auroc } : {}),
     },
     `The attack has not converged: in ${steps} steps of ${
-      round(stepSize)
+      Number(stepSize.toPrecision(3))
     } the ${effect} falls by ` +
       `${round(further.effect)} instead of ${round(full.effect)}${areas}`,
   );
@@ -334,6 +335,9 @@ function percent(share: number): string {
   return `${(100 * share).toFixed(1)} %`;
 }
 
-function round(value: number): string {
-  return Number.isFinite(value) ? value.toFixed(3) : "no number";
+/** Three digits behind the point; what they cannot show, of either sign, as less than they can. */
+export function round(value: number): string {
+  if (!Number.isFinite(value)) return "no number";
+  if (value === 0) return "0.000";
+  return Math.abs(value) < 0.0005 ? "less than 0.001" : value.toFixed(3);
 }

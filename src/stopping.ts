@@ -1,6 +1,6 @@
 /**
  * What is to be put right when the process is told to stop: whatever holds something that outlives it
- * registers here.
+ * registers here, and what has come of the work by then is noted.
  *
  * @module
  */
@@ -26,4 +26,19 @@ export function stop(): void {
       // The process ends: there is nobody left to tell.
     }
   }
+}
+
+/** What there is of a run's work when it is stopped, beyond what was there before. */
+export type Kept = "nothing" | "epochs" | "models";
+
+let reached: Kept = "nothing";
+
+/** Notes what the work has left so far. */
+export function keep(now: Kept): void {
+  reached = now;
+}
+
+/** What the work has left so far. */
+export function kept(): Kept {
+  return reached;
 }

@@ -28,6 +28,7 @@ import {
 import { Pace } from "./pace.ts";
 import { predictor } from "./predict.ts";
 import { accountOf } from "./stated.ts";
+import { keep } from "./stopping.ts";
 import { augmented, firstLearner, type Learner, type Training } from "./trace_step.ts";
 import { compileSteppers, type EpochSteppers, type Stepper, stepSizes } from "./train_step.ts";
 
@@ -59,6 +60,7 @@ export async function fit(training: Training): Promise<Trained[]> {
     throw new Error("Unreachable: models that learn together have as many epochs behind them");
   }
   if (first >= epochs) return histories.map(summary);
+  if (first > 0) keep("epochs");
   if (first > 0) reporter.note(`Resuming after epoch ${first} of ${epochs}`);
 
   for (const { model, seed, trainIndex, folder } of learners) {
@@ -134,6 +136,7 @@ export async function fit(training: Training): Promise<Trained[]> {
         const asked = { ...statement, targetEpochs: epochs };
         await saveCheckpoint(model, paths.last, asked, velocities(packed, copy));
       }
+      keep(epoch + 1 < epochs ? "epochs" : "models");
     }
   } finally {
     bar.stop();

@@ -84,6 +84,12 @@ Deno.test("a file of others loads with any metadata, and one whose arrays were c
     const digest = stateDigest(model);
     await Deno.writeFile(foreign, encodeSafetensors({ tensors, metadata }));
     await assert.rejects(loadCheckpoint(model, foreign), /SHA-256 differs/);
+    const later = { ...metadata, format: "mirage/checkpoint@3" };
+    await Deno.writeFile(foreign, encodeSafetensors({ tensors, metadata: later }));
+    await assert.rejects(
+      loadCheckpoint(model, foreign),
+      /it was written by another version of Mirage \(mirage\/checkpoint@3\); train it again$/,
+    );
     await loadCheckpoint(model, path);
     assert.equal(stateDigest(model), digest);
   }));

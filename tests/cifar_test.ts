@@ -221,8 +221,14 @@ Deno.test("describeData() tells that CIFAR-10 is there in part, and what is miss
     await write(folder, inside("cifar-10-batches-bin"));
     const [train, test] = await rows();
     assert.deepEqual([train?.count, train?.bytes, train?.checksum], [3, 3 * 3073, "none"]);
-    assert.equal(train?.note, "a part: 3 of the 50000 images");
-    assert.equal(test?.note, "a part: 2 of the 10000 images");
+    assert.equal(
+      train?.note,
+      "a usable part, 3 of the 50000 images: run ./denow task data cifar10 for all",
+    );
+    assert.equal(
+      test?.note,
+      "a usable part, 2 of the 10000 images: run ./denow task data cifar10 for all",
+    );
     await Deno.remove(join(folder, "cifar-10-batches-bin"), { recursive: true });
     await write(folder, forms[2]?.files ?? {});
     assert.deepEqual((await rows()).map(({ checksum }) => checksum), ["differs", "differs"]);
@@ -259,7 +265,10 @@ testWithShared(
     assert.equal(hash, "31360461ce3d29ff1d26f055f694e60dd437b2bc23d60fae1246842ac654ea30");
     const rows = await describeData(sharedPath("data"));
     const notes = rows.filter(({ name }) => name.startsWith("CIFAR")).map(({ note }) => note);
-    assert.deepEqual(notes, ["a part: 20000 of the 50000 images", ""]);
+    assert.deepEqual(notes, [
+      "a usable part, 20000 of the 50000 images: run ./denow task data cifar10 for all",
+      "",
+    ]);
   },
 );
 

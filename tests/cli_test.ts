@@ -6,6 +6,7 @@ import { doctorResultSchema } from "../src/cli/doctor.ts";
 import { nameOf } from "../src/cli/flags.ts";
 import { protocolOptions } from "../src/protocol.ts";
 import { attackResultSchema, evalResultSchema, trainResultSchema } from "../src/results.ts";
+import { writeArchive } from "./data_support.ts";
 import { type Outcome, task } from "./program.ts";
 import { inFolder } from "./support.ts";
 
@@ -68,6 +69,16 @@ const mistakes: readonly [what: string, args: string[], message: RegExp][] = [
     /^Cannot train the mode "attack_sngp"/,
   ],
   ["a seed below 0", ["attack", "--seed", "-1"], /`--seed`/],
+  [
+    "a seed that no number holds",
+    ["attack", "--seed", "9007199254740993"],
+    /^Error: `--seed`: Expected a whole number from 0 to 2\^53 - 1, but got "9007199254740993"\.\n$/,
+  ],
+  [
+    "a batch that no number holds",
+    ["train", "--batch-size", "9".repeat(30)],
+    /`--batch-size`: Expected a whole number from 1 to 65536, but got "9+"\.\n$/,
+  ],
   ["no epochs", ["train", "--epochs", "0"], /`--epochs`: .*"0"/],
   ["epochs that are no number", ["train", "--epochs", "ten"], /`--epochs`: .*"ten"/],
   ["a batch of 0", ["attack", "--batch-size", "0"], /`--batch-size`/],
@@ -305,6 +316,22 @@ Deno.test("`data` and `doctor` print valid documents", async () => {
   assert.equal(doctor.code, 0);
   assert.equal(kernels.length, 25);
 });
+
+Deno.test("`data` and `doctor` say one thing of a part that can be used: what it is, and how to have all", () =>
+  inFolder(async (folder) => {
+    await writeArchive(folder);
+    const note = "a usable part, 30 of the 10000 images that the paper uses: run " +
+      "./denow task data notmnist for all";
+    const args = ["--json", "--data-path", folder];
+    const { sets } = dataResultSchema.parse(JSON.parse((await mirage(["data", ...args])).stdout));
+    const set = sets.find(({ name }) => name === "notMNIST");
+    assert.deepEqual([set?.checksum, set?.note.startsWith(note)], ["differs", true], set?.note);
+    const doctor = await mirage(["doctor", ...args]);
+    const { checks } = doctorResultSchema.parse(JSON.parse(doctor.stdout));
+    const { state, found = "", remedy } = checks.find(({ what }) => what === "notMNIST") ?? {};
+    assert.deepEqual([state, remedy], ["ok", ""]);
+    assert.ok(found.startsWith(`30 images; ${note}`), found);
+  }));
 
 Deno.test("`data` and `doctor` print tables of 80 columns at most; doctor counts its kernels", async () => {
   const long = ["--data-path", "a/path/that/is/rather/long/for/a/table/of/eighty/columns"];

@@ -87,3 +87,37 @@ Deno.test("`duration()` speaks of seconds, minutes, hours and days", () => {
     ["0 s", "119 s", "10 min", "2 h", "10 days"],
   );
 });
+
+Deno.test("a lock that is a link, a pipe or a folder is refused, and what it leads to stays", () =>
+  inFolder(async (folder) => {
+    const precious = join(folder, "precious");
+    await Deno.writeTextFile(precious, "not ours");
+    const lock = join(folder, "run", lockName);
+    const kinds: Readonly<Record<string, () => Promise<unknown>>> = {
+      link: () => Deno.symlink(precious, lock),
+      dangling: () => Deno.symlink(join(folder, "nothing"), lock),
+      pipe: () => new Deno.Command("sh", { args: ["-c", `mkfifo "${lock}"`] }).output(),
+      folder: () => Deno.mkdir(lock),
+    };
+    await Deno.mkdir(join(folder, "run"));
+    for (const [kind, make] of Object.entries(kinds)) {
+      await make();
+      const run = join(folder, "run");
+      for (const attempt of [() => hold(run, () => {}), () => isHeld(run)]) {
+        await assert.rejects(attempt(), (error) => {
+          assert.ok(error instanceof UserError, kind);
+          assert.match(
+            error.message,
+            /^Cannot work in ".*run": its \.lock is no regular file; remove it$/,
+          );
+          return true;
+        });
+      }
+      await Deno.remove(lock);
+    }
+    assert.equal(await Deno.readTextFile(precious), "not ours");
+    assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), [
+      "precious",
+      "run",
+    ]);
+  }));

@@ -8,7 +8,14 @@ import * as nn from "../src/nn/mod.ts";
 import { type AttackJob, attackSet } from "../src/predict.ts";
 import { procedureOf } from "../src/protocol.ts";
 import { silent } from "../src/reporter.ts";
-import { type CheckName, examine, type Sanity, warningsOf, withAccuracy } from "../src/sanity.ts";
+import {
+  type CheckName,
+  examine,
+  round,
+  type Sanity,
+  warningsOf,
+  withAccuracy,
+} from "../src/sanity.ts";
 import { wave } from "./check_grads.ts";
 import { withDevice } from "./support.ts";
 
@@ -119,7 +126,30 @@ Deno.test("a model that is no better than guessing is told, whatever its attack 
   assert.deepEqual(failing(of(20, 0, 10)), []);
   assert.match(
     warningsOf(of(100, 900, 10)).join(),
-    /^The model is no better than guessing in-domain: 10.0 % of 1000 images are right, guessing has 10.0 %/,
+    /^The model is no better than guessing in-domain: 100 of 1000 images are right \(10.0 %\), guessing has 10.0 %; its uncertainty means nothing yet$/,
+  );
+  assert.equal(
+    warningsOf(of(8, 32, 10)).join(),
+    "The model is not clearly better than guessing in-domain: 8 of 40 images are right (20.0 %), " +
+      "guessing has 10.0 %, too little apart for so few images; its uncertainty may mean nothing",
+  );
+});
+
+Deno.test("of a model that only guesses that is told first; figures have no sign where they have no size", () => {
+  const failed = { holds: false, figures: {}, warning: "Noise does as much" };
+  const sanity: Sanity = { images: 1, effect: "entropy", checks: { control: failed } };
+  const examined = withAccuracy({ sanity, half: {} as never }, {
+    right: 1,
+    count: 40,
+    classes: 10,
+  });
+  assert.match(
+    warningsOf(examined.sanity).join(),
+    /^The model is no better .*,Noise does as much$/,
+  );
+  assert.deepEqual(
+    [-0, 0.0004, -0.0004, 0.0005, -0.0312, NaN].map(round),
+    ["0.000", "less than 0.001", "less than 0.001", "0.001", "-0.031", "no number"],
   );
 });
 

@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { showAttack } from "../src/cli/show.ts";
 import type { SeparationResult } from "../src/evidence_result.ts";
+import { evidenceOf, evidenceSections } from "../src/report/evidence.ts";
+import { markup } from "../src/report/html.ts";
 import { type AttackResult, attackResultSchema } from "../src/results.ts";
 import { evalVerdict, verdict } from "../src/verdict.ts";
 
@@ -229,7 +231,7 @@ Deno.test("`evalVerdict()` counts images, and says where the model only guesses"
   );
   assert.match(
     evalVerdict({ ...figures, inDomain: { ...inDomain, right: 1 } }),
-    /^The model is no better than guessing in-domain: 10\.0 % of 10 images are right, .* Of 1000 images/,
+    /^The model is no better than guessing in-domain: 1 of 10 images are right \(10\.0 %\), .* Of 1000 images/,
   );
   const { right: _, ...older } = inDomain;
   assert.match(evalVerdict({ ...figures, inDomain: older }), /^Of 1000 images/);
@@ -264,6 +266,65 @@ Deno.test("`showAttack()` shows no change as zero without a sign, and stays with
   const lines = showAttack(still).split("\n");
   assert.ok(lines.some((line) => /rejected at 0.9 .* 0.500 .* 0.500 │ +0.000 /.test(line)));
   assert.ok(lines.filter((line) => /^[│┌├└]/.test(line)).every((line) => line.length <= 80));
+});
+
+Deno.test("`showAttack()` and the page print next to nothing as less than can be shown, and shares alike", async () => {
+  const sanity: AttackResult["sanity"] = {
+    images: 200,
+    effect: "entropy",
+    checks: {
+      control: {
+        holds: false,
+        figures: { attack: -0.00004, noise: 0.0003, margin: 0.01 },
+        warning: null,
+      },
+    },
+  };
+  const confident = { inDomain: 0.7745, clean: 0.0215, attacked: 0.5405 };
+  const small = result(0.8, 0.1, { sanity, confident });
+  const text = showAttack(small);
+  assert.match(text, /entropy falls by less than 0\.001, under noise .* by less than 0\.001$/m);
+  assert.doesNotMatch(text, /-0\.000/);
+  const page = markup`${await evidenceSections(evidenceOf(small))}`.text;
+  assert.doesNotMatch(page, /-0\.000/);
+  for (
+    const share of /in-domain (.*), out-domain (.*), attacked (.*)$/m.exec(text)?.slice(1) ?? []
+  ) {
+    assert.ok(page.includes(`<td>${share}</td>`), share);
+  }
+});
+
+Deno.test("the page lists the checks in words, and counts as whole numbers", async () => {
+  const figure = (
+    ...names: string[]
+  ): { holds: true; figures: Record<string, number>; warning: null } => ({
+    holds: true,
+    figures: Object.fromEntries(names.map((name) => [name, 0.25])),
+    warning: null,
+  });
+  const checks: AttackResult["sanity"]["checks"] = {
+    zeroGradient: figure("share"),
+    finiteGradient: figure("share"),
+    ball: figure("largest", "allowed", "share"),
+    box: figure("largest", "allowed", "share"),
+    loss: figure("before", "after"),
+    control: figure("attack", "noise", "margin"),
+    epsilon: figure("full", "half"),
+    convergence: figure("full", "stronger", "auroc", "aurocStronger"),
+    accuracy: { ...figure(), figures: { accuracy: 0.9731, chance: 0.1, images: 2000 } },
+  };
+  const sanity = { images: 200, effect: "entropy", checks } as const;
+  const page = markup`${await evidenceSections(evidenceOf(result(0.8, 0.1, { sanity })))}`.text;
+  assert.doesNotMatch(
+    page,
+    /zeroGradient|finiteGradient|>(ball|box|control)<|aurocStronger|2000\.0/,
+  );
+  assert.match(
+    page,
+    /does more than noise of the same size<[^]*this attack: 0\.250, noise: 0\.250/,
+  );
+  assert.match(page, /AUROC under the stronger attack: 0\.250/);
+  assert.match(page, /accuracy: 0\.973, by guessing: 0\.100, images: 2000</);
 });
 
 Deno.test("`verdict()` tells of answers that are no numbers", () => {

@@ -6,14 +6,15 @@ import { inFolder } from "./support.ts";
 
 const endless = "--mode baseline --limit 32 --epochs 100000 --save-path models".split(" ");
 
-/** Starts a training, sends it a signal when it has said something, and returns how it ended. */
+/** Starts a command, sends it a signal when it has said something, and returns how it ended. */
 async function stopped(
   folder: string,
   when: RegExp | "epoch",
   signal: Deno.Signal,
+  [name, ...args]: readonly [string, ...string[]] = ["train", ...endless],
 ): Promise<{ readonly code: number; readonly stderr: string }> {
   using watcher = Deno.watchFs(folder);
-  const child = startTask("train", endless, { cwd: folder });
+  const child = startTask(name, args, { cwd: folder });
   let stderr = "";
   const listening = (async () => {
     for await (const piece of child.stderr.pipeThrough(new TextDecoderStream())) {
@@ -66,6 +67,33 @@ for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]
       }),
   });
 }
+
+Deno.test({
+  name: "a run that is stopped says what there is of it: nothing, epochs, or what it trained",
+  ignore: Deno.build.os === "windows",
+  fn: () =>
+    inFolder(async (folder) => {
+      const attack: readonly [string, ...string[]] = [
+        "attack",
+        ..."--mode baseline --attack pgd --steps 40 --batch-size 40 --save-path models".split(" "),
+      ];
+      const attacking = /attack [^\n]*\d% \| /;
+      const early = await stopped(folder, /There is no/, "SIGINT", [...attack, "--epochs", "99"]);
+      assert.match(early.stderr, /\nStopped; nothing was kept: run the command again\n$/);
+      const trained = await stopped(folder, attacking, "SIGINT", [...attack, "--epochs", "1"]);
+      assert.match(
+        trained.stderr,
+        /\nStopped; what was trained is kept: the same command goes on with it\n$/,
+      );
+      let best = "";
+      for await (const path of filesIn(folder)) {
+        if (path.endsWith("best.safetensors")) best = path;
+      }
+      const given = await stopped(folder, attacking, "SIGINT", [...attack, "--checkpoint", best]);
+      assert.equal(given.code, 130);
+      assert.match(given.stderr, /\nStopped; nothing was kept: run the command again\n$/);
+    }),
+});
 
 Deno.test({
   name: "a reader that goes away, on stdout or stderr, costs a training nothing",

@@ -208,7 +208,12 @@ Deno.test("describeData() tells which SVHN is there", () =>
     const standIn = "a stand-in for the test set, 2 images; run ./denow task data svhn";
     assert.deepEqual(await row(), ["SVHN (subset)", 2, "none", standIn]);
     await write(folder, places[0] ?? "", svhn([3]));
-    assert.deepEqual(await row(), ["SVHN test", 1, "differs", "a part: 1 of the 26032 images"]);
+    assert.deepEqual(await row(), [
+      "SVHN test",
+      1,
+      "differs",
+      "a usable part, 1 of the 26032 images: run ./denow task data svhn for all",
+    ]);
   }));
 
 Deno.test("a download of SVHN lies where it is read", () =>

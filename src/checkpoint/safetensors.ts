@@ -9,6 +9,7 @@ import { writeAtomic } from "../atomic.ts";
 import type { UserError } from "../errors.ts";
 import { readFile } from "../files.ts";
 import { cannotRead, elements, mostAxes, quote } from "./refusal.ts";
+import { checkFormat } from "./statement.ts";
 
 /** An array in memory: f32, u32 where bits matter, or f64 for integers that f32 would round. */
 export interface NamedArray {
@@ -221,6 +222,7 @@ export function decodeSafetensors(
   // A file of ours has one; a file of others may have any metadata but this.
   const ours = digest !== undefined || (others["format"] ?? "").startsWith("mirage/");
   if (ours && digest !== archiveDigest(raw, others)) {
+    checkFormat(others, name);
     throw fail("it is not what was written (its SHA-256 differs)");
   }
   return { tensors, metadata: others };

@@ -5,7 +5,7 @@
  * @module
  */
 import { z } from "zod";
-import { UserError } from "../errors.ts";
+import { shortened, UserError } from "../errors.ts";
 import { display } from "../files.ts";
 
 /** Strings by name, as the file has them. */
@@ -13,6 +13,8 @@ export type Metadata = Readonly<Record<string, string>>;
 
 /** The format that is written, and the only one that is read. */
 export const checkpointFormat = "mirage/checkpoint@2";
+/** What the format of any version begins with. */
+const anyFormat = "mirage/checkpoint@";
 
 const values = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]));
 
@@ -72,6 +74,24 @@ export function toMetadata(statement: Statement): Metadata {
 }
 
 /**
+ * Refuses a checkpoint of another format, which cannot be told from a damaged one by what it holds.
+ *
+ * @param path of the file, for messages
+ */
+export function checkFormat(
+  { format = "" }: Metadata,
+  path: string,
+  remedy = "train it again",
+): void {
+  if (!format.startsWith(anyFormat) || format === checkpointFormat) return;
+  throw new UserError(
+    `Cannot read "${display(path)}": it was written by another version of Mirage (${
+      shortened(format, 40)
+    }); ${remedy}`,
+  );
+}
+
+/**
  * What a file says of itself; undefined where it is not of ours.
  *
  * @param path of the file, for messages
@@ -84,12 +104,8 @@ export function fromMetadata(
   remedy = "train it again",
 ): Statement | undefined {
   const { format: found = "", family, model, ...others } = metadata;
-  if (!found.startsWith("mirage/checkpoint@")) return undefined;
-  if (found !== checkpointFormat) {
-    throw new UserError(
-      `Cannot read "${display(path)}": it was written by another version of Mirage; ${remedy}`,
-    );
-  }
+  if (!found.startsWith(anyFormat)) return undefined;
+  checkFormat(metadata, path, remedy);
   try {
     const decoded = Object.entries(others).map(([name, text]) => [name, JSON.parse(text)]);
     return statementSchema.parse({ family, model, ...Object.fromEntries(decoded) });

@@ -8,7 +8,7 @@ import { message } from "@optique/core/message";
 import { multiple, optional, withDefault } from "@optique/core/modifiers";
 import type { InferValue } from "@optique/core/parser";
 import { argument, command, constant, flag, option } from "@optique/core/primitives";
-import { choice, integer } from "@optique/core/valueparser";
+import { choice } from "@optique/core/valueparser";
 import { path } from "@optique/run/valueparser";
 import { type PairName, type SourceName, sources } from "../../data/mod.ts";
 import { modes } from "../config.ts";
@@ -33,6 +33,7 @@ import {
   tableModes,
   training,
 } from "./flags.ts";
+import { whole } from "./whole.ts";
 
 /** Each command alone: a misspelt flag is then compared with the command's own. */
 export const commands = {
@@ -94,13 +95,13 @@ export const commands = {
           description: message`Only the rows of this method; may be given again`,
         })),
         seeds: withDefault(
-          option("--seeds", integer({ min: 1, metavar: "N" }), {
+          option("--seeds", whole({ min: 1, metavar: "N" }), {
             description: message`Seeds of the methods of one model: 0 to N - 1`,
           }),
           1,
         ),
         ensembles: withDefault(
-          option("--ensembles", integer({ min: 1, metavar: "N" }), {
+          option("--ensembles", whole({ min: 1, metavar: "N" }), {
             description: message`Ensembles, without a member in common`,
           }),
           1,

@@ -172,15 +172,20 @@ async function dataChecks(dataPath: string): Promise<Check[]> {
   return sets.map(({ name, present, count, checksum, path, note }) => {
     const embedded = name.startsWith("embedded");
     const damaged = present && count === 0;
-    const told = { right: ["checksum right"], differs: ["checksum differs"], none: [] }[checksum];
+    // Of what can be used, the note says what its checksum means.
+    const told = checksum === "right"
+      ? ["checksum right"]
+      : checksum === "differs" && damaged
+      ? ["checksum differs"]
+      : [];
     return {
       what: name,
       found: present
         ? [`${count} images`, ...told, note].filter(Boolean).join("; ")
         : `not in ${path}`,
       state: damaged || (embedded && !present) ? "broken" : present ? "ok" : "absent",
-      // The note of what is absent says how to have it.
-      remedy: damaged || checksum === "differs" ? "delete the file and download it again" : "",
+      // The note of what is absent, a part or another says how to have it.
+      remedy: damaged ? "delete the file and download it again" : "",
     };
   });
 }

@@ -8,13 +8,7 @@ import { message, text } from "@optique/core/message";
 import { map, multiple, optional, withDefault } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { flag, option } from "@optique/core/primitives";
-import {
-  choice,
-  float,
-  integer,
-  type ValueParser,
-  type ValueParserResult,
-} from "@optique/core/valueparser";
+import { choice, float, type ValueParser, type ValueParserResult } from "@optique/core/valueparser";
 import { path } from "@optique/run/valueparser";
 import { shortened } from "../errors.ts";
 import { modes, runConfigSchema, smallestEpsilon } from "../config.ts";
@@ -26,6 +20,7 @@ import {
   type ProtocolOptionName,
   protocolOptions,
 } from "../protocol.ts";
+import { whole } from "./whole.ts";
 
 const attackModes = modes.map((m) => `attack_${m}`);
 const models = [
@@ -98,7 +93,7 @@ export const experiment = object("Experiment", {
     description: message`Network; the method's own when not given`,
   })),
   seed: withDefault(
-    option("--seed", integer({ min: 0, metavar: "N" }), {
+    option("--seed", whole({ min: 0, metavar: "N" }), {
       description:
         message`Seed of every random number of the run; models that it trains count up from it`,
     }),
@@ -117,7 +112,7 @@ export const shared = object("Data and output", {
     }),
     defaults.savePath,
   ),
-  limit: optional(option("--limit", integer({ min: 1, metavar: "N" }), {
+  limit: optional(option("--limit", whole({ min: 1, metavar: "N" }), {
     description:
       message`N images of each set (in folders, N/10 of each), also to train on, but for models trained on all that are there`,
   })),
@@ -143,7 +138,7 @@ export const shared = object("Data and output", {
 
 /** What determines a training. */
 export const training = object("Training", {
-  epochs: optional(option("--epochs", integer({ min: 1 }), {
+  epochs: optional(option("--epochs", whole({ min: 1 }), {
     description: message`Passes over the training set [train: 80; else 10, or 20 on embedded data]`,
   })),
   lr: withDefault(
@@ -161,13 +156,13 @@ export const training = object("Training", {
     defaults.weightDecay,
   ),
   numEnsembles: optional(
-    option("--num-ensembles", integer({ min: 1 }), {
+    option("--num-ensembles", whole({ min: 1 }), {
       description:
         message`Members of an ensemble [10; on embedded data 3, adversarially trained 2]`,
     }),
   ),
   microBatch: optional(
-    option("--micro-batch", integer({ min: 1, max: 65536 }), {
+    option("--micro-batch", whole({ min: 1, max: 65536 }), {
       description:
         message`Images that go through the network at once in training [as many as the GPU holds]`,
     }),
@@ -182,7 +177,7 @@ export const training = object("Training", {
     defaults.augmentation,
   ),
   nInducingPoints: optional(
-    option("--n-inducing-points", integer({ min: 1, max: 512 }), {
+    option("--n-inducing-points", whole({ min: 1, max: 512 }), {
       description: message`Inducing points of DUE [what the checkpoint has, else 10]`,
     }),
   ),
@@ -214,7 +209,7 @@ export const lambdaReg = (otherwise: string) => ({
 
 export const batchSize = (value: number) => ({
   batchSize: withDefault(
-    option("--batch-size", integer({ min: 1, max: 65536 }), {
+    option("--batch-size", whole({ min: 1, max: 65536 }), {
       description: message`Images in one step`,
     }),
     value,
@@ -240,12 +235,12 @@ export const attacking = object("Attack", {
     }),
   ),
   steps: withDefault(
-    option("--steps", integer({ min: 1, max: 10_000, metavar: "N" }), {
+    option("--steps", whole({ min: 1, max: 10_000, metavar: "N" }), {
       description: message`Iterations of pgd`,
     }),
     defaults.steps,
   ),
-  targeted: optional(option("--targeted", integer({ min: 0, max: 9, metavar: "CLASS" }), {
+  targeted: optional(option("--targeted", whole({ min: 0, max: 9, metavar: "CLASS" }), {
     description: message`Steer to this class instead of the model's own prediction`,
   })),
 });
@@ -272,7 +267,7 @@ function differences(): { [K in ProtocolOptionName]: Parser<"sync", Procedure[K]
     const values: ValueParser<"sync", string | number> = "values" in difference
       ? choice(difference.values, near)
       : difference.whole
-      ? integer({ min: difference.min, max: difference.max, metavar: "N" })
+      ? whole({ min: difference.min, max: difference.max, metavar: "N" })
       : float({ min: difference.min, max: difference.max });
     const whom = modes ? ` (${modes.join(", ")})` : "";
     const description = message`${text(about)}${text(whom)} [paper: ${

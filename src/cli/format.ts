@@ -16,5 +16,5 @@ export function newTable(head: string[]): InstanceType<typeof Table> {
 
 /** A figure that may be none, and what stands for it then. */
 export function number(value: number | null, digits: number, none = "no number"): string {
-  return value === null ? none : value.toFixed(digits);
+  return value === null ? none : value.toFixed(digits).replace(/^-(0\.?0*)$/, "$1");
 }

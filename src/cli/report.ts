@@ -26,6 +26,13 @@ export type ReportResult = z.infer<typeof reportResultSchema>;
 /** The name of a report where nobody says otherwise. */
 const name = "report.html";
 
+/** Where the page about some runs goes: into the folder of the one, or of several into the current one. */
+export function pageOf(folders: readonly string[], out?: string): string {
+  const [first = ""] = folders;
+  const several = new Set(folders.map((folder) => resolve(folder))).size > 1;
+  return out ?? (several ? name : join(first, name));
+}
+
 /**
  * Writes the page about a run into its folder, or the page that compares several into the current one.
  *
@@ -38,8 +45,7 @@ export async function writeReport(
 ): Promise<ReportResult> {
   const { report } = await import("../report/mod.ts");
   const runs = [...new Map(folders.map((folder) => [resolve(folder), folder])).values()];
-  const [first = ""] = runs;
-  const path = out ?? (runs.length > 1 ? name : join(first, name));
+  const path = pageOf(runs, out);
   await writeAtomic(path, await report(runs));
   return reportResultSchema.parse({ schema: "mirage/report@1", report: path, runs });
 }

@@ -5,6 +5,7 @@
  */
 import type { SanityResult, SeparationResult } from "../evidence_result.ts";
 import type { AttackResult, EvalResult } from "../results.ts";
+import { round } from "../sanity.ts";
 import { percent } from "../verdict.ts";
 import { newTable, number } from "./format.ts";
 
@@ -73,5 +74,5 @@ function checks({ images, effect, checks }: SanityResult): string {
   const held = all.filter(({ holds }) => holds).length;
   const { attack = null, noise = null } = checks["control"]?.figures ?? {};
   return `checks: ${held} of ${all.length} hold; on ${images} images the ${effect} falls by ` +
-    `${number(attack, 3)}, under noise of the same size by ${number(noise, 3)}`;
+    `${round(attack ?? NaN)}, under noise of the same size by ${round(noise ?? NaN)}`;
 }

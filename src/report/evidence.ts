@@ -12,10 +12,12 @@ import {
   sanitySchema,
   tauSchema,
 } from "../evidence_result.ts";
+import type { CheckName } from "../sanity.ts";
+import { percent } from "../verdict.ts";
 import { draw } from "./charts.ts";
 import { lines } from "./curves.ts";
 import { type Content, type Html, markup, paragraph, section } from "./html.ts";
-import { number, numbers } from "./sections.ts";
+import { number, numbers, words } from "./sections.ts";
 
 const separation = z.looseObject({
   auroc: estimateSchema,
@@ -167,13 +169,13 @@ async function calibrationSection({ calibration, confident }: Evidence): Promise
       ["expected calibration error in-domain", number(calibration.ece, 4)],
       ...(confident
         ? [
-          ["confidence above 0.9: in-domain", number(confident.inDomain, 3)],
-          ["confidence above 0.9: out-domain", number(confident.clean, 3)],
+          ["confidence above 0.9: in-domain", percent(confident.inDomain)],
+          ["confidence above 0.9: out-domain", percent(confident.clean)],
         ]
         : []),
       ...(confident?.attacked === undefined
         ? []
-        : [["confidence above 0.9: attacked", number(confident.attacked, 3)]]),
+        : [["confidence above 0.9: attacked", percent(confident.attacked)]]),
     ]),
     await draw(
       lines([
@@ -191,17 +193,58 @@ async function calibrationSection({ calibration, confident }: Evidence): Promise
   );
 }
 
+/** What checks are called, as what is asked of the attack. */
+const checkNames: Readonly<Record<CheckName, string>> = {
+  zeroGradient: "every image has a gradient",
+  finiteGradient: "every gradient is finite",
+  ball: "images stay within the radius",
+  box: "pixels stay within 0 and 1",
+  loss: "the loss falls",
+  control: "does more than noise of the same size",
+  epsilon: "does no less than half the radius",
+  convergence: "a stronger attack does not clearly more",
+  accuracy: "the model is better than guessing in-domain",
+};
+
+/** What the figures of checks are called. */
+const figureNames: Readonly<Record<string, string>> = {
+  share: "share of images",
+  images: "images",
+  largest: "largest",
+  allowed: "allowed",
+  before: "loss before",
+  after: "after",
+  attack: "this attack",
+  noise: "noise",
+  margin: "margin asked for",
+  full: "this attack",
+  half: "half the radius",
+  stronger: "the stronger attack",
+  auroc: "AUROC under this attack",
+  aurocStronger: "AUROC under the stronger attack",
+  accuracy: "accuracy",
+  chance: "by guessing",
+};
+
 function sanitySection({ sanity }: Evidence): Html | null {
   if (!sanity) return null;
+  const checks: Readonly<Record<string, string>> = checkNames;
+  // Counts are whole, everything else is measured.
+  const shown = (of: string, value: number | null): string =>
+    of === "images" ? String(value) : number(value, 3);
   return section(
     "Whether to believe the attack",
-    paragraph("about", `Checks on ${sanity.images} images, by the ${sanity.effect}.`),
+    paragraph(
+      "about",
+      `Checks on ${sanity.images} images; what an attack does is how far the ${sanity.effect} falls.`,
+    ),
     numbers(
       ["check", "holds", "figures"],
       Object.entries(sanity.checks).map(([name, { holds, figures }]) => [
-        name,
+        checks[name] ?? words(name),
         holds ? "yes" : markup`<b class="warning">no</b>`,
-        Object.entries(figures).map(([of, value]) => `${of} ${number(value, 3)}`).join(", "),
+        Object.entries(figures)
+          .map(([of, value]) => `${figureNames[of] ?? words(of)}: ${shown(of, value)}`).join(", "),
       ]),
     ),
   );

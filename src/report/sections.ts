@@ -60,7 +60,7 @@ export function qualityTable(
 }
 
 /** `tprAtFpr` as words. */
-function words(name: string): string {
+export function words(name: string): string {
   return name.replaceAll(/(?<=[a-z])[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 }
 
