@@ -43,6 +43,19 @@ export async function sweep(folder: string): Promise<void> {
 }
 
 /**
+ * Removes a file, where there is one.
+ *
+ * @throws UserError when it may not be removed
+ */
+export async function removeFile(path: string): Promise<void> {
+  try {
+    await Deno.remove(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw explained(error, path);
+  }
+}
+
+/**
  * Makes a folder and those above it, where they are missing.
  *
  * @throws UserError when it may not be made, or a file is in the way

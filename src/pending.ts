@@ -89,23 +89,27 @@ export async function planTraining(place: Place): Promise<TrainingPlan> {
   const pending: Pending[] = [];
   const [begins, remarks]: string[][] = [[], []];
   for (const [position, { folder, done, target, usual, usable }] of states.entries()) {
+    const which = `The ${network} in ${folder}`;
     if (done < goal || !usable) {
       pending.push({ position, done, goal });
       const like = goal > target ? ", as another member of the ensemble has" : "";
       begins?.push(
-        done > 0
-          ? `The ${network} in ${folder} has ${done} of ${goal} epochs${like}: training goes on${limit}`
-          : `There is no ${network} of seed ${
+        done === 0
+          ? `There is no ${network} of seed ${
             seeds[position]
           } for this data yet: training one for ` +
-            `${epochs(goal)}${like}${limit}`,
+            `${epochs(goal)}${like}${limit}`
+          : done < goal
+          ? `${which} has ${done} of ${goal} epochs${like}: training goes on${limit && ","}${limit}`
+          : `${which} has its ${epochs(done)}, but no best model`,
       );
     } else if (config.epochs !== undefined && done > config.epochs) {
       remarks?.push(tooMany(network, folder, done, config.epochs));
-    } else if (config.epochs === undefined && done < usual) {
+    }
+    if (config.epochs === undefined && goal < usual) {
       remarks?.push(
         `Using a model of ${
-          epochs(done)
+          epochs(goal)
         } (asked: none given, default ${usual}), the ${network} in ` +
           `${folder}; --epochs ${usual} goes on`,
       );

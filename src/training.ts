@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { makeFolder } from "./atomic.ts";
+import { makeFolder, removeFile } from "./atomic.ts";
 import { checkpointPaths, loadCheckpoint, saveCheckpoint } from "./checkpoint/checkpoint.ts";
 import { progressOf, readExtras } from "./checkpoint/stored.ts";
 import { type Account, bestEpoch, type EpochFigures } from "./checkpoint/statement.ts";
@@ -66,6 +66,8 @@ export async function fit(training: Training): Promise<Trained[]> {
   for (const { model, seed, trainIndex, folder } of learners) {
     await makeFolder(folder);
     if (first > 0) continue;
+    // One that lacks its best model must not lie beside the first best of the training that begins.
+    await removeFile(checkpointPaths(folder).last);
     const draws = new Draws(new Random(seed).fork("initialise"));
     const images = (index: Tensor): Tensor => augmented(training, index, draws);
     await model.initialise?.({ device, trainIndex, images });

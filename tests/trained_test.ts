@@ -60,6 +60,17 @@ Deno.test("a model of fewer epochs than usual, or of more than were asked for, i
       await notesOf(options),
       /^Using a model of 2 epochs \(asked: none given, default 20\), the .*; --epochs 20 goes on$/m,
     );
+    // Its file made again from the last epoch, or gone on with to fewer than usual, it is told too.
+    const { members: [member] } = await train(runConfig({ ...options, seed: 5, epochs: 1 }));
+    await Deno.remove(member?.best.path ?? assert.fail());
+    assert.match(
+      await notesOf({ ...options, seed: 5 }),
+      /has its 1 epoch, but no best model\n(.*\n)*Using a model of 1 epoch \(/,
+    );
+    assert.match(
+      await notesOf({ ...options, seed: 5, epochs: 2 }),
+      /has 1 of 2 epochs: training goes on, on the first 20 of 8000 images \(--limit\)$/m,
+    );
     const more = /^The LeNet in .* has 2 epochs, more than 1: using it$/m;
     assert.match(await notesOf({ ...options, epochs: 1 }), more);
     const trained = listening();

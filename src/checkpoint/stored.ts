@@ -50,7 +50,7 @@ const images = "training images";
 /** A file in a training's folder that is not what belongs there. */
 function cannotUse(path: string, state: string): UserError {
   return new UserError(
-    `Cannot use "${shortened(path, 110)}": ${state}; ${remedy}, or name it by --checkpoint`,
+    `Cannot use "${shortened(path, 100)}": ${state}; ${remedy}, or name it by --checkpoint`,
   );
 }
 

@@ -114,7 +114,7 @@ export const shared = object("Data and output", {
   ),
   limit: optional(option("--limit", whole({ min: 1, metavar: "N" }), {
     description:
-      message`N images of each set (in folders, N/10 of each), also to train on, but for models trained on all that are there`,
+      message`The first N images of each set (N/10 of each folder), the training set too; attack and eval use a model of all images where there is one`,
   })),
   out: optional(option("--out", path({ metavar: "FILE" }), {
     description: message`Write the JSON document to a file as well`,
