@@ -1,5 +1,5 @@
 /**
- * The benchmark: `deno task bench`, `bench kernels`, `bench scaling`, `bench startup`, `bench experiment`.
+ * The benchmark: `./denow task bench`, `bench kernels`, `bench scaling`, `bench startup`, `bench experiment`.
  *
  * @module
  */

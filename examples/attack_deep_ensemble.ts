@@ -1,7 +1,7 @@
 /**
  * A deep ensemble under attack: each member by one step of the sign of its gradient.
  *
- *     deno run --allow-read --allow-write examples/attack_deep_ensemble.ts
+ *     ./denow run --allow-read --allow-write examples/attack_deep_ensemble.ts
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
  * An adversarially trained ensemble under attack, at the radius that it was trained with.
  *
- *     deno run --allow-read --allow-write examples/attack_deep_ensemble_at.ts
+ *     ./denow run --allow-read --allow-write examples/attack_deep_ensemble_at.ts
  *
  * @module
  */

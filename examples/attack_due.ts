@@ -1,7 +1,7 @@
 /**
  * DUE under attack: ten steps against samples of its Gaussian process.
  *
- *     deno run --allow-read --allow-write examples/attack_due.ts
+ *     ./denow run --allow-read --allow-write examples/attack_due.ts
  *
  * @module
  */

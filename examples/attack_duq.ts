@@ -1,7 +1,7 @@
 /**
  * DUQ under attack: the kernel to the nearest centroid is pushed up.
  *
- *     deno run --allow-read --allow-write examples/attack_duq.ts
+ *     ./denow run --allow-read --allow-write examples/attack_duq.ts
  *
  * @module
  */

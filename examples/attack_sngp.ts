@@ -1,7 +1,7 @@
 /**
  * SNGP under attack: ten steps against its mean-field logits.
  *
- *     deno run --allow-read --allow-write examples/attack_sngp.ts
+ *     ./denow run --allow-read --allow-write examples/attack_sngp.ts
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
  * How the effect of an attack grows with its radius: one training, six attacks.
  *
- *     deno run --allow-read --allow-write examples/epsilon_sweep.ts
+ *     ./denow run --allow-read --allow-write examples/epsilon_sweep.ts
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
  * Your own model under attack: a small network of `nn`'s pieces, trained on digits and attacked on letters.
  *
- *     deno run --allow-read --allow-write examples/own_model.ts
+ *     ./denow run --allow-read --allow-write examples/own_model.ts
  *
  * @module
  */

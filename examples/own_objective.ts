@@ -1,7 +1,7 @@
 /**
  * Your own attack objective: instead of its favourite class, push the gap between a model's two largest logits.
  *
- *     deno run --allow-read --allow-write examples/own_objective.ts
+ *     ./denow run --allow-read --allow-write examples/own_objective.ts
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * `deno task compile`: Mirage as one executable of `deno compile`, for this or another system. That
+ * `./denow task compile`: Mirage as one executable of `deno compile`, for this or another system. That
  * puts the program behind a runtime base, denort, which Deno downloads. Where it cannot be had, the
  * whole build is done on a stand-in instead, so that all but running the result is checked.
  *
@@ -85,7 +85,7 @@ export async function compileOnStandIn(output: string): Promise<void> {
 function failed(stderr: string): UserError {
   const reason = causesOf(stderr).join(": ");
   return new UserError(
-    `Cannot compile Mirage: ${reason}; see that deno task ok passes, and that DENORT_BIN, if set, ` +
+    `Cannot compile Mirage: ${reason}; see that ./denow task ok passes, and that DENORT_BIN, if set, ` +
       "is denort for the target",
   );
 }
@@ -162,7 +162,7 @@ if (import.meta.main) {
         false,
       ),
     }),
-    { programName: "deno task compile", args: Deno.args, help: "option", showDefault: true },
+    { programName: "./denow task compile", args: Deno.args, help: "option", showDefault: true },
   );
   const { target } = request;
   const name = target.includes("windows") ? "mirage.exe" : "mirage";

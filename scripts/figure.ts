@@ -2,7 +2,7 @@
  * Draws docs/attack.png, the picture of the README: letters that SNGP rejects, what the attack adds to
  * them, and the confidence that this makes. Trains the embedded-data model where there is none.
  *
- *     deno run --allow-read --allow-write --allow-env --allow-net scripts/figure.ts
+ *     ./denow run --allow-read --allow-write --allow-env --allow-net scripts/figure.ts
  *
  * @module
  */

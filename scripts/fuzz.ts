@@ -1,5 +1,5 @@
 /**
- * `deno task fuzz`: reads very many damaged files of every kind, the same ones for the same seed. It needs
+ * `./denow task fuzz`: reads very many damaged files of every kind, the same ones for the same seed. It needs
  * no permission: all of them are made in memory.
  *
  * @module
@@ -43,7 +43,7 @@ const { inputs, seed, from, reader } = run(
       }),
     ),
   }),
-  { programName: "deno task fuzz", args: Deno.args, help: "option", showDefault: true },
+  { programName: "./denow task fuzz", args: Deno.args, help: "option", showDefault: true },
 );
 
 const chosen = readers.filter(({ name }) => reader.length === 0 || reader.includes(name));

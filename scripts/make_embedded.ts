@@ -3,7 +3,7 @@
  * `mnist`, and letters A to J set in open fonts from `@fontsource/*`. Two runs write the same bytes.
  *
  * ```sh
- * deno run --no-lock --allow-read --allow-write --allow-run --allow-env scripts/make_embedded.ts
+ * ./denow run --no-lock --allow-read --allow-write --allow-run --allow-env scripts/make_embedded.ts
  * ```
  *
  * @module

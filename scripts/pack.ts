@@ -1,5 +1,5 @@
 /**
- * `deno task pack`: Mirage as one file that brings its own Deno and unpacks itself, for machines of
+ * `./denow task pack`: Mirage as one file that brings its own Deno and unpacks itself, for machines of
  * this one's kind. The file is a shell script (`launcher.sh`) with a tar.gz at its end, so there is
  * none for Windows.
  *
@@ -79,7 +79,7 @@ async function bundle(): Promise<Uint8Array> {
     if (code !== 0) {
       const reason = causesOf(stderr).join(": ");
       throw new UserError(
-        `Cannot bundle Mirage: ${reason}; see that deno task ok passes and npm's registry is in reach`,
+        `Cannot bundle Mirage: ${reason}; see that ./denow task ok passes and npm's registry is in reach`,
       );
     }
     return await Deno.readFile(output);
@@ -103,7 +103,7 @@ async function contents(): Promise<Packed[]> {
 async function pack(output: string): Promise<void> {
   if (Deno.build.os === "windows") {
     throw new UserError(
-      "Cannot pack on Windows: the file is a shell script with a tar.gz; use deno task compile",
+      "Cannot pack on Windows: the file is a shell script with a tar.gz; use .\\denow task compile",
     );
   }
   const file = await selfExtracting(await contents());
@@ -124,7 +124,7 @@ if (import.meta.main) {
         join(root, "dist", "mirage"),
       ),
     }),
-    { programName: "deno task pack", args: Deno.args, help: "option", showDefault: true },
+    { programName: "./denow task pack", args: Deno.args, help: "option", showDefault: true },
   );
   await runScript(() => pack(output));
 }

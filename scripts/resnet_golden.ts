@@ -2,7 +2,7 @@
  * Compares ResNet-18 with the original's golden arrays in f64 on the CPU, to 1e-5: minutes a mode, so
  * not a part of the tests.
  *
- *     deno run --allow-read scripts/resnet_golden.ts sngp duq
+ *     ./denow run --allow-read scripts/resnet_golden.ts sngp duq
  *
  * @module
  */

@@ -34,16 +34,17 @@ Deno.test("`data` says how to have what is missing by a command that the project
     assert.ok(command in config.tasks);
   }));
 
-Deno.test("no sentence names a task without what starts it", async () => {
+Deno.test("no sentence, header or document starts Deno by a name that a fresh machine has not", async () => {
   const walk = async (folder: string): Promise<void> => {
     for await (const { name, isDirectory } of Deno.readDir(new URL(folder, root))) {
       const path = join(folder, name);
       if (isDirectory) await walk(`${path}/`);
-      if (!name.endsWith(".ts")) continue;
+      if (!/\.(ts|md)$/.test(name)) continue;
       const text = await Deno.readTextFile(new URL(path, root));
-      assert.doesNotMatch(text, /["` ]deno task [a-z]/, `${dirname(path)}: ${name}`);
+      assert.doesNotMatch(text, /(^|["` ])deno (task [a-z]|run -)/m, `${dirname(path)}: ${name}`);
     }
   };
-  await walk("src/");
-  await walk("data/");
+  for (const folder of ["src/", "data/", "docs/", "examples/", "scripts/"]) await walk(folder);
+  const readme = await Deno.readTextFile(new URL("README.md", root));
+  assert.doesNotMatch(readme, /(^|["` ])deno (task|run) /m);
 });

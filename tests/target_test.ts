@@ -59,9 +59,11 @@ Deno.test("only what is free, empty or an earlier document or page is a target",
       ["page", "earlier.json", /no page of Mirage/],
       ["document", "link.json", /it is a file of the run in ".*run"; name another file$/],
       ["document", "linked/metrics.json", /a file of the run/],
-      ...["run.json", "metrics.json", "log.jsonl", "x.safetensors", "report.html", ".lock"].map((
+      ...["run.json", "metrics.json", "log.jsonl", "x.safetensors", "report.html"].map((
         name,
       ): [TargetKind, string, RegExp] => ["document", join("run", name), /a file of the run in/]),
+      ["document", ".lock", /it is its folder's lock/],
+      ["page", "run/.lock", /it is its folder's lock/],
       ["document", "run/checkpoints/9.json", /a file of the run in/],
       ["page", "run/metrics.json", /a file of the run in/],
       ["page", "run/new.safetensors", /a file of the run in/],

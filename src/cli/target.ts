@@ -6,15 +6,15 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { UserError } from "../errors.ts";
 import { display, explain, isFile, readFile } from "../files.ts";
+import { lockName } from "../lock.ts";
 
 /** What is written: a run's JSON document, or a page about runs. */
 export type TargetKind = "document" | "page";
 
 /** Names that a run's folder gives to files of its own; a page may take the place of its page. */
 const taken: Readonly<Record<TargetKind, RegExp>> = {
-  document:
-    /^(run\.json|metrics\.json|log\.jsonl|report\.html|\.lock|checkpoints|.*\.safetensors)$/i,
-  page: /^(run\.json|metrics\.json|log\.jsonl|\.lock|checkpoints|.*\.safetensors)$/i,
+  document: /^(run\.json|metrics\.json|log\.jsonl|report\.html|checkpoints|.*\.safetensors)$/i,
+  page: /^(run\.json|metrics\.json|log\.jsonl|checkpoints|.*\.safetensors)$/i,
 };
 
 /** Bytes that an earlier document or page may have to be looked at; no such file comes near. */
@@ -44,6 +44,7 @@ export async function checkTarget(
     if (there && !there.isFile) {
       throw cannot("what stands there is a device or a pipe", "name a regular file");
     }
+    if (basename(path) === lockName) throw cannot("it is its folder's lock");
     // Where the name is, which is what a write replaces, and where it leads.
     const places = [join(await Deno.realPath(dirname(path)), basename(path))];
     if (there) places.push(await Deno.realPath(path));
