@@ -54,7 +54,7 @@ export async function checkTraining(run: Run, place: Place, file: string): Promi
     throw await cannotRepeat(
       run,
       file,
-      `it used a model trained with ${had}, here is one with ${has}`,
+      `it used a model trained with ${had}, here it would be one with ${has}`,
     );
   }
 }
