@@ -1,6 +1,6 @@
 /** Reports: what is on the pages, that nothing gets out of its place, and how a real browser shows them. */
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { decode } from "fast-png";
 import { type RunConfig, runConfig } from "../src/config.ts";
 import { leaveReport, reportResultSchema, writeReport } from "../src/cli/report.ts";
@@ -230,9 +230,11 @@ Deno.test("a comparison names the epochs that were used, not those that were ask
 
 Deno.test("`mirage attack` leaves a report, `mirage report` makes it again, and failures are told", () =>
   inFolder(async (folder) => {
+    // Deno is found here, and nothing that opens pages.
+    const env = { PATH: dirname(Deno.execPath()) };
     const mirage = async (args: readonly string[]): Promise<[number, string, string]> => {
       const [name = "", ...rest] = args;
-      const { code, stdout, stderr } = await task(name, rest, { cwd: folder });
+      const { code, stdout, stderr } = await task(name, rest, { cwd: folder, env });
       return [code, stdout, stderr];
     };
     const command = ["attack", "--limit", "20", "--epochs", "1", "--json"];
