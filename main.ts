@@ -20,15 +20,15 @@ import { showAttack, showEval, showTrain } from "./src/cli/show.ts";
 import { showRuns, showVerify } from "./src/cli/show_runs.ts";
 import { showTable } from "./src/cli/show_table.ts";
 import { checkTarget } from "./src/cli/target.ts";
-import { writeAtomic } from "./src/atomic.ts";
+import { writeAtomic } from "./src/base/atomic.ts";
 import { showTune, tune } from "./src/cli/tune.ts";
-import { attack, evaluate, train } from "./src/run.ts";
+import { attack, evaluate, train } from "./src/experiment/run.ts";
 import { listRuns, sortKeys } from "./src/runs/list.ts";
-import { table } from "./src/table.ts";
-import { verify } from "./src/verify.ts";
-import type { Reporter } from "./src/reporter.ts";
-import { type Kept, kept, stop } from "./src/stopping.ts";
-import { version } from "./src/version.ts";
+import { table } from "./src/experiment/table.ts";
+import { verify } from "./src/experiment/verify.ts";
+import type { Reporter } from "./src/base/reporter.ts";
+import { type Kept, kept, stop } from "./src/base/stopping.ts";
+import { version } from "./src/base/version.ts";
 
 /** A finished command: the document, the same for people, and whether it went well. */
 interface Answer {

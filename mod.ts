@@ -20,14 +20,14 @@
  *
  * @module
  */
-export { MemoryError, UserError } from "./src/errors.ts";
+export { MemoryError, UserError } from "./src/base/errors.ts";
 export {
   type RunConfig,
   runConfig,
   runConfigSchema,
   type RunOptions,
   thresholds,
-} from "./src/config.ts";
+} from "./src/experiment/config.ts";
 export {
   concerning,
   type Procedure,
@@ -35,12 +35,18 @@ export {
   type Protocol,
   type ProtocolOptionName,
   protocolOptions,
-} from "./src/protocol.ts";
-export { attack, type AttackRun, attackWithExamples, evaluate, train } from "./src/run.ts";
-export type { LoadedModel } from "./src/workbench.ts";
-export { table, type TableOptions } from "./src/table.ts";
-export { type TableResult, tableResultSchema } from "./src/table_result.ts";
-export { type PaperRow, paperTables } from "./src/paper.ts";
+} from "./src/methods/protocol.ts";
+export {
+  attack,
+  type AttackRun,
+  attackWithExamples,
+  evaluate,
+  train,
+} from "./src/experiment/run.ts";
+export type { LoadedModel } from "./src/experiment/workbench.ts";
+export { table, type TableOptions } from "./src/experiment/table.ts";
+export { type TableResult, tableResultSchema } from "./src/experiment/table_document.ts";
+export { type PaperRow, paperTables } from "./src/experiment/paper.ts";
 export {
   type Answers,
   type Attacked,
@@ -49,13 +55,13 @@ export {
   type Job,
   predict,
   type ScoreValues,
-} from "./src/predict.ts";
-export { ResidentSet } from "./src/dataset.ts";
+} from "./src/evaluate/predict.ts";
+export { ResidentSet } from "./src/evaluate/resident_set.ts";
 export { loadCheckpoint } from "./src/checkpoint/checkpoint.ts";
 export { listRuns, type RunRow, type RunsQuery, type RunsResult } from "./src/runs/list.ts";
-export { verify, type VerifyResult } from "./src/verify.ts";
-export type { Check, CheckName, Sanity } from "./src/sanity.ts";
-export { type Progress, type Reporter, silent } from "./src/reporter.ts";
+export { verify, type VerifyResult } from "./src/experiment/verify.ts";
+export type { Check, CheckName, Sanity } from "./src/evaluate/checks.ts";
+export { type Progress, type Reporter, silent } from "./src/base/reporter.ts";
 export {
   type AttackResult,
   attackResultSchema,
@@ -63,7 +69,7 @@ export {
   evalResultSchema,
   type TrainResult,
   trainResultSchema,
-} from "./src/results.ts";
+} from "./src/experiment/documents.ts";
 export {
   accuracy,
   brier,
@@ -77,7 +83,7 @@ export {
   type Predictions,
   rejectionRate,
   rightRows,
-} from "./src/metrics.ts";
+} from "./src/measure/metrics.ts";
 export {
   bootstrap,
   type BootstrapOptions,
@@ -88,8 +94,8 @@ export {
   separation,
   shareBelow,
   thresholdKeeping,
-} from "./src/detection.ts";
-export { type Calibration, calibration, type ReliabilityBin } from "./src/calibration.ts";
+} from "./src/measure/detection.ts";
+export { type Calibration, calibration, type ReliabilityBin } from "./src/measure/calibration.ts";
 export {
   type Attack,
   type AttackName,

@@ -6,8 +6,8 @@
  */
 import { type MethodName, methods } from "../src/methods/mod.ts";
 import { openDevice } from "../src/nn/mod.ts";
-import { paperTables } from "../src/paper.ts";
-import { useTuning } from "../src/tuning.ts";
+import { paperTables } from "../src/experiment/paper.ts";
+import { useTuning } from "../src/nn/device/tuning.ts";
 import { attackStep, type Step, trainingStep } from "./programs.ts";
 import { summarise, type Summary } from "./statistics.ts";
 

@@ -5,7 +5,7 @@
  * @module
  */
 import * as nn from "../src/nn/mod.ts";
-import { useTuning } from "../src/tuning.ts";
+import { useTuning } from "../src/nn/device/tuning.ts";
 import { attackStep, type Step, trainingStep } from "./programs.ts";
 import { measureRoof, type Roof } from "./roof.ts";
 

@@ -5,7 +5,7 @@
  */
 import { type MethodName, methods, type Model } from "../src/methods/mod.ts";
 import { Random } from "../src/nn/mod.ts";
-import { procedureOf } from "../src/protocol.ts";
+import { procedureOf } from "../src/methods/protocol.ts";
 
 /** Hyper-parameters of the methods that have some. */
 const options = { epsilon: 0.1, lambdaReg: 0.3, nInducingPoints: 10, kernel: "RBF" } as const;

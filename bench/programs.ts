@@ -22,7 +22,7 @@ import {
   sgd,
   type Tensor,
 } from "../src/nn/mod.ts";
-import { procedureOf } from "../src/protocol.ts";
+import { procedureOf } from "../src/methods/protocol.ts";
 import { modelOf } from "./models.ts";
 import { training } from "./workload.ts";
 

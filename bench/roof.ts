@@ -5,9 +5,9 @@
  */
 import copyWgsl from "./copy.wgsl" with { type: "text" };
 import multiplyAddWgsl from "./multiply_add.wgsl" with { type: "text" };
-import { type Kernel, kernel } from "../src/nn/kernel.ts";
+import { type Kernel, kernel } from "../src/nn/graph/kernel.ts";
 import { compile, type Device, Parameter, release } from "../src/nn/mod.ts";
-import { node } from "../src/nn/tensor.ts";
+import { node } from "../src/nn/graph/tensor.ts";
 
 /** The best rates that were seen. */
 export interface Roof {

@@ -7,13 +7,13 @@
 import { linearRegression, linearRegressionLine, median, rSquared } from "simple-statistics";
 import { limit, loadEmbedded } from "../data/mod.ts";
 import { attacks } from "../src/attack/mod.ts";
-import { ResidentSet } from "../src/dataset.ts";
+import { ResidentSet } from "../src/evaluate/resident_set.ts";
 import { single } from "../src/methods/mod.ts";
 import * as nn from "../src/nn/mod.ts";
-import { attackSet } from "../src/predict.ts";
-import { procedureOf } from "../src/protocol.ts";
-import { silent } from "../src/reporter.ts";
-import { useTuning } from "../src/tuning.ts";
+import { attackSet } from "../src/evaluate/predict.ts";
+import { procedureOf } from "../src/methods/protocol.ts";
+import { silent } from "../src/base/reporter.ts";
+import { useTuning } from "../src/nn/device/tuning.ts";
 import { modelOf } from "./models.ts";
 import { attackStep, trainingStep } from "./programs.ts";
 

@@ -4,9 +4,9 @@
  * @module
  */
 import { join } from "node:path";
-import { shortened, shownValue, UserError } from "../src/errors.ts";
-import { display, readFile } from "../src/files.ts";
-import { commandOf } from "../src/invocation.ts";
+import { shortened, shownValue, UserError } from "../src/base/errors.ts";
+import { display, readFile } from "../src/base/files.ts";
+import { commandOf } from "../src/base/invocation.ts";
 import { concatenate, readUnzipped, sizeOf } from "./files.ts";
 import type { Split } from "./idx.ts";
 import { type ImageSet, imageSet } from "./image_set.ts";

@@ -4,8 +4,8 @@
  * @module
  */
 import { join } from "node:path";
-import { UserError } from "../src/errors.ts";
-import { commandOf } from "../src/invocation.ts";
+import { UserError } from "../src/base/errors.ts";
+import { commandOf } from "../src/base/invocation.ts";
 import { findCifar10, loadCifar10, missingCifar10 } from "./cifar.ts";
 import { embeddedFiles, type EmbeddedSplit, loadEmbedded } from "./embedded.ts";
 import { checkDataPath, sizeOf } from "./files.ts";

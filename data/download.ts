@@ -5,9 +5,9 @@
  * @module
  */
 import { dirname, join } from "node:path";
-import { UserError } from "../src/errors.ts";
-import { display } from "../src/files.ts";
-import { commandOf } from "../src/invocation.ts";
+import { UserError } from "../src/base/errors.ts";
+import { display } from "../src/base/files.ts";
+import { commandOf } from "../src/base/invocation.ts";
 import { checkDataPath, checkPlace, discard, sizeOf, writing } from "./files.ts";
 import { type SourceFile, type SourceName, sources, verify } from "./sources.ts";
 

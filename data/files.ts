@@ -4,8 +4,8 @@
  * @module
  */
 import { gunzipSync } from "node:zlib";
-import { shortened, UserError } from "../src/errors.ts";
-import { display, explain, readFile } from "../src/files.ts";
+import { shortened, UserError } from "../src/base/errors.ts";
+import { display, explain, readFile } from "../src/base/files.ts";
 
 /**
  * The file's bytes, unpacked when they begin as gzip does, whatever the file is called.

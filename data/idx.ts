@@ -5,9 +5,9 @@
  * @module
  */
 import { join } from "node:path";
-import { shortened, UserError } from "../src/errors.ts";
-import { display } from "../src/files.ts";
-import { commandOf } from "../src/invocation.ts";
+import { shortened, UserError } from "../src/base/errors.ts";
+import { display } from "../src/base/files.ts";
+import { commandOf } from "../src/base/invocation.ts";
 import { readUnzipped, sizeOf } from "./files.ts";
 import { type ImageSet, imageSet } from "./image_set.ts";
 

@@ -5,7 +5,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { UserError } from "../src/errors.ts";
+import { UserError } from "../src/base/errors.ts";
 
 /** Labelled images, one byte a pixel: N images of [C, H, W]. */
 export interface ImageSet {

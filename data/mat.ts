@@ -5,7 +5,7 @@
  * @module
  */
 import { inflateSync } from "node:zlib";
-import { shortened, UserError } from "../src/errors.ts";
+import { shortened, UserError } from "../src/base/errors.ts";
 import { chunkFor } from "./files.ts";
 
 /** Numbers of an array, in the type that MATLAB gives it. */

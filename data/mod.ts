@@ -11,9 +11,9 @@
  *
  * @module
  */
-import { UserError } from "../src/errors.ts";
-import { display } from "../src/files.ts";
-import { commandOf } from "../src/invocation.ts";
+import { UserError } from "../src/base/errors.ts";
+import { display } from "../src/base/files.ts";
+import { commandOf } from "../src/base/invocation.ts";
 import { loadCifar10, missingCifar10 } from "./cifar.ts";
 import { type EmbeddedSplit, loadEmbedded } from "./embedded.ts";
 import { checkDataPath } from "./files.ts";

@@ -4,9 +4,9 @@
  * @module
  */
 import { join } from "node:path";
-import { UserError } from "../src/errors.ts";
-import { display, explain, readFile } from "../src/files.ts";
-import { commandOf } from "../src/invocation.ts";
+import { UserError } from "../src/base/errors.ts";
+import { display, explain, readFile } from "../src/base/files.ts";
+import { commandOf } from "../src/base/invocation.ts";
 import { concatenate, isFolder, readUnzipped, sizeOf, unzip } from "./files.ts";
 import { type ImageSet, imageSet } from "./image_set.ts";
 import { decodePng } from "./png.ts";

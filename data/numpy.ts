@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { shownValue } from "../src/errors.ts";
+import { shownValue } from "../src/base/errors.ts";
 import { latin1, PickleError, PickleGlobal, readPickle } from "./pickle.ts";
 
 /** An array of NumPy's type `uint8`. */

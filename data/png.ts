@@ -5,7 +5,7 @@
  * @module
  */
 import { crc32, inflateSync } from "node:zlib";
-import { shortened, UserError } from "../src/errors.ts";
+import { shortened, UserError } from "../src/base/errors.ts";
 import { concatenate } from "./files.ts";
 
 /** A grey image. */

@@ -4,7 +4,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { explain } from "../src/files.ts";
+import { explain } from "../src/base/files.ts";
 import { sizeOf } from "./files.ts";
 
 /** One file to download. */

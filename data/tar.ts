@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { UserError } from "../src/errors.ts";
-import { display } from "../src/files.ts";
+import { UserError } from "../src/base/errors.ts";
+import { display } from "../src/base/files.ts";
 
 /** A regular file in an archive. */
 export interface TarEntry {

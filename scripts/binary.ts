@@ -8,8 +8,8 @@ import { fileURLToPath } from "node:url";
 import { stripVTControlCharacters } from "node:util";
 import { sources } from "../data/mod.ts";
 import { failure } from "../src/cli/failure.ts";
-import { UserError } from "../src/errors.ts";
-import { attackResultSchema } from "../src/results.ts";
+import { UserError } from "../src/base/errors.ts";
+import { attackResultSchema } from "../src/experiment/documents.ts";
 
 /** The project's folder. */
 export const root: string = fileURLToPath(new URL("..", import.meta.url));

@@ -14,8 +14,8 @@ import { flag, option } from "@optique/core/primitives";
 import { choice } from "@optique/core/valueparser";
 import { run } from "@optique/run";
 import { path } from "@optique/run/valueparser";
-import { makeFolder } from "../src/atomic.ts";
-import { UserError } from "../src/errors.ts";
+import { makeFolder } from "../src/base/atomic.ts";
+import { UserError } from "../src/base/errors.ts";
 import {
   causesOf,
   execute,

@@ -11,7 +11,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import { Random } from "../src/nn/random.ts";
+import { Random } from "../src/nn/graph/random.ts";
 import { fontCuts } from "./fonts.ts";
 import { type Letters, makeLetters } from "./letters.ts";
 

@@ -14,9 +14,9 @@ import { option } from "@optique/core/primitives";
 import { run } from "@optique/run";
 import { path } from "@optique/run/valueparser";
 import { createTar } from "nanotar";
-import { makeFolder, writeAtomic } from "../src/atomic.ts";
-import { UserError } from "../src/errors.ts";
-import { version } from "../src/version.ts";
+import { makeFolder, writeAtomic } from "../src/base/atomic.ts";
+import { UserError } from "../src/base/errors.ts";
+import { version } from "../src/base/version.ts";
 import {
   causesOf,
   execute,

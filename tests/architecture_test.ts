@@ -5,13 +5,13 @@ const root = new URL("../", import.meta.url);
 
 /** Errors, files and digests: what everything may use. */
 const base = [
-  "src/errors.ts",
-  "src/files.ts",
-  "src/invocation.ts",
-  "src/stopping.ts",
-  "src/atomic.ts",
-  "src/protocol.ts",
-  "src/sha256.ts",
+  "src/base/errors.ts",
+  "src/base/files.ts",
+  "src/base/invocation.ts",
+  "src/base/stopping.ts",
+  "src/base/atomic.ts",
+  "src/methods/protocol.ts",
+  "src/base/digest.ts",
 ] as const;
 
 /** Layers from the bottom up: a file may import from its own layer and those below. */
@@ -32,16 +32,16 @@ const layers = [
 
 /** Files that know nothing of the project. */
 const loners = [
-  "src/errors.ts",
-  "src/invocation.ts",
-  "src/stopping.ts",
-  "src/metrics.ts",
-  "src/pace.ts",
-  "src/protocol.ts",
-  "src/reporter.ts",
-  "src/sha256.ts",
-  "src/xoshiro.ts",
-  "src/nn/philox.ts",
+  "src/base/errors.ts",
+  "src/base/invocation.ts",
+  "src/base/stopping.ts",
+  "src/measure/metrics.ts",
+  "src/nn/device/pace.ts",
+  "src/methods/protocol.ts",
+  "src/base/reporter.ts",
+  "src/base/digest.ts",
+  "src/measure/xoshiro.ts",
+  "src/nn/graph/philox.ts",
 ];
 
 async function* walk(folder: string, extension: string): AsyncGenerator<string> {
@@ -97,12 +97,13 @@ Deno.test("imports run one way, so that no folders import each other in a circle
 
 Deno.test("data and the small tools import nothing of ours but the error class", async () => {
   for (const [path, text] of await sources()) {
-    const own = imports(path, text).filter((target) => target !== "src/errors.ts");
+    const own = imports(path, text).filter((target) => target !== "src/base/errors.ts");
     if (loners.includes(path)) assert.deepEqual(own, [], path);
     if (path.startsWith("data/")) {
       assert.ok(
         own.every((target) =>
-          target.startsWith("data/") || ["src/files.ts", "src/invocation.ts"].includes(target)
+          target.startsWith("data/") ||
+          ["src/base/files.ts", "src/base/invocation.ts"].includes(target)
         ),
         `${path} imports ${own}`,
       );

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { type AttackName, attacks, type AttackSettings, iterate } from "../src/attack/mod.ts";
 import * as nn from "../src/nn/mod.ts";
-import { procedureOf } from "../src/protocol.ts";
+import { procedureOf } from "../src/methods/protocol.ts";
 import { withDevice } from "./support.ts";
 
 const shape = [4, 6];

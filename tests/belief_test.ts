@@ -10,16 +10,16 @@ import {
   writeSafetensors,
 } from "../src/checkpoint/safetensors.ts";
 import { decodeTorchCheckpoint } from "../src/checkpoint/torch.ts";
-import { runConfig, type RunOptions } from "../src/config.ts";
-import { shortened, UserError } from "../src/errors.ts";
+import { runConfig, type RunOptions } from "../src/experiment/config.ts";
+import { shortened, UserError } from "../src/base/errors.ts";
 import { methods } from "../src/methods/mod.ts";
 import { Random } from "../src/nn/mod.ts";
-import { procedureOf } from "../src/protocol.ts";
-import { attack, evaluate } from "../src/run.ts";
+import { procedureOf } from "../src/methods/protocol.ts";
+import { attack, evaluate } from "../src/experiment/run.ts";
 import { report } from "../src/report/mod.ts";
-import { digestOf } from "../src/digest.ts";
+import { digestOf } from "../src/experiment/source_digests.ts";
 import { readRun } from "../src/runs/folder.ts";
-import { verify } from "../src/verify.ts";
+import { verify } from "../src/experiment/verify.ts";
 import { sharedPath, testWithShared } from "./shared.ts";
 import { inFolder } from "./support.ts";
 import { trained } from "./trained.ts";

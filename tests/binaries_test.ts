@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { checkContents, compileOnStandIn } from "../scripts/compile.ts";
 import { execute, hosts, included, type Outcome } from "../scripts/binary.ts";
 import { type Packed, selfExtracting } from "../scripts/pack.ts";
-import { attackResultSchema } from "../src/results.ts";
+import { attackResultSchema } from "../src/experiment/documents.ts";
 import { task } from "./program.ts";
 import { inFolder } from "./support.ts";
 

@@ -8,7 +8,7 @@ import {
   readTorchCheckpoint,
 } from "../src/checkpoint/torch.ts";
 import { readZip } from "../src/checkpoint/zip.ts";
-import { UserError } from "../src/errors.ts";
+import { UserError } from "../src/base/errors.ts";
 import { task } from "./program.ts";
 import { sharedPath, testWithShared } from "./shared.ts";
 import { inFolder } from "./support.ts";

@@ -6,7 +6,7 @@ import { PickleError, readPickle } from "../data/pickle.ts";
 import { decodeSafetensors } from "../src/checkpoint/safetensors.ts";
 import { decodeCheckpoint, decodeTorchCheckpoint } from "../src/checkpoint/torch.ts";
 import { readZip } from "../src/checkpoint/zip.ts";
-import { UserError } from "../src/errors.ts";
+import { UserError } from "../src/base/errors.ts";
 import { sharedPath, testWithShared } from "./shared.ts";
 import { checkpoint, type Entry, inner, le, pickled, tensor, zip } from "./torch_writer.ts";
 

@@ -2,19 +2,26 @@
 import assert from "node:assert/strict";
 import type { ImageSet } from "../data/mod.ts";
 import { attacks } from "../src/attack/mod.ts";
-import { runConfig } from "../src/config.ts";
-import { ResidentSet } from "../src/dataset.ts";
-import { calibrationOf, detectionOf } from "../src/evidence.ts";
-import { detectionSchema } from "../src/evidence_result.ts";
-import { knows } from "../src/guessing.ts";
+import { runConfig } from "../src/experiment/config.ts";
+import { ResidentSet } from "../src/evaluate/resident_set.ts";
+import { calibrationOf, detectionOf } from "../src/measure/evidence.ts";
+import { detectionSchema } from "../src/measure/schema.ts";
+import { knows } from "../src/measure/guessing.ts";
 import { type Method, methods, type Subject } from "../src/methods/mod.ts";
-import { accuracy, brier, entropy, nll, rejectedRows, rejectionRate } from "../src/metrics.ts";
+import {
+  accuracy,
+  brier,
+  entropy,
+  nll,
+  rejectedRows,
+  rejectionRate,
+} from "../src/measure/metrics.ts";
 import * as nn from "../src/nn/mod.ts";
-import { attackSet, knownLabels, knownTarget, predict } from "../src/predict.ts";
-import { procedureOf } from "../src/protocol.ts";
-import { attack } from "../src/run.ts";
-import { silent } from "../src/reporter.ts";
-import { uncertainties } from "../src/uncertainty.ts";
+import { attackSet, knownLabels, knownTarget, predict } from "../src/evaluate/predict.ts";
+import { procedureOf } from "../src/methods/protocol.ts";
+import { attack } from "../src/experiment/run.ts";
+import { silent } from "../src/base/reporter.ts";
+import { uncertainties } from "../src/experiment/uncertainty.ts";
 import { wave } from "./check_grads.ts";
 import { inFolder, withDevice } from "./support.ts";
 

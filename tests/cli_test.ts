@@ -4,8 +4,12 @@ import { join } from "node:path";
 import { dataResultSchema } from "../src/cli/data.ts";
 import { doctorResultSchema } from "../src/cli/doctor.ts";
 import { nameOf } from "../src/cli/flags.ts";
-import { protocolOptions } from "../src/protocol.ts";
-import { attackResultSchema, evalResultSchema, trainResultSchema } from "../src/results.ts";
+import { protocolOptions } from "../src/methods/protocol.ts";
+import {
+  attackResultSchema,
+  evalResultSchema,
+  trainResultSchema,
+} from "../src/experiment/documents.ts";
 import { writeArchive } from "./data_support.ts";
 import { type Outcome, task } from "./program.ts";
 import { inFolder } from "./support.ts";

@@ -1,9 +1,9 @@
 /** Copies of a program: several models in one set of dispatches, each with the bits that it has alone. */
 import assert from "node:assert/strict";
-import { copiesOf, copyOverrides } from "../src/nn/copies.ts";
+import { copiesOf, copyOverrides } from "../src/nn/compile/copies.ts";
 import * as nn from "../src/nn/mod.ts";
-import { kernelCases, kernels, runCase } from "../src/nn/self_test.ts";
-import { readBack } from "../src/nn/storage.ts";
+import { kernelCases, kernels, runCase } from "../src/nn/check/self_test.ts";
+import { readBack } from "../src/nn/device/storage.ts";
 import { type runKernel, withDevice } from "./support.ts";
 
 const members = 3;

@@ -1,8 +1,8 @@
 /** Runs that are killed, or find the disk full or read-only: nothing is lost, nothing half-written. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { attackResultSchema } from "../src/results.ts";
-import { Random } from "../src/nn/random.ts";
+import { attackResultSchema } from "../src/experiment/documents.ts";
+import { Random } from "../src/nn/graph/random.ts";
 import { ended, type Outcome, startTask, task } from "./program.ts";
 import { inFolder } from "./support.ts";
 

@@ -5,7 +5,7 @@ import { parseIdx } from "../data/idx.ts";
 import { readMat } from "../data/mat.ts";
 import { decodePng } from "../data/png.ts";
 import { readTar } from "../data/tar.ts";
-import { UserError } from "../src/errors.ts";
+import { UserError } from "../src/base/errors.ts";
 import { idx, says } from "./data_support.ts";
 import { mat, type Variable } from "./mat_writer.ts";
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { encode } from "fast-png";
 import { createTar } from "nanotar";
-import { UserError } from "../src/errors.ts";
+import { UserError } from "../src/base/errors.ts";
 
 /** Where the true data sets are, on machines that have them. */
 export const realPath = "../shared/data";

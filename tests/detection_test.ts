@@ -1,11 +1,17 @@
 /** Detectors and calibration: by hand, by properties, and beside scikit-learn's figures. */
 import assert from "node:assert/strict";
 import { z } from "zod";
-import { calibration } from "../src/calibration.ts";
-import { bootstrap, estimate, separation, shareBelow, thresholdKeeping } from "../src/detection.ts";
-import type { Predictions } from "../src/metrics.ts";
-import { philox } from "../src/nn/philox.ts";
-import { xoshiro } from "../src/xoshiro.ts";
+import { calibration } from "../src/measure/calibration.ts";
+import {
+  bootstrap,
+  estimate,
+  separation,
+  shareBelow,
+  thresholdKeeping,
+} from "../src/measure/detection.ts";
+import type { Predictions } from "../src/measure/metrics.ts";
+import { philox } from "../src/nn/graph/philox.ts";
+import { xoshiro } from "../src/measure/xoshiro.ts";
 import { fc } from "./property.ts";
 
 function close(actual: number | undefined, expected: number, tolerance = 1e-12): void {

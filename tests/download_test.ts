@@ -9,7 +9,7 @@ import {
   type SourceFile,
   sources,
 } from "../data/mod.ts";
-import { UserError } from "../src/errors.ts";
+import { UserError } from "../src/base/errors.ts";
 
 const content = Uint8Array.from({ length: 100_000 }, (_, i) => (i * i + (i >> 8)) & 255);
 const sha256 = createHash("sha256").update(content).digest("hex");

@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { checkEffects, checkTableEffects } from "../src/cli/effect.ts";
 import { flagOf } from "../src/cli/flags.ts";
-import { modes, runConfig, type RunOptions } from "../src/config.ts";
-import { UserError } from "../src/errors.ts";
+import { modes, runConfig, type RunOptions } from "../src/experiment/config.ts";
+import { UserError } from "../src/base/errors.ts";
 import { type Method, methods } from "../src/methods/mod.ts";
-import { concerning, procedureOf, protocolOptionNames } from "../src/protocol.ts";
-import type { TableOptions } from "../src/table.ts";
+import { concerning, procedureOf, protocolOptionNames } from "../src/methods/protocol.ts";
+import type { TableOptions } from "../src/experiment/table.ts";
 import { task } from "./program.ts";
 import { inFolder } from "./support.ts";
 

@@ -9,7 +9,7 @@ import {
   sanityResult,
   scoresOf,
   tauCurve,
-} from "../src/evidence.ts";
+} from "../src/measure/evidence.ts";
 import {
   attackedDetectionSchema,
   attackEvidence,
@@ -18,14 +18,14 @@ import {
   epsilonSchema,
   evalEvidence,
   sanitySchema,
-} from "../src/evidence_result.ts";
+} from "../src/measure/schema.ts";
 import { showAttack, showEval } from "../src/cli/show.ts";
-import { runConfig } from "../src/config.ts";
-import type { Predictions } from "../src/metrics.ts";
-import type { Answers } from "../src/predict.ts";
+import { runConfig } from "../src/experiment/config.ts";
+import type { Predictions } from "../src/measure/metrics.ts";
+import type { Answers } from "../src/evaluate/predict.ts";
 import { attackPage } from "../src/report/attack.ts";
 import { readContent } from "../src/report/content.ts";
-import { attack, evaluate } from "../src/run.ts";
+import { attack, evaluate } from "../src/experiment/run.ts";
 import { inFolder } from "./support.ts";
 
 /** Two classes, the first of the given probability; a distance that falls with it. */

@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { failure } from "../src/cli/failure.ts";
-import { digestOf } from "../src/digest.ts";
-import { UserError } from "../src/errors.ts";
-import { attackResultSchema } from "../src/results.ts";
-import { sha256 } from "../src/sha256.ts";
+import { digestOf } from "../src/experiment/source_digests.ts";
+import { UserError } from "../src/base/errors.ts";
+import { attackResultSchema } from "../src/experiment/documents.ts";
+import { sha256 } from "../src/base/digest.ts";
 import { task } from "./program.ts";
 import { inFolder } from "./support.ts";
 

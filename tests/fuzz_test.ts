@@ -1,7 +1,7 @@
 /** A short run of the fuzzing: damaged files are read or refused in a sentence. */
 import assert from "node:assert/strict";
-import { UserError } from "../src/errors.ts";
-import { Random } from "../src/nn/random.ts";
+import { UserError } from "../src/base/errors.ts";
+import { Random } from "../src/nn/graph/random.ts";
 import { fuzz, FuzzFailure, inputOf } from "./fuzz/fuzz.ts";
 import { mutate } from "./fuzz/mutate.ts";
 import { type Reader, readers } from "./fuzz/readers.ts";

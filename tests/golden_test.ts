@@ -8,7 +8,7 @@ import { Due } from "../src/methods/due.ts";
 import { type Hyperparameters, type MethodName, methods, type Model } from "../src/methods/mod.ts";
 import * as nn from "../src/nn/mod.ts";
 import { type NamedArray, readSafetensors } from "../src/checkpoint/safetensors.ts";
-import { procedureOf } from "../src/protocol.ts";
+import { procedureOf } from "../src/methods/protocol.ts";
 import { sharedPath, testWithShared } from "./shared.ts";
 import { relativeError, withDevice } from "./support.ts";
 

@@ -1,7 +1,7 @@
 /** Remedies are commands that there are where the user stands. */
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
-import { commandOf, type Start } from "../src/invocation.ts";
+import { commandOf, type Start } from "../src/base/invocation.ts";
 import { task } from "./program.ts";
 import { inFolder } from "./support.ts";
 
@@ -10,7 +10,7 @@ const root = new URL("../", import.meta.url);
 Deno.test("commandOf() names the task of a clone, and the binary where that was started", () => {
   const clone: Start = {
     standalone: false,
-    module: new URL("src/invocation.ts", root).href,
+    module: new URL("src/base/invocation.ts", root).href,
     os: "linux",
   };
   const cases: [start: Start, command: string][] = [

@@ -1,7 +1,7 @@
 /** What `kernel()` reads from a WGSL text, and what it refuses. */
 import assert from "node:assert/strict";
 import { fc } from "./property.ts";
-import { kernel, resolveOverrides } from "../src/nn/kernel.ts";
+import { kernel, resolveOverrides } from "../src/nn/graph/kernel.ts";
 
 const bindings = `
 @group(0) @binding(0) var<storage, read> x: array<f32>;

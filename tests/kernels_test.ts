@@ -1,7 +1,7 @@
 /** Every kernel on the device against the f64 reference, over the table of awkward cases. */
 import assert from "node:assert/strict";
-import { kernel } from "../src/nn/kernel.ts";
-import { reference, referenceKernels } from "../src/nn/reference.ts";
+import { kernel } from "../src/nn/graph/kernel.ts";
+import { reference, referenceKernels } from "../src/nn/check/reference.ts";
 import {
   error,
   type KernelCase,
@@ -9,8 +9,8 @@ import {
   kernels,
   runCase,
   selfTest,
-} from "../src/nn/self_test.ts";
-import { unroll } from "../src/nn/unroll.ts";
+} from "../src/nn/check/self_test.ts";
+import { unroll } from "../src/nn/compile/unroll.ts";
 import { runKernel, withDevice } from "./support.ts";
 
 const folder = new URL("../src/shaders/", import.meta.url);

@@ -2,13 +2,13 @@
 import assert from "node:assert/strict";
 import type { Statement } from "../src/checkpoint/statement.ts";
 import { showTable } from "../src/cli/show_table.ts";
-import { differsIn, type Made, trainedUnlike, waysOf } from "../src/likeness.ts";
+import { differsIn, type Made, trainedUnlike, waysOf } from "../src/experiment/likeness.ts";
 import { methods } from "../src/methods/mod.ts";
-import { paperTables } from "../src/paper.ts";
-import { concerning, procedureOf } from "../src/protocol.ts";
-import type { AttackResult } from "../src/results.ts";
-import { summarise } from "../src/table_rows.ts";
-import type { TableResult } from "../src/table_result.ts";
+import { paperTables } from "../src/experiment/paper.ts";
+import { concerning, procedureOf } from "../src/methods/protocol.ts";
+import type { AttackResult } from "../src/experiment/documents.ts";
+import { summarise } from "../src/experiment/table_rows.ts";
+import type { TableResult } from "../src/experiment/table_document.ts";
 
 const figures = { entropy: 0.5, rejection: { "0.9": 0.5 } };
 

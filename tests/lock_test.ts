@@ -1,8 +1,8 @@
 /** One process at a time in a folder. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { UserError } from "../src/errors.ts";
-import { duration, hold, isHeld, lockName } from "../src/lock.ts";
+import { UserError } from "../src/base/errors.ts";
+import { duration, hold, isHeld, lockName } from "../src/base/lock.ts";
 import { inFolder } from "./support.ts";
 
 Deno.test("a folder that is held is refused to others, with owner and age, until it is given back", () =>
@@ -27,7 +27,7 @@ Deno.test("a folder that is held is refused to others, with owner and age, until
 
 Deno.test("a lock whose process was killed is taken over, with its owner and age", () =>
   inFolder(async (folder) => {
-    const lock = new URL("../src/lock.ts", import.meta.url).href;
+    const lock = new URL("../src/base/lock.ts", import.meta.url).href;
     const holder = new Deno.Command(Deno.execPath(), {
       args: [
         "eval",

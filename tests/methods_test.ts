@@ -9,7 +9,7 @@ import {
   type ModelOptions,
 } from "../src/methods/mod.ts";
 import * as nn from "../src/nn/mod.ts";
-import { type Procedure, procedureOf } from "../src/protocol.ts";
+import { type Procedure, procedureOf } from "../src/methods/protocol.ts";
 import { wave } from "./check_grads.ts";
 import { withDevice } from "./support.ts";
 

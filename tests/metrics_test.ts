@@ -10,7 +10,7 @@ import {
   nll,
   type Predictions,
   rejectionRate,
-} from "../src/metrics.ts";
+} from "../src/measure/metrics.ts";
 
 function predictions(...rows: readonly (readonly number[])[]): Predictions {
   const logProbabilities = Float32Array.from(rows.flat().map(Math.log));

@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { encodeSafetensors } from "../src/checkpoint/safetensors.ts";
-import { runConfig } from "../src/config.ts";
+import { runConfig } from "../src/experiment/config.ts";
 import { type MethodName, methods } from "../src/methods/mod.ts";
 import { Random } from "../src/nn/mod.ts";
-import { procedureOf } from "../src/protocol.ts";
-import { type AttackResult, attackResultSchema } from "../src/results.ts";
-import { attack } from "../src/run.ts";
+import { procedureOf } from "../src/methods/protocol.ts";
+import { type AttackResult, attackResultSchema } from "../src/experiment/documents.ts";
+import { attack } from "../src/experiment/run.ts";
 import { task } from "./program.ts";
 import { sharedPath, testWithShared } from "./shared.ts";
 import { inFolder } from "./support.ts";

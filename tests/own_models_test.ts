@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { readSafetensors, writeSafetensors } from "../src/checkpoint/safetensors.ts";
-import { runConfig } from "../src/config.ts";
-import { UserError } from "../src/errors.ts";
-import { silent } from "../src/reporter.ts";
-import { attack, evaluate, train } from "../src/run.ts";
+import { runConfig } from "../src/experiment/config.ts";
+import { UserError } from "../src/base/errors.ts";
+import { silent } from "../src/base/reporter.ts";
+import { attack, evaluate, train } from "../src/experiment/run.ts";
 import { inFolder } from "./support.ts";
 import { trained } from "./trained.ts";
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
 import { type MethodName, runConfig, silent } from "../mod.ts";
-import { attackOnly, evaluateOnly } from "../src/run.ts";
+import { attackOnly, evaluateOnly } from "../src/experiment/run.ts";
 import { sharedPath, testWithShared } from "./shared.ts";
 
 const rates = z.record(z.string(), z.number());

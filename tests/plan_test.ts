@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { fc } from "./property.ts";
 import * as nn from "../src/nn/mod.ts";
-import { type Binding, type Plan, plan, type Step } from "../src/nn/plan.ts";
-import { reference } from "../src/nn/reference.ts";
+import { type Binding, type Plan, plan, type Step } from "../src/nn/compile/plan.ts";
+import { reference } from "../src/nn/check/reference.ts";
 import { wave } from "./check_grads.ts";
 
 /** A random graph of nodes of a few sizes, and the nodes to keep. */

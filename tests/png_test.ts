@@ -4,7 +4,7 @@ import { crc32, deflateSync } from "node:zlib";
 import { fc } from "./property.ts";
 import { decode, encode } from "fast-png";
 import { decodePng } from "../data/png.ts";
-import { UserError } from "../src/errors.ts";
+import { UserError } from "../src/base/errors.ts";
 
 const signature = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 

@@ -1,7 +1,7 @@
 /** Programs on the device: replay, updates, records, messages. */
 import assert from "node:assert/strict";
 import { fc } from "./property.ts";
-import { UserError } from "../src/errors.ts";
+import { UserError } from "../src/base/errors.ts";
 import * as nn from "../src/nn/mod.ts";
 import { wave } from "./check_grads.ts";
 import { withDevice } from "./support.ts";

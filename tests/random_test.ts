@@ -1,10 +1,10 @@
 /** The generator on the host against published answers, and against its kernel on the GPU. */
 import assert from "node:assert/strict";
 import { fc } from "./property.ts";
-import { UserError } from "../src/errors.ts";
-import { kernel } from "../src/nn/kernel.ts";
-import { philox } from "../src/nn/philox.ts";
-import { Random } from "../src/nn/random.ts";
+import { UserError } from "../src/base/errors.ts";
+import { kernel } from "../src/nn/graph/kernel.ts";
+import { philox } from "../src/nn/graph/philox.ts";
+import { Random } from "../src/nn/graph/random.ts";
 import wgsl from "../src/shaders/philox.wgsl" with { type: "text" };
 import { runKernel, withDevice } from "./support.ts";
 

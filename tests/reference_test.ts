@@ -1,9 +1,9 @@
 /** The f64 reference against hand values, published vectors and the laws that it must keep. */
 import assert from "node:assert/strict";
-import { kernel } from "../src/nn/kernel.ts";
-import { reference } from "../src/nn/reference.ts";
-import { philox4x32 } from "../src/nn/reference/state.ts";
-import { integers, uniform } from "../src/nn/self_test/case.ts";
+import { kernel } from "../src/nn/graph/kernel.ts";
+import { reference } from "../src/nn/check/reference.ts";
+import { philox4x32 } from "../src/nn/check/twins/state.ts";
+import { integers, uniform } from "../src/nn/check/cases/case.ts";
 
 const values = (...numbers: number[]): Float64Array => Float64Array.from(numbers);
 const random = (seed: number, n: number): Float64Array => new Float64Array(uniform(seed, n));

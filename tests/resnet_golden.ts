@@ -4,7 +4,7 @@ import { z } from "zod";
 import { readSafetensors } from "../src/checkpoint/safetensors.ts";
 import { type MethodName, methods, type Model } from "../src/methods/mod.ts";
 import * as nn from "../src/nn/mod.ts";
-import { procedureOf } from "../src/protocol.ts";
+import { procedureOf } from "../src/methods/protocol.ts";
 import { sharedPath } from "./shared.ts";
 
 /** Modes that there are arrays of. */

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fc } from "./property.ts";
-import { writeAtomic } from "../src/atomic.ts";
-import { UserError } from "../src/errors.ts";
+import { writeAtomic } from "../src/base/atomic.ts";
+import { UserError } from "../src/base/errors.ts";
 import {
   type Archive,
   decodeSafetensors,

@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import type { ImageSet } from "../data/mod.ts";
 import { attacks } from "../src/attack/mod.ts";
-import { chosen, ResidentSet, spread } from "../src/dataset.ts";
+import { chosen, ResidentSet, spread } from "../src/evaluate/resident_set.ts";
 import type { Subject } from "../src/methods/mod.ts";
 import * as nn from "../src/nn/mod.ts";
-import { type AttackJob, attackSet } from "../src/predict.ts";
-import { procedureOf } from "../src/protocol.ts";
-import { silent } from "../src/reporter.ts";
+import { type AttackJob, attackSet } from "../src/evaluate/predict.ts";
+import { procedureOf } from "../src/methods/protocol.ts";
+import { silent } from "../src/base/reporter.ts";
 import {
   type CheckName,
   examine,
@@ -15,7 +15,7 @@ import {
   type Sanity,
   warningsOf,
   withAccuracy,
-} from "../src/sanity.ts";
+} from "../src/evaluate/checks.ts";
 import { wave } from "./check_grads.ts";
 import { withDevice } from "./support.ts";
 

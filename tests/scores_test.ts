@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Due } from "../src/methods/due.ts";
 import { type MethodName, methods, type Model, type Subject } from "../src/methods/mod.ts";
 import * as nn from "../src/nn/mod.ts";
-import { procedureOf } from "../src/protocol.ts";
+import { procedureOf } from "../src/methods/protocol.ts";
 import { wave } from "./check_grads.ts";
 import { withDevice } from "./support.ts";
 

@@ -1,11 +1,11 @@
 /** Verdicts in plain words, for every way an attack may go. */
 import assert from "node:assert/strict";
 import { showAttack } from "../src/cli/show.ts";
-import type { SeparationResult } from "../src/evidence_result.ts";
+import type { SeparationResult } from "../src/measure/schema.ts";
 import { evidenceOf, evidenceSections } from "../src/report/evidence.ts";
 import { markup } from "../src/report/html.ts";
-import { type AttackResult, attackResultSchema } from "../src/results.ts";
-import { evalVerdict, verdict } from "../src/verdict.ts";
+import { type AttackResult, attackResultSchema } from "../src/experiment/documents.ts";
+import { evalVerdict, verdict } from "../src/report/words.ts";
 
 function separation(value: number): SeparationResult {
   const estimate = { value, low: value - 0.01, high: value + 0.01 };

@@ -1,10 +1,10 @@
 /** What several tests share: a device for one test, and single kernels run on it. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { type Device, openDevice } from "../src/nn/device.ts";
+import { type Device, openDevice } from "../src/nn/device/device.ts";
 import { runsFolder } from "../src/runs/folder.ts";
 
-export { runKernel } from "../src/nn/run_kernel.ts";
+export { runKernel } from "../src/nn/check/run_kernel.ts";
 
 /** Opens a device for one test and closes it afterwards; fails, not skips, without an adapter. */
 export async function withDevice(test: (device: Device) => Promise<void>): Promise<void> {

@@ -6,7 +6,7 @@ import { fc } from "./property.ts";
 import { describeData, download, loadSvhn, sources } from "../data/mod.ts";
 import { readMat } from "../data/mat.ts";
 import { findSvhn, missingSvhn } from "../data/svhn.ts";
-import { UserError } from "../src/errors.ts";
+import { UserError } from "../src/base/errors.ts";
 import { colourImage, perClass, says, served } from "./data_support.ts";
 import { mat, numbers, svhn } from "./mat_writer.ts";
 import { sharedPath, testWithShared } from "./shared.ts";

@@ -3,22 +3,22 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { flagOf } from "../src/cli/flags.ts";
 import { showTable } from "../src/cli/show_table.ts";
-import { runConfig } from "../src/config.ts";
-import { paperTables } from "../src/paper.ts";
+import { runConfig } from "../src/experiment/config.ts";
+import { paperTables } from "../src/experiment/paper.ts";
 import {
   concerning,
   procedureOf,
   type ProtocolOption,
   protocolOptionNames,
   protocolOptions,
-} from "../src/protocol.ts";
+} from "../src/methods/protocol.ts";
 import { tablesPage } from "../src/report/tables.ts";
-import type { Reporter } from "../src/reporter.ts";
-import { train } from "../src/run.ts";
+import type { Reporter } from "../src/base/reporter.ts";
+import { train } from "../src/experiment/run.ts";
 import { readFigures } from "../src/runs/folder.ts";
 import { listRuns } from "../src/runs/list.ts";
-import { halfWidth95 } from "../src/statistics.ts";
-import { ablatable, resultPath, table, type TableOptions } from "../src/table.ts";
+import { halfWidth95 } from "../src/measure/statistics.ts";
+import { ablatable, resultPath, table, type TableOptions } from "../src/experiment/table.ts";
 import { transplant } from "./trained.ts";
 import { inFolder } from "./support.ts";
 

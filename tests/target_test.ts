@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { checkTarget, type TargetKind } from "../src/cli/target.ts";
-import { UserError } from "../src/errors.ts";
+import { UserError } from "../src/base/errors.ts";
 import { page } from "../src/report/page.ts";
 import { task } from "./program.ts";
 import { inFolder } from "./support.ts";

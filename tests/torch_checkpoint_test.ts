@@ -1,6 +1,6 @@
 /** PyTorch's checkpoints: read right, and never run. */
 import assert from "node:assert/strict";
-import { UserError } from "../src/errors.ts";
+import { UserError } from "../src/base/errors.ts";
 import { readSafetensors } from "../src/checkpoint/safetensors.ts";
 import {
   decodeTorchCheckpoint,

@@ -1,8 +1,8 @@
 /** A small training, for tests of what becomes of its files. */
 import assert from "node:assert/strict";
 import { readSafetensors, writeSafetensors } from "../src/checkpoint/safetensors.ts";
-import { runConfig, type RunOptions } from "../src/config.ts";
-import { train } from "../src/run.ts";
+import { runConfig, type RunOptions } from "../src/experiment/config.ts";
+import { train } from "../src/experiment/run.ts";
 
 /** Trains a model on 20 digits; the path of its best checkpoint. */
 export async function trained(

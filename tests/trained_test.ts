@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { readSafetensors, writeSafetensors } from "../src/checkpoint/safetensors.ts";
 import { showAttack, showEval } from "../src/cli/show.ts";
-import { runConfig, type RunOptions } from "../src/config.ts";
-import { type Reporter, silent } from "../src/reporter.ts";
-import { attack, evaluate, train } from "../src/run.ts";
-import { table } from "../src/table.ts";
+import { runConfig, type RunOptions } from "../src/experiment/config.ts";
+import { type Reporter, silent } from "../src/base/reporter.ts";
+import { attack, evaluate, train } from "../src/experiment/run.ts";
+import { table } from "../src/experiment/table.ts";
 import { inFolder } from "./support.ts";
 
 /** A reporter that keeps what it is told. */

@@ -4,14 +4,14 @@ import { join } from "node:path";
 import { limit, loadEmbedded } from "../data/mod.ts";
 import { checkpointPaths, loadCheckpoint } from "../src/checkpoint/checkpoint.ts";
 import { decodeSafetensors, writeSafetensors } from "../src/checkpoint/safetensors.ts";
-import { runConfig } from "../src/config.ts";
-import { ResidentSet } from "../src/dataset.ts";
-import { UserError } from "../src/errors.ts";
+import { runConfig } from "../src/experiment/config.ts";
+import { ResidentSet } from "../src/evaluate/resident_set.ts";
+import { UserError } from "../src/base/errors.ts";
 import { type MethodName, methods, type Model } from "../src/methods/mod.ts";
 import * as nn from "../src/nn/mod.ts";
-import { procedureOf } from "../src/protocol.ts";
-import { type Reporter, silent } from "../src/reporter.ts";
-import { fit, type Trained } from "../src/training.ts";
+import { procedureOf } from "../src/methods/protocol.ts";
+import { type Reporter, silent } from "../src/base/reporter.ts";
+import { fit, type Trained } from "../src/train/fit.ts";
 import { inFolder, withDevice } from "./support.ts";
 
 interface Options {

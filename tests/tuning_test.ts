@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import * as nn from "../src/nn/mod.ts";
-import { silent } from "../src/reporter.ts";
-import { tune, tuneResultSchema, useTuning } from "../src/tuning.ts";
+import { silent } from "../src/base/reporter.ts";
+import { tune, tuneResultSchema, useTuning } from "../src/nn/device/tuning.ts";
 import { inFolder, withDevice } from "./support.ts";
 
 Deno.test("every tile profile gives the same bits: a LeNet's loss and gradients", () =>

@@ -18,9 +18,9 @@ import {
   sum,
   type Tensor,
 } from "../../src/nn/mod.ts";
-import { procedureOf } from "../../src/protocol.ts";
-import { useTuning } from "../../src/tuning.ts";
-import { versions } from "../../src/version.ts";
+import { procedureOf } from "../../src/methods/protocol.ts";
+import { useTuning } from "../../src/nn/device/tuning.ts";
+import { versions } from "../../src/base/version.ts";
 import { modelOf } from "../models.ts";
 import { compileTraining } from "../programs.ts";
 import {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Procedure } from "../protocol.ts";
+import type { Procedure } from "../methods/protocol.ts";
 
 /** An attack, ready to be traced. Images are in [0, 1]. */
 export interface AttackSettings {

@@ -5,11 +5,11 @@
  */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { shortened, UserError } from "../errors.ts";
-import { display, readFile } from "../files.ts";
+import { shortened, UserError } from "../base/errors.ts";
+import { display, readFile } from "../base/files.ts";
 import type { Model } from "../methods/mod.ts";
 import { show, size } from "../nn/mod.ts";
-import { sha256 } from "../sha256.ts";
+import { sha256 } from "../base/digest.ts";
 import { writeSafetensors } from "./safetensors.ts";
 import { fromMetadata, type Metadata, type Statement, toMetadata } from "./statement.ts";
 import { type CheckpointArrays, decodeCheckpoint } from "./torch.ts";

@@ -5,9 +5,9 @@
  */
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import { writeAtomic } from "../atomic.ts";
-import type { UserError } from "../errors.ts";
-import { readFile } from "../files.ts";
+import { writeAtomic } from "../base/atomic.ts";
+import type { UserError } from "../base/errors.ts";
+import { readFile } from "../base/files.ts";
 import { cannotRead, elements, mostAxes, quote } from "./refusal.ts";
 import { checkFormat } from "./statement.ts";
 

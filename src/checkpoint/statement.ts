@@ -5,8 +5,8 @@
  * @module
  */
 import { z } from "zod";
-import { shortened, UserError } from "../errors.ts";
-import { display } from "../files.ts";
+import { shortened, UserError } from "../base/errors.ts";
+import { display } from "../base/files.ts";
 
 /** Strings by name, as the file has them. */
 export type Metadata = Readonly<Record<string, string>>;

@@ -4,8 +4,8 @@
  * @module
  */
 import { basename } from "node:path";
-import { shortened, UserError } from "../errors.ts";
-import { isFile, readFile } from "../files.ts";
+import { shortened, UserError } from "../base/errors.ts";
+import { isFile, readFile } from "../base/files.ts";
 import { checkpointPaths } from "./checkpoint.ts";
 import { decodeSafetensors } from "./safetensors.ts";
 import {

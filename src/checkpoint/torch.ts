@@ -4,7 +4,7 @@
  * @module
  */
 import { PickleError } from "../../data/pickle.ts";
-import { readFile } from "../files.ts";
+import { readFile } from "../base/files.ts";
 import { cannotRead } from "./refusal.ts";
 import { decodeSafetensors, type NamedArray } from "./safetensors.ts";
 import { bigEndian, isLegacy, readLegacy } from "./torch_legacy.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import { crc32, inflateRawSync } from "node:zlib";
-import type { UserError } from "../errors.ts";
+import type { UserError } from "../base/errors.ts";
 import { cannotRead, quote } from "./refusal.ts";
 
 /** Signatures of the format's records. */

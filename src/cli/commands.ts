@@ -11,9 +11,9 @@ import { argument, command, constant, flag, option } from "@optique/core/primiti
 import { choice } from "@optique/core/valueparser";
 import { path } from "@optique/run/valueparser";
 import { type PairName, type SourceName, sources } from "../../data/mod.ts";
-import { modes } from "../config.ts";
-import { paperTables } from "../paper.ts";
-import { protocolOptionNames } from "../protocol.ts";
+import { modes } from "../experiment/config.ts";
+import { paperTables } from "../experiment/paper.ts";
+import { protocolOptionNames } from "../methods/protocol.ts";
 import { runCommands } from "../runs/folder.ts";
 import { runStates, sortKeys } from "../runs/list.ts";
 import {

@@ -5,7 +5,7 @@
  */
 import { stripVTControlCharacters } from "node:util";
 import { formatMessage, type Message, type MessageTerm } from "@optique/core/message";
-import { shortened } from "../errors.ts";
+import { shortened } from "../base/errors.ts";
 import { say } from "./stderr.ts";
 
 /** Characters of what was typed, and of the whole line: room for the longest list of choices. */

@@ -6,8 +6,8 @@
 import Table from "cli-table3";
 import { z } from "zod";
 import { describeData, downloadSet, type SourceName } from "../../data/mod.ts";
-import { commandOf } from "../invocation.ts";
-import type { Progress, Reporter } from "../reporter.ts";
+import { commandOf } from "../base/invocation.ts";
+import type { Progress, Reporter } from "../base/reporter.ts";
 
 /** What `data --json` prints. */
 export const dataResultSchema = z.strictObject({

@@ -6,13 +6,13 @@
 import Table from "cli-table3";
 import { z } from "zod";
 import { describeData } from "../../data/mod.ts";
-import { UserError } from "../errors.ts";
+import { UserError } from "../base/errors.ts";
 import { type Device, openDevice } from "../nn/mod.ts";
-import { runKernel } from "../nn/run_kernel.ts";
-import { kernels as tested, selfTest } from "../nn/self_test.ts";
-import { useTuning } from "../tuning.ts";
-import { versions } from "../version.ts";
-import type { Reporter } from "../reporter.ts";
+import { runKernel } from "../nn/check/run_kernel.ts";
+import { kernels as tested, selfTest } from "../nn/check/self_test.ts";
+import { useTuning } from "../nn/device/tuning.ts";
+import { versions } from "../base/version.ts";
+import type { Reporter } from "../base/reporter.ts";
 
 /** What `doctor --json` prints. */
 export const doctorResultSchema = z.strictObject({

@@ -4,8 +4,8 @@
  * @module
  */
 import type { AttackSettings } from "../attack/mod.ts";
-import { checkpointsOf, membersOf, type RunConfig } from "../config.ts";
-import { UserError } from "../errors.ts";
+import { checkpointsOf, membersOf, type RunConfig } from "../experiment/config.ts";
+import { UserError } from "../base/errors.ts";
 import { familyOf, type Hyperparameters, type Method, methods } from "../methods/mod.ts";
 import {
   type ProtocolOption,
@@ -13,9 +13,9 @@ import {
   protocolOptionNames,
   protocolOptions,
   type Stage,
-} from "../protocol.ts";
-import { attackSettings } from "../run.ts";
-import { configsOf, type TableOptions, withoutRows } from "../table.ts";
+} from "../methods/protocol.ts";
+import { attackSettings } from "../experiment/run.ts";
+import { configsOf, type TableOptions, withoutRows } from "../experiment/table.ts";
 import { flagOf, nameOf } from "./flags.ts";
 
 /** What was asked. */

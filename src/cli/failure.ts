@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { shortened, UserError } from "../errors.ts";
-import { refusalOf } from "../files.ts";
+import { shortened, UserError } from "../base/errors.ts";
+import { refusalOf } from "../base/files.ts";
 
 /** How a failed run ends. */
 export interface Failure {

@@ -10,16 +10,16 @@ import type { Parser } from "@optique/core/parser";
 import { flag, option } from "@optique/core/primitives";
 import { choice, float, type ValueParser, type ValueParserResult } from "@optique/core/valueparser";
 import { path } from "@optique/run/valueparser";
-import { shortened } from "../errors.ts";
-import { modes, runConfigSchema, smallestEpsilon } from "../config.ts";
+import { shortened } from "../base/errors.ts";
+import { modes, runConfigSchema, smallestEpsilon } from "../experiment/config.ts";
 import { gpKernels, methods } from "../methods/mod.ts";
-import { paperTables } from "../paper.ts";
+import { paperTables } from "../experiment/paper.ts";
 import {
   type Procedure,
   type ProtocolOption,
   type ProtocolOptionName,
   protocolOptions,
-} from "../protocol.ts";
+} from "../methods/protocol.ts";
 import { whole } from "./whole.ts";
 
 const attackModes = modes.map((m) => `attack_${m}`);

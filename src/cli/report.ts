@@ -6,9 +6,9 @@
  */
 import { basename, join, resolve } from "node:path";
 import { z } from "zod";
-import { writeAtomic } from "../atomic.ts";
-import { UserError } from "../errors.ts";
-import { commandOf } from "../invocation.ts";
+import { writeAtomic } from "../base/atomic.ts";
+import { UserError } from "../base/errors.ts";
+import { commandOf } from "../base/invocation.ts";
 import { failure } from "./failure.ts";
 
 /** What `report --json` prints. */

@@ -6,7 +6,7 @@
 import process from "node:process";
 import { Presets, SingleBar } from "cli-progress";
 import { say } from "./stderr.ts";
-import type { Progress, Reporter } from "../reporter.ts";
+import type { Progress, Reporter } from "../base/reporter.ts";
 
 const bars = new Set<SingleBar>();
 

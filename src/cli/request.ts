@@ -3,14 +3,19 @@
  *
  * @module
  */
-import { type RunConfig, runConfig, runConfigSchema, type RunOptions } from "../config.ts";
-import { UserError } from "../errors.ts";
-import { display } from "../files.ts";
-import { commandOf } from "../invocation.ts";
-import { protocolOptionNames } from "../protocol.ts";
-import { checkRun } from "../runs/identity.ts";
+import {
+  type RunConfig,
+  runConfig,
+  runConfigSchema,
+  type RunOptions,
+} from "../experiment/config.ts";
+import { UserError } from "../base/errors.ts";
+import { display } from "../base/files.ts";
+import { commandOf } from "../base/invocation.ts";
+import { protocolOptionNames } from "../methods/protocol.ts";
+import { checkRun } from "../experiment/identity.ts";
 import { readRunFile } from "../runs/folder.ts";
-import { ablatable, type TableOptions } from "../table.ts";
+import { ablatable, type TableOptions } from "../experiment/table.ts";
 import type { Invocation } from "./commands.ts";
 import { checkEffects, checkTableEffects } from "./effect.ts";
 import { flagOf, nameOf } from "./flags.ts";

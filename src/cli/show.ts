@@ -3,10 +3,16 @@
  *
  * @module
  */
-import { type ProtocolOption, protocolOptions } from "../protocol.ts";
-import type { AttackResult, EvalResult, InDomain, TrainResult, Uncertainty } from "../results.ts";
-import { type ModelSeeds, seedsText } from "../seeds.ts";
-import { evalVerdict, meanNote, percent, round, tau, title, verdict } from "../verdict.ts";
+import { type ProtocolOption, protocolOptions } from "../methods/protocol.ts";
+import type {
+  AttackResult,
+  EvalResult,
+  InDomain,
+  TrainResult,
+  Uncertainty,
+} from "../experiment/documents.ts";
+import { type ModelSeeds, seedsText } from "../experiment/seeds.ts";
+import { evalVerdict, meanNote, percent, round, tau, title, verdict } from "../report/words.ts";
 import { flagOf } from "./flags.ts";
 import { newTable, number } from "./format.ts";
 import { showEvidence } from "./show_evidence.ts";

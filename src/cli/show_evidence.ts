@@ -3,10 +3,10 @@
  *
  * @module
  */
-import type { SanityResult, SeparationResult } from "../evidence_result.ts";
-import type { AttackResult, EvalResult } from "../results.ts";
-import { round } from "../sanity.ts";
-import { percent } from "../verdict.ts";
+import type { SanityResult, SeparationResult } from "../measure/schema.ts";
+import type { AttackResult, EvalResult } from "../experiment/documents.ts";
+import { round } from "../evaluate/checks.ts";
+import { percent } from "../report/words.ts";
 import { newTable, number } from "./format.ts";
 
 /** What scores are called. */

@@ -5,11 +5,11 @@
  */
 import { basename } from "node:path";
 import Table from "cli-table3";
-import { shortened, shownValue } from "../errors.ts";
-import { display } from "../files.ts";
-import { duration } from "../lock.ts";
+import { shortened, shownValue } from "../base/errors.ts";
+import { display } from "../base/files.ts";
+import { duration } from "../base/lock.ts";
 import type { RunRow, RunsResult } from "../runs/list.ts";
-import type { VerifyResult } from "../verify.ts";
+import type { VerifyResult } from "../experiment/verify.ts";
 
 /** One line a run. */
 export function showRuns({ folder, runs }: RunsResult): string {

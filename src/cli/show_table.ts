@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { Statistic, TableResult, TableRow } from "../table_result.ts";
-import { titleAmong } from "../likeness.ts";
+import type { Statistic, TableResult, TableRow } from "../experiment/table_document.ts";
+import { titleAmong } from "../experiment/likeness.ts";
 import { flagOf } from "./flags.ts";
 
 /** Both tables, what was made of them, and the ablation. */

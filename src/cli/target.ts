@@ -4,9 +4,9 @@
  * @module
  */
 import { basename, dirname, join, resolve } from "node:path";
-import { UserError } from "../errors.ts";
-import { display, explain, isFile, readFile } from "../files.ts";
-import { lockName } from "../lock.ts";
+import { UserError } from "../base/errors.ts";
+import { display, explain, isFile, readFile } from "../base/files.ts";
+import { lockName } from "../base/lock.ts";
 
 /** What is written: a run's JSON document, or a page about runs. */
 export type TargetKind = "document" | "page";

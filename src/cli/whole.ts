@@ -6,7 +6,7 @@
 import { type Message, message, text } from "@optique/core/message";
 import type { NonEmptyString } from "@optique/core/nonempty";
 import { integer, type ValueParser } from "@optique/core/valueparser";
-import { shortened } from "../errors.ts";
+import { shortened } from "../base/errors.ts";
 
 /** A whole number in a range: up to what a number holds exactly where no less is said. */
 export function whole(

@@ -17,7 +17,7 @@ import {
   type State,
   type Tensor,
 } from "../nn/mod.ts";
-import { familyOf, imageShapes } from "./encoders.ts";
+import { familyOf, imageShapes } from "../networks/mod.ts";
 import type { LossOptions, Model, ModelOptions, TrainContext, TrainStep } from "./types.ts";
 
 /** Networks of a plain classifier. */

@@ -28,7 +28,7 @@ import {
   sum,
   type Tensor,
 } from "../nn/mod.ts";
-import type { Procedure } from "../protocol.ts";
+import type { Procedure } from "./protocol.ts";
 import { Classifier, classifiers, labelOf } from "./classifier.ts";
 import type { Method, Model, Score, Subject } from "./types.ts";
 

@@ -17,7 +17,7 @@
  * @module
  */
 import { kMeansCluster } from "simple-statistics";
-import { UserError } from "../errors.ts";
+import { UserError } from "../base/errors.ts";
 import {
   add,
   argmax,
@@ -40,9 +40,9 @@ import {
   type State,
   type Tensor,
 } from "../nn/mod.ts";
-import type { Procedure } from "../protocol.ts";
+import type { Procedure } from "./protocol.ts";
 import { labelOf } from "./classifier.ts";
-import { createEncoder, type Encoder } from "./encoders.ts";
+import { createEncoder, type Encoder } from "../networks/mod.ts";
 import { single } from "./single.ts";
 import { type Marginals, SparseGaussianProcess } from "./svgp.ts";
 import type {

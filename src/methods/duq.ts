@@ -47,9 +47,9 @@ import {
   type Updates,
   where,
 } from "../nn/mod.ts";
-import type { Procedure } from "../protocol.ts";
+import type { Procedure } from "./protocol.ts";
 import { labelOf } from "./classifier.ts";
-import { createEncoder, type Encoder, familyOf } from "./encoders.ts";
+import { createEncoder, type Encoder, familyOf } from "../networks/mod.ts";
 import { single } from "./single.ts";
 import type {
   LossOptions,

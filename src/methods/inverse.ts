@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { UserError } from "../errors.ts";
+import { UserError } from "../base/errors.ts";
 
 /**
  * The inverse of a symmetric positive definite `[n, n]` matrix by Cholesky factorisation.

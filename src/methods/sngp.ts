@@ -46,7 +46,7 @@ import {
   type Updates,
 } from "../nn/mod.ts";
 import { labelOf } from "./classifier.ts";
-import { createEncoder, familyOf } from "./encoders.ts";
+import { createEncoder, familyOf } from "../networks/mod.ts";
 import { inversePositiveDefinite } from "./inverse.ts";
 import { single } from "./single.ts";
 import type {

@@ -8,7 +8,7 @@
  */
 import type { AttackName } from "../attack/mod.ts";
 import type { Device, Draws, Pass, Random, State, Tensor, Updates } from "../nn/mod.ts";
-import type { Procedure } from "../protocol.ts";
+import type { Procedure } from "./protocol.ts";
 
 /** Kernels of DUE's Gaussian process. */
 export const gpKernels = ["RBF", "Matern12", "Matern32", "Matern52", "RQ"] as const;

@@ -17,34 +17,34 @@
  *
  * @module
  */
-export * from "./batch_norm.ts";
-export * from "./conv2d.ts";
-export * from "./crop.ts";
-export * from "./device.ts";
-export * from "./elementwise.ts";
-export * from "./evaluate.ts";
-export * from "./functions.ts";
-export * from "./gather.ts";
-export * from "./grad.ts";
-export * from "./layers.ts";
-export * from "./linalg.ts";
-export * from "./matmul.ts";
-export * from "./networks.ts";
-export * from "./noise.ts";
-export * from "./norm_layers.ts";
-export * from "./optim.ts";
-export * from "./orthogonal.ts";
-export * from "./pool2d.ts";
-export { describeTimes, type StepTime } from "./profile.ts";
-export * from "./program.ts";
-export * from "./random.ts";
-export * from "./random_features.ts";
-export * from "./rbf.ts";
-export * from "./reduce.ts";
-export * from "./resnet.ts";
-export * from "./shape.ts";
-export { pull, push, release } from "./storage.ts";
-export { type TileProfile, tileProfiles } from "./tiles.ts";
+export * from "./ops/batch_norm.ts";
+export * from "./ops/conv2d.ts";
+export * from "./ops/crop.ts";
+export * from "./device/device.ts";
+export * from "./ops/elementwise.ts";
+export * from "./check/evaluate.ts";
+export * from "./ops/functions.ts";
+export * from "./ops/gather.ts";
+export * from "./compile/grad.ts";
+export * from "./layers/layers.ts";
+export * from "./ops/linalg.ts";
+export * from "./ops/matmul.ts";
+export * from "../networks/lenet.ts";
+export * from "./ops/noise.ts";
+export * from "./layers/norms.ts";
+export * from "./ops/optim.ts";
+export * from "./layers/orthogonal.ts";
+export * from "./ops/pool2d.ts";
+export { describeTimes, type StepTime } from "./device/profile.ts";
+export * from "./device/program.ts";
+export * from "./graph/random.ts";
+export * from "./ops/random_features.ts";
+export * from "./ops/rbf.ts";
+export * from "./ops/reduce.ts";
+export * from "../networks/resnet18.ts";
+export * from "./ops/shape.ts";
+export { pull, push, release } from "./device/storage.ts";
+export { type TileProfile, tileProfiles } from "./graph/tiles.ts";
 export {
   constant,
   type Data,
@@ -58,4 +58,4 @@ export {
   stopGradient,
   type Tensor,
   withVjp,
-} from "./tensor.ts";
+} from "./graph/tensor.ts";

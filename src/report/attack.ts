@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { seedsText } from "../seeds.ts";
-import { round, tau, title, verdict } from "../verdict.ts";
+import { seedsText } from "../experiment/seeds.ts";
+import { round, tau, title, verdict } from "./words.ts";
 import { draw, inks, svg } from "./charts.ts";
 import type { AttackContent, Example, kinds, Picture } from "./content.ts";
 import { classBars, histogram, rejectionCurve } from "./curves.ts";

@@ -6,9 +6,9 @@
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { type Archive, type NamedArray, readSafetensors } from "../checkpoint/safetensors.ts";
-import { shortened, UserError } from "../errors.ts";
-import { display } from "../files.ts";
-import type { Predictions } from "../metrics.ts";
+import { shortened, UserError } from "../base/errors.ts";
+import { display } from "../base/files.ts";
+import type { Predictions } from "../measure/metrics.ts";
 import { checkFile, checkFiles, readFigures, readRun, type Run } from "../runs/folder.ts";
 
 const figure = z.number().nullable();

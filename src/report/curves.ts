@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { confidences, type Predictions } from "../metrics.ts";
+import { confidences, type Predictions } from "../measure/metrics.ts";
 import { type Chart, inks, palette } from "./charts.ts";
 
 /** Images as their answers are told apart. */

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { seedsText } from "../seeds.ts";
-import { evalVerdict, tau, title } from "../verdict.ts";
+import { seedsText } from "../experiment/seeds.ts";
+import { evalVerdict, tau, title } from "./words.ts";
 import { draw } from "./charts.ts";
 import type { EvalContent } from "./content.ts";
 import { histogram, rejectionCurve } from "./curves.ts";

@@ -11,9 +11,9 @@ import {
   estimateSchema,
   sanitySchema,
   tauSchema,
-} from "../evidence_result.ts";
-import type { CheckName } from "../sanity.ts";
-import { percent } from "../verdict.ts";
+} from "../measure/schema.ts";
+import type { CheckName } from "../evaluate/checks.ts";
+import { percent } from "./words.ts";
 import { draw } from "./charts.ts";
 import { lines } from "./curves.ts";
 import { type Content, type Html, markup, paragraph, section } from "./html.ts";

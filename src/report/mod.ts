@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { UserError } from "../errors.ts";
+import { UserError } from "../base/errors.ts";
 import { attackPage } from "./attack.ts";
 import { comparePage } from "./compare.ts";
 import { readContent, type RunContent } from "./content.ts";

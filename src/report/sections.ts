@@ -4,8 +4,8 @@
  * @module
  */
 import { z } from "zod";
-import { type ProtocolOption, protocolOptions } from "../protocol.ts";
-import { meanNote } from "../verdict.ts";
+import { type ProtocolOption, protocolOptions } from "../methods/protocol.ts";
+import { meanNote } from "./words.ts";
 import { flatten } from "../runs/figures.ts";
 import type { Quality, RunContent } from "./content.ts";
 import { type Content, Html, markup, paragraph, section, table } from "./html.ts";

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { shortened, UserError } from "../errors.ts";
-import { display } from "../files.ts";
-import { titleAmong } from "../likeness.ts";
+import { shortened, UserError } from "../base/errors.ts";
+import { display } from "../base/files.ts";
+import { titleAmong } from "../experiment/likeness.ts";
 import { readFigures, readRun, type Run } from "../runs/folder.ts";
-import { type Statistic, tableResultSchema, type TableRow } from "../table_result.ts";
-import { tau } from "../verdict.ts";
+import { type Statistic, tableResultSchema, type TableRow } from "../experiment/table_document.ts";
+import { tau } from "./words.ts";
 import { draw } from "./charts.ts";
 import { type Line, lines } from "./curves.ts";
 import { type Content, type Html, markup, paragraph, section, table } from "./html.ts";

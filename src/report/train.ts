@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { percent, title } from "../verdict.ts";
+import { percent, title } from "./words.ts";
 import { draw } from "./charts.ts";
 import type { TrainContent } from "./content.ts";
 import { type Line, lines } from "./curves.ts";

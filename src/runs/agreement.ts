@@ -4,8 +4,8 @@
  * @module
  */
 import { z } from "zod";
-import { digestOf } from "../digest.ts";
-import { shortened, shownValue } from "../errors.ts";
+import { digestOf } from "../experiment/source_digests.ts";
+import { shortened, shownValue } from "../base/errors.ts";
 import { methods } from "../methods/mod.ts";
 import type { Run } from "./folder.ts";
 

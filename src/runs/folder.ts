@@ -14,16 +14,16 @@
  */
 import { basename, join } from "node:path";
 import { z } from "zod";
-import { makeFolder, sweep, writeAtomic } from "../atomic.ts";
+import { makeFolder, sweep, writeAtomic } from "../base/atomic.ts";
 import { type NamedArray, writeSafetensors } from "../checkpoint/safetensors.ts";
-import { digestOf } from "../digest.ts";
-import { sha256 } from "../sha256.ts";
-import { ifStopped } from "../stopping.ts";
-import { commandOf } from "../invocation.ts";
-import { shortened, UserError } from "../errors.ts";
-import { display, explain, isFile, readFile } from "../files.ts";
-import { type Held, hold } from "../lock.ts";
-import type { Reporter } from "../reporter.ts";
+import { digestOf } from "../experiment/source_digests.ts";
+import { sha256 } from "../base/digest.ts";
+import { ifStopped } from "../base/stopping.ts";
+import { commandOf } from "../base/invocation.ts";
+import { shortened, UserError } from "../base/errors.ts";
+import { display, explain, isFile, readFile } from "../base/files.ts";
+import { type Held, hold } from "../base/lock.ts";
+import type { Reporter } from "../base/reporter.ts";
 import { contradiction } from "./agreement.ts";
 import { figuresOf } from "./figures.ts";
 

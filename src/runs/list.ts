@@ -5,8 +5,8 @@
  */
 import { join } from "node:path";
 import { z } from "zod";
-import { explain } from "../files.ts";
-import { isHeld } from "../lock.ts";
+import { explain } from "../base/files.ts";
+import { isHeld } from "../base/lock.ts";
 import { readFigures, readRun, type Run, runCommands, runsFolder } from "./folder.ts";
 
 /** How far a run has come: an unfinished one goes on by the same command. */

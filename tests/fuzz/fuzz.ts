@@ -4,8 +4,8 @@
  * @module
  */
 import { PickleError } from "../../data/pickle.ts";
-import { UserError } from "../../src/errors.ts";
-import { Random } from "../../src/nn/random.ts";
+import { UserError } from "../../src/base/errors.ts";
+import { Random } from "../../src/nn/graph/random.ts";
 import { mutate } from "./mutate.ts";
 import type { Reader } from "./readers.ts";
 

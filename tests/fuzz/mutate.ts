@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Random } from "../../src/nn/random.ts";
+import type { Random } from "../../src/nn/graph/random.ts";
 
 /** Bytes that a damaged file may have at most: blocks that are repeated must not grow without end. */
 const most = 2 ** 18;

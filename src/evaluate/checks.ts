@@ -1,0 +1,343 @@
+/**
+ * Whether an attack's figures can be believed: the checks that N. Carlini et al., "On evaluating
+ * adversarial robustness", 2019, and F. Croce and M. Hein, "Reliable evaluation of adversarial
+ * robustness", ICML 2020, ask for before a number is reported.
+ *
+ * An attack that never left the images, followed no gradient, or does no more than noise says nothing of
+ * the model. The checks on the images look at all of them; those that need further attacks make them
+ * on a sample.
+ *
+ * @module
+ */
+import type { AttackSettings } from "../attack/mod.ts";
+import { chosen, ResidentSet, spread } from "./resident_set.ts";
+import { separation } from "../measure/detection.ts";
+import { guesses, type Hits, knows } from "../measure/guessing.ts";
+import { confidences, entropies } from "../measure/metrics.ts";
+import { mul, release, sum } from "../nn/mod.ts";
+import { type Answers, type Attacked, type AttackJob, attackSet } from "./predict.ts";
+import type { Reporter } from "../base/reporter.ts";
+
+/** What a check measured, and what it makes of it. */
+export interface Check {
+  /** Whether what was measured is as it should be. */
+  readonly holds: boolean;
+  readonly figures: Readonly<Record<string, number>>;
+  /** A sentence where it does not hold. */
+  readonly warning: string | null;
+}
+
+/** All checks of an attack. */
+export interface Sanity {
+  /** Images of the sample that the further attacks were made on. */
+  readonly images: number;
+  /**
+   * What an attack's effect is taken as: the fall of the mean entropy in nats, or, of an attack that
+   * steers to a class, of the mean loss.
+   */
+  readonly effect: "entropy" | "loss";
+  readonly checks: Readonly<Partial<Record<CheckName, Check>>>;
+}
+
+/**
+ * - `zeroGradient`: images whose loss has no slope at the first step, and their share.
+ * - `finiteGradient`: images that have, at any step, a pixel whose slope is no finite number, and their
+ *   share. Where it is no number the pixel stays as it is.
+ * - `ball`, `box`: largest change of a pixel, largest excess over [0, 1], and what is allowed.
+ * - `loss`: mean loss of the clean and of the attacked images.
+ * - `control`: effect of the attack, and of noise that moves every pixel by epsilon up or down at
+ *   random: as far as the attack can. The attack's must be larger by two standard errors of the
+ *   difference, image by image, and by 0.01.
+ * - `epsilon`: effect of the attack, and of one with half the radius.
+ * - `convergence`: effect of the attack, and of a stronger one in the same ball: five times the steps, ten
+ *   at least, each of 2.5 epsilon / steps at least, the best iterate kept. It must not do more by 0.05, nor
+ *   bring AUROC by max p down by more than 0.02.
+ * - `accuracy`: share of in-domain images that are right, and that of guessing: see `knows()`.
+ *
+ * An effect that no image has, since its answers or its losses are no finite numbers, is not measured: then
+ * `control`, `epsilon` and `convergence` do not hold.
+ */
+export type CheckName =
+  | "zeroGradient"
+  | "finiteGradient"
+  | "ball"
+  | "box"
+  | "loss"
+  | "control"
+  | "epsilon"
+  | "convergence"
+  | "accuracy";
+
+/** A sanity check's verdict, and the attack with half the radius that it made on its sample. */
+export interface Examined {
+  readonly sanity: Sanity;
+  readonly half: Attacked;
+}
+
+/** Images of the sample. */
+const sampleSize = 200;
+
+/** Differences of effects below this are put down to the noise of sampled predictions. */
+const slack = 0.01;
+
+/** What a stronger attack may do more, in nats of entropy or of loss, and in AUROC. */
+const converged = { effect: 0.05, auroc: 0.02 } as const;
+
+/** Rounding of f32. */
+const hair = 1e-6;
+
+/** Standard deviations beyond which no normal number of the generator lies. */
+const normalBound = 5.8;
+
+/**
+ * Examines an attack that was made.
+ *
+ * @param job as it was given to `attackSet`
+ * @param attacked what came of it
+ * @param inDomain answers to in-domain images, for AUROC; without them that is left out
+ */
+export async function examine(
+  job: AttackJob,
+  attacked: Attacked,
+  inDomain?: Answers,
+): Promise<Examined> {
+  const { settings, set, device, target } = job;
+  const index = spread(set.count, sampleSize);
+  const sample = new ResidentSet(chosen(set.set, index));
+  const effect = target === undefined ? "entropy" : "loss";
+  // What is recorded of the attack itself ends with it.
+  const reporter: Reporter = {
+    note: (text) => job.reporter.note(text),
+    progress: (...bar) => job.reporter.progress(...bar),
+  };
+  const explain = { explain: false, time: false };
+  const common = { ...job, reporter, explain, set: sample, keep: 0 };
+  const again = (changed: Partial<AttackJob>): Promise<Attacked> =>
+    attackSet({ ...common, ...changed });
+  try {
+    const half = await again({ settings: halved(settings), title: "check: half the radius" });
+    const strong = stronger(settings);
+    const further = await again({ settings: strong, title: "check: a stronger attack" });
+    const noise = await again({
+      settings: { ...settings, ...oneStep(settings.epsilon) },
+      // The sign of this loss's gradient is that of the noise.
+      follow: (x, _copy, { draws }) => sum(mul(x, draws.normal(x.shape)), [1, 2, 3]),
+      title: "check: noise",
+    });
+    const dropped = dropsOf[effect];
+    const drop = (of: Attacked, index?: ArrayLike<number>): number => mean(dropped(of, index));
+    const full = drop(attacked, index);
+    const auroc = (of: Answers, index?: ArrayLike<number>): number =>
+      inDomain ? separation(confidences(inDomain.predictions), sure(of, index)).auroc : NaN;
+    const found = { effect: full, auroc: auroc(attacked.adversarial, index) };
+    const checks = {
+      ...onImages(attacked, settings),
+      control: control(dropped(attacked, index), dropped(noise), effect),
+      epsilon: growth(full, drop(half), effect, "Half the radius does"),
+      convergence: convergence(
+        found,
+        { effect: drop(further), auroc: auroc(further.adversarial) },
+        strong,
+        effect,
+      ),
+    };
+    return { sanity: { images: index.length, effect, checks }, half };
+  } finally {
+    release(device, sample.parameters);
+  }
+}
+
+/** The warnings of the checks that do not hold, each once; first of a model whose answers mean nothing. */
+export function warningsOf({ checks: { accuracy, ...others } }: Sanity): string[] {
+  const all = [...(accuracy ? [accuracy] : []), ...Object.values(others)];
+  return [...new Set(all.flatMap(({ warning }) => warning ?? []))];
+}
+
+/** The same attack with half the radius. */
+function halved(settings: AttackSettings): AttackSettings {
+  return { ...settings, epsilon: settings.epsilon / 2, stepSize: settings.stepSize / 2 };
+}
+
+/** A stronger attack in the same ball. */
+function stronger(settings: AttackSettings): AttackSettings {
+  const steps = Math.max(10, 5 * settings.steps);
+  const stepSize = Math.max(2.5 * settings.epsilon / steps, settings.stepSize / 5);
+  return { ...settings, steps, stepSize, keepBest: true, projectStart: true };
+}
+
+/** Largest probabilities of some images, or of all. */
+function sure({ predictions }: Answers, index?: ArrayLike<number>): Float64Array {
+  const all = confidences(predictions);
+  return index ? Float64Array.from(index, (i) => all[i] ?? NaN) : all;
+}
+
+function oneStep(epsilon: number): Partial<AttackSettings> {
+  return { steps: 1, stepSize: epsilon, startNoise: 0, keepBest: false };
+}
+
+/** What is to be seen on the attacked images themselves. */
+function onImages(
+  { linf, outside, slope, blindSteps, losses }: Attacked,
+  { epsilon, startNoise, projectStart, keepBest }: AttackSettings,
+): Record<"zeroGradient" | "finiteGradient" | "ball" | "box" | "loss", Check> {
+  // Every step ends with a projection; only a best iterate may be the noisy start itself.
+  const free = keepBest && !projectStart ? normalBound * startNoise : 0;
+  const radius = Math.max(epsilon, free);
+  const [before, after] = [mean(losses.clean), mean(losses.adversarial)];
+  return {
+    zeroGradient: none(slope, (v) => v === 0, "had a zero gradient at the first step"),
+    finiteGradient: none(
+      blindSteps,
+      (steps) => steps > 0,
+      "had no finite gradient at some step; pixels without one stayed as they were",
+    ),
+    ball: within(linf, radius, "of the images left the ball of radius epsilon"),
+    box: within(outside, free, "of the attacked images left [0, 1]"),
+    loss: check(
+      after < before,
+      { before, after },
+      `The attack does not lower its loss: ${round(before)} before, ${round(after)} after`,
+    ),
+  };
+}
+
+function none(
+  values: Float32Array | Uint32Array,
+  bad: (v: number) => boolean,
+  what: string,
+): Check {
+  const images = values.filter(bad).length;
+  const share = images / values.length;
+  return check(
+    images === 0,
+    { share, images },
+    `${images} of ${values.length} images (${percent(share)}) ${what}`,
+  );
+}
+
+function within(values: Float32Array, allowed: number, what: string): Check {
+  const share = values.filter((v) => !(v <= allowed + hair)).length / values.length;
+  const largest = values.reduce((a, b) => Math.max(a, b), -Infinity);
+  return check(share === 0, { largest, allowed, share }, `${percent(share)} ${what}`);
+}
+
+function control(
+  attack: readonly number[],
+  noise: readonly number[],
+  effect: Sanity["effect"],
+): Check {
+  const differences = attack.map((drop, i) => drop - (noise[i] ?? NaN)).filter(Number.isFinite);
+  const difference = mean(differences);
+  const variance = mean(differences.map((d) => (d - difference) ** 2));
+  const margin = Math.max(slack, 2 * Math.sqrt(variance / differences.length));
+  const figures = { attack: mean(attack), noise: mean(noise), margin };
+  if (Number.isNaN(difference)) return unmeasured(figures, effect);
+  return check(
+    difference > margin,
+    figures,
+    `Random noise of the same size lowers the ${effect} nearly as much: by ${
+      round(figures.noise)
+    }, ` +
+      `the attack by ${round(figures.attack)}, which should be more by ${round(margin)}`,
+  );
+}
+
+interface Reached {
+  readonly effect: number;
+  readonly auroc: number;
+}
+
+function convergence(
+  full: Reached,
+  further: Reached,
+  { steps, stepSize }: AttackSettings,
+  effect: Sanity["effect"],
+): Check {
+  if (Number.isNaN(further.effect - full.effect)) {
+    return unmeasured({ full: full.effect, stronger: further.effect }, effect);
+  }
+  const more = further.effect - full.effect > converged.effect;
+  const lower = full.auroc - further.auroc > converged.auroc;
+  const areas = Number.isFinite(full.auroc)
+    ? `, and AUROC is ${round(further.auroc)} instead of ${round(full.auroc)}`
+    : "";
+  return check(
+    !more && !lower,
+    {
+      full: full.effect,
+      stronger: further.effect,
+      ...(Number.isFinite(full.auroc) ? { auroc: full.auroc, aurocStronger: further.auroc } : {}),
+    },
+    `The attack has not converged: in ${steps} steps of ${
+      Number(stepSize.toPrecision(3))
+    } the ${effect} falls by ` +
+      `${round(further.effect)} instead of ${round(full.effect)}${areas}`,
+  );
+}
+
+/**
+ * The checks with that of the model itself: whether it knows the images that it was trained for.
+ *
+ * @param hits counts of the in-domain images
+ */
+export function withAccuracy({ sanity, half }: Examined, hits: Hits): Examined {
+  const { right, count, classes } = hits;
+  const figures = { accuracy: right / count, chance: 1 / classes, images: count };
+  const accuracy = check(knows(hits), figures, guesses(hits));
+  return { sanity: { ...sanity, checks: { ...sanity.checks, accuracy } }, half };
+}
+
+function growth(full: number, half: number, effect: Sanity["effect"], what: string): Check {
+  if (Number.isNaN(half - full)) return unmeasured({ full, half }, effect);
+  return check(
+    !(half > full + slack),
+    { full, half },
+    `${what} more than the whole: the ${effect} falls by ${round(half)}, else by ${round(full)}`,
+  );
+}
+
+/** What was not measured does not hold: the same sentence for every check that it concerns. */
+function unmeasured(figures: Record<string, number>, effect: Sanity["effect"]): Check {
+  const warning = `The attack's effect cannot be told: no image has ${
+    effect === "entropy" ? "an entropy" : "a loss"
+  } that is a number both before and after`;
+  return check(false, figures, warning);
+}
+
+function check(holds: boolean, figures: Record<string, number>, warning: string): Check {
+  return { holds, figures, warning: holds ? null : warning };
+}
+
+type Drops = (attacked: Attacked, index?: ArrayLike<number>) => number[];
+
+/** Falls of an image's entropy or loss, of some images or of all; NaN where one has no figure. */
+const dropsOf: Record<Sanity["effect"], Drops> = {
+  entropy: ({ clean, adversarial }, index) =>
+    falls(entropies(clean.predictions), entropies(adversarial.predictions), index),
+  loss: ({ losses }, index) => falls(losses.clean, losses.adversarial, index),
+};
+
+function falls(
+  before: ArrayLike<number>,
+  after: ArrayLike<number>,
+  index: ArrayLike<number> = Array.from(before, (_, i) => i),
+): number[] {
+  return Array.from(index, (i) => (before[i] ?? NaN) - (after[i] ?? NaN));
+}
+
+/** Mean of the finite values; NaN without one. */
+function mean(values: ArrayLike<number>): number {
+  const finite = Array.from(values).filter(Number.isFinite);
+  return finite.reduce((a, b) => a + b, 0) / finite.length;
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
+}
+
+/** Three digits behind the point; what they cannot show, of either sign, as less than they can. */
+export function round(value: number): string {
+  if (!Number.isFinite(value)) return "no number";
+  if (value === 0) return "0.000";
+  return Math.abs(value) < 0.0005 ? "less than 0.001" : value.toFixed(3);
+}

@@ -1,0 +1,79 @@
+/**
+ * What the experiments share: jobs over sets, and what every document begins with.
+ *
+ * @module
+ */
+import type { RunConfig } from "./config.ts";
+import { ResidentSet } from "../evaluate/resident_set.ts";
+import type { ImageSet } from "../../data/mod.ts";
+import { familyOf } from "../methods/mod.ts";
+import type { MeanOptions } from "../measure/metrics.ts";
+import type { Device } from "../nn/mod.ts";
+import type { Job } from "../evaluate/predict.ts";
+import { concerning } from "../methods/protocol.ts";
+import type { Reporter } from "../base/reporter.ts";
+import { versions } from "../base/version.ts";
+import type { LoadedModel, Workbench } from "./workbench.ts";
+import type { EvalResult } from "./documents.ts";
+
+/** Images in a step of evaluation or attack: the paper's. */
+export const evalBatch = 200;
+
+/** A job over a set, as the run is configured. */
+export function job(
+  { config, device, subject }: Workbench,
+  set: ImageSet,
+  reporter: Reporter,
+): Job {
+  return {
+    device,
+    subject,
+    set: new ResidentSet(set),
+    seed: config.seed,
+    batchSize: config.batchSize ?? evalBatch,
+    reporter,
+    explain: config,
+  };
+}
+
+/** How the figures of a run are averaged. */
+export function meanOptions({ config, procedure }: Workbench): MeanOptions {
+  return procedure.mean === "batches" ? { batchSize: config.batchSize ?? evalBatch } : {};
+}
+
+/** What every document begins with. */
+export function common({ config, trainingConfig, procedure, device, method, network }: Workbench): {
+  mode: string;
+  model: string;
+  protocol: RunConfig["protocol"];
+  procedure: ReturnType<typeof concerning>;
+  hyperparameters: Record<string, string | number>;
+  seed: number;
+  adapter: Device["adapter"];
+  versions: ReturnType<typeof versions>;
+} {
+  const { mode, protocol, seed } = config;
+  const { adapter } = device;
+  return {
+    mode,
+    model: network,
+    protocol,
+    procedure: concerning(procedure, { mode, family: familyOf(network) }),
+    hyperparameters: Object.fromEntries(
+      method.hyperparameters.map((name) => [name, trainingConfig[name]]),
+    ),
+    seed,
+    adapter,
+    versions: versions(),
+  };
+}
+
+/** What a document says of the models that it was made with. */
+export function modelsOf(
+  models: readonly LoadedModel[],
+): Pick<EvalResult, "checkpoints" | "trained"> {
+  return {
+    checkpoints: models.map(({ path }) => path),
+    trained: models.map(({ trained }) => trained),
+  };
+}

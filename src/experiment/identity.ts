@@ -1,0 +1,153 @@
+/**
+ * What determines a run.
+ *
+ * @module
+ */
+import { z } from "zod";
+import type { ImageSet } from "../../data/mod.ts";
+import { checkpointsOf, type RunConfig } from "./config.ts";
+import { shortened, UserError } from "../base/errors.ts";
+import { display } from "../base/files.ts";
+import { limited, openPlace, type Place } from "./setup.ts";
+import { familyOf } from "../methods/mod.ts";
+import { concerning } from "../methods/protocol.ts";
+import { sourceDigests } from "./source_digests.ts";
+import { versions } from "../base/version.ts";
+import { circumstances } from "../runs/agreement.ts";
+import { checkModels, checkTraining, epochsOf, trainingOptions } from "./used_models.ts";
+import type { Run, RunSpec } from "../runs/folder.ts";
+
+/** A place with the GPU that the run is made on. */
+export interface RunPlace extends Place {
+  readonly device: { readonly adapter: object };
+}
+
+/**
+ * What names the run's folder, and what is written down of it.
+ *
+ * @param models digests of the models that it is made with
+ */
+export async function runSpec(
+  command: "train" | "eval" | "attack",
+  place: RunPlace,
+  models: readonly string[],
+): Promise<RunSpec> {
+  const { config, procedure, method, network, seeds, modelSeeds } = place;
+  const given = command !== "train" && checkpointsOf(config) !== undefined;
+  const data = await dataOf(command, place);
+  const epochs = given
+    ? []
+    : await Promise.all(seeds.map(async (seed) => (await epochsOf(command, place, seed)).epochs));
+  const options = Object.fromEntries(
+    Object.entries(config).filter(([name, value]) =>
+      value !== undefined && !circumstances.has(name)
+    ),
+  );
+  const adapter = { ...place.device.adapter };
+  return {
+    command,
+    label: method.name,
+    config: { ...config },
+    identity: {
+      options: {
+        ...options,
+        model: network,
+        ...trainingOptions(place),
+      },
+      procedure: concerning(procedure, { mode: method.name, family: familyOf(network) }),
+      seeds: modelSeeds,
+      epochs,
+      models,
+      data,
+      source: await sourceDigests(),
+      versions: versions(),
+      adapter,
+    },
+    adapter,
+    versions: versions(),
+  };
+}
+
+/** A set as a run names it. */
+interface SetIdentity {
+  readonly name: string;
+  readonly count: number;
+  readonly sha256: string;
+  readonly listSha256: string | null;
+}
+
+/** The sets that a run is made on, by their part in it. */
+async function setsOf(
+  command: Run["command"],
+  { config, trainingConfig, pair }: Pick<Place, "config" | "trainingConfig" | "pair">,
+): Promise<Record<string, ImageSet>> {
+  return {
+    ...(checkpointsOf(config) ? {} : { train: limited(await pair.train(), trainingConfig) }),
+    test: limited(await pair.test(), config),
+    ...(command === "train" ? {} : { outDomain: limited(await pair.outDomain(), config) }),
+  };
+}
+
+async function dataOf(
+  command: Run["command"],
+  place: Pick<Place, "config" | "trainingConfig" | "pair">,
+): Promise<Record<string, SetIdentity>> {
+  const sets = Object.entries(await setsOf(command, place));
+  return Object.fromEntries(
+    sets.map(([role, { name, count, sha256, listSha256 = null }]) => [role, {
+      name,
+      count,
+      sha256,
+      listSha256,
+    }]),
+  );
+}
+
+const recordedSets = z.object({
+  data: z.record(z.string(), z.object({ name: z.string(), count: z.int(), sha256: z.string() })),
+});
+
+/**
+ * Holds data and models that are there against those of a run, before anything is computed.
+ *
+ * @param run as it was recorded
+ * @param config by which it is to be made again
+ * @param file the run's, beside which its own copies of the models are
+ * @throws UserError naming the first that is another
+ */
+export async function checkRun(run: Run, config: RunConfig, file: string): Promise<void> {
+  const place = await openPlace(config, run.command === "train" ? "train" : "use");
+  await checkTraining(run, place, file);
+  await checkData(run, place, file);
+  await checkModels(run, place, file);
+}
+
+async function checkData(run: Run, place: Place, file: string): Promise<void> {
+  const parsed = recordedSets.safeParse(run.identity);
+  if (!parsed.success) {
+    throw new UserError(
+      `Cannot repeat "${
+        display(file)
+      }": it does not say which data the run used; make the run again`,
+    );
+  }
+  for (const [role, set] of Object.entries(await setsOf(run.command, place))) {
+    const wanted = parsed.data.data[role];
+    if (!wanted) {
+      throw new UserError(
+        `Cannot repeat "${display(file)}": it does not say which ${role} data the run used; ` +
+          "make the run again",
+      );
+    }
+    if (wanted.sha256 === set.sha256) continue;
+    const [had, has] = [wanted, set].map(({ name, count }) => `${count} images of ${name}`);
+    throw new UserError(
+      `Cannot repeat "${display(file)}": its data are not those in "${
+        display(set.source)
+      }": it used ${shortened(had ?? "")}, there are ${has}${
+        had === has ? " with other pixels or labels" : ""
+      }; ` +
+        "name the folder of its data by --data-path",
+    );
+  }
+}

@@ -1,0 +1,298 @@
+/**
+ * What is known of a run before the GPU is open: method, data, seeds, and the trainings they belong to.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { type ImageSet, limit, type OpenPair, openPair } from "../../data/mod.ts";
+import { checkpointPaths } from "../checkpoint/checkpoint.ts";
+import { checkpointFormat, fromMetadata, type Statement } from "../checkpoint/statement.ts";
+import { readCheckpointArrays } from "../checkpoint/torch.ts";
+import {
+  checkpointsOf,
+  listedMembers,
+  membersOf,
+  procedureFor,
+  type RunConfig,
+  smallestEpsilon,
+} from "./config.ts";
+import { shortened, UserError } from "../base/errors.ts";
+import { display, isFile } from "../base/files.ts";
+import { familyOf, type Hyperparameters, type Method, methods } from "../methods/mod.ts";
+import { concerning, type Procedure } from "../methods/protocol.ts";
+import { listed, type ModelSeeds, rising } from "./seeds.ts";
+import { sha256 } from "../base/digest.ts";
+import { agreed } from "./stated.ts";
+
+/** Images in a training step: the paper's. */
+const trainBatch = 256;
+
+/** Pixels of padding that training images are cropped from at random, and mirrored. */
+const augmentation = { LeNet: 0, "ResNet-18": 4 } as const;
+
+/** What a network is trained on and attacked with. */
+export const pairs = { LeNet: "mnist", "ResNet-18": "cifar10" } as const;
+
+/**
+ * Members of an ensemble where nobody says how many: the paper's, or as many as the first look at the
+ * embedded data has minutes for.
+ */
+const defaultMembers = 10;
+const quickMembers: Readonly<Record<string, number>> = { deep_ensemble_at: 2 };
+const otherQuickMembers = 3;
+
+/** Weights of DUQ's penalty: the original trains with one by default, and evaluates with the other. */
+const lambdas = { train: 0.3, use: 0.1 } as const;
+
+/** Hyper-parameters where neither the user nor a checkpoint says otherwise. */
+const fallback = { nInducingPoints: 10, kernel: "RBF" } as const;
+
+/** What is known before the GPU is open. */
+export interface Place {
+  readonly config: RunConfig;
+  /** As `config`, but with what decides the training settled: how many images, which hyper-parameters. */
+  readonly trainingConfig: RunConfig & Hyperparameters;
+  readonly procedure: Procedure;
+  readonly method: Method;
+  /** Name of the network. */
+  readonly network: string;
+  readonly pair: OpenPair;
+  /** Of the models to train, or in whose names they are looked for: one, or those of an ensemble. */
+  readonly seeds: readonly number[];
+  /** What the models were or will be trained with: of those that were named, what their files say. */
+  readonly modelSeeds: ModelSeeds;
+  /** Whether a checkpoint that was named does not say how it was trained: then the options are believed. */
+  readonly unstated: boolean;
+}
+
+/**
+ * Checks what was asked for and finds the data.
+ *
+ * @param purpose to train models, or to use those that were trained before
+ * @throws UserError for a model that does not go with the mode, missing data, a wrong number of checkpoints
+ */
+export async function openPlace(
+  config: RunConfig,
+  purpose: "train" | "use",
+): Promise<Place> {
+  const method: Method = methods[config.mode];
+  const network = config.model ?? method.models[0] ?? "";
+  if (!method.models.includes(network)) {
+    throw new UserError(
+      `Cannot run mode "${method.name}" with the model "${network}": choose ${
+        method.models.join(" or ")
+      }`,
+    );
+  }
+  const pair = await openPair(pairs[familyOf(network)], config.dataPath);
+  const procedure = procedureFor(config);
+  const place = { config, procedure, method, network, pair };
+  const seeds = memberSeeds(place);
+  const given = givenCheckpoints(config, seeds);
+  if (given && method.ensemble) await checkMembers(config, given, seeds);
+  const statements = given ? await statementsOf(given) : [];
+  const stated = agreed(place, given ?? [], statements);
+  if (given) checkSeeds(config, { given, seeds, statements });
+  const trainingConfig = await settleTraining({ ...place, ...stated }, purpose, seeds[0] ?? 0);
+  return {
+    ...place,
+    procedure: { ...procedure, ...stated.procedure },
+    seeds,
+    modelSeeds: given ? statements.map((statement) => statement?.seed ?? null) : seeds,
+    trainingConfig,
+    unstated: given !== undefined && statements.includes(undefined),
+  };
+}
+
+/** The checkpoints that were named, one a member; undefined where none was. */
+export function givenCheckpoints(
+  config: RunConfig,
+  seeds: readonly number[],
+): readonly string[] | undefined {
+  const given = checkpointsOf(config);
+  return given &&
+    seeds.map((seed, i) =>
+      (given.length === 1 ? given[0] : given[i])?.replaceAll("{seed}", String(seed)) ?? ""
+    );
+}
+
+/** What checkpoints say of themselves, one after the other, so that the first that is missing is named. */
+async function statementsOf(paths: readonly string[]): Promise<(Statement | undefined)[]> {
+  const found: (Statement | undefined)[] = [];
+  for (const path of paths) {
+    const { metadata } = await readCheckpointArrays(path);
+    found.push(fromMetadata(metadata, path));
+  }
+  return found;
+}
+
+/**
+ * Whether every member's file is there, where some are: one path stands for them all.
+ *
+ * @throws UserError saying which are
+ */
+async function checkMembers(
+  config: RunConfig,
+  given: readonly string[],
+  seeds: readonly number[],
+): Promise<void> {
+  if (listedMembers(config) !== undefined) return;
+  const there = await Promise.all(given.map(isFile));
+  const found = seeds.filter((_, i) => there[i]);
+  if (found.length === 0 || found.length === seeds.length) return;
+  const first = found[0] === seeds[0] ? "" : `--seed ${found[0]} and `;
+  const verb = first === "" && config.numEnsembles === undefined ? "add" : "use";
+  const [path = ""] = checkpointsOf(config) ?? [];
+  throw new UserError(
+    `Cannot use "${shortened(path, 110)}": ${seeds.length} members are expected, ${
+      listed(seeds)
+    }; ` +
+      `${shortened(listed(found), 60)} ${found.length === 1 ? "is" : "are"} there; ` +
+      (rising(found)
+        ? `${verb} ${first}--num-ensembles ${found.length}`
+        : "name each by a --checkpoint of its own"),
+  );
+}
+
+/**
+ * Holds seeds that files are named by against what the files say.
+ *
+ * @throws UserError naming the first that says otherwise
+ */
+function checkSeeds(
+  config: RunConfig,
+  { given, seeds, statements }: {
+    readonly given: readonly string[];
+    readonly seeds: readonly number[];
+    readonly statements: readonly (Statement | undefined)[];
+  },
+): void {
+  for (const [i, path] of given.entries()) {
+    const [wanted, said] = [seeds[i], statements[i]?.seed];
+    if (said === undefined || said === wanted || !isTemplate(config, i)) continue;
+    throw new UserError(
+      `Cannot use "${
+        display(path)
+      }" as the model of seed ${wanted}: it was trained with seed ${said}; ` +
+        "name it in full by --checkpoint, or choose another by --seed",
+    );
+  }
+}
+
+/** Whether the file of a member is named by its seed. */
+function isTemplate(config: RunConfig, member: number): boolean {
+  const given = checkpointsOf(config) ?? [];
+  return (given.length === 1 ? given[0] : given[member])?.includes("{seed}") ?? false;
+}
+
+/** Seeds of the models: the run's own, or as many from it on as an ensemble has members. */
+function memberSeeds(
+  { config, method, pair }: Pick<Place, "config" | "method" | "pair">,
+): number[] {
+  const quick = pair.embedded ? quickMembers[method.name] ?? otherQuickMembers : defaultMembers;
+  const named = listedMembers(config);
+  const count = method.ensemble ? membersOf(config) ?? quick : 1;
+  if (named !== undefined && named !== count) {
+    throw new UserError(
+      `Cannot run mode "${method.name}" with ${named} checkpoint${named === 1 ? "" : "s"}: it ` +
+        `takes ${count}; give one --checkpoint a member, or one with {seed} in its path`,
+    );
+  }
+  return Array.from({ length: count }, (_, i) => config.seed + i);
+}
+
+/**
+ * The training to use, or to begin: that of the whole training set where there is one, although --limit
+ * asks for few images to attack; and that of the weight of DUQ's penalty that there is.
+ */
+async function settleTraining(
+  place: Omit<Place, "seeds" | "modelSeeds" | "trainingConfig" | "unstated"> & {
+    readonly hyperparameters: Partial<Hyperparameters>;
+  },
+  purpose: "train" | "use",
+  seed: number,
+): Promise<Place["trainingConfig"]> {
+  const { limit: _, ...unlimited } = place.config;
+  const settle = (config: RunConfig, lambdaReg: number): Place["trainingConfig"] => ({
+    ...config,
+    epsilon: config.epsilon ?? smallestEpsilon[familyOf(place.network)],
+    lambdaReg: config.lambdaReg ?? lambdaReg,
+    nInducingPoints: config.nInducingPoints ?? fallback.nInducingPoints,
+    kernel: config.kernel ?? fallback.kernel,
+    ...place.hyperparameters,
+  });
+  if (purpose === "train") return settle(place.config, lambdas.train);
+  const wanted = settle(place.config, lambdas.use);
+  if (checkpointsOf(place.config)) return wanted;
+  for (const config of [unlimited, place.config]) {
+    for (const value of [lambdas.use, lambdas.train]) {
+      const candidate = settle(config, value);
+      const { folder } = await trainingFolder({ ...place, trainingConfig: candidate }, seed);
+      if (await isFile(checkpointPaths(folder).last)) return candidate;
+    }
+  }
+  return wanted;
+}
+
+/** What determines the folder of a training. */
+export type TrainingPlace = Omit<Place, "seeds" | "modelSeeds" | "unstated">;
+
+/** The folder of a training run, named by what determines it (but for the number of epochs). */
+export async function trainingFolder(
+  place: TrainingPlace,
+  seed: number,
+): Promise<{ folder: string; set: ImageSet }> {
+  const { trainingConfig: config, procedure, method, network, pair } = place;
+  const set = limited(await pair.train(), config);
+  const { lr, momentum, weightDecay } = config;
+  const own = Object.fromEntries(method.hyperparameters.map((name) => [name, config[name]]));
+  const key = sha256(JSON.stringify({
+    format: checkpointFormat,
+    procedure: concerning(
+      procedure,
+      { mode: method.name, family: familyOf(network) },
+      "training",
+    ),
+    own,
+    seed,
+    lr,
+    momentum,
+    weightDecay,
+    batchSize: trainBatchOf(config),
+    ...(config.microBatch === undefined ? {} : { microBatch: config.microBatch }),
+    ...(config.augmentation || familyOf(network) === "LeNet" ? {} : { augmentation: false }),
+    data: set.sha256,
+    count: set.count,
+  }));
+  const parts = [
+    method.family,
+    network,
+    ...("epsilon" in own ? [`eps_${own["epsilon"]}`] : []),
+    ...("lambdaReg" in own ? [`lambda_reg_${own["lambdaReg"]}`] : []),
+    `seed_${seed}`,
+    `${pair.embedded ? "embedded" : pair.name}-${key.slice(0, 8)}`,
+  ];
+  return { folder: join(config.savePath, ...parts), set };
+}
+
+/** Pixels by which training images are shifted at random. */
+export function augmentOf(
+  { trainingConfig, network }: Pick<Place, "trainingConfig" | "network">,
+): number {
+  return trainingConfig.augmentation ? augmentation[familyOf(network)] : 0;
+}
+
+/** Images that are held out where the best epoch is not chosen on the test set. */
+export function heldOut({ count }: ImageSet): number {
+  return Math.max(1, Math.floor(count / 10));
+}
+
+/** Only `train` takes --batch-size for training steps; elsewhere it is the size of evaluation steps. */
+export function trainBatchOf({ trainBatchSize }: RunConfig): number {
+  return trainBatchSize ?? trainBatch;
+}
+
+/** The part of a set that --limit leaves. */
+export function limited(set: ImageSet, { limit: n }: RunConfig): ImageSet {
+  return n === undefined ? set : limit(set, n);
+}

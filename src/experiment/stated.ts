@@ -1,0 +1,121 @@
+/**
+ * What checkpoints say of themselves against what was asked for: a file is believed over a default, and a
+ * contradiction is an error.
+ *
+ * @module
+ */
+import type { ImageSet } from "../../data/mod.ts";
+import type { Account, Statement } from "../checkpoint/statement.ts";
+import { procedureFor, type RunConfig } from "./config.ts";
+import { shortened, UserError } from "../base/errors.ts";
+import { display } from "../base/files.ts";
+import { familyOf, type Hyperparameters, type Method, methods } from "../methods/mod.ts";
+import { concerning, type Procedure } from "../methods/protocol.ts";
+
+/** What the checkpoints settle. */
+export interface Stated {
+  readonly hyperparameters: Partial<Hyperparameters>;
+  /** How the trainings were done, where the protocols differ. */
+  readonly procedure: Procedure;
+}
+
+/** What may be said otherwise by an option. */
+type Asked = Readonly<Record<string, unknown>>;
+
+/**
+ * What all checkpoints agree on and the options do not contradict.
+ *
+ * @param paths of the checkpoints that were named, one a member
+ * @param statements of them, undefined where one says nothing
+ * @throws UserError naming what is said by one and otherwise by another, or by an option
+ */
+export function agreed(
+  { config, procedure, method }: {
+    readonly config: RunConfig;
+    readonly procedure: Procedure;
+    readonly method: Method;
+  },
+  paths: readonly string[],
+  statements: readonly (Statement | undefined)[],
+): Stated {
+  let hyperparameters: Asked = {};
+  let own: Asked = {};
+  for (const [i, statement] of statements.entries()) {
+    if (!statement) continue;
+    const path = paths[i] ?? "";
+    if (statement.family !== method.family) {
+      const other = Object.values<Method>(methods).find(({ family }) =>
+        family === statement.family
+      );
+      throw new UserError(
+        `Cannot load "${display(path)}" as ${method.name}: it says that it is a model of ${
+          shortened(statement.family)
+        }; ${other ? `use --mode ${other.name}` : "name another"}`,
+      );
+    }
+    hyperparameters = joined(path, statement.hyperparameters, config, hyperparameters);
+    own = joined(path, statement.procedure, config, own);
+  }
+  return {
+    hyperparameters: hyperparameters as Partial<Hyperparameters>,
+    procedure: { ...procedure, ...own },
+  };
+}
+
+/** What a file says, where neither an option nor the files before it say otherwise. */
+function joined(path: string, said: Asked, config: Asked, before: Asked): Asked {
+  for (const [name, value] of Object.entries(said)) {
+    const contradiction = [[config[name], "the option"], [before[name], "another checkpoint"]]
+      .find(([other]) => other !== undefined && other !== value);
+    if (contradiction) {
+      const [other, who] = contradiction;
+      throw new UserError(
+        `Cannot use "${
+          display(path)
+        }": it was trained with ${name} ${value}, ${who} says ${other}; ` +
+          "leave the option out, or name a checkpoint trained so",
+      );
+    }
+  }
+  return { ...before, ...said };
+}
+
+/** What determines a training of one seed, besides how it is configured. */
+export interface Told {
+  readonly config: RunConfig & Hyperparameters;
+  /** Name of the network. */
+  readonly network: string;
+  readonly seed: number;
+  readonly set: ImageSet;
+  /** Images of a step, of which there may be fewer than were asked for. */
+  readonly batchSize: number;
+  /** Pixels by which images are shifted at random. */
+  readonly augment: number;
+}
+
+/** What the checkpoints of a training say of it. */
+export function accountOf({ config, network, seed, set, batchSize, augment }: Told): Account {
+  const { lr, momentum, weightDecay, microBatch } = config;
+  const method: Method = methods[config.mode];
+  const { name, count, sha256 } = set;
+  return {
+    family: method.family,
+    model: network,
+    seed,
+    hyperparameters: Object.fromEntries(method.hyperparameters.map((of) => [of, config[of]])),
+    procedure: concerning(
+      procedureFor(config),
+      { mode: config.mode, family: familyOf(network) },
+      "training",
+    ),
+    training: {
+      lr,
+      momentum,
+      weightDecay,
+      batchSize,
+      augment,
+      ...(microBatch === undefined ? {} : { microBatch }),
+    },
+    data: { name, count, sha256 },
+  };
+}

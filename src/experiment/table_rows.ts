@@ -1,0 +1,72 @@
+/**
+ * Rows of the tables: figures over repetitions beside the paper's.
+ *
+ * @module
+ */
+import type { PaperRow } from "./paper.ts";
+import type { AttackResult } from "./documents.ts";
+import { halfWidth95, mean } from "../measure/statistics.ts";
+import type { Statistic, TableRow } from "./table_document.ts";
+import { tau } from "../report/words.ts";
+
+/**
+ * A row of the tables from its attacks.
+ *
+ * @param differs in what it was not made as the paper's
+ * @param trained how its models were trained
+ */
+export function summarise(
+  row: PaperRow,
+  results: readonly AttackResult[],
+  differs: readonly string[],
+  trained: TableRow["trained"],
+): TableRow {
+  const epsilons = [...new Set(results.map((r) => r.epsilonAttack))];
+  const at = (epsilon: number | undefined): AttackResult[] =>
+    results.filter((r) => r.epsilonAttack === epsilon);
+  const [first] = results;
+  const clean = at(epsilons[0]);
+  const statistic = (values: readonly (number | null | undefined)[], paper: number): Statistic =>
+    against(values, paper, differs.length === 0);
+  return {
+    title: row.title,
+    mode: row.mode,
+    hyperparameters: first?.hyperparameters ?? {},
+    seeds: clean.map((r) => r.checkpoints.map((_, i) => r.seed + i)),
+    accuracy: clean.map((r) => r.inDomain.accuracy),
+    trained,
+    differs: [...differs],
+    clean: {
+      entropy: statistic(clean.map((r) => r.clean.entropy), row.clean.entropy),
+      rejection: statistic(clean.map((r) => r.clean.rejection[tau]), row.clean.rejection),
+    },
+    attacked: epsilons.map((epsilon, i) => ({
+      epsilon,
+      entropy: statistic(
+        at(epsilon).map((r) => r.adversarial.entropy),
+        row.attacked[i]?.entropy ?? NaN,
+      ),
+      rejection: statistic(
+        at(epsilon).map((r) => r.adversarial.rejection[tau]),
+        row.attacked[i]?.rejection ?? NaN,
+      ),
+    })),
+  };
+}
+
+/** A figure beside the paper's; with a difference where both were made alike. */
+function against(
+  values: readonly (number | null | undefined)[],
+  paper: number,
+  alike: boolean,
+): Statistic {
+  const numbers = values.filter((v) => typeof v === "number");
+  const average = numbers.length === 0 ? null : mean(numbers);
+  return {
+    values: numbers,
+    mean: average,
+    halfWidth: halfWidth95(numbers),
+    paper,
+    difference: average === null || !alike ? null : average - paper,
+  };
+}

@@ -1,0 +1,130 @@
+/**
+ * Makes a run's evaluation again from its folder, and compares every figure.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { z } from "zod";
+import { type RunConfig, runConfig, type RunOptions } from "./config.ts";
+import { UserError } from "../base/errors.ts";
+import { display } from "../base/files.ts";
+import { type Reporter, silent } from "../base/reporter.ts";
+import { attackOnly, evaluateOnly, selectionAccuracies } from "./run.ts";
+import { type Difference, differences, figuresOf, flatten } from "../runs/figures.ts";
+import { checkRun } from "./identity.ts";
+import { checkFiles, keptCheckpoints, readFigures, readRun, type Run } from "../runs/folder.ts";
+import { versions } from "../base/version.ts";
+
+/** Numbers may differ by so much on another adapter, driver or version, relative to `max(1, |figure|)`. */
+export const tolerance = 0.01;
+
+/** What `verify --json` prints. */
+export const verifyResultSchema = z.strictObject({
+  schema: z.literal("mirage/verify@1"),
+  folder: z.string(),
+  command: z.string(),
+  /** Whether adapter, driver and versions are those of the run: then not a bit may differ. */
+  sameMachine: z.boolean(),
+  tolerance: z.number(),
+  /** Figures that were compared. */
+  figures: z.int(),
+  differences: z.array(z.strictObject({
+    figure: z.string(),
+    before: z.unknown(),
+    now: z.unknown(),
+    by: z.number().nullable(),
+  })),
+  verified: z.boolean(),
+});
+
+/** See {@linkcode verifyResultSchema}. */
+export type VerifyResult = z.infer<typeof verifyResultSchema>;
+
+/**
+ * Verifies a finished run with the models that it keeps.
+ *
+ * @param dataPath where the data is, if no longer where the run had it
+ * @throws UserError when the run is not finished, or its models or data are not what it used
+ */
+export async function verify(
+  folder: string,
+  dataPath?: string,
+  reporter: Reporter = silent,
+): Promise<VerifyResult> {
+  const run = await readRun(folder);
+  const before = await readFigures(folder, run);
+  if (!before) {
+    throw new UserError(
+      `Cannot verify "${
+        display(folder)
+      }": the run is not finished; repeat its command, which goes on with it`,
+    );
+  }
+  if (run.command === "table") {
+    throw new UserError(
+      `Cannot verify "${
+        display(folder)
+      }": a table has no models of its own; verify the attacks it consists of`,
+    );
+  }
+  await checkFiles(folder, run);
+  const checkpoint = await keptCheckpoints(folder, run);
+  const options = { ...run.config, checkpoint, ...(dataPath === undefined ? {} : { dataPath }) };
+  const config = runConfig(options as unknown as RunOptions);
+  await checkRun(run, config, join(folder, "run.json"));
+  const { now, then, adapter } = await repeat(run, before, { folder, config, reporter });
+  const sameMachine = JSON.stringify(adapter) === JSON.stringify(run.adapter) &&
+    JSON.stringify(versions()) === JSON.stringify(run.versions);
+  const found = differences(then, now, sameMachine ? 0 : tolerance);
+  return verifyResultSchema.parse({
+    schema: "mirage/verify@1",
+    folder,
+    command: run.command,
+    sameMachine,
+    tolerance: sameMachine ? 0 : tolerance,
+    figures: new Set([...flatten(then).keys(), ...flatten(now).keys()]).size,
+    differences: found.map(({ figure, before, now, by }: Difference) => ({
+      figure,
+      before: before ?? null,
+      now: now ?? null,
+      by,
+    })),
+    verified: found.length === 0,
+  });
+}
+
+interface Repeated {
+  readonly then: unknown;
+  readonly now: unknown;
+  readonly adapter: object;
+}
+
+async function repeat(
+  { command }: Run,
+  before: Record<string, unknown>,
+  { folder, config, reporter }: {
+    readonly folder: string;
+    readonly config: RunConfig;
+    readonly reporter: Reporter;
+  },
+): Promise<Repeated> {
+  if (command === "train") {
+    const { data: trained } = trainedSchema.safeParse(before);
+    if (!trained) {
+      throw new UserError(
+        `Cannot verify "${display(folder)}": its metrics.json holds no accuracies of a training; ` +
+          "make the run again",
+      );
+    }
+    const { accuracies, adapter } = await selectionAccuracies(config, reporter);
+    return { then: trained.members.map(({ best }) => best.accuracy), now: accuracies, adapter };
+  }
+  const document = command === "attack"
+    ? await attackOnly(config, reporter)
+    : await evaluateOnly(config, reporter);
+  return { then: before, now: figuresOf(document), adapter: document.adapter };
+}
+
+const trainedSchema = z.object({
+  members: z.array(z.object({ best: z.object({ accuracy: z.number() }) })),
+});

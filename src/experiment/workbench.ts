@@ -1,0 +1,300 @@
+/**
+ * What stands ready on every run: data, GPU, and the models that were loaded or trained.
+ *
+ * @module
+ */
+import type { ImageSet } from "../../data/mod.ts";
+import { checkpointPaths, loadCheckpoint, stateDigest } from "../checkpoint/checkpoint.ts";
+import type { Statement } from "../checkpoint/statement.ts";
+import type { Clock } from "../base/clock.ts";
+import { membersOf, type RunConfig } from "./config.ts";
+import { chosen, ResidentSet } from "../evaluate/resident_set.ts";
+import { shortened, UserError } from "../base/errors.ts";
+import { display } from "../base/files.ts";
+import { familyOf, type Model, type Subject } from "../methods/mod.ts";
+import { type Device, openDevice, push, Random, release } from "../nn/mod.ts";
+import {
+  augmentOf,
+  givenCheckpoints,
+  heldOut,
+  limited,
+  openPlace,
+  type Place,
+  trainBatchOf,
+  trainingFolder,
+} from "./setup.ts";
+import { planTraining, tooMany, trainingState } from "./pending.ts";
+import { concerning } from "../methods/protocol.ts";
+import { hold } from "../base/lock.ts";
+import type { Reporter } from "../base/reporter.ts";
+import { type Learner, learnTogether } from "../train/step.ts";
+import { fit, type Trained } from "../train/fit.ts";
+import { useTuning } from "../nn/device/tuning.ts";
+
+/** A model and the seed that it was or will be trained with. */
+export interface Member {
+  readonly seed: number;
+  readonly model: Model;
+}
+
+/** What stands ready on every run. */
+export interface Workbench extends Place, Disposable {
+  readonly device: Device;
+  /** One, or those of an ensemble. */
+  readonly members: readonly Member[];
+  /** All of them as what is evaluated and attacked. */
+  readonly subject: Subject;
+}
+
+/**
+ * Checks what was asked for, finds the data, opens the GPU and builds the models.
+ *
+ * @param purpose to train models, or to use those that were trained before
+ * @throws UserError when one of them cannot be had
+ */
+export async function openWorkbench(
+  config: RunConfig,
+  purpose: "train" | "use",
+): Promise<Workbench> {
+  const place = await openPlace(config, purpose);
+  const { procedure, method, network, trainingConfig } = place;
+  const device = await openDevice();
+  await useTuning(device);
+  const members = place.seeds.map((seed): Member => ({
+    seed,
+    model: method.create(network, {
+      ...trainingConfig,
+      procedure,
+      random: new Random(seed).fork("model"),
+    }),
+  }));
+  const subject = method.subject(members.map(({ model }) => model), procedure);
+  const close = (): void => device[Symbol.dispose]();
+  return { ...place, device, members, subject, [Symbol.dispose]: close };
+}
+
+/** A model's file, as it was loaded. */
+export interface LoadedModel {
+  readonly path: string;
+  /** SHA-256 of the file. */
+  readonly sha256: string;
+  /** SHA-256 of the model's names, shapes and values, whatever file they came from. */
+  readonly digest: string;
+  /** What it has learned for how long; null where the file does not say. */
+  readonly trained: TrainedOn | null;
+}
+
+/** Epochs behind a model, and the images that it saw in them. */
+export interface TrainedOn {
+  readonly epochs: number;
+  readonly data: { readonly name: string; readonly count: number };
+}
+
+/** Loads the checkpoints that are named or were trained before, and trains those that are missing. */
+export async function findOrTrain(
+  bench: Workbench,
+  reporter: Reporter,
+  clock: Clock,
+): Promise<LoadedModel[]> {
+  const { config, device, members } = bench;
+  const given = givenCheckpoints(config, bench.seeds);
+  const loaded: LoadedModel[] = [];
+  if (bench.unstated && bench.method.hyperparameters.length > 0) {
+    const believed = bench.method.hyperparameters.map((name) =>
+      `${name} ${bench.trainingConfig[name]}`
+    );
+    reporter.note(
+      `The checkpoint does not say how it was trained; taken as ${believed.join(", ")}`,
+    );
+  }
+  if (bench.method.ensemble && membersOf(config) === undefined) {
+    reporter.note(
+      `The ensemble has ${members.length} members${
+        bench.pair.embedded ? " on the embedded data" : ""
+      }; --num-ensembles makes it larger or smaller`,
+    );
+  }
+  const trained = given ? [] : await trainedCheckpoints(bench, reporter, clock);
+  for (const [i, { model }] of members.entries()) {
+    const path = given?.[i] ?? trained[i] ?? "";
+    const { sha256, prefix, statement } = await loadCheckpoint(model, path);
+    if (prefix) reporter.note(`The names in "${display(path)}" are taken without "${prefix}"`);
+    const digest = stateDigest(model);
+    const twin = loaded.find((other) => other.digest === digest);
+    if (given && twin) throw sameModel(twin.path, path);
+    loaded.push({ path, sha256, digest, trained: trainedOn(statement) });
+    push(device, model.state.values());
+    await model.finish?.(device);
+  }
+  return loaded;
+}
+
+/** One model as two members would answer as one of them alone. */
+function sameModel(...paths: readonly [string, string]): UserError {
+  const [first, second] = paths.map((path) => shortened(path, 80));
+  return new UserError(
+    `Cannot make an ensemble of "${first}" and "${second}": they hold the same model; ` +
+      "name one checkpoint of each member",
+  );
+}
+
+function trainedOn(statement: Statement | undefined): TrainedOn | null {
+  if (!statement) return null;
+  const { history, data: { name, count } } = statement;
+  return { epochs: history.length, data: { name, count } };
+}
+
+/** The best checkpoints of the members' trainings, which are begun or gone on with where they have too few epochs. */
+async function trainedCheckpoints(
+  bench: Workbench,
+  reporter: Reporter,
+  clock: Clock,
+): Promise<string[]> {
+  const { folders, pending, begins, remarks } = await planTraining(bench);
+  for (const message of [...begins, ...remarks]) reporter.note(message);
+  for (const [goal, group] of Map.groupBy(pending, (p) => p.goal)) {
+    await trainMembers(bench, group.map(({ position }) => position), goal, reporter, clock);
+  }
+  return folders.map((folder) => checkpointPaths(folder).best);
+}
+
+/** What a member's training left. */
+export interface TrainedMember {
+  readonly seed: number;
+  readonly trained: Trained;
+  readonly paths: { readonly best: string; readonly last: string };
+  readonly set: ImageSet;
+}
+
+/**
+ * Trains members to `epochs`, from where their folders' last checkpoints stand: side by side those that
+ * can be and have as many epochs behind them, one after the other the rest.
+ */
+export async function trainMembers(
+  bench: Workbench,
+  positions: readonly number[],
+  epochs: number,
+  reporter: Reporter,
+  clock: Clock,
+): Promise<TrainedMember[]> {
+  const found = new Map<number, TrainedMember>();
+  const groups = new Map<string, number[]>();
+  for (const position of positions) {
+    const { seed, model } = memberAt(bench, position);
+    const { folder, done } = await trainingState(bench, seed);
+    if (done > epochs) reporter.note(tooMany(bench.network, folder, done, epochs));
+    const key = learnTogether(model) ? `${done} epochs` : `member ${position}`;
+    groups.set(key, [...groups.get(key) ?? [], position]);
+  }
+  for (const group of groups.values()) {
+    const left = await trainTogether(bench, group, epochs, reporter, clock);
+    group.forEach((position, i) => {
+      const member = left[i];
+      if (member) found.set(position, member);
+    });
+  }
+  return positions.flatMap((position) => found.get(position) ?? []);
+}
+
+function memberAt({ members }: Workbench, position: number): Member {
+  const member = members[position];
+  if (!member) throw new Error(`Unreachable: there is no member ${position}`);
+  return member;
+}
+
+async function trainTogether(
+  bench: Workbench,
+  positions: readonly number[],
+  epochs: number,
+  reporter: Reporter,
+  clock: Clock,
+): Promise<TrainedMember[]> {
+  const { trainingConfig, procedure, device, method, members, network } = bench;
+  const learners: Learner[] = [];
+  let common: ImageSet | undefined;
+  for (const { seed, model } of positions.map((position) => memberAt(bench, position))) {
+    const { folder, set } = await trainingFolder(bench, seed);
+    const { learn, select } = await splitForSelection(bench, seed, set);
+    learners.push({ model, seed, folder, trainIndex: learn, selection: new ResidentSet(select) });
+    common = set;
+  }
+  const [first] = learners;
+  if (!first || !common) throw new Error("Unreachable: no member to train");
+  const set = common;
+  const whom = { mode: method.name, family: familyOf(network) };
+  const { epochOrder, batchStatistics } = concerning(procedure, whom, "training");
+  const train = new ResidentSet(set);
+  const numbers = positions.map((position) => position + 1);
+  await using holds = new AsyncDisposableStack();
+  for (const { folder } of learners) {
+    holds.use(await hold(folder, (message) => reporter.note(message)));
+  }
+  const trained = await clock.time("train", () =>
+    fit({
+      device,
+      learners,
+      config: trainingConfig,
+      fixedOrder: epochOrder === "fixed",
+      evalAfterFirstStep: batchStatistics === "first-step",
+      augment: augmentOf(bench),
+      dropLast: method.dropLast,
+      title: members.length === 1 ? "train" : `train ${runs(numbers)}/${members.length}`,
+      epochs,
+      batchSize: Math.min(trainBatchOf(trainingConfig), first.trainIndex.length),
+      microBatch: trainingConfig.microBatch,
+      train,
+      reporter,
+    }));
+  release(device, [
+    ...train.parameters,
+    ...learners.flatMap(({ selection }) => selection.parameters),
+  ]);
+  return learners.map(({ seed, folder }, i) => ({
+    seed,
+    trained: trained[i] ?? { epochs: [], best: { epoch: -1, accuracy: -1 } },
+    paths: checkpointPaths(folder),
+    set,
+  }));
+}
+
+/** `1-3` of 1, 2, 3; otherwise `1, 3`. */
+function runs(numbers: readonly number[]): string {
+  const [first = 0] = numbers;
+  const row = numbers.length > 1 && numbers.every((n, i) => n === first + i);
+  return row ? `${first}-${first + numbers.length - 1}` : numbers.join(", ");
+}
+
+/** The images that a member's best epoch is chosen by. */
+export async function selectionSet(bench: Workbench, seed: number): Promise<ImageSet> {
+  const set = limited(await bench.pair.train(), bench.trainingConfig);
+  return (await splitForSelection(bench, seed, set)).select;
+}
+
+/**
+ * Learn from the whole training set and choose the best epoch on the *test* set, or hold out every
+ * tenth image, at random, and choose on those.
+ */
+async function splitForSelection(
+  { trainingConfig, procedure, pair }: Workbench,
+  seed: number,
+  set: ImageSet,
+): Promise<{ learn: Uint32Array; select: ImageSet }> {
+  if (procedure.selection === "test") {
+    const learn = Uint32Array.from({ length: set.count }, (_, i) => i);
+    return { learn, select: limited(await pair.test(), trainingConfig) };
+  }
+  const order = new Random(seed).fork("validation").permutation(set.count);
+  const held = heldOut(set);
+  if (held >= set.count) {
+    throw new UserError(
+      `Cannot hold out images to choose the best epoch by: there ${
+        set.count === 1 ? "is one image" : "are no images"
+      } to learn from; use a larger --limit, or --selection test`,
+    );
+  }
+  const select = {
+    ...chosen(set, order.subarray(0, held)),
+    name: `${set.name} (held out)`,
+  };
+  return { learn: order.subarray(held).toSorted(), select };
+}

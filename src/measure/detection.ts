@@ -1,0 +1,198 @@
+/**
+ * How well a score tells in-domain from out-domain images, in f64 on the host.
+ *
+ * Every function takes the scores of in-domain and of out-domain images, `[P]` and `[N]`, **higher for
+ * more in-domain**. In-domain images are the positive class, out-domain images the negative one. A NaN
+ * ranks below every number: a model without an answer takes the image for out-domain.
+ *
+ * @module
+ */
+import { philox } from "../nn/graph/philox.ts";
+import { xoshiro } from "./xoshiro.ts";
+
+/** Scores, higher for more in-domain. */
+export type Scores = ArrayLike<number>;
+
+/** How far apart two sets of scores lie: shares from 0 to 1. */
+export interface Separation {
+  /**
+   * Area under the ROC curve: the probability that an in-domain image scores higher than an out-domain
+   * one, ties counted half (Mann and Whitney's U / (P N)). 0.5 tells nothing, 1 everything.
+   */
+  readonly auroc: number;
+  /**
+   * Average precision with in-domain images as positives, `sum_k (recall_k - recall_k-1) precision_k`
+   * over the distinct scores from the highest down, without interpolation.
+   */
+  readonly auprIn: number;
+  /** The same with out-domain images as positives, from the lowest score up. */
+  readonly auprOut: number;
+  /**
+   * Share of out-domain images at or above the highest score that keeps at least 95 % of the in-domain
+   * images (D. Hendrycks and K. Gimpel, ICLR 2017; S. Liang et al., ICLR 2018): those that a detector
+   * set so lets through.
+   */
+  readonly fprAt95Tpr: number;
+}
+
+/** A figure with the ends of its interval. */
+export interface Estimate {
+  readonly value: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** How intervals are found. */
+export interface BootstrapOptions {
+  /** Resamples of both sets. */
+  readonly resamples: number;
+  /** Share of the resamples' figures between the ends, 0 to 1. */
+  readonly confidence: number;
+  /** Integer, 0 to 2^53 - 1. The same seed resamples sets of the same sizes alike. */
+  readonly seed: number;
+}
+
+/** What the results hold: a thousand resamples, 95 %. */
+export const bootstrap: Omit<BootstrapOptions, "seed"> = { resamples: 1000, confidence: 0.95 };
+
+/** Share of in-domain images that a detector is set to keep. */
+export const kept = 0.95;
+
+const figures = ["auroc", "auprIn", "auprOut", "fprAt95Tpr"] as const;
+
+/** All figures at once, in O((P + N) log (P + N)); NaN where a set is empty. */
+export function separation(inDomain: Scores, outDomain: Scores): Separation {
+  const ranked = rank(inDomain, outDomain);
+  return measure(count(ranked.inDomain, ranked.groups), count(ranked.outDomain, ranked.groups));
+}
+
+/**
+ * The figures with intervals by the percentile bootstrap (B. Efron, 1979): in-domain and out-domain
+ * images are each drawn again with replacement, as many as there are.
+ */
+export function estimate(
+  inDomain: Scores,
+  outDomain: Scores,
+  { resamples, confidence, seed }: BootstrapOptions,
+): Record<keyof Separation, Estimate> {
+  const ranked = rank(inDomain, outDomain);
+  const whole = separation(inDomain, outDomain);
+  const word = xoshiro(philox([seed >>> 0, Math.floor(seed / 2 ** 32)], [0, 0, 0, 0]));
+  const [positives, negatives] = [new Uint32Array(ranked.groups), new Uint32Array(ranked.groups)];
+  const drawn = figures.map(() => new Float64Array(resamples));
+  for (let i = 0; i < resamples; i++) {
+    redraw(ranked.inDomain, positives, word);
+    redraw(ranked.outDomain, negatives, word);
+    const found = measure(positives, negatives);
+    figures.forEach((name, k) => (drawn[k] ?? new Float64Array())[i] = found[name]);
+  }
+  const tail = (1 - confidence) / 2;
+  const estimates = figures.map((name, k) => {
+    const sorted = (drawn[k] ?? new Float64Array()).sort();
+    const [low, high] = [quantile(sorted, tail), quantile(sorted, 1 - tail)];
+    return [name, { value: whole[name], low, high }];
+  });
+  return Object.fromEntries(estimates);
+}
+
+/**
+ * The highest score that at least `share` of the images reach: a detector that rejects what lies below
+ * it keeps them. More are kept where scores are tied.
+ *
+ * @param share 0 to 1
+ * @returns -Infinity where only images without a number would fill up the share; NaN without an image
+ */
+export function thresholdKeeping(scores: Scores, share: number = kept): number {
+  const sorted = ordered(scores).sort();
+  const n = sorted.length;
+  for (let reached = 1; reached <= n; reached++) {
+    if (reached / n >= share) return sorted[n - reached] ?? NaN;
+  }
+  return NaN;
+}
+
+/** Share of the images that score below a threshold, 0 to 1, and are rejected; NaN without an image. */
+export function shareBelow(scores: Scores, threshold: number): number {
+  return ordered(scores).filter((score) => score < threshold).length / scores.length;
+}
+
+/** Scores as places among the distinct values of both sets, 0 the highest. */
+interface Ranked {
+  readonly groups: number;
+  readonly inDomain: Uint32Array;
+  readonly outDomain: Uint32Array;
+}
+
+function rank(inDomain: Scores, outDomain: Scores): Ranked {
+  const [a, b] = [ordered(inDomain), ordered(outDomain)];
+  const all = new Float64Array(a.length + b.length);
+  all.set(a);
+  all.set(b, a.length);
+  all.sort();
+  const distinct = all.filter((score, i) => i === 0 || score !== all[i - 1]);
+  const place = (score: number): number => {
+    let [low, high] = [0, distinct.length - 1];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((distinct[middle] ?? 0) < score) low = middle + 1;
+      else high = middle;
+    }
+    return distinct.length - 1 - low;
+  };
+  return {
+    groups: distinct.length,
+    inDomain: Uint32Array.from(a, place),
+    outDomain: Uint32Array.from(b, place),
+  };
+}
+
+/** Scores in f64 with a place for every one: NaN below all, both zeros equal. */
+function ordered(scores: Scores): Float64Array {
+  return Float64Array.from(scores, (score) => Number.isNaN(score) ? -Infinity : score + 0);
+}
+
+/** How many are at each place. */
+function count(places: Uint32Array, groups: number): Uint32Array {
+  const counts = new Uint32Array(groups);
+  for (const place of places) counts[place] = (counts[place] ?? 0) + 1;
+  return counts;
+}
+
+/** The counts of as many places drawn with replacement; their bias, n / 2^32, is beyond notice. */
+function redraw(places: Uint32Array, counts: Uint32Array, word: () => number): void {
+  const n = places.length;
+  counts.fill(0);
+  for (let i = 0; i < n; i++) {
+    const place = places[Math.floor(word() * n / 2 ** 32)] ?? 0;
+    counts[place] = (counts[place] ?? 0) + 1;
+  }
+}
+
+/** One walk from the highest score down over the counts at each place. */
+function measure(positives: Uint32Array, negatives: Uint32Array): Separation {
+  const total = (counts: Uint32Array): number => counts.reduce((a, b) => a + b, 0);
+  const [p, n] = [total(positives), total(negatives)];
+  /** Positives and negatives at or above the place. */
+  let [above, wrong] = [0, 0];
+  let [pairs, auprIn, auprOut] = [0, 0, 0];
+  let fprAt95Tpr = NaN;
+  for (let place = 0; place < positives.length; place++) {
+    const [a, b] = [positives[place] ?? 0, negatives[place] ?? 0];
+    if (a === 0 && b === 0) continue;
+    pairs += b * (above + a / 2);
+    auprOut += b * (n - wrong) / (n - wrong + p - above);
+    above += a;
+    wrong += b;
+    auprIn += a * above / (above + wrong);
+    if (Number.isNaN(fprAt95Tpr) && above / p >= kept) fprAt95Tpr = wrong / n;
+  }
+  return { auroc: pairs / (p * n), auprIn: auprIn / p, auprOut: auprOut / n, fprAt95Tpr };
+}
+
+/** The quantile of sorted values by linear interpolation between the nearest two. */
+function quantile(sorted: Float64Array, share: number): number {
+  const at = share * (sorted.length - 1);
+  const low = sorted[Math.floor(at)] ?? NaN;
+  const high = sorted[Math.ceil(at)] ?? NaN;
+  return low + (high - low) * (at - Math.floor(at));
+}

@@ -1,0 +1,165 @@
+/**
+ * What predictions tell beyond mean entropy and rejection: detectors, calibration, curves. Means are over
+ * images, under either protocol.
+ *
+ * @module
+ */
+import { calibration } from "./calibration.ts";
+import {
+  bootstrap,
+  type BootstrapOptions,
+  estimate,
+  separation,
+  shareBelow,
+  thresholdKeeping,
+} from "./detection.ts";
+import type { CalibrationResult, EpsilonPoint, SanityResult, SeparationResult } from "./schema.ts";
+import { confidences, entropies, type Predictions, rejectionRate } from "./metrics.ts";
+import type { Answers, ScoreValues } from "../evaluate/predict.ts";
+import type { Sanity } from "../evaluate/checks.ts";
+
+/** The threshold of the paper's tables. */
+export const tau = 0.9;
+
+/** Thresholds of the curves against tau. */
+const taus = [...Array.from({ length: 19 }, (_, i) => (i + 1) / 20), 0.99];
+
+/** Answers to out-domain images by name: as they were, and as an attack made them. */
+export type OutDomain = Readonly<Record<string, Answers>>;
+
+/** A detector by every score: what the schemas of detection check. */
+export interface Detection {
+  readonly positive: "in-domain";
+  readonly negative: "out-domain";
+  readonly inDomain: number;
+  readonly bootstrap: BootstrapOptions;
+  readonly scores: Readonly<Record<string, unknown>>;
+}
+
+/** Every score of a set: those of its probabilities, and the method's own. */
+export function scoresOf({ predictions, scores }: Answers): Record<string, ScoreValues> {
+  return {
+    maxProbability: { values: confidences(predictions), higher: "in-domain" },
+    entropy: { values: entropies(predictions), higher: "out-domain" },
+    ...scores,
+  };
+}
+
+/** A detector by every score, with intervals whose resamples follow from the seed. */
+export function detectionOf(inDomain: Answers, outDomain: OutDomain, seed: number): Detection {
+  const options = { ...bootstrap, seed };
+  const sets = Object.entries(outDomain).map(([name, answers]) =>
+    [name, scoresOf(answers)] as const
+  );
+  const scores = Object.entries(scoresOf(inDomain)).map(([name, score]) => {
+    const own = upright(score);
+    const threshold = thresholdKeeping(own);
+    const against = (other: ScoreValues | undefined): SeparationResult => {
+      const values = other ? upright(other) : new Float64Array();
+      const { auroc, auprIn, auprOut, fprAt95Tpr } = estimate(own, values, options);
+      const rejected = shareBelow(values, threshold);
+      return { auroc, auprIn, auprOut, fprAt95Tpr, rejected };
+    };
+    return [name, {
+      higher: score.higher,
+      threshold: finite(score.higher === "in-domain" ? threshold : -threshold),
+      kept: 1 - shareBelow(own, threshold),
+      ...Object.fromEntries(sets.map(([set, others]) => [set, against(others[name])])),
+    }];
+  });
+  return {
+    positive: "in-domain",
+    negative: "out-domain",
+    inDomain: rowsOf(inDomain.predictions),
+    bootstrap: options,
+    scores: Object.fromEntries(scores),
+  };
+}
+
+/** The reliability diagram, with null for what an empty bin has none of. */
+export function calibrationOf(
+  predictions: Predictions,
+  labels: ArrayLike<number>,
+): CalibrationResult {
+  const { ece, bins } = calibration(predictions, labels);
+  return {
+    ece: finite(ece),
+    bins: bins.map((bin) => ({
+      ...bin,
+      confidence: finite(bin.confidence),
+      accuracy: finite(bin.accuracy),
+    })),
+  };
+}
+
+/** Shares of images that the paper's threshold accepts. */
+export function confidentShares(inDomain: Answers, outDomain: OutDomain): Record<string, number> {
+  const sets = Object.entries({ inDomain, ...outDomain });
+  return Object.fromEntries(
+    sets.map(([set, { predictions }]) => [set, 1 - rejectionRate(predictions, tau)]),
+  );
+}
+
+/** What rejecting at each tau leaves. */
+export function tauCurve(inDomain: Answers, outDomain: OutDomain): readonly object[] {
+  return taus.map((at) => {
+    const own = leftAt(inDomain, at);
+    const others = Object.entries(outDomain).map(([set, answers]) => {
+      const left = leftAt(answers, at);
+      return [set, { ...left, auroc: finite((1 + left.rejected - own.rejected) / 2) }];
+    });
+    return { tau: at, inDomain: own, ...Object.fromEntries(others) };
+  });
+}
+
+function leftAt(
+  { predictions }: Answers,
+  at: number,
+): { readonly rejected: number; readonly entropy: number | null } {
+  const p = confidences(predictions);
+  const accepted = entropies(predictions).filter((_, i) => Math.fround(p[i] ?? NaN) > at);
+  return {
+    rejected: rejectionRate(predictions, at),
+    entropy: finite(accepted.reduce((a, b) => a + b, 0) / accepted.length),
+  };
+}
+
+/** A point of the curves against the radius. */
+export function epsilonPoint(inDomain: Answers, outDomain: Answers, epsilon: number): EpsilonPoint {
+  const valid = entropies(outDomain.predictions).filter((h) => !Number.isNaN(h));
+  const others = scoresOf(outDomain);
+  const areas = Object.entries(scoresOf(inDomain)).map(([name, score]): [string, number | null] => {
+    const other = others[name];
+    return [name, other ? finite(separation(upright(score), upright(other)).auroc) : null];
+  });
+  return {
+    epsilon,
+    images: rowsOf(outDomain.predictions),
+    entropy: finite(valid.reduce((a, b) => a + b, 0) / valid.length),
+    rejected: rejectionRate(outDomain.predictions, tau),
+    auroc: Object.fromEntries(areas),
+  };
+}
+
+/** The checks, with null for figures that are no numbers. */
+export function sanityResult({ images, effect, checks }: Sanity): SanityResult {
+  const shown = Object.entries(checks).map(([name, check]) => {
+    const figures = Object.entries(check.figures).map(([key, value]) => [key, finite(value)]);
+    return [name, { ...check, figures: Object.fromEntries(figures) }];
+  });
+  return { images, effect, checks: Object.fromEntries(shown) };
+}
+
+/** Scores turned so that higher is more in-domain. */
+function upright({ values, higher }: ScoreValues): Float64Array {
+  return Float64Array.from(values, (v) => higher === "in-domain" ? v : -v);
+}
+
+function rowsOf({ logProbabilities, classes }: Predictions): number {
+  return logProbabilities.length / classes;
+}
+
+/** JSON has no NaN: null stands for a figure that no valid row gave. */
+export function finite(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
+}

@@ -1,0 +1,140 @@
+/**
+ * ResNet-18 for small images (K. He et al., "Deep residual learning for image recognition", CVPR
+ * 2016): a 3 x 3 stem, no max-pool, four stages of two basic blocks.
+ *
+ * @module
+ */
+import {
+  Conv2d,
+  type Layer,
+  Linear,
+  nest,
+  type Pass,
+  SpectralConv2d,
+  type State,
+} from "../nn/layers/layers.ts";
+import { BatchNorm2d } from "../nn/layers/norms.ts";
+import type { Random } from "../nn/graph/random.ts";
+import { mean } from "../nn/ops/reduce.ts";
+import type { Tensor } from "../nn/graph/tensor.ts";
+
+/** What varies between the networks of the paper. */
+export interface ResNetOptions {
+  /** Bound on the norms of all layers but the stem; plain layers when not given. */
+  readonly coeff?: number | undefined;
+  /** What the state calls the branch that changes a shape. */
+  readonly branch?: "shortcut" | "downsample";
+  /** Channels of the first stage; 64 in the paper. */
+  readonly width?: number;
+  /** Side of the square images; 32 in the paper. */
+  readonly imageSize?: number;
+}
+
+/** `[B, 3, S, S]` to features `[B, 8 width]`: 512 in the paper. */
+export class ResNet18Features implements Layer {
+  readonly features: number;
+  readonly state: State;
+  readonly #stem: Conv2d;
+  readonly #norm: BatchNorm2d;
+  readonly #blocks: readonly BasicBlock[];
+
+  constructor(random: Random, options: ResNetOptions = {}) {
+    const { width = 64, imageSize = 32 } = options;
+    this.#stem = new Conv2d(random, 3, width, 3, { padding: 1, bias: false });
+    this.#norm = new BatchNorm2d(width);
+    const blocks: [string, BasicBlock][] = [];
+    let [channels, side] = [width, imageSize];
+    for (const [stage, stride] of [1, 2, 2, 2].entries()) {
+      const outputs = width * 2 ** stage;
+      for (const [i, s] of [stride, 1].entries()) {
+        const block = new BasicBlock(random, channels, outputs, s, side, options);
+        blocks.push([`layer${stage + 1}.${i}`, block]);
+        channels = outputs;
+        side = Math.ceil(side / s);
+      }
+    }
+    this.#blocks = blocks.map(([, block]) => block);
+    this.features = channels;
+    this.state = nest({ conv1: this.#stem, bn1: this.#norm, ...Object.fromEntries(blocks) });
+  }
+
+  forward(x: Tensor, pass: Pass): Tensor {
+    let y = this.#norm.forward(this.#stem.forward(x, pass), pass, { activation: "relu" });
+    for (const block of this.#blocks) y = block.forward(y, pass);
+    return mean(y, [2, 3]);
+  }
+}
+
+/** ResNet-18 with a linear layer on its features: `[B, 3, S, S]` to logits `[B, 10]`. */
+export class ResNet18 implements Layer {
+  readonly state: State;
+  readonly #features: ResNet18Features;
+  readonly #linear: Linear;
+
+  constructor(random: Random, options: ResNetOptions = {}) {
+    this.#features = new ResNet18Features(random, options);
+    this.#linear = new Linear(random, this.#features.features, 10);
+    this.state = new Map([...this.#features.state, ...nest({ linear: this.#linear })]);
+  }
+
+  forward(x: Tensor, pass: Pass): Tensor {
+    return this.#linear.forward(this.#features.forward(x, pass), pass);
+  }
+}
+
+/** `relu(bn(conv(relu(bn(conv x)))) + shortcut(x))`; the shortcut is x where the shape stays. */
+class BasicBlock implements Layer {
+  readonly state: State;
+  readonly #conv1: Layer;
+  readonly #norm1: BatchNorm2d;
+  readonly #conv2: Layer;
+  readonly #norm2: BatchNorm2d;
+  readonly #branch: { readonly conv: Layer; readonly norm: BatchNorm2d } | undefined;
+
+  constructor(
+    random: Random,
+    inputs: number,
+    outputs: number,
+    stride: number,
+    side: number,
+    { coeff, branch = "shortcut" }: ResNetOptions,
+  ) {
+    const norm = (): BatchNorm2d =>
+      new BatchNorm2d(outputs, coeff === undefined ? {} : { coeff, momentum: 0.01 });
+    const conv = (from: number, kernel: number, stride: number, side: number): Layer => {
+      const geometry = { stride, padding: (kernel - 1) / 2, bias: false };
+      return coeff === undefined
+        ? new Conv2d(random, from, outputs, kernel, geometry)
+        : new SpectralConv2d(random, from, outputs, kernel, {
+          ...geometry,
+          coeff,
+          imageSize: [side, side],
+        });
+    };
+    this.#conv1 = conv(inputs, 3, stride, side);
+    this.#norm1 = norm();
+    this.#conv2 = conv(outputs, 3, 1, Math.ceil(side / stride));
+    this.#norm2 = norm();
+    if (stride !== 1 || inputs !== outputs) {
+      this.#branch = { conv: conv(inputs, 1, stride, side), norm: norm() };
+    }
+    this.state = nest({
+      conv1: this.#conv1,
+      bn1: this.#norm1,
+      conv2: this.#conv2,
+      bn2: this.#norm2,
+      ...(this.#branch
+        ? { [`${branch}.0`]: this.#branch.conv, [`${branch}.1`]: this.#branch.norm }
+        : {}),
+    });
+  }
+
+  forward(x: Tensor, pass: Pass): Tensor {
+    const inner = this.#norm1.forward(this.#conv1.forward(x, pass), pass, { activation: "relu" });
+    const residual = this.#branch
+      ? this.#branch.norm.forward(this.#branch.conv.forward(x, pass), pass)
+      : x;
+    const outer = this.#conv2.forward(inner, pass);
+    return this.#norm2.forward(outer, pass, { residual, activation: "relu" });
+  }
+}

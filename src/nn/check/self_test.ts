@@ -1,0 +1,129 @@
+/**
+ * The self-test of every kernel against the f64 reference, on the device at hand.
+ *
+ * @module
+ */
+import type { Device } from "../device/device.ts";
+import { reference } from "./reference.ts";
+import type { runKernel } from "./run_kernel.ts";
+import { error, type KernelCase } from "./cases/case.ts";
+import { channelAffineCases, channelSumsCases, cropCases } from "./cases/channels.ts";
+import { conv2dCases, conv2dWeightCases } from "./cases/conv2d.ts";
+import { binaryCases, unaryCases, whereCases } from "./cases/elementwise.ts";
+import { kernels } from "./cases/kernels.ts";
+import { choleskyCases, rbfCases, triangularSolveCases } from "./cases/linalg.ts";
+import { matmulCases, randomFeaturesCases } from "./cases/matmul.ts";
+import { gatherBytesCases, gatherRowsCases, padCases, stridedCases } from "./cases/movement.ts";
+import { pool2dGatherCases, pool2dMaxCases, pool2dScatterCases } from "./cases/pool2d.ts";
+import { crossEntropyCases, logSoftmaxCases, reduceCases } from "./cases/reduce.ts";
+import { philoxCases, sgdCases } from "./cases/state.ts";
+
+export { error, type KernelCase } from "./cases/case.ts";
+export { kernels } from "./cases/kernels.ts";
+
+/** Awkward shapes for every kernel: one, primes, around tiles, strides, ties, shared batches, NaN. */
+export const kernelCases: readonly KernelCase[] = [
+  ...unaryCases,
+  ...binaryCases,
+  ...whereCases,
+  ...stridedCases,
+  ...padCases,
+  ...reduceCases,
+  ...gatherRowsCases,
+  ...gatherBytesCases,
+  ...matmulCases,
+  ...randomFeaturesCases,
+  ...conv2dCases,
+  ...conv2dWeightCases,
+  ...pool2dMaxCases,
+  ...pool2dGatherCases,
+  ...pool2dScatterCases,
+  ...channelSumsCases,
+  ...channelAffineCases,
+  ...cropCases,
+  ...logSoftmaxCases,
+  ...crossEntropyCases,
+  ...choleskyCases,
+  ...triangularSolveCases,
+  ...rbfCases,
+  ...philoxCases,
+  ...sgdCases,
+];
+
+/** What the self-test found out about one kernel. */
+export interface SelfTestRow {
+  readonly kernel: string;
+  /** Number of cases. */
+  readonly cases: number;
+  /** Largest deviation from the reference, relative to `max(1, |reference|)`. */
+  readonly worst: number;
+  readonly ok: boolean;
+  /** The first case that failed, and how. */
+  readonly failure?: string;
+}
+
+/**
+ * Runs every kernel over its cases. A kernel that does not compile or deviates makes a row that is
+ * not `ok`; it does not throw.
+ *
+ * @param run how one kernel is run: `runKernel`
+ * @param onRow told each row as soon as it is known
+ * @throws UserError when the device is lost
+ */
+export async function selfTest(
+  device: Device,
+  run: typeof runKernel,
+  onRow: (row: SelfTestRow) => void = () => {},
+): Promise<SelfTestRow[]> {
+  const rows: SelfTestRow[] = [];
+  for (const name of kernels.keys()) {
+    const row = await testKernel(device, run, name);
+    device.check();
+    rows.push(row);
+    onRow(row);
+  }
+  return rows;
+}
+
+/**
+ * Deviation of the device from the reference in one case.
+ *
+ * @throws Error when the kernel does not compile or run
+ */
+export async function runCase(
+  device: Device,
+  run: typeof runKernel,
+  of: KernelCase,
+): Promise<number> {
+  const kernel = kernels.get(of.kernel);
+  if (!kernel) throw new Error(`Cannot test "${of.kernel}": there is no such kernel`);
+  const inputs = of.inputs();
+  const actual = await run(device, kernel, inputs, of.overrides, of.threads, of.outputLength);
+  const exact = inputs.map((values) => new Float64Array(values));
+  return error(actual, reference(of.kernel, exact, of.overrides, of.outputLength));
+}
+
+async function testKernel(
+  device: Device,
+  run: typeof runKernel,
+  name: string,
+): Promise<SelfTestRow> {
+  const cases = kernelCases.filter((of) => of.kernel === name);
+  let worst = 0;
+  let failure: string | undefined;
+  for (const of of cases) {
+    try {
+      const deviation = await runCase(device, run, of);
+      worst = Math.max(worst, deviation);
+      if (deviation > of.tolerance) {
+        failure ??= `${of.label}: off by ${deviation.toExponential(1)}, ` +
+          `${of.tolerance.toExponential(1)} is allowed`;
+      }
+    } catch (cause) {
+      worst = Infinity;
+      failure ??= `${of.label}: ${cause instanceof Error ? cause.message : cause}`;
+    }
+  }
+  const ok = failure === undefined && cases.length > 0;
+  return { kernel: name, cases: cases.length, worst, ok, ...(failure ? { failure } : {}) };
+}

@@ -1,0 +1,29 @@
+/**
+ * How much arithmetic a dispatch is.
+ *
+ * @module
+ */
+import type { Dispatch } from "../graph/tensor.ts";
+
+/**
+ * Useful floating-point operations of a dispatch: a multiplication and an addition for each product.
+ * Work that only grows with the number of elements does not count.
+ */
+export function flopOf({ kernel, overrides }: Dispatch): number {
+  const o = (name: string): number => Number(overrides[name] ?? 1);
+  const taps = o("CI") * o("KH") * o("KW");
+  switch (kernel.name) {
+    case "matmul":
+      return 2 * o("BATCH") * o("M") * o("N") * o("K");
+    case "random_features":
+      return 2 * o("N") * o("K") * o("D");
+    case "conv2d":
+      // Folded filters are three rows taller, with zeros there.
+      return 2 * o("B") * o("CO") * o("OH") * o("OW") *
+        (o("FOLD") === 4 ? taps - 3 * o("CI") * o("KW") : taps);
+    case "conv2d_weight":
+      return 2 * o("B") * o("CO") * o("OH") * o("OW") * taps;
+    default:
+      return 0;
+  }
+}

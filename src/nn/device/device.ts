@@ -1,0 +1,250 @@
+/**
+ * Opens the GPU and owns what lives as long as it: limits, pipelines, parameter buffers, loss of the device.
+ *
+ * @module
+ */
+import { MemoryError, UserError } from "../../base/errors.ts";
+import { type Binding, type Kernel, type Overrides, resolveOverrides } from "../graph/kernel.ts";
+import { type TileProfile, tileProfiles } from "../graph/tiles.ts";
+import { unroll, unrolledBy } from "../compile/unroll.ts";
+
+/** Facts about the adapter, recorded with every result. */
+export interface AdapterFacts {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly device: string;
+  readonly description: string;
+  /** True where the "GPU" is a program on the CPU (lavapipe, SwiftShader, WARP). */
+  readonly software: boolean;
+}
+
+/** A compiled kernel with fixed overrides. */
+export interface Pipeline {
+  readonly pipeline: GPUComputePipeline;
+  readonly layout: GPUBindGroupLayout;
+}
+
+/** An open GPU. Shared by all programs; close it with `using` or `[Symbol.dispose]()`. */
+export interface Device {
+  /** WebGPU's own object. */
+  readonly gpu: GPUDevice;
+  readonly adapter: AdapterFacts;
+  readonly limits: GPUSupportedLimits;
+  /** Whether kernels can be timed on the device. */
+  readonly hasTimestamps: boolean;
+  /** How programs compiled from now on cut their convolutions: at first by whether it is software. */
+  tiles: TileProfile;
+  /** The pipeline of a kernel with these overrides, compiled once a device. */
+  pipeline(kernel: Kernel, overrides: Overrides): Promise<Pipeline>;
+  /** Number of pipelines compiled so far. */
+  readonly pipelines: number;
+  /** Runs `work` inside an error scope and turns a GPU error into one clear sentence; not nestable. */
+  guard<T>(what: string, work: () => T | Promise<T>): Promise<T>;
+  /** Throws when the device was lost or reported an error since the last check. */
+  check(): void;
+  /** Waits until everything submitted has been done. */
+  idle(): Promise<void>;
+  /** Called when the device is closed: frees what is tied to it. */
+  onClose(free: () => void): void;
+  [Symbol.dispose](): void;
+}
+
+const noAdapter = "Cannot open a GPU: navigator.gpu found no adapter; install a Vulkan driver " +
+  "(Debian and Ubuntu: apt-get install libvulkan1 mesa-vulkan-drivers), " +
+  "or set VK_ICD_FILENAMES to the file of one, for example lavapipe's lvp_icd.x86_64.json";
+
+/**
+ * Opens the default adapter with all the limits it offers.
+ *
+ * @throws UserError when there is no adapter or it refuses a device
+ */
+export async function openDevice(): Promise<Device> {
+  const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
+  if (!adapter) throw new UserError(noAdapter);
+  const wanted = [
+    "maxBufferSize",
+    "maxStorageBufferBindingSize",
+    "maxStorageBuffersPerShaderStage",
+    "maxComputeWorkgroupStorageSize",
+    "maxComputeInvocationsPerWorkgroup",
+    "maxComputeWorkgroupSizeX",
+    "maxComputeWorkgroupsPerDimension",
+  ] as const;
+  const requiredLimits: Record<string, number> = {};
+  for (const name of wanted) requiredLimits[name] = adapter.limits[name];
+  const hasTimestamps = adapter.features.has("timestamp-query");
+  let gpu: GPUDevice;
+  try {
+    gpu = await adapter.requestDevice({
+      requiredLimits,
+      requiredFeatures: hasTimestamps ? ["timestamp-query"] : [],
+    });
+  } catch (cause) {
+    throw new UserError(
+      `Cannot open the GPU "${adapter.info.description}": ${message(cause)}; ` +
+        "close other programs that use it, or update its driver",
+      { cause },
+    );
+  }
+  return new OpenDevice(gpu, adapterFacts(adapter.info), hasTimestamps);
+}
+
+class OpenDevice implements Device {
+  readonly limits: GPUSupportedLimits;
+  tiles: TileProfile;
+  readonly #modules = new Map<string, GPUShaderModule>();
+  readonly #pipelines = new Map<string, Promise<Pipeline>>();
+  readonly #frees: (() => void)[] = [];
+  #nothing: Record<Binding["access"], GPUBuffer> | undefined;
+  #failure: string | undefined;
+  #closed = false;
+  #guarded: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    readonly gpu: GPUDevice,
+    readonly adapter: AdapterFacts,
+    readonly hasTimestamps: boolean,
+  ) {
+    this.limits = gpu.limits;
+    this.tiles = adapter.software ? tileProfiles.software : tileProfiles.portable;
+    gpu.addEventListener("uncapturederror", (event) => {
+      event.preventDefault();
+      this.#failure ??= (event as GPUUncapturedErrorEvent).error.message;
+    });
+    gpu.lost.then((info) => {
+      if (!this.#closed) {
+        this.#failure = `the device was lost (${info.reason}: ${info.message})`;
+      }
+    });
+  }
+
+  get pipelines(): number {
+    return this.#pipelines.size;
+  }
+
+  pipeline(kernel: Kernel, overrides: Overrides): Promise<Pipeline> {
+    const constants = resolveOverrides(kernel, overrides);
+    const key = `${kernel.name} ${JSON.stringify(constants)}`;
+    let pipeline = this.#pipelines.get(key);
+    if (!pipeline) {
+      pipeline = this.#build(kernel, constants);
+      this.#pipelines.set(key, pipeline);
+    }
+    return pipeline;
+  }
+
+  #build(kernel: Kernel, constants: Record<string, number>): Promise<Pipeline> {
+    return this.guard(`compile "${kernel.name}"`, async () => {
+      const text = `${kernel.name} ${JSON.stringify(unrolledBy(kernel.source, constants))}`;
+      let module = this.#modules.get(text);
+      if (!module) {
+        const code = unroll(kernel.source, constants);
+        module = this.gpu.createShaderModule({ label: kernel.name, code });
+        this.#modules.set(text, module);
+      }
+      const layout = this.gpu.createBindGroupLayout({
+        entries: kernel.bindings.map(({ access }, binding) => ({
+          binding,
+          visibility: GPUShaderStage.COMPUTE,
+          buffer: { type: access === "read" ? "read-only-storage" : "storage" },
+        })),
+      });
+      const pipeline = await this.gpu.createComputePipelineAsync({
+        label: kernel.name,
+        layout: this.gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),
+        compute: { module, entryPoint: "main", constants },
+      });
+      if (this.adapter.software) this.#compileAhead(kernel, { pipeline, layout });
+      return { pipeline, layout };
+    });
+  }
+
+  /**
+   * A software driver makes machine code at a pipeline's first dispatch, on a thread of its own: one of no
+   * workgroups lets it begin while the next pipelines are made here.
+   */
+  #compileAhead(kernel: Kernel, { pipeline, layout }: Pipeline): void {
+    const usage = GPUBufferUsage.STORAGE;
+    this.#nothing ??= {
+      read: this.gpu.createBuffer({ label: "nothing to read", size: 16, usage }),
+      read_write: this.gpu.createBuffer({ label: "nothing to write", size: 16, usage }),
+    };
+    const nothing = this.#nothing;
+    const encoder = this.gpu.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    pass.setPipeline(pipeline);
+    const entries = kernel.bindings.map(({ access }, binding) => ({
+      binding,
+      resource: { buffer: nothing[access] },
+    }));
+    pass.setBindGroup(0, this.gpu.createBindGroup({ layout, entries }));
+    pass.dispatchWorkgroups(0);
+    pass.end();
+    this.gpu.queue.submit([encoder.finish()]);
+  }
+
+  /** Error scopes are one stack a device, so guarded work runs one piece at a time. */
+  guard<T>(what: string, work: () => T | Promise<T>): Promise<T> {
+    const result = this.#guarded.then(() => this.#scoped(what, work));
+    this.#guarded = result.catch(() => {});
+    return result;
+  }
+
+  async #scoped<T>(what: string, work: () => T | Promise<T>): Promise<T> {
+    this.check();
+    this.gpu.pushErrorScope("out-of-memory");
+    this.gpu.pushErrorScope("validation");
+    let result: T | undefined;
+    let thrown: unknown;
+    try {
+      result = await work();
+    } catch (error) {
+      thrown = error;
+    }
+    const validation = await this.gpu.popErrorScope();
+    const memory = await this.gpu.popErrorScope();
+    if (memory) {
+      throw new MemoryError(
+        `Cannot ${what}: the GPU is out of memory; use a smaller --batch-size or --limit`,
+        { cause: memory },
+      );
+    }
+    if (validation) throw new Error(`Cannot ${what}: ${validation.message}`);
+    if (thrown) throw thrown;
+    return result as T;
+  }
+
+  check(): void {
+    if (this.#failure === undefined) return;
+    const lost = this.#failure.startsWith("the device was lost");
+    throw lost
+      ? new UserError(`Cannot go on: ${this.#failure}; run the command again to resume`)
+      : new Error(`Cannot go on: the GPU reported "${this.#failure}"`);
+  }
+
+  async idle(): Promise<void> {
+    await this.gpu.queue.onSubmittedWorkDone();
+    this.check();
+  }
+
+  onClose(free: () => void): void {
+    this.#frees.push(free);
+  }
+
+  [Symbol.dispose](): void {
+    this.#closed = true;
+    for (const free of this.#frees) free();
+    this.gpu.destroy();
+  }
+}
+
+function adapterFacts(info: GPUAdapterInfo): AdapterFacts {
+  const { vendor, architecture, device, description } = info;
+  const software = info.isFallbackAdapter ||
+    /llvmpipe|lavapipe|swiftshader|basic render/i.test(`${device} ${description}`);
+  return { vendor, architecture, device, description, software };
+}
+
+function message(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}

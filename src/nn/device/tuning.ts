@@ -1,0 +1,172 @@
+/**
+ * Which way of cutting convolutions suits an adapter: measured once, kept on disk, used from then on.
+ *
+ * @module
+ */
+import { dirname, join } from "node:path";
+import { z } from "zod";
+import { makeFolder, writeAtomic } from "../../base/atomic.ts";
+import { UserError } from "../../base/errors.ts";
+import { readFile } from "../../base/files.ts";
+import {
+  compile,
+  conv2d,
+  conv2dInput,
+  conv2dWeight,
+  type Device,
+  Parameter,
+  Random,
+  release,
+  size,
+  tileProfiles,
+} from "../mod.ts";
+import type { Reporter } from "../../base/reporter.ts";
+import { versions } from "../../base/version.ts";
+
+type ProfileName = keyof typeof tileProfiles;
+
+const names = Object.keys(tileProfiles) as [ProfileName, ...ProfileName[]];
+
+/** What was measured on one adapter. */
+const entrySchema = z.object({
+  profile: z.enum(names),
+  /** Milliseconds of the measured convolutions, by profile. */
+  milliseconds: z.record(z.string(), z.number()),
+  mirage: z.string(),
+});
+const tableSchema = z.object({
+  schema: z.literal("mirage/tiles@1"),
+  adapters: z.record(z.string(), entrySchema),
+});
+
+/** The table on disk. */
+export type TileTable = z.infer<typeof tableSchema>;
+
+/** The document of `tune`. */
+export const tuneResultSchema = z.object({
+  schema: z.literal("mirage/tune@1"),
+  adapter: z.string(),
+  profile: z.enum(names),
+  layers: z.array(z.object({ layer: z.string(), milliseconds: z.record(z.string(), z.number()) })),
+  path: z.string(),
+});
+
+/** The document of `tune`. */
+export type TuneResult = z.infer<typeof tuneResultSchema>;
+
+/** Layers that decide: `[images, CI, side, CO, K, stride, padding]`. */
+const layers = {
+  "LeNet conv1": [64, 1, 28, 6, 5, 1, 2],
+  "LeNet conv2": [64, 6, 14, 16, 5, 1, 0],
+  "ResNet-18 layer1": [8, 64, 32, 64, 3, 1, 1],
+  "ResNet-18 layer2.0": [8, 64, 32, 128, 3, 2, 1],
+  "ResNet-18 layer3": [8, 256, 8, 256, 3, 1, 1],
+  "ResNet-18 layer4": [8, 512, 4, 512, 3, 1, 1],
+} as const;
+
+/** Where the table is kept, as the XDG base directory specification has it. */
+export function tileTablePath(): string {
+  const [cache, local, home] = ["XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"].map((name) =>
+    Deno.env.get(name)
+  );
+  return join(cache || local || join(home || ".", ".cache"), "mirage", "tiles.json");
+}
+
+/** Has a device cut its work as was measured for its adapter, where it was and the table may be read. */
+export async function useTuning(device: Device, path?: string): Promise<void> {
+  try {
+    const entry = (await readTable(path ?? tileTablePath())).adapters[adapterKey(device)];
+    // Another version's kernels may like another cut.
+    if (entry?.mirage === versions().mirage) device.tiles = tileProfiles[entry.profile];
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotCapable)) throw error;
+  }
+}
+
+/**
+ * Measures every profile on the paper's layers, and keeps which is fastest.
+ *
+ * @throws UserError when the adapter has no timestamps
+ */
+export async function tune(
+  device: Device,
+  reporter: Reporter,
+  path: string = tileTablePath(),
+): Promise<TuneResult> {
+  if (!device.hasTimestamps) {
+    throw new UserError(
+      "Cannot tune: this adapter has no timestamp-query, so its kernels cannot be timed; the profile " +
+        `"${device.tiles.name}" stays in use`,
+    );
+  }
+  const bar = reporter.progress("tune", Object.keys(layers).length, "layers");
+  const rows: TuneResult["layers"] = [];
+  for (const name of Object.keys(layers) as (keyof typeof layers)[]) {
+    rows.push({ layer: name, milliseconds: await measure(device, name) });
+    bar.update(rows.length);
+  }
+  bar.stop();
+  const total = Object.fromEntries(
+    names.map((
+      name,
+    ) => [name, rows.reduce((sum, row) => sum + (row.milliseconds[name] ?? NaN), 0)]),
+  );
+  const profile = names.reduce((a, b) => (total[b] ?? Infinity) < (total[a] ?? Infinity) ? b : a);
+  const table = await readTable(path);
+  const adapter = adapterKey(device);
+  const { mirage } = versions();
+  await makeFolder(dirname(path));
+  const adapters = { ...table.adapters, [adapter]: { profile, milliseconds: total, mirage } };
+  await writeAtomic(path, `${JSON.stringify({ ...table, adapters }, null, 2)}\n`);
+  device.tiles = tileProfiles[profile];
+  return { schema: "mirage/tune@1", adapter, profile, layers: rows, path };
+}
+
+/** An adapter and its driver: what a measurement is good for. */
+function adapterKey({ adapter: { vendor, architecture, device, description } }: Device): string {
+  return [vendor, architecture, device, description].filter(Boolean).join(" ");
+}
+
+/** The table, or an empty one where there is none that can be read. */
+async function readTable(path: string): Promise<TileTable> {
+  try {
+    const bytes = await readFile(path, { limit: 2 ** 20 });
+    return tableSchema.parse(JSON.parse(new TextDecoder().decode(bytes)));
+  } catch {
+    return { schema: "mirage/tiles@1", adapters: {} };
+  }
+}
+
+/** Milliseconds of a convolution and both of its gradients, by profile: the best of several, in turns. */
+async function measure(
+  device: Device,
+  name: keyof typeof layers,
+): Promise<Record<string, number>> {
+  const [b, ci, side, co, k, stride, padding] = layers[name];
+  const out = Math.floor((side + 2 * padding - k) / stride) + 1;
+  const noise = (...shape: number[]): Parameter =>
+    new Parameter(shape, new Random(1).uniform(size(shape)));
+  const [x, w, g] = [noise(b, ci, side, side), noise(co, ci, k, k), noise(b, co, out, out)];
+  const options = { stride, padding };
+  const outputs = [
+    conv2d(x.tensor, w.tensor, options),
+    conv2dInput(g.tensor, w.tensor, [side, side], options),
+    conv2dWeight(x.tensor, g.tensor, [k, k], options),
+  ];
+  const best: Record<string, number> = {};
+  const compiled = [];
+  for (const profile of names) {
+    const tiles = tileProfiles[profile];
+    compiled.push({ profile, program: await compile(device, { outputs, tiles }) });
+  }
+  for (let round = 0; round < 3; round++) {
+    for (const { profile, program } of compiled) {
+      const times = await program.time(1);
+      const total = times.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
+      best[profile] = Math.min(best[profile] ?? Infinity, total);
+    }
+  }
+  compiled.forEach(({ program }) => program[Symbol.dispose]());
+  release(device, [x, w, g]);
+  return best;
+}

@@ -1,0 +1,198 @@
+/**
+ * Convolution: one trilinear form T(x, w, g) = sum x w g, and its three contractions. The derivative
+ * of each in each argument is another of the three, so the family is closed to every order.
+ *
+ * @module
+ */
+import weightWgsl from "../../shaders/conv2d_weight.wgsl" with { type: "text" };
+import { correlate, packChannels } from "./correlate.ts";
+import { mul, step } from "./elementwise.ts";
+import { kernel } from "../graph/kernel.ts";
+import { matmul } from "./matmul.ts";
+import { sum, sumParts } from "./reduce.ts";
+import { permute, reshape, type Strides } from "./shape.ts";
+import {
+  dim,
+  type Dispatch,
+  node,
+  show,
+  type SparsePlanes,
+  type Tensor,
+  type Vjp,
+  withVjp,
+} from "../graph/tensor.ts";
+import {
+  conv2dWeightSplit,
+  conv2dWeightTile,
+  type ConvShape,
+  readsPlanes,
+  type TileProfile,
+  tileProfiles,
+} from "../graph/tiles.ts";
+import { apart, everyNth, transposed } from "./transposed.ts";
+
+const weightKernel = kernel("conv2d_weight", weightWgsl);
+
+/** Geometry of a convolution: the same stride and zero padding on both axes. */
+export interface ConvOptions {
+  readonly stride?: number;
+  readonly padding?: number;
+}
+
+/** What `conv2d` can do on the way. */
+export interface Conv2dOptions extends ConvOptions {
+  /** `[CO]` */
+  readonly bias?: Tensor;
+  readonly activation?: "none" | "relu";
+}
+
+/**
+ * Cross-correlation, as in every deep-learning library: x `[B, CI, H, W]`, w `[CO, CI, KH, KW]` to
+ * `[B, CO, OH, OW]`, plus bias, then the activation.
+ *
+ * @throws Error naming both shapes when the channels differ or the kernel exceeds the padded image
+ */
+export function conv2d(x: Tensor, w: Tensor, options: Conv2dOptions = {}): Tensor {
+  const { stride = 1, padding = 0, bias, activation = "none" } = options;
+  const geometry = { stride, padding };
+  if (x.shape.length !== 4 || w.shape.length !== 4 || dim(x, 1) !== dim(w, 1)) {
+    throw new Error(`Cannot convolve ${show(x.shape)} with ${show(w.shape)}: channels differ`);
+  }
+  const s = sizes(x.shape, w.shape, geometry);
+  if (skipsPixels(s)) {
+    return conv2d(everyNth(x, stride), w, { ...(bias ? { bias } : {}), activation });
+  }
+  return correlate(
+    "conv2d",
+    s,
+    [x, packChannels(w, filtersLast(s)), bias],
+    activation,
+    (upstream, y) => {
+      const g = activation === "relu" ? mul(upstream, step(y)) : upstream;
+      return [
+        conv2dInput(g, w, [s.H, s.W], geometry),
+        conv2dWeight(x, g, [s.KH, s.KW], geometry),
+        bias ? sum(g, [0, 2, 3]) : null,
+      ];
+    },
+    [x, w, bias ?? w],
+  );
+}
+
+/**
+ * The adjoint of `conv2d` in x, which is also the transposed convolution: g `[B, CO, OH, OW]`,
+ * w `[CO, CI, KH, KW]` to `[B, CI, H, W]`.
+ *
+ * @param imageSize `[H, W]` of the image, which stride and padding leave open
+ */
+export function conv2dInput(
+  g: Tensor,
+  w: Tensor,
+  imageSize: readonly [height: number, width: number],
+  options: ConvOptions = {},
+): Tensor {
+  const s = sizes([dim(g, 0), dim(w, 1), ...imageSize], w.shape, options);
+  if (g.shape.length !== 4 || dim(g, 1) !== s.CO || dim(g, 2) !== s.OH || dim(g, 3) !== s.OW) {
+    throw new Error(`Cannot transpose a convolution of ${show(g.shape)} with ${show(w.shape)}`);
+  }
+  const vjp: Vjp = (h) => [conv2d(h, w, options), conv2dWeight(h, g, [s.KH, s.KW], options)];
+  if (skipsPixels(s)) return apart(conv2dInput(g, w, [s.OH, s.OW]), s.STRIDE, imageSize);
+  return transposed(s, [g, w], vjp);
+}
+
+/**
+ * The adjoint of `conv2d` in w: x `[B, CI, H, W]`, g `[B, CO, OH, OW]` to `[CO, CI, KH, KW]`.
+ *
+ * @param kernelSize `[KH, KW]`
+ */
+export function conv2dWeight(
+  x: Tensor,
+  g: Tensor,
+  kernelSize: readonly [height: number, width: number],
+  options: ConvOptions = {},
+): Tensor {
+  const shape = [dim(g, 1), dim(x, 1), ...kernelSize];
+  const s = sizes(x.shape, shape, options);
+  if (dim(g, 0) !== s.B || dim(g, 2) !== s.OH || dim(g, 3) !== s.OW) {
+    throw new Error(`Cannot correlate ${show(x.shape)} with ${show(g.shape)}`);
+  }
+  if (skipsPixels(s)) return conv2dWeight(everyNth(x, s.STRIDE), g, kernelSize);
+  const vjp = (h: Tensor): Tensor[] => [
+    conv2dInput(g, h, [s.H, s.W], options),
+    conv2d(x, h, options),
+  ];
+  if (s.KH * s.KW === 1 && s.PAD === 0) {
+    return withVjp(reshape(productOverPixels(x, g), shape), [x, g], vjp);
+  }
+  const SPLIT = conv2dWeightSplit(s);
+  const cut = (tiles: TileProfile): Pick<Dispatch, "overrides" | "threads"> => {
+    const { threads, ...tile } = conv2dWeightTile(s, SPLIT, tiles);
+    return { overrides: { ...s, ...tile, SPLIT, POOL: pooled?.window ?? 0 }, threads };
+  };
+  const pixels = s.OH * s.OW;
+  const planar = readsPlanes(s);
+  const pooled = planar ? windowsOf(g) : undefined;
+  const planes = pooled?.values ?? g;
+  const packed = planar ? planes : packChannels(g, {
+    shape: [s.B, s.OH, s.OW, s.CO],
+    strides: [s.CO * pixels, s.OW, 1, pixels],
+  });
+  const parts = node("conv2dWeight", [x, packed, planes, pooled?.places ?? planes], [
+    SPLIT,
+    ...shape,
+  ], {
+    kind: "dispatch",
+    kernel: weightKernel,
+    ...cut(tileProfiles.portable),
+    cut,
+  });
+  if (SPLIT === 1) return withVjp(reshape(parts, shape), [x, g], vjp);
+  return sumParts(parts, vjp, [x, g]);
+}
+
+/** Pixels that make a product of each image worth its while; of fewer, all images' make one. */
+const enoughPixels = 64;
+
+/** `[CO, CI]` of g `[B, CO, H, W]` and x `[B, CI, H, W]`: what a 1 x 1 filter's gradient is. */
+function productOverPixels(x: Tensor, g: Tensor): Tensor {
+  const [images, pixels] = [dim(x, 0), dim(x, 2) * dim(x, 3)];
+  const rows = (t: Tensor): Tensor => reshape(t, [images, dim(t, 1), pixels]);
+  if (pixels >= enoughPixels) return sum(matmul(rows(g), rows(x), { transposeB: true }), [0]);
+  const side = (t: Tensor): Tensor => reshape(permute(rows(t), [1, 0, 2]), [dim(t, 1), -1]);
+  return matmul(side(g), side(x), { transposeB: true });
+}
+
+/** What a gradient consists of, if windows cover its planes. */
+function windowsOf(g: Tensor): SparsePlanes | undefined {
+  const { sparse } = g;
+  if (!sparse) return undefined;
+  const covers = (axis: number): boolean =>
+    dim(sparse.values, axis) * sparse.window === dim(g, axis);
+  return covers(2) && covers(3) ? sparse : undefined;
+}
+
+/** Filters `[CO, CI, KH, KW]` as `[CI, KH, KW, CO]`. */
+function filtersLast({ CO, CI, KH, KW }: ConvShape): Strides {
+  return { shape: [CI, KH, KW, CO], strides: [KH * KW, KW, 1, CI * KH * KW] };
+}
+
+/** Whether a 1 x 1 kernel sees every nth pixel only: then the others are left out first. */
+function skipsPixels({ KH, KW, STRIDE, PAD }: ConvShape): boolean {
+  return KH === 1 && KW === 1 && STRIDE > 1 && PAD === 0;
+}
+
+function sizes(
+  image: readonly number[],
+  weight: readonly number[],
+  options: ConvOptions,
+): ConvShape {
+  const { stride = 1, padding = 0 } = options;
+  const [B = 1, CI = 1, H = 1, W = 1] = image;
+  const [CO = 1, , KH = 1, KW = 1] = weight;
+  const OH = Math.floor((H + 2 * padding - KH) / stride) + 1;
+  const OW = Math.floor((W + 2 * padding - KW) / stride) + 1;
+  if (OH < 1 || OW < 1) {
+    throw new Error(`Cannot convolve ${show(image)} with ${show(weight)}: the kernel is larger`);
+  }
+  return { B, CI, H, W, CO, KH, KW, OH, OW, STRIDE: stride, PAD: padding };
+}

@@ -1,0 +1,114 @@
+/**
+ * The correlation that convolutions and their input gradients are made of: one kernel, its filters
+ * packed as it reads them.
+ *
+ * @module
+ */
+import wgsl from "../../shaders/conv2d.wgsl" with { type: "text" };
+import { kernel } from "../graph/kernel.ts";
+import { flip, pad, reshape, strided, type Strides } from "./shape.ts";
+import { type Dispatch, node, type Tensor, type Vjp } from "../graph/tensor.ts";
+import { conv2dTile, type ConvShape, type TileProfile, tileProfiles } from "../graph/tiles.ts";
+
+const forwardKernel = kernel("conv2d", wgsl);
+
+/** One dispatch of the forward kernel, whose weights are packed as the kernel reads them. */
+export function correlate(
+  name: string,
+  s: ConvShape,
+  [x, packed, bias]: readonly [Tensor, Tensor, (Tensor | undefined)?],
+  activation: "none" | "relu" = "none",
+  vjp?: Vjp,
+  operands?: readonly Tensor[],
+): Tensor {
+  const cut = (tiles: TileProfile): Pick<Dispatch, "overrides" | "threads"> => {
+    const { threads, ...tile } = conv2dTile(s, tiles);
+    return {
+      overrides: { ...s, ...tile, HAS_BIAS: bias ? 1 : 0, ACTIVATION: activation },
+      threads,
+    };
+  };
+  const source = {
+    kind: "dispatch",
+    kernel: forwardKernel,
+    ...cut(tileProfiles.portable),
+    cut,
+  } as const;
+  const inputs = [x, x, packed, bias ?? packed];
+  const y = node(name, inputs, [s.B, s.CO, s.OH, s.OW], source, vjp, operands);
+  if (activation === "none") plain.set(y, s);
+  return y;
+}
+
+/** Correlations without an activation, and their sizes. */
+const plain = new WeakMap<Tensor, ConvShape>();
+
+/**
+ * The maxima of a correlation's 2 x 2 windows, and from `half` floats on where they were, made by its own
+ * kernel: its pixels are never stored. Undefined for what is no correlation, or has odd sides.
+ *
+ * @returns `[2, half]`, as `maxPool2d` of the stored pixels would make it
+ */
+export function poolCorrelation(y: Tensor, half: number): Tensor | undefined {
+  const s = plain.get(y);
+  if (!s || s.STRIDE !== 1 || s.OH % 2 !== 0 || s.OW % 2 !== 0) return undefined;
+  if (y.source.kind !== "dispatch") return undefined;
+  const { overrides } = y.source;
+  const cut = (tiles: TileProfile): Pick<Dispatch, "overrides" | "threads"> => {
+    const { threads, ...tile } = conv2dTile(s, tiles, { pool: 2 });
+    return { overrides: { ...overrides, ...tile, POOL: 2, HALF: half }, threads };
+  };
+  return node("conv2dMaxPool", y.inputs, [2, half], {
+    kind: "dispatch",
+    kernel: forwardKernel,
+    ...cut(tileProfiles.portable),
+    cut,
+  });
+}
+
+/**
+ * The input gradient of a single channel, four rows at a time: four filters, each a row further down,
+ * stand for the four channels that the kernel makes at once.
+ */
+export function correlateRows(
+  s: ConvShape,
+  [g, w]: readonly [Tensor, Tensor],
+  vjp: Vjp,
+  operands: readonly Tensor[],
+): Tensor {
+  const { CI, KH, KW } = s;
+  const turned = reshape(flip(w, [2, 3]), [CI, KH, KW]);
+  const rows = KH + 6;
+  const framed = pad(turned, [0, 3, 0], [CI, rows, KW]);
+  const moved = strided("moveRows", framed, {
+    shape: [CI, KH + 3, KW, 4],
+    strides: [rows * KW, KW, 1, -KW],
+    offset: 3 * KW,
+  });
+  const cut = (tiles: TileProfile): Pick<Dispatch, "overrides" | "threads"> => {
+    const { threads, ...tile } = conv2dTile(s, tiles, { fold: 4 });
+    return { overrides: { ...s, ...tile, KH: KH + 3, FOLD: 4 }, threads };
+  };
+  return node(
+    "conv2dInput",
+    [g, g, moved, moved],
+    [s.B, 1, s.OH, s.OW],
+    {
+      kind: "dispatch",
+      kernel: forwardKernel,
+      ...cut(tileProfiles.portable),
+      cut,
+    },
+    vjp,
+    operands,
+  );
+}
+
+/**
+ * The elements of w that `[..., CO]` picks, CO filled up to a multiple of four with zeros: vectors that are
+ * loaded at once.
+ */
+export function packChannels(w: Tensor, channelsLast: Strides): Tensor {
+  const channels = channelsLast.shape.at(-1) ?? 1;
+  return strided("packChannels", w, { ...channelsLast, width: 4 * Math.ceil(channels / 4) });
+}
