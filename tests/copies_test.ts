@@ -5,6 +5,7 @@ import * as nn from "../src/nn/mod.ts";
 import { kernelCases, kernels, runCase } from "../src/nn/check/self_test.ts";
 import { readBack } from "../src/nn/device/storage.ts";
 import { type runKernel, withDevice } from "./support.ts";
+import { LeNet } from "../src/networks/lenet.ts";
 
 const members = 3;
 
@@ -69,7 +70,7 @@ async function trained(
   device: nn.Device,
   seeds: readonly number[],
 ): Promise<{ weights: Float32Array[]; losses: Float32Array; dispatches: number }> {
-  const nets = seeds.map((seed) => new nn.LeNet(new nn.Random(seed)));
+  const nets = seeds.map((seed) => new LeNet(new nn.Random(seed)));
   const parameters = nets.map((net) => [...net.state.values()].filter((p) => p.trainable));
   const packed = nn.Parameter.packCopies(parameters, 2);
   const [net] = nets;

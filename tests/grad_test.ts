@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import * as nn from "../src/nn/mod.ts";
 import { checkGrads, type Fn, opCases, positive, v, wave } from "./check_grads.ts";
+import { SpectralLeNet } from "../src/networks/lenet.ts";
 
 /** Exports that make no differentiable node: constants, indices, noise, optimisers, machinery. */
 const others = new Set(
@@ -262,7 +263,7 @@ Deno.test("what a convolution pools at once has right gradients, and those of a 
 });
 
 Deno.test("`SpectralLeNet` has a right gradient by image and weights", () => {
-  const net = new nn.SpectralLeNet(new nn.Random(2));
+  const net = new SpectralLeNet(new nn.Random(2));
   const trainable = [...net.state.values()].filter((p) => p.trainable);
   const f: Fn = (x, ...weights) => {
     const pass = new nn.Pass(false);

@@ -5,10 +5,11 @@ import * as nn from "../src/nn/mod.ts";
 import { silent } from "../src/base/reporter.ts";
 import { tune, tuneResultSchema, useTuning } from "../src/nn/device/tuning.ts";
 import { inFolder, withDevice } from "./support.ts";
+import { LeNet } from "../src/networks/lenet.ts";
 
 Deno.test("every tile profile gives the same bits: a LeNet's loss and gradients", () =>
   withDevice(async (device) => {
-    const net = new nn.LeNet(new nn.Random(1));
+    const net = new LeNet(new nn.Random(1));
     const weights = [...net.state.values()].map((p) => p.tensor);
     const x = nn.constant(new nn.Random(2).uniform(9 * 784), [9, 1, 28, 28]);
     const labels = nn.constant([1, 2, 3, 4, 5, 6, 7, 8, 9]);

@@ -29,7 +29,6 @@ export * from "./compile/grad.ts";
 export * from "./layers/layers.ts";
 export * from "./ops/linalg.ts";
 export * from "./ops/matmul.ts";
-export * from "../networks/lenet.ts";
 export * from "./ops/noise.ts";
 export * from "./layers/norms.ts";
 export * from "./ops/optim.ts";
@@ -41,8 +40,8 @@ export * from "./graph/random.ts";
 export * from "./ops/random_features.ts";
 export * from "./ops/rbf.ts";
 export * from "./ops/reduce.ts";
-export * from "../networks/resnet18.ts";
 export * from "./ops/shape.ts";
+export { broadcastTo, sum, sumTo } from "./ops/sum.ts";
 export { pull, push, release } from "./device/storage.ts";
 export { type TileProfile, tileProfiles } from "./graph/tiles.ts";
 export {

@@ -5,8 +5,22 @@
  */
 import { UserError } from "../../base/errors.ts";
 import type { Device } from "./device.ts";
-import type { Command } from "./program.ts";
+import type { Step } from "../compile/plan.ts";
+import type { Resource } from "./storage.ts";
 import { show } from "../graph/tensor.ts";
+
+/** One thing that a program encodes. */
+export type Command =
+  | { readonly kind: "copy"; readonly from: Resource; readonly to: Resource }
+  | {
+    readonly kind: "dispatch";
+    readonly step: Extract<Step, { kind: "dispatch" }>;
+    readonly pipeline: GPUComputePipeline;
+    readonly group: GPUBindGroup;
+    readonly x: number;
+    readonly y: number;
+    readonly z: number;
+  };
 
 /** What one step of a program takes. */
 export interface StepTime {

@@ -13,9 +13,8 @@ import {
   plan,
   type ProgramSpec,
   type Stats,
-  type Step,
 } from "../compile/plan.ts";
-import { type StepTime, timeSteps } from "./profile.ts";
+import { type Command, type StepTime, timeSteps } from "./profile.ts";
 import { bytesOf, parameterBuffer, readBack, type Resource, usage } from "./storage.ts";
 import { type Data, show, size, type Tensor } from "../graph/tensor.ts";
 
@@ -39,19 +38,6 @@ export interface Program {
   toString(): string;
   [Symbol.dispose](): void;
 }
-
-/** One thing that a program encodes. */
-export type Command =
-  | { readonly kind: "copy"; readonly from: Resource; readonly to: Resource }
-  | {
-    readonly kind: "dispatch";
-    readonly step: Extract<Step, { kind: "dispatch" }>;
-    readonly pipeline: GPUComputePipeline;
-    readonly group: GPUBindGroup;
-    readonly x: number;
-    readonly y: number;
-    readonly z: number;
-  };
 
 /**
  * Compiles a graph.

@@ -8,18 +8,13 @@ import { z } from "zod";
 import { makeFolder, writeAtomic } from "../../base/atomic.ts";
 import { UserError } from "../../base/errors.ts";
 import { readFile } from "../../base/files.ts";
-import {
-  compile,
-  conv2d,
-  conv2dInput,
-  conv2dWeight,
-  type Device,
-  Parameter,
-  Random,
-  release,
-  size,
-  tileProfiles,
-} from "../mod.ts";
+import { Random } from "../graph/random.ts";
+import { Parameter, size } from "../graph/tensor.ts";
+import { tileProfiles } from "../graph/tiles.ts";
+import { conv2d, conv2dInput, conv2dWeight } from "../ops/conv2d.ts";
+import type { Device } from "./device.ts";
+import { compile } from "./program.ts";
+import { release } from "./storage.ts";
 import type { Reporter } from "../../base/reporter.ts";
 import { versions } from "../../base/version.ts";
 

@@ -9,7 +9,7 @@ import { normalizeRows, unit } from "../ops/functions.ts";
 import { matmul } from "../ops/matmul.ts";
 import type { Draws } from "../ops/noise.ts";
 import type { Random } from "../graph/random.ts";
-import { sum } from "../ops/reduce.ts";
+import { sum } from "../ops/sum.ts";
 import { reshape } from "../ops/shape.ts";
 import { Parameter, stopGradient, type Tensor } from "../graph/tensor.ts";
 

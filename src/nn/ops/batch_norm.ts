@@ -8,8 +8,9 @@ import affineWgsl from "../../shaders/channel_affine.wgsl" with { type: "text" }
 import sumsWgsl from "../../shaders/channel_sums.wgsl" with { type: "text" };
 import { add, div, mul, scale, sqrt, square, step, sub } from "./elementwise.ts";
 import { kernel } from "../graph/kernel.ts";
-import { sum } from "./reduce.ts";
-import { broadcastTo, reshape, slice } from "./shape.ts";
+import { sum } from "./sum.ts";
+import { reshape, slice } from "./shape.ts";
+import { broadcastTo } from "./sum.ts";
 import {
   constant,
   dim,

@@ -9,7 +9,7 @@ import { correlate, packChannels } from "./correlate.ts";
 import { mul, step } from "./elementwise.ts";
 import { kernel } from "../graph/kernel.ts";
 import { matmul } from "./matmul.ts";
-import { sum, sumParts } from "./reduce.ts";
+import { sum, sumParts } from "./sum.ts";
 import { permute, reshape, type Strides } from "./shape.ts";
 import {
   dim,

@@ -7,8 +7,7 @@ import binaryWgsl from "../../shaders/binary.wgsl" with { type: "text" };
 import unaryWgsl from "../../shaders/unary.wgsl" with { type: "text" };
 import whereWgsl from "../../shaders/where.wgsl" with { type: "text" };
 import { kernel } from "../graph/kernel.ts";
-import { sumTo } from "./reduce.ts";
-import { broadcastTo } from "./shape.ts";
+import { broadcastTo, sumTo } from "./sum.ts";
 import {
   broadcastShapes,
   constant,

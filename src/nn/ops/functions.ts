@@ -7,7 +7,8 @@ import crossEntropyWgsl from "../../shaders/cross_entropy.wgsl" with { type: "te
 import logSoftmaxWgsl from "../../shaders/log_softmax.wgsl" with { type: "text" };
 import { add, div, exp, log, maximum, mul, neg, sqrt, square, sub } from "./elementwise.ts";
 import { kernel } from "../graph/kernel.ts";
-import { max, mean, oneHot, sum } from "./reduce.ts";
+import { max, mean, oneHot } from "./reduce.ts";
+import { sum } from "./sum.ts";
 import { reshape } from "./shape.ts";
 import { dim, node, size, stopGradient, type Tensor, withVjp } from "../graph/tensor.ts";
 

@@ -8,7 +8,7 @@ import solveWgsl from "../../shaders/triangular_solve.wgsl" with { type: "text" 
 import { add, mul, neg } from "./elementwise.ts";
 import { kernel } from "../graph/kernel.ts";
 import { matmul } from "./matmul.ts";
-import { sumTo } from "./reduce.ts";
+import { sumTo } from "./sum.ts";
 import { reshape, transpose } from "./shape.ts";
 import { constant, dim, node, show, type Tensor } from "../graph/tensor.ts";
 

@@ -6,7 +6,7 @@
 import wgsl from "../../shaders/matmul.wgsl" with { type: "text" };
 import { mul, step } from "./elementwise.ts";
 import { kernel } from "../graph/kernel.ts";
-import { sum, sumTo } from "./reduce.ts";
+import { sum, sumTo } from "./sum.ts";
 import { dim, node, show, type Tensor } from "../graph/tensor.ts";
 import { matmulThreads } from "../graph/tiles.ts";
 

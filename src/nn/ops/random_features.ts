@@ -7,7 +7,7 @@ import wgsl from "../../shaders/random_features.wgsl" with { type: "text" };
 import { add, mul, scale, sin } from "./elementwise.ts";
 import { kernel } from "../graph/kernel.ts";
 import { matmul } from "./matmul.ts";
-import { sum } from "./reduce.ts";
+import { sum } from "./sum.ts";
 import { dim, node, show, type Tensor } from "../graph/tensor.ts";
 import { randomFeaturesThreads } from "../graph/tiles.ts";
 

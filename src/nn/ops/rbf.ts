@@ -7,7 +7,7 @@ import wgsl from "../../shaders/rbf.wgsl" with { type: "text" };
 import { div, mul, reciprocal, square, sub } from "./elementwise.ts";
 import { kernel } from "../graph/kernel.ts";
 import { matmul } from "./matmul.ts";
-import { sum, sumTo } from "./reduce.ts";
+import { sum, sumTo } from "./sum.ts";
 import { reshape } from "./shape.ts";
 import { dim, node, show, size, type Tensor } from "../graph/tensor.ts";
 

@@ -1,15 +1,13 @@
 /**
- * Moving elements: reshape (free), permute, broadcast, slice, flip, pad, pack.
+ * Moving elements: reshape (free), permute, slice, flip, pad, pack.
  *
  * @module
  */
 import padWgsl from "../../shaders/pad.wgsl" with { type: "text" };
 import stridedWgsl from "../../shaders/strided.wgsl" with { type: "text" };
 import { kernel } from "../graph/kernel.ts";
-import { sumTo } from "./reduce.ts";
 import {
   alignment,
-  constant,
   node,
   sameShape,
   type Shape,
@@ -62,23 +60,6 @@ export function permute(x: Tensor, order: readonly number[]): Tensor {
 export function transpose(x: Tensor): Tensor {
   const axes = x.shape.map((_, i) => i);
   return permute(x, [...axes.slice(0, -2), ...axes.slice(-2).reverse()]);
-}
-
-/** Repeats axes of size 1 (and missing leading ones) to the given shape. */
-export function broadcastTo(x: Tensor, shape: Shape): Tensor {
-  if (sameShape(x.shape, shape)) return x;
-  if (x.source.kind === "constant" && x.source.data.length === 1) {
-    const [value = 0] = x.source.data;
-    return constant(value, shape);
-  }
-  const lead = shape.length - x.shape.length;
-  const own = stridesOf(x.shape);
-  const strides = shape.map((n, i) => {
-    const m = x.shape[i - lead] ?? 1;
-    if (m !== 1 && m !== n) throw new Error(`Cannot broadcast ${show(x.shape)} to ${show(shape)}`);
-    return m === 1 ? 0 : own[i - lead] ?? 0;
-  });
-  return strided("broadcast", x, { shape, strides }, (g) => [sumTo(g, x.shape)]);
 }
 
 /** The box of the given sizes that starts at `start`. */
@@ -208,7 +189,8 @@ function merge(shape: Shape, strides: readonly number[]): { shape: number[]; str
   return merged;
 }
 
-function stridesOf(shape: Shape): number[] {
+/** Distances between neighbours along each axis, row by row. */
+export function stridesOf(shape: Shape): number[] {
   return shape.map((_, i) => size(shape.slice(i + 1)));
 }
 
