@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { kernel } from "../src/nn/graph/kernel.ts";
 import { reference } from "../src/nn/check/reference.ts";
-import { philox4x32 } from "../src/nn/check/twins/state.ts";
-import { integers, uniform } from "../src/nn/check/cases/case.ts";
+import { philox4x32 } from "../src/nn/check/state.ts";
+import { integers, uniform } from "../src/nn/check/case.ts";
 
 const values = (...numbers: number[]): Float64Array => Float64Array.from(numbers);
 const random = (seed: number, n: number): Float64Array => new Float64Array(uniform(seed, n));

@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import * as nn from "../src/nn/mod.ts";
 import { wave } from "./check_grads.ts";
 import { relativeError, withDevice } from "./support.ts";
-import { LeNet, SpectralLeNet } from "../src/networks/lenet.ts";
+import { LeNet, ResNet18, ResNet18Features, SpectralLeNet } from "../src/networks/mod.ts";
 
-const small = { width: 8, imageSize: 8 } as const;
+const small = { width: 8, imageShape: [3, 8, 8] } as const;
 const kinds = {
   plain: small,
   spectral: { ...small, coeff: 3, branch: "downsample" },
@@ -15,7 +15,7 @@ const kinds = {
 const pixels = Float32Array.from(wave(6 * 3 * 64, 1), (v) => 0.5 + 0.5 * v);
 
 interface Traced {
-  readonly network: nn.ResNet18Features;
+  readonly network: ResNet18Features;
   readonly x: nn.Tensor;
   readonly loss: nn.Tensor;
   readonly pass: nn.Pass;
@@ -23,7 +23,7 @@ interface Traced {
 
 /** A loss of the features, and DUQ's gradient penalty on them: a gradient of second order. */
 function trace(kind: keyof typeof kinds, train: boolean): Traced {
-  const network = new nn.ResNet18Features(new nn.Random(4), kinds[kind]);
+  const network = new ResNet18Features(new nn.Random(4), kinds[kind]);
   const x = nn.input([6, 3, 8, 8]);
   const pass = new nn.Pass(train);
   const features = network.forward(x, pass);
@@ -102,7 +102,7 @@ for (const kind of ["plain", "spectral"] as const) {
 Deno.test("ResNet-18 has the paper's number of parameters, LeNet too", () => {
   const count = (state: nn.State): number =>
     [...state.values()].filter((p) => p.trainable).reduce((n, p) => n + nn.size(p.shape), 0);
-  assert.equal(count(new nn.ResNet18(new nn.Random(0)).state), 11_173_962);
+  assert.equal(count(new ResNet18(new nn.Random(0)).state), 11_173_962);
   assert.equal(count(new LeNet(new nn.Random(0)).state), 37_106);
   assert.equal(count(new SpectralLeNet(new nn.Random(0)).state), 24_160);
 });

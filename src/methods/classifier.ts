@@ -9,19 +9,17 @@ import {
   crossEntropy,
   dim,
   type Layer,
-  LeNet,
   logSoftmax,
   mean,
   Pass,
-  ResNet18,
   type State,
   type Tensor,
 } from "../nn/mod.ts";
-import { familyOf, imageShapes } from "../networks/mod.ts";
+import { modelsOf, networkOf } from "../networks/mod.ts";
 import type { LossOptions, Model, ModelOptions, TrainContext, TrainStep } from "./types.ts";
 
 /** Networks of a plain classifier. */
-export const classifiers: readonly string[] = ["LeNet", "ResNet-18"];
+export const classifiers: readonly string[] = modelsOf();
 
 /** A network with a softmax over its logits. */
 export class Classifier implements Model {
@@ -30,16 +28,19 @@ export class Classifier implements Model {
   readonly state: State;
   readonly #network: Layer;
 
-  /** @param name `LeNet` or `ResNet-18` */
-  constructor(readonly name: string, { random }: Pick<ModelOptions, "random">) {
-    const family = familyOf(name);
-    const networks = { LeNet, "ResNet-18": ResNet18 };
-    this.imageShape = imageShapes[family];
-    this.#network = new networks[family](random.fork("network"));
+  /** @param name of the network */
+  constructor(
+    readonly name: string,
+    options: Pick<ModelOptions, "random" | "imageShape" | "classes">,
+  ) {
+    const network = networkOf(name);
+    const { random, imageShape = network.imageShape, classes = network.classes } = options;
+    this.imageShape = imageShape;
+    this.#network = network.classifier(random.fork("network"), { imageShape, classes });
     this.state = this.#network.state;
   }
 
-  /** `[B, C, H, W]` to `[B, 10]`. */
+  /** `[B, C, H, W]` to `[B, K]`. */
   logits(images: Tensor, pass: Pass = new Pass(false)): Tensor {
     return this.#network.forward(images, pass);
   }

@@ -42,7 +42,7 @@ import {
 } from "../nn/mod.ts";
 import type { Procedure } from "./protocol.ts";
 import { labelOf } from "./classifier.ts";
-import { createEncoder, type Encoder } from "../networks/mod.ts";
+import { type Features, modelsOf, networkOf } from "../networks/mod.ts";
 import { single } from "./single.ts";
 import { type Marginals, SparseGaussianProcess } from "./svgp.ts";
 import type {
@@ -58,7 +58,6 @@ import type {
 
 /** Hyper-parameters, with the paper's values. */
 const settings = {
-  classes: 10,
   spectralCoeff: 3,
   trainSamples: 10,
   /** Added to the variance where predictions are sampled. */
@@ -71,7 +70,7 @@ const settings = {
 export const due: Method = {
   name: "due",
   title: "DUE",
-  models: ["LeNet_DUE", "ResNet-18_DUE"],
+  models: modelsOf("_DUE"),
   family: "DUE",
   ensemble: false,
   hyperparameters: ["nInducingPoints", "kernel"],
@@ -94,7 +93,8 @@ export class Due implements Model {
     ),
   ];
   readonly state: State;
-  readonly #encoder: Encoder["layer"];
+  readonly #encoder: Features;
+  readonly #classes: number;
   /** The head. */
   readonly process: SparseGaussianProcess;
   readonly #procedure: Procedure;
@@ -103,16 +103,22 @@ export class Due implements Model {
 
   constructor(
     readonly name: string,
-    { random, procedure, nInducingPoints, kernel }: ModelOptions,
+    options: ModelOptions,
   ) {
+    const network = networkOf(name);
+    const { random, procedure, nInducingPoints, kernel } = options;
+    const { imageShape = network.imageShape, classes = network.classes } = options;
     this.#procedure = procedure;
     this.#random = random.fork("initialise");
     this.#inducingPoints = nInducingPoints;
-    const encoder = createEncoder(name, random.fork("encoder"), { coeff: settings.spectralCoeff });
-    this.imageShape = encoder.imageShape;
-    this.#encoder = encoder.layer;
+    this.imageShape = imageShape;
+    this.#classes = classes;
+    this.#encoder = network.features(random.fork("encoder"), {
+      imageShape,
+      coeff: settings.spectralCoeff,
+    });
     this.process = new SparseGaussianProcess(random.fork("process"), {
-      classes: settings.classes,
+      classes,
       features: this.#encoder.features,
       inducingPoints: nInducingPoints,
       kernel,
@@ -191,7 +197,7 @@ export class Due implements Model {
   train(images: Tensor, labels: Tensor, { pass, trainCount }: TrainContext): TrainStep {
     const marginals = this.process.posterior(this.encode(images, pass), pass);
     const [rows = 1] = labels.shape;
-    const noise = pass.draws.normal([settings.trainSamples, rows, settings.classes]);
+    const noise = pass.draws.normal([settings.trainSamples, rows, this.#classes]);
     return {
       loss: this.negativeElbo(marginals, labels, noise, pass, trainCount),
       logits: marginals.mean,

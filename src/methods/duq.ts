@@ -49,7 +49,7 @@ import {
 } from "../nn/mod.ts";
 import type { Procedure } from "./protocol.ts";
 import { labelOf } from "./classifier.ts";
-import { createEncoder, type Encoder, familyOf } from "../networks/mod.ts";
+import { type Features, modelsOf, networkOf } from "../networks/mod.ts";
 import { single } from "./single.ts";
 import type {
   LossOptions,
@@ -62,21 +62,25 @@ import type {
   TrainStep,
 } from "./types.ts";
 
-/** Hyper-parameters, with the paper's values. */
-const settings = {
+/** The published sizes; other networks have centroids of as many dimensions as they have features. */
+const published: Readonly<Record<string, { centroidSize: number; lengthScale: number }>> = {
   LeNet: { centroidSize: 42, lengthScale: 0.5 },
   "ResNet-18": { centroidSize: 512, lengthScale: 0.1 },
+};
+
+/** Hyper-parameters, with the paper's values. */
+const settings = {
   gamma: 0.999,
   initialCount: 13,
   centroidStd: 0.05,
-  classes: 10,
+  lengthScale: 0.1,
 } as const;
 
 /** DUQ. */
 export const duq: Method = {
   name: "duq",
   title: "DUQ",
-  models: ["LeNet_DUQ", "ResNet-18_DUQ"],
+  models: modelsOf("_DUQ"),
   family: "DUQ",
   ensemble: false,
   hyperparameters: ["lambdaReg"],
@@ -94,7 +98,8 @@ class Duq implements Model {
   readonly state: State;
   readonly #arithmetic: Procedure["kernelArithmetic"];
   readonly #lambda: number;
-  readonly #encoder: Encoder["layer"];
+  readonly #encoder: Features;
+  readonly #classes: number;
   /** K, the length of an embedding. */
   readonly #size: number;
   readonly #lengthScale: number;
@@ -102,18 +107,26 @@ class Duq implements Model {
   readonly #counts: Parameter;
   readonly #sums: Parameter;
 
-  constructor(readonly name: string, { random, procedure, lambdaReg }: ModelOptions) {
-    const { classes, initialCount, centroidStd } = settings;
-    const { centroidSize, lengthScale } = settings[familyOf(name)];
+  constructor(readonly name: string, options: ModelOptions) {
+    const { initialCount, centroidStd } = settings;
+    const network = networkOf(name);
+    const { random, procedure, lambdaReg } = options;
+    const { imageShape = network.imageShape, classes = network.classes } = options;
+    const encoder = network.features(random.fork("encoder"), {
+      imageShape,
+      branch: "downsample",
+    });
+    const { features } = encoder;
+    const { centroidSize = features, lengthScale = settings.lengthScale } =
+      published[network.name] ?? {};
     this.#size = centroidSize;
     this.#lengthScale = lengthScale;
     this.#arithmetic = procedure.kernelArithmetic;
     this.#lambda = lambdaReg;
-    const encoder = createEncoder(name, random.fork("encoder"), { branch: "downsample" });
-    this.imageShape = encoder.imageShape;
-    this.#encoder = encoder.layer;
+    this.imageShape = imageShape;
+    this.#encoder = encoder;
+    this.#classes = classes;
     const head = random.fork("head");
-    const { features } = this.#encoder;
     // Kaiming's normal initialisation; PyTorch takes classes x features as fan-in of this shape.
     const std = Math.sqrt(2 / (classes * features));
     const shape = [centroidSize, classes, features];
@@ -156,7 +169,8 @@ class Duq implements Model {
 
   /** The centroids with one batch more, by the embeddings of the weights as they are. */
   afterStep(images: Tensor, labels: Tensor): Updates {
-    const { gamma, classes } = settings;
+    const { gamma } = settings;
+    const classes = this.#classes;
     const pass = new Pass(false);
     const targets = oneHot(labels, classes); // [B, C]
     const embeddings = this.#embeddings(images, pass); // [B, K, C]
@@ -200,7 +214,7 @@ class Duq implements Model {
 
   /** Binary cross-entropy of each kernel value against one-hot: `[B, C]`. */
   #crossEntropy(logKernel: Tensor, labels: Tensor): Tensor {
-    const targets = oneHot(labels, settings.classes);
+    const targets = oneHot(labels, this.#classes);
     return this.#arithmetic === "log"
       ? logBinaryCrossEntropy(logKernel, targets)
       : binaryCrossEntropy(exp(logKernel), targets);
@@ -208,7 +222,7 @@ class Duq implements Model {
 
   /** Images to `W z`, `[B, K, C]`. */
   #embeddings(images: Tensor, pass: Pass): Tensor {
-    const { classes } = settings;
+    const classes = this.#classes;
     const { features } = this.#encoder;
     const z = this.#encoder.forward(images, pass); // [B, 84] or [B, 512]
     const w = reshape(pass.get(this.#weight), [this.#size * classes, features]);

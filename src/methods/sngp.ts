@@ -5,7 +5,7 @@
  * learning via distance awareness", NeurIPS 2020.
  *
  * A distance-preserving encoder (every layer `W / max(1, sigma / 3)`), a fixed projection to D = 256
- * dimensions (512 on ResNet-18), layer norm, D random Fourier features `phi = cos(h W + b) / 2` (eq. 7), and a
+ * dimensions (512 of ResNet-18's 512 features), layer norm, D random Fourier features `phi = cos(h W + b) / 2` (eq. 7), and a
  * linear layer. The Laplace approximation of its posterior has the precision `P = I + sum phi^T phi`
  * over the training set (eq. 9). Evaluation divides the logits by `sqrt(1 + 25 phi P^-1 phi^T)`, the
  * mean-field approximation of the softmax's expectation (appendix A, eq. 16).
@@ -46,7 +46,7 @@ import {
   type Updates,
 } from "../nn/mod.ts";
 import { labelOf } from "./classifier.ts";
-import { createEncoder, familyOf } from "../networks/mod.ts";
+import { modelsOf, networkOf } from "../networks/mod.ts";
 import { inversePositiveDefinite } from "./inverse.ts";
 import { single } from "./single.ts";
 import type {
@@ -61,21 +61,20 @@ import type {
 
 /** Hyper-parameters, with the paper's values. */
 const settings = {
-  /** Random features, and dimensions of the fixed projection. */
-  size: { LeNet: 256, "ResNet-18": 512 },
+  /** Random features, and dimensions of the fixed projection: as many as there are features, if more. */
+  size: 256,
   projectionStd: 0.05,
   lengthScale: 2,
   meanFieldFactor: 25,
   ridgePenalty: 1,
   spectralCoeff: 3,
-  classes: 10,
 } as const;
 
 /** SNGP. */
 export const sngp: Method = {
   name: "sngp",
   title: "SNGP",
-  models: ["LeNet_SNGP", "ResNet-18_SNGP"],
+  models: modelsOf("_SNGP"),
   family: "SNGP",
   ensemble: false,
   hyperparameters: [],
@@ -103,10 +102,13 @@ class Sngp implements Model {
   readonly #covariance: Parameter;
   readonly gather?: (images: Tensor) => Updates;
 
-  constructor(readonly name: string, { random, procedure }: ModelOptions) {
-    const { projectionStd, classes, spectralCoeff: coeff } = settings;
-    const { layer, imageShape } = createEncoder(name, random.fork("encoder"), { coeff });
-    const d = settings.size[familyOf(name)];
+  constructor(readonly name: string, options: ModelOptions) {
+    const { projectionStd, spectralCoeff: coeff } = settings;
+    const network = networkOf(name);
+    const { random, procedure } = options;
+    const { imageShape = network.imageShape, classes = network.classes } = options;
+    const layer = network.features(random.fork("encoder"), { imageShape, coeff });
+    const d = Math.max(settings.size, layer.features);
     this.imageShape = imageShape;
     this.#size = d;
     this.#encoder = layer;

@@ -8,6 +8,7 @@
  */
 import type { AttackName } from "../attack/mod.ts";
 import type { Device, Draws, Pass, Random, State, Tensor, Updates } from "../nn/mod.ts";
+import type { ImageShape } from "../networks/mod.ts";
 import type { Procedure } from "./protocol.ts";
 
 /** Kernels of DUE's Gaussian process. */
@@ -30,6 +31,10 @@ export interface Hyperparameters {
 
 /** What determines a model before it is trained. */
 export interface ModelOptions extends Hyperparameters {
+  /** `[C, H, W]` of an image; what the network was published for when not given. */
+  readonly imageShape?: ImageShape;
+  /** Classes to tell apart, 2 or more; those that the network was published for when not given. */
+  readonly classes?: number;
   readonly random: Random;
   readonly procedure: Procedure;
 }

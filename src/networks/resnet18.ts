@@ -5,18 +5,32 @@
  * @module
  */
 import {
+  BatchNorm2d,
   Conv2d,
   type Layer,
   Linear,
+  mean,
   nest,
   type Pass,
+  type Random,
   SpectralConv2d,
   type State,
-} from "../nn/layers/layers.ts";
-import { BatchNorm2d } from "../nn/layers/norms.ts";
-import type { Random } from "../nn/graph/random.ts";
-import { mean } from "../nn/ops/reduce.ts";
-import type { Tensor } from "../nn/graph/tensor.ts";
+  type Tensor,
+} from "../nn/mod.ts";
+import type { Features, ImageShape, Network } from "./network.ts";
+
+/** ResNet-18. */
+export const resnet18: Network = {
+  name: "ResNet-18",
+  imageShape: [3, 32, 32],
+  classes: 10,
+  pair: "cifar10",
+  epsilon: 0.016,
+  augmentation: 4,
+  batchNorm: true,
+  features: (random, options) => new ResNet18Features(random, options),
+  classifier: (random, shape) => new ResNet18(random, shape),
+};
 
 /** What varies between the networks of the paper. */
 export interface ResNetOptions {
@@ -26,12 +40,14 @@ export interface ResNetOptions {
   readonly branch?: "shortcut" | "downsample";
   /** Channels of the first stage; 64 in the paper. */
   readonly width?: number;
-  /** Side of the square images; 32 in the paper. */
-  readonly imageSize?: number;
+  /** `[C, H, W]` of an image; `[3, 32, 32]` in the paper. */
+  readonly imageShape?: ImageShape;
+  /** Classes of a classifier; 10 in the paper. */
+  readonly classes?: number;
 }
 
-/** `[B, 3, S, S]` to features `[B, 8 width]`: 512 in the paper. */
-export class ResNet18Features implements Layer {
+/** `[B, C, H, W]` to features `[B, 8 width]`: 512 in the paper. */
+export class ResNet18Features implements Features {
   readonly features: number;
   readonly state: State;
   readonly #stem: Conv2d;
@@ -39,18 +55,20 @@ export class ResNet18Features implements Layer {
   readonly #blocks: readonly BasicBlock[];
 
   constructor(random: Random, options: ResNetOptions = {}) {
-    const { width = 64, imageSize = 32 } = options;
-    this.#stem = new Conv2d(random, 3, width, 3, { padding: 1, bias: false });
+    const { width = 64, imageShape = resnet18.imageShape } = options;
+    const [colours, ...sides] = imageShape;
+    this.#stem = new Conv2d(random, colours, width, 3, { padding: 1, bias: false });
     this.#norm = new BatchNorm2d(width);
     const blocks: [string, BasicBlock][] = [];
-    let [channels, side] = [width, imageSize];
+    let channels = width;
+    let size: Size = sides;
     for (const [stage, stride] of [1, 2, 2, 2].entries()) {
       const outputs = width * 2 ** stage;
       for (const [i, s] of [stride, 1].entries()) {
-        const block = new BasicBlock(random, channels, outputs, s, side, options);
+        const block = new BasicBlock(random, channels, outputs, s, size, options);
         blocks.push([`layer${stage + 1}.${i}`, block]);
         channels = outputs;
-        side = Math.ceil(side / s);
+        size = shrunk(size, s);
       }
     }
     this.#blocks = blocks.map(([, block]) => block);
@@ -65,7 +83,7 @@ export class ResNet18Features implements Layer {
   }
 }
 
-/** ResNet-18 with a linear layer on its features: `[B, 3, S, S]` to logits `[B, 10]`. */
+/** ResNet-18 with a linear layer on its features: `[B, C, H, W]` to logits `[B, K]`. */
 export class ResNet18 implements Layer {
   readonly state: State;
   readonly #features: ResNet18Features;
@@ -73,13 +91,22 @@ export class ResNet18 implements Layer {
 
   constructor(random: Random, options: ResNetOptions = {}) {
     this.#features = new ResNet18Features(random, options);
-    this.#linear = new Linear(random, this.#features.features, 10);
+    const { classes = resnet18.classes } = options;
+    this.#linear = new Linear(random, this.#features.features, classes);
     this.state = new Map([...this.#features.state, ...nest({ linear: this.#linear })]);
   }
 
   forward(x: Tensor, pass: Pass): Tensor {
     return this.#linear.forward(this.#features.forward(x, pass), pass);
   }
+}
+
+/** Height and width. */
+type Size = readonly [height: number, width: number];
+
+/** What a stride leaves of an image. */
+function shrunk([height, width]: Size, stride: number): Size {
+  return [Math.ceil(height / stride), Math.ceil(width / stride)];
 }
 
 /** `relu(bn(conv(relu(bn(conv x)))) + shortcut(x))`; the shortcut is x where the shape stays. */
@@ -96,27 +123,27 @@ class BasicBlock implements Layer {
     inputs: number,
     outputs: number,
     stride: number,
-    side: number,
+    size: Size,
     { coeff, branch = "shortcut" }: ResNetOptions,
   ) {
     const norm = (): BatchNorm2d =>
       new BatchNorm2d(outputs, coeff === undefined ? {} : { coeff, momentum: 0.01 });
-    const conv = (from: number, kernel: number, stride: number, side: number): Layer => {
+    const conv = (from: number, kernel: number, stride: number, imageSize: Size): Layer => {
       const geometry = { stride, padding: (kernel - 1) / 2, bias: false };
       return coeff === undefined
         ? new Conv2d(random, from, outputs, kernel, geometry)
         : new SpectralConv2d(random, from, outputs, kernel, {
           ...geometry,
           coeff,
-          imageSize: [side, side],
+          imageSize,
         });
     };
-    this.#conv1 = conv(inputs, 3, stride, side);
+    this.#conv1 = conv(inputs, 3, stride, size);
     this.#norm1 = norm();
-    this.#conv2 = conv(outputs, 3, 1, Math.ceil(side / stride));
+    this.#conv2 = conv(outputs, 3, 1, shrunk(size, stride));
     this.#norm2 = norm();
     if (stride !== 1 || inputs !== outputs) {
-      this.#branch = { conv: conv(inputs, 1, stride, side), norm: norm() };
+      this.#branch = { conv: conv(inputs, 1, stride, size), norm: norm() };
     }
     this.state = nest({
       conv1: this.#conv1,

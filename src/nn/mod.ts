@@ -41,7 +41,7 @@ export * from "./ops/random_features.ts";
 export * from "./ops/rbf.ts";
 export * from "./ops/reduce.ts";
 export * from "./ops/shape.ts";
-export { broadcastTo, sum, sumTo } from "./ops/sum.ts";
+export { broadcastTo, sum, sumParts, sumTo } from "./ops/sum.ts";
 export { pull, push, release } from "./device/storage.ts";
 export { type TileProfile, tileProfiles } from "./graph/tiles.ts";
 export {

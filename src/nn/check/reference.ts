@@ -6,18 +6,18 @@
  * @module
  */
 import type { Kernel, Overrides } from "../graph/kernel.ts";
-import type { ReferenceKernel } from "./twins/support.ts";
-import { binary, unary, where } from "./twins/elementwise.ts";
-import { channelAffine, channelSums, crop } from "./twins/channels.ts";
-import { gatherBytes, gatherRows, pad, strided } from "./twins/movement.ts";
-import { crossEntropy, logSoftmax, reduce } from "./twins/reduce.ts";
-import { matmul, randomFeatures } from "./twins/matmul.ts";
-import { conv2d, conv2dWeight } from "./twins/conv2d.ts";
-import { pool2dGather, pool2dMax, pool2dScatter } from "./twins/pool2d.ts";
-import { cholesky, rbf, triangularSolve } from "./twins/linalg.ts";
-import { philox, sgd } from "./twins/state.ts";
+import type { ReferenceKernel } from "./support.ts";
+import { binary, unary, where } from "./elementwise.ts";
+import { channelAffine, channelSums, crop } from "./channels.ts";
+import { gatherBytes, gatherRows, pad, strided } from "./movement.ts";
+import { crossEntropy, logSoftmax, reduce } from "./reduce.ts";
+import { matmul, randomFeatures } from "./matmul.ts";
+import { conv2d, conv2dWeight } from "./conv2d.ts";
+import { pool2dGather, pool2dMax, pool2dScatter } from "./pool2d.ts";
+import { cholesky, rbf, triangularSolve } from "./linalg.ts";
+import { philox, sgd } from "./state.ts";
 
-export type { ReferenceKernel } from "./twins/support.ts";
+export type { ReferenceKernel } from "./support.ts";
 
 /** Numbers of one binding in f64; `u32` bindings are given as their integers. */
 export type Values = Float64Array;

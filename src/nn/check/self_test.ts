@@ -6,20 +6,20 @@
 import type { Device } from "../device/device.ts";
 import { reference } from "./reference.ts";
 import type { runKernel } from "./run_kernel.ts";
-import { error, type KernelCase } from "./cases/case.ts";
-import { channelAffineCases, channelSumsCases, cropCases } from "./cases/channels.ts";
-import { conv2dCases, conv2dWeightCases } from "./cases/conv2d.ts";
-import { binaryCases, unaryCases, whereCases } from "./cases/elementwise.ts";
-import { kernels } from "./cases/kernels.ts";
-import { choleskyCases, rbfCases, triangularSolveCases } from "./cases/linalg.ts";
-import { matmulCases, randomFeaturesCases } from "./cases/matmul.ts";
-import { gatherBytesCases, gatherRowsCases, padCases, stridedCases } from "./cases/movement.ts";
-import { pool2dGatherCases, pool2dMaxCases, pool2dScatterCases } from "./cases/pool2d.ts";
-import { crossEntropyCases, logSoftmaxCases, reduceCases } from "./cases/reduce.ts";
-import { philoxCases, sgdCases } from "./cases/state.ts";
+import { error, type KernelCase } from "./case.ts";
+import { channelAffineCases, channelSumsCases, cropCases } from "./channels.ts";
+import { conv2dCases, conv2dWeightCases } from "./conv2d.ts";
+import { binaryCases, unaryCases, whereCases } from "./elementwise.ts";
+import { kernels } from "./kernels.ts";
+import { choleskyCases, rbfCases, triangularSolveCases } from "./linalg.ts";
+import { matmulCases, randomFeaturesCases } from "./matmul.ts";
+import { gatherBytesCases, gatherRowsCases, padCases, stridedCases } from "./movement.ts";
+import { pool2dGatherCases, pool2dMaxCases, pool2dScatterCases } from "./pool2d.ts";
+import { crossEntropyCases, logSoftmaxCases, reduceCases } from "./reduce.ts";
+import { philoxCases, sgdCases } from "./state.ts";
 
-export { error, type KernelCase } from "./cases/case.ts";
-export { kernels } from "./cases/kernels.ts";
+export { error, type KernelCase } from "./case.ts";
+export { kernels } from "./kernels.ts";
 
 /** Awkward shapes for every kernel: one, primes, around tiles, strides, ties, shared batches, NaN. */
 export const kernelCases: readonly KernelCase[] = [

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Overrides } from "../../graph/kernel.ts";
+import type { Overrides } from "../graph/kernel.ts";
 
 /** One dispatch whose output the f64 reference must agree with. */
 export interface KernelCase {

@@ -1,0 +1,52 @@
+/**
+ * What a network says of itself: how it is built, and what it was published with.
+ *
+ * @module
+ */
+import type { Layer, Random } from "../nn/mod.ts";
+
+/** `[C, H, W]` of an image. */
+export type ImageShape = readonly [channels: number, height: number, width: number];
+
+/** A network that ends before its last linear layer. */
+export interface Features extends Layer {
+  /** Length of the vector that it makes of an image. */
+  readonly features: number;
+}
+
+/** What the lower part of a network may be. */
+export interface FeatureOptions {
+  readonly imageShape: ImageShape;
+  /** Bound on the spectral norm of its layers; plain layers when not given. */
+  readonly coeff?: number | undefined;
+  /** What the state calls a branch that changes a shape, where there are any. */
+  readonly branch?: "shortcut" | "downsample";
+}
+
+/** A network: everything that the rest of the house knows of it. */
+export interface Network {
+  /** Its name, with which the names of its models start: `LeNet` of `LeNet_SNGP`. */
+  readonly name: string;
+  /** What it was published for; it takes others. */
+  readonly imageShape: ImageShape;
+  /** Classes of what it was published for; it takes others. */
+  readonly classes: number;
+  /** The pair of data sets that it was published with. */
+  readonly pair: "mnist" | "cifar10";
+  /** The paper's smallest radius, of training and attack (pixels are in [0, 1]). */
+  readonly epsilon: number;
+  /** Pixels of padding that it learns random crops from, mirrored at random; 0: images as they are. */
+  readonly augmentation: number;
+  /** Whether it normalises over batches. */
+  readonly batchNorm: boolean;
+  /** Images `[B, C, H, W]` to features `[B, D]`. */
+  features(random: Random, options: FeatureOptions): Features;
+  /** Images `[B, C, H, W]` to logits `[B, K]`. */
+  classifier(random: Random, shape: ClassifierShape): Layer;
+}
+
+/** What a classifier is built for. */
+export interface ClassifierShape {
+  readonly imageShape: ImageShape;
+  readonly classes: number;
+}

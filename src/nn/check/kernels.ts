@@ -1,0 +1,64 @@
+/**
+ * All kernels by name.
+ *
+ * @module
+ */
+import { type Kernel, kernel } from "../graph/kernel.ts";
+import binary from "../../shaders/binary.wgsl" with { type: "text" };
+import channelAffine from "../../shaders/channel_affine.wgsl" with { type: "text" };
+import channelSums from "../../shaders/channel_sums.wgsl" with { type: "text" };
+import cholesky from "../../shaders/cholesky.wgsl" with { type: "text" };
+import conv2d from "../../shaders/conv2d.wgsl" with { type: "text" };
+import conv2dWeight from "../../shaders/conv2d_weight.wgsl" with { type: "text" };
+import crossEntropy from "../../shaders/cross_entropy.wgsl" with { type: "text" };
+import crop from "../../shaders/crop.wgsl" with { type: "text" };
+import gatherBytes from "../../shaders/gather_bytes.wgsl" with { type: "text" };
+import gatherRows from "../../shaders/gather_rows.wgsl" with { type: "text" };
+import logSoftmax from "../../shaders/log_softmax.wgsl" with { type: "text" };
+import matmul from "../../shaders/matmul.wgsl" with { type: "text" };
+import pad from "../../shaders/pad.wgsl" with { type: "text" };
+import philox from "../../shaders/philox.wgsl" with { type: "text" };
+import pool2dMax from "../../shaders/pool2d_max.wgsl" with { type: "text" };
+import pool2dGather from "../../shaders/pool2d_gather.wgsl" with { type: "text" };
+import pool2dScatter from "../../shaders/pool2d_scatter.wgsl" with { type: "text" };
+import randomFeatures from "../../shaders/random_features.wgsl" with { type: "text" };
+import rbf from "../../shaders/rbf.wgsl" with { type: "text" };
+import reduce from "../../shaders/reduce.wgsl" with { type: "text" };
+import sgd from "../../shaders/sgd.wgsl" with { type: "text" };
+import strided from "../../shaders/strided.wgsl" with { type: "text" };
+import triangularSolve from "../../shaders/triangular_solve.wgsl" with { type: "text" };
+import unary from "../../shaders/unary.wgsl" with { type: "text" };
+import where from "../../shaders/where.wgsl" with { type: "text" };
+
+const sources: Readonly<Record<string, string>> = {
+  binary,
+  channel_affine: channelAffine,
+  channel_sums: channelSums,
+  cholesky,
+  conv2d,
+  conv2d_weight: conv2dWeight,
+  crop,
+  cross_entropy: crossEntropy,
+  gather_bytes: gatherBytes,
+  gather_rows: gatherRows,
+  log_softmax: logSoftmax,
+  matmul,
+  pad,
+  philox,
+  pool2d_max: pool2dMax,
+  pool2d_gather: pool2dGather,
+  pool2d_scatter: pool2dScatter,
+  random_features: randomFeatures,
+  rbf,
+  reduce,
+  sgd,
+  strided,
+  triangular_solve: triangularSolve,
+  unary,
+  where,
+};
+
+/** Every kernel of `src/shaders`, by file name without `.wgsl`. */
+export const kernels: ReadonlyMap<string, Kernel> = new Map(
+  Object.entries(sources).map(([name, source]) => [name, kernel(name, source)]),
+);
