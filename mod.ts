@@ -48,14 +48,13 @@ export { table, type TableOptions } from "./src/experiment/table.ts";
 export { type TableResult, tableResultSchema } from "./src/experiment/table_document.ts";
 export { type PaperRow, paperTables } from "./src/experiment/paper.ts";
 export {
-  type Answers,
   type Attacked,
   type AttackJob,
   attackSet,
   type Job,
   predict,
-  type ScoreValues,
 } from "./src/evaluate/predict.ts";
+export { type Answers, type ScoreValues } from "./src/measure/answers.ts";
 export { ResidentSet } from "./src/evaluate/resident_set.ts";
 export { loadCheckpoint } from "./src/checkpoint/checkpoint.ts";
 export { listRuns, type RunRow, type RunsQuery, type RunsResult } from "./src/runs/list.ts";

@@ -22,7 +22,7 @@ import {
   sgd,
   type Tensor,
 } from "../src/nn/mod.ts";
-import { procedureOf } from "../src/methods/protocol.ts";
+import { iterationOf, procedureOf } from "../src/methods/protocol.ts";
 import { modelOf } from "./models.ts";
 import { training } from "./workload.ts";
 
@@ -108,7 +108,7 @@ export async function attackStep(
   const state = iterate(
     (at, count) => model.confidenceLoss(at, { draws: new Draws(new Random(3), count) }),
     x.shape,
-    attacks.pgd.settings(epsilon, { procedure }),
+    attacks.pgd.settings(epsilon, iterationOf(procedure)),
   );
   const program = await compile(device, {
     name: `${network} attack step, batch ${batch}`,

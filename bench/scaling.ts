@@ -11,7 +11,7 @@ import { ResidentSet } from "../src/evaluate/resident_set.ts";
 import { single } from "../src/methods/mod.ts";
 import * as nn from "../src/nn/mod.ts";
 import { attackSet } from "../src/evaluate/predict.ts";
-import { procedureOf } from "../src/methods/protocol.ts";
+import { iterationOf, procedureOf } from "../src/methods/protocol.ts";
 import { silent } from "../src/base/reporter.ts";
 import { useTuning } from "../src/nn/device/tuning.ts";
 import { modelOf } from "./models.ts";
@@ -88,7 +88,7 @@ export async function measureScaling(say: (line: string) => void): Promise<Scali
           seed: 0,
           batchSize: 100,
           explain: { explain: false, time: false },
-          settings: attacks.pgd.settings(epsilon, { procedure: procedureOf("paper", {}) }),
+          settings: attacks.pgd.settings(epsilon, { ...iterationOf(procedureOf("paper", {})) }),
         });
       }
       // The first one compiles the pipelines.

@@ -44,7 +44,7 @@ const attacked = await mirage.attackSet({
     confidenceLoss: (x) => nn.crossEntropy(logits(x), nn.stopGradient(nn.argmax(logits(x)))),
   },
   set: new mirage.ResidentSet(mirage.limit(await mirage.loadEmbedded("letters"), 1000)),
-  settings: mirage.attacks.pgd.settings(0.1, { procedure: mirage.procedureOf("paper", {}) }),
+  settings: mirage.attacks.pgd.settings(0.1),
   ...{ seed: 0, batchSize: 200, reporter: mirage.silent, explain: { explain: false, time: false } },
 });
 const [before, after] = [attacked.clean, attacked.adversarial].map(({ predictions }) =>

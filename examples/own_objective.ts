@@ -20,7 +20,6 @@ const { members: [member] } = await mirage.train(config, {
 });
 
 using device = await nn.openDevice();
-const procedure = mirage.procedureOf("paper", {});
 const random = new nn.Random(0);
 const model = new mirage.Classifier("LeNet", { random });
 await mirage.loadCheckpoint(model, member?.best.path ?? "");
@@ -41,7 +40,7 @@ for (const [name, confidenceLoss] of Object.entries(objectives)) {
     device,
     subject: { ...subject, confidenceLoss },
     set,
-    settings: mirage.attacks.pgd.settings(0.1, { procedure }),
+    settings: mirage.attacks.pgd.settings(0.1),
     ...{ seed: 0, batchSize: 200, reporter: mirage.silent },
     explain: { explain: false, time: false },
   });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { type AttackName, attacks, type AttackSettings, iterate } from "../src/attack/mod.ts";
 import * as nn from "../src/nn/mod.ts";
-import { procedureOf } from "../src/methods/protocol.ts";
+import { iterationOf, procedureOf } from "../src/methods/protocol.ts";
 import { withDevice } from "./support.ts";
 
 const shape = [4, 6];
@@ -52,7 +52,7 @@ for (const [name, attack] of Object.entries(attacks)) {
     Deno.test(`\`${name}\` (${protocol}) stays in the ball and the box and lowers the loss`, () =>
       withDevice(async (device) => {
         const settings = attack.settings(epsilon, {
-          procedure: procedureOf(protocol),
+          ...iterationOf(procedureOf(protocol)),
           startNoise: 0.001,
         });
         const { x, before, after } = await run(device, selfTraining, settings);
@@ -67,7 +67,7 @@ for (const [name, attack] of Object.entries(attacks)) {
 
 Deno.test("`fgsm` reaches the exact optimum of a linear loss, and `pgd` of one step equals it", () =>
   withDevice(async (device) => {
-    const options = { procedure: procedureOf("paper"), steps: 1 } as const;
+    const options = { ...iterationOf(procedureOf("paper")), steps: 1 } as const;
     const expected = images.map((v, i) =>
       Math.min(1, Math.max(0, v - epsilon * Math.sign(slope[i % 6] ?? 0)))
     );
@@ -84,7 +84,7 @@ Deno.test("the best iterate is never worse than the last one, image by image", (
     // A loss with a narrow valley, which steps of 0.1 jump over again and again.
     const valley = (x: nn.Tensor): nn.Tensor => nn.sum(nn.square(nn.sub(x, 0.42)), [1]);
     const last = {
-      ...attacks.pgd.settings(0.5, { procedure: procedureOf("paper"), steps: 5 }),
+      ...attacks.pgd.settings(0.5, { ...iterationOf(procedureOf("paper")), steps: 5 }),
       steps: 6,
     };
     const best = { ...last, keepBest: true };
@@ -95,7 +95,10 @@ Deno.test("the best iterate is never worse than the last one, image by image", (
   }));
 
 Deno.test("settings of both protocols are those of the paper and of its correction", () => {
-  const paper = attacks.pgd.settings(0.2, { procedure: procedureOf("paper"), startNoise: 0.001 });
+  const paper = attacks.pgd.settings(0.2, {
+    ...iterationOf(procedureOf("paper")),
+    startNoise: 0.001,
+  });
   assert.deepEqual(paper, {
     name: "pgd",
     epsilon: 0.2,
@@ -105,7 +108,7 @@ Deno.test("settings of both protocols are those of the paper and of its correcti
     projectStart: false,
     keepBest: false,
   });
-  const corrected = attacks.pgd.settings(0.2, { procedure: procedureOf("corrected") });
+  const corrected = attacks.pgd.settings(0.2, { ...iterationOf(procedureOf("corrected")) });
   assert.equal(corrected.stepSize, 0.05);
   assert.ok(corrected.keepBest && corrected.projectStart);
 });
@@ -118,7 +121,7 @@ Deno.test("pixels whose gradient is no number stay where they are, in the ball a
     const poison = nn.constant(Float32Array.of(1, 1, 1, 1, NaN, NaN, NaN, NaN), shape);
     for (const keep of ["last", "best"] as const) {
       const settings = attacks.pgd.settings(0.1, {
-        procedure: { ...procedureOf("paper"), keep },
+        ...iterationOf({ ...procedureOf("paper"), keep }),
         startNoise: 0,
       });
       const state = iterate((x) => nn.sum(nn.mul(x, poison), [1, 2, 3]), shape, settings);

@@ -18,7 +18,7 @@ import {
 } from "../src/measure/metrics.ts";
 import * as nn from "../src/nn/mod.ts";
 import { attackSet, knownLabels, knownTarget, predict } from "../src/evaluate/predict.ts";
-import { procedureOf } from "../src/methods/protocol.ts";
+import { iterationOf, procedureOf } from "../src/methods/protocol.ts";
 import { attack } from "../src/experiment/run.ts";
 import { silent } from "../src/base/reporter.ts";
 import { uncertainties } from "../src/experiment/uncertainty.ts";
@@ -92,7 +92,7 @@ for (const classes of [2, 3, 5, 26, 300]) {
       };
       const [own, other] = [setOf(0.7), setOf(1.9)];
       const answers = await predict({ ...job, set: new ResidentSet(own) });
-      const settings = attacks.pgd.settings(0.1, { procedure: procedureOf("paper") });
+      const settings = attacks.pgd.settings(0.1, { ...iterationOf(procedureOf("paper")) });
       const attacked = await attackSet({ ...job, set: new ResidentSet(other), settings });
       const { predictions } = answers;
       assert.equal(predictions.classes, classes);

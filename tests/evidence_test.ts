@@ -6,10 +6,10 @@ import {
   confidentShares,
   detectionOf,
   epsilonPoint,
-  sanityResult,
   scoresOf,
   tauCurve,
 } from "../src/measure/evidence.ts";
+import { sanityResult } from "../src/evaluate/checks.ts";
 import {
   attackedDetectionSchema,
   attackEvidence,
@@ -22,7 +22,7 @@ import {
 import { showAttack, showEval } from "../src/cli/show.ts";
 import { runConfig } from "../src/experiment/config.ts";
 import type { Predictions } from "../src/measure/metrics.ts";
-import type { Answers } from "../src/evaluate/predict.ts";
+import type { Answers } from "../src/measure/answers.ts";
 import { attackPage } from "../src/report/attack.ts";
 import { readContent } from "../src/report/content.ts";
 import { attack, evaluate } from "../src/experiment/run.ts";

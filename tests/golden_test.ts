@@ -8,7 +8,7 @@ import { Due } from "../src/methods/due.ts";
 import { type Hyperparameters, type MethodName, methods, type Model } from "../src/methods/mod.ts";
 import * as nn from "../src/nn/mod.ts";
 import { type NamedArray, readSafetensors } from "../src/checkpoint/safetensors.ts";
-import { procedureOf } from "../src/methods/protocol.ts";
+import { iterationOf, procedureOf } from "../src/methods/protocol.ts";
 import { sharedPath, testWithShared } from "./shared.ts";
 import { relativeError, withDevice } from "./support.ts";
 
@@ -140,7 +140,7 @@ for (const mode of ["baseline", "sngp", "duq"] as const) {
           const golden = await load(mode);
           const model = await goldenModel(device, mode, golden);
           const shape = [20, 1, 28, 28];
-          const settings = attacks[name].settings(0.1, { procedure: procedureOf("paper") });
+          const settings = attacks[name].settings(0.1, { ...iterationOf(procedureOf("paper")) });
           const loss = (x: nn.Tensor): nn.Tensor => model.confidenceLoss(x, { draws: draws() });
           const state = iterate(loss, shape, settings);
           const images = nn.input(shape);

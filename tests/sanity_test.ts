@@ -6,7 +6,7 @@ import { chosen, ResidentSet, spread } from "../src/evaluate/resident_set.ts";
 import type { Subject } from "../src/methods/mod.ts";
 import * as nn from "../src/nn/mod.ts";
 import { type AttackJob, attackSet } from "../src/evaluate/predict.ts";
-import { procedureOf } from "../src/methods/protocol.ts";
+import { iterationOf, procedureOf } from "../src/methods/protocol.ts";
 import { silent } from "../src/base/reporter.ts";
 import {
   type CheckName,
@@ -47,7 +47,7 @@ function subjectOf(of: (loss: nn.Tensor, x: nn.Tensor) => nn.Tensor): Subject {
   };
 }
 
-const pgd = attacks.pgd.settings(0.1, { procedure: procedureOf("paper"), startNoise: 0.001 });
+const pgd = attacks.pgd.settings(0.1, { ...iterationOf(procedureOf("paper")), startNoise: 0.001 });
 
 function jobOf(device: nn.Device, changed: Partial<AttackJob>): AttackJob {
   return {
@@ -77,7 +77,7 @@ function failing({ checks }: Sanity): string[] {
 Deno.test("every check of a sound attack holds, with both protocols, steered or not", () =>
   withDevice(async (device) => {
     for (const protocol of ["paper", "corrected"] as const) {
-      const options = { procedure: procedureOf(protocol), startNoise: 0.001 };
+      const options = { ...iterationOf(procedureOf(protocol)), startNoise: 0.001 };
       for (const target of [undefined, 3]) {
         const settings = attacks.pgd.settings(0.1, options);
         const sanity = await sanityOf(device, { target, settings });
@@ -95,7 +95,7 @@ Deno.test("every check of a sound attack holds, with both protocols, steered or 
 
 Deno.test("the checks find an attack that has not converged, and say what a stronger one reaches", () =>
   withDevice(async (device) => {
-    const fgsm = attacks.fgsm.settings(0.1, { procedure: procedureOf("paper") });
+    const fgsm = attacks.fgsm.settings(0.1, { ...iterationOf(procedureOf("paper")) });
     assert.equal(Object.keys((await sanityOf(device, { settings: fgsm })).checks).length, 8);
     // Two steps that reach a fifth of the radius.
     const short = { ...pgd, steps: 2, stepSize: 0.01 };

@@ -18,7 +18,7 @@ import {
   sum,
   type Tensor,
 } from "../../src/nn/mod.ts";
-import { procedureOf } from "../../src/methods/protocol.ts";
+import { iterationOf, procedureOf } from "../../src/methods/protocol.ts";
 import { useTuning } from "../../src/nn/device/tuning.ts";
 import { versions } from "../../src/base/version.ts";
 import { modelOf } from "../models.ts";
@@ -96,7 +96,7 @@ async function attack(device: Device, workload: Workload): Promise<Runner> {
   const data = new Parameter(shape, images);
   const loss = (x: Tensor): Tensor => crossEntropy(model.logits(x), constant(labels));
   const settings = attacks.pgd.settings(epsilon, {
-    procedure: procedureOf("paper", {}),
+    ...iterationOf(procedureOf("paper", {})),
     steps: attackSteps,
   });
   const state = iterate(loss, data.shape, settings);

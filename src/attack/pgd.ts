@@ -13,15 +13,17 @@ import type { Attack, AttackSettings } from "./types.ts";
 /** Iterated sign steps inside the ball. */
 export const pgd: Attack = {
   name: "pgd",
-  settings(epsilon, { procedure, startNoise = 0, steps = 10 }): AttackSettings {
+  settings(epsilon, options = {}): AttackSettings {
+    const { startNoise = 0, steps = 10, stepFactor = 2.5 } = options;
+    const { projectStart = true, keepBest = true } = options;
     return {
       name: "pgd",
       epsilon,
       steps,
-      stepSize: procedure.stepFactor * epsilon / steps,
+      stepSize: stepFactor * epsilon / steps,
       startNoise,
-      projectStart: procedure.start === "projected",
-      keepBest: procedure.keep === "best",
+      projectStart,
+      keepBest,
     };
   },
 };

@@ -3,8 +3,6 @@
  *
  * @module
  */
-import type { Procedure } from "../methods/protocol.ts";
-
 /** An attack, ready to be traced. Images are in [0, 1]. */
 export interface AttackSettings {
   readonly name: string;
@@ -24,14 +22,19 @@ export interface AttackSettings {
 /** An attack: how its settings follow from the radius. */
 export interface Attack {
   readonly name: string;
-  settings(epsilon: number, options: IterateOptions): AttackSettings;
+  settings(epsilon: number, options?: IterateOptions): AttackSettings;
 }
 
-/** What a method or a user may choose about an attack. */
+/** What may be chosen about an attack, where it leaves a choice. */
 export interface IterateOptions {
-  readonly procedure: Procedure;
-  /** See {@linkcode AttackSettings.startNoise}. */
+  /** Standard deviation of the noise that the first iterate starts with; 0 when not given. */
   readonly startNoise?: number;
-  /** Iterations, where the attack leaves a choice. */
+  /** Iterations; 10 when not given. */
   readonly steps?: number | undefined;
+  /** Length of a step in units of epsilon / steps; 2.5 when not given. */
+  readonly stepFactor?: number;
+  /** Whether the noisy start is projected to the ball and to [0, 1]; so it is when not given. */
+  readonly projectStart?: boolean;
+  /** Whether the iterate of lowest loss is kept, not the last; so it is when not given. */
+  readonly keepBest?: boolean;
 }

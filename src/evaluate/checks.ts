@@ -9,13 +9,16 @@
  *
  * @module
  */
+import { finite } from "../measure/evidence.ts";
+import type { SanityResult } from "../measure/schema.ts";
 import type { AttackSettings } from "../attack/mod.ts";
 import { chosen, ResidentSet, spread } from "./resident_set.ts";
 import { separation } from "../measure/detection.ts";
 import { guesses, type Hits, knows } from "../measure/guessing.ts";
 import { confidences, entropies } from "../measure/metrics.ts";
 import { mul, release, sum } from "../nn/mod.ts";
-import { type Answers, type Attacked, type AttackJob, attackSet } from "./predict.ts";
+import { type Attacked, type AttackJob, attackSet } from "./predict.ts";
+import { type Answers } from "../measure/answers.ts";
 import type { Reporter } from "../base/reporter.ts";
 
 /** What a check measured, and what it makes of it. */
@@ -340,4 +343,13 @@ export function round(value: number): string {
   if (!Number.isFinite(value)) return "no number";
   if (value === 0) return "0.000";
   return Math.abs(value) < 0.0005 ? "less than 0.001" : value.toFixed(3);
+}
+
+/** The checks, with null for figures that are no numbers. */
+export function sanityResult({ images, effect, checks }: Sanity): SanityResult {
+  const shown = Object.entries(checks).map(([name, check]) => {
+    const figures = Object.entries(check.figures).map(([key, value]) => [key, finite(value)]);
+    return [name, { ...check, figures: Object.fromEntries(figures) }];
+  });
+  return { images, effect, checks: Object.fromEntries(shown) };
 }

@@ -9,8 +9,9 @@ import { UserError } from "../base/errors.ts";
 import { batches, type ResidentSet } from "./resident_set.ts";
 import { type Explain, explainPrograms } from "./explain.ts";
 import { halving } from "../nn/device/shrink_to_fit.ts";
+import type { Answers } from "../measure/answers.ts";
 import type { Predictions } from "../measure/metrics.ts";
-import type { LossOptions, Score, Subject } from "../methods/mod.ts";
+import type { LossOptions, Subject } from "../methods/mod.ts";
 import {
   abs,
   add,
@@ -48,28 +49,6 @@ export interface Job {
   readonly reporter: Reporter;
   /** What to tell of the compiled programs. */
   readonly explain: Explain;
-}
-
-/** Answers to a set: the subject's own, its other readings, and its scores. */
-export interface Answers {
-  readonly predictions: Predictions;
-  readonly readings: Readonly<Record<string, ReadingValues>>;
-  readonly scores: Readonly<Record<string, ScoreValues>>;
-}
-
-/** A reading of a set. */
-export interface ReadingValues {
-  /** Logarithms of confidences, `[N, C]`. */
-  readonly predictions: Predictions;
-  /** Whether a row sums to one. */
-  readonly normalised: boolean;
-}
-
-/** A score of a set. */
-export interface ScoreValues {
-  /** `[N]` */
-  readonly values: ArrayLike<number>;
-  readonly higher: Score["higher"];
 }
 
 /** A compiled prediction over a set, to be run again as the model changes. */

@@ -7,7 +7,8 @@ import type { ImageSet } from "../../data/mod.ts";
 import type { NamedArray } from "../checkpoint/safetensors.ts";
 import type { RunConfig } from "./config.ts";
 import { entropies } from "../measure/metrics.ts";
-import type { Answers, Attacked } from "../evaluate/predict.ts";
+import type { Attacked } from "../evaluate/predict.ts";
+import type { Answers } from "../measure/answers.ts";
 
 /** Leading images of which the most telling are kept. */
 export const shownImages = 500;

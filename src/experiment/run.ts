@@ -15,9 +15,9 @@ import {
   epsilonPoint,
   finite,
   type OutDomain,
-  sanityResult,
   tauCurve,
 } from "../measure/evidence.ts";
+import { sanityResult } from "../evaluate/checks.ts";
 import {
   accuracy,
   brier,
@@ -31,13 +31,14 @@ import type { CalibrationResult, EpsilonPoint } from "../measure/schema.ts";
 import { type Method, methods, single } from "../methods/mod.ts";
 import type { Device } from "../nn/mod.ts";
 import {
-  type Answers,
   type Attacked,
   attackSet,
   knownLabels,
   knownTarget,
   predict,
 } from "../evaluate/predict.ts";
+import type { Answers } from "../measure/answers.ts";
+import { iterationOf } from "../methods/protocol.ts";
 import { limited } from "./setup.ts";
 import { type Reporter, silent } from "../base/reporter.ts";
 import {
@@ -364,7 +365,7 @@ export function attackSettings(config: RunConfig): AttackSettings {
   const name = procedure.attack === "published" ? method.attack : procedure.attack;
   const { startNoise } = method;
   return attacks[name].settings(config.epsilonAttack, {
-    procedure,
+    ...iterationOf(procedure),
     startNoise,
     steps: config.steps,
   });

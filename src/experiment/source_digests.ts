@@ -1,15 +1,10 @@
 /**
- * Digests of values, and of Mirage's own text.
+ * Digests of Mirage's own text: what computed a result.
  *
  * @module
  */
 import { sha256 } from "../base/digest.ts";
 import { kernels } from "../nn/check/self_test.ts";
-
-/** SHA-256 of a value's JSON, whose keys are put in order. */
-export function digestOf(value: unknown): string {
-  return sha256(canonical(value));
-}
 
 /** What computed a result: its WGSL, and its TypeScript where that can be read. */
 export interface SourceDigests {
@@ -53,11 +48,4 @@ async function listSources(folder: URL, found: string[]): Promise<void> {
     if (isDirectory) await listSources(new URL(`${name}/`, folder), found);
     else if (name.endsWith(".ts")) found.push(new URL(name, folder).href);
   }
-}
-
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_, of) => {
-    if (typeof of !== "object" || of === null || Array.isArray(of)) return of;
-    return Object.fromEntries(Object.entries(of).sort(([a], [b]) => a < b ? -1 : 1));
-  });
 }

@@ -15,7 +15,7 @@ import {
   rejectedRows,
   rejectionRate,
 } from "../measure/metrics.ts";
-import type { Answers } from "../evaluate/predict.ts";
+import type { Answers } from "../measure/answers.ts";
 import type { Reading, Uncertainty } from "./documents.ts";
 
 /** Mean entropy, rejection by threshold, rows that are no numbers, and the same by other readings. */

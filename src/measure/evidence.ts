@@ -13,10 +13,9 @@ import {
   shareBelow,
   thresholdKeeping,
 } from "./detection.ts";
-import type { CalibrationResult, EpsilonPoint, SanityResult, SeparationResult } from "./schema.ts";
+import type { CalibrationResult, EpsilonPoint, SeparationResult } from "./schema.ts";
 import { confidences, entropies, type Predictions, rejectionRate } from "./metrics.ts";
-import type { Answers, ScoreValues } from "../evaluate/predict.ts";
-import type { Sanity } from "../evaluate/checks.ts";
+import type { Answers, ScoreValues } from "./answers.ts";
 
 /** The threshold of the paper's tables. */
 export const tau = 0.9;
@@ -139,15 +138,6 @@ export function epsilonPoint(inDomain: Answers, outDomain: Answers, epsilon: num
     rejected: rejectionRate(outDomain.predictions, tau),
     auroc: Object.fromEntries(areas),
   };
-}
-
-/** The checks, with null for figures that are no numbers. */
-export function sanityResult({ images, effect, checks }: Sanity): SanityResult {
-  const shown = Object.entries(checks).map(([name, check]) => {
-    const figures = Object.entries(check.figures).map(([key, value]) => [key, finite(value)]);
-    return [name, { ...check, figures: Object.fromEntries(figures) }];
-  });
-  return { images, effect, checks: Object.fromEntries(shown) };
 }
 
 /** Scores turned so that higher is more in-domain. */

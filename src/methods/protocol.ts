@@ -7,6 +7,7 @@
  *
  * @module
  */
+import type { IterateOptions } from "../attack/mod.ts";
 
 /** The published procedure, or the one without its faults. */
 export type Protocol = "paper" | "corrected";
@@ -205,6 +206,11 @@ export function procedureOf(
     chosen[name] ?? protocolOptions[name][protocol],
   ]);
   return Object.freeze(Object.fromEntries(values) as Procedure);
+}
+
+/** How a procedure has iterated attacks step. */
+export function iterationOf({ stepFactor, start, keep }: Procedure): IterateOptions {
+  return { stepFactor, projectStart: start === "projected", keepBest: keep === "best" };
 }
 
 /** The part of a procedure that concerns a mode with a family of networks, of one stage or of both. */

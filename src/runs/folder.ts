@@ -16,7 +16,7 @@ import { basename, join } from "node:path";
 import { z } from "zod";
 import { makeFolder, sweep, writeAtomic } from "../base/atomic.ts";
 import { type NamedArray, writeSafetensors } from "../checkpoint/safetensors.ts";
-import { digestOf } from "../experiment/source_digests.ts";
+import { digestOf } from "../base/digest.ts";
 import { sha256 } from "../base/digest.ts";
 import { ifStopped } from "../base/stopping.ts";
 import { commandOf } from "../base/invocation.ts";
