@@ -9,7 +9,7 @@ const others = new Set(
   [
     "argmax compile constant cropAndFlip defaultInit describeTimes dim drainAll evaluate equal flatGradient floor gatherImages grad greater input",
     "identity nest noise nonFinite oneHot openDevice orthogonal pull push release sgd show sign size step",
-    "stepDecay stopGradient strided topologicalOrder",
+    "halving stepDecay stopGradient strided tileTablePath topologicalOrder tune useTuning",
   ].join(" ").split(" "),
 );
 

@@ -66,6 +66,7 @@ async function trainMembers(
     device,
     learners,
     config,
+    procedure,
     fixedOrder: mode === "duq",
     evalAfterFirstStep: false,
     augment: 0,

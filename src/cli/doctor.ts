@@ -7,10 +7,9 @@ import Table from "cli-table3";
 import { z } from "zod";
 import { describeData } from "../../data/mod.ts";
 import { UserError } from "../base/errors.ts";
-import { type Device, openDevice } from "../nn/mod.ts";
+import { type Device, openDevice, useTuning } from "../nn/mod.ts";
 import { runKernel } from "../nn/check/run_kernel.ts";
 import { kernels as tested, selfTest } from "../nn/check/self_test.ts";
-import { useTuning } from "../nn/device/tuning.ts";
 import { versions } from "../base/version.ts";
 import type { Reporter } from "../base/reporter.ts";
 

@@ -4,9 +4,8 @@
  * @module
  */
 import Table from "cli-table3";
-import { openDevice } from "../nn/mod.ts";
+import { openDevice, tune as measure, type TuneResult } from "../nn/mod.ts";
 import type { Reporter } from "../base/reporter.ts";
-import { tune as measure, type TuneResult } from "../nn/device/tuning.ts";
 
 /** Measures, and keeps the result for runs to come. */
 export async function tune(reporter: Reporter): Promise<TuneResult> {

@@ -8,10 +8,6 @@ import { iterate } from "../attack/mod.ts";
 import { UserError } from "../base/errors.ts";
 import { batches, type ResidentSet } from "./resident_set.ts";
 import { type Explain, explainPrograms } from "./explain.ts";
-import { halving } from "../nn/device/shrink_to_fit.ts";
-import type { Answers } from "../measure/answers.ts";
-import type { Predictions } from "../measure/metrics.ts";
-import type { LossOptions, Subject } from "../methods/mod.ts";
 import {
   abs,
   add,
@@ -20,10 +16,12 @@ import {
   dim,
   drainAll,
   Draws,
+  halving,
   input,
   max,
   maximum,
   neg,
+  Pace,
   type Program,
   type ProgramSpec,
   Random,
@@ -34,7 +32,9 @@ import {
   sub,
   type Tensor,
 } from "../nn/mod.ts";
-import { Pace } from "../nn/device/pace.ts";
+import type { Answers } from "../measure/answers.ts";
+import type { Predictions } from "../measure/metrics.ts";
+import type { LossOptions, Subject } from "../methods/mod.ts";
 import type { Progress, Reporter } from "../base/reporter.ts";
 
 /** What both jobs need. */

@@ -7,7 +7,10 @@ import type { PaperRow } from "./paper.ts";
 import type { AttackResult } from "./documents.ts";
 import { halfWidth95, mean } from "../measure/statistics.ts";
 import type { Statistic, TableRow } from "./table_document.ts";
-import { tau } from "../report/words.ts";
+import { tau as threshold } from "../measure/evidence.ts";
+
+/** The threshold of the paper's tables, as documents name it. */
+const tau = String(threshold);
 
 /**
  * A row of the tables from its attacks.

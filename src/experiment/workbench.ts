@@ -12,7 +12,7 @@ import { chosen, ResidentSet } from "../evaluate/resident_set.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
 import { familyOf, type Model, type Subject } from "../methods/mod.ts";
-import { type Device, openDevice, push, Random, release } from "../nn/mod.ts";
+import { type Device, openDevice, push, Random, release, useTuning } from "../nn/mod.ts";
 import {
   augmentOf,
   givenCheckpoints,
@@ -29,7 +29,6 @@ import { hold } from "../base/lock.ts";
 import type { Reporter } from "../base/reporter.ts";
 import { type Learner, learnTogether } from "../train/step.ts";
 import { fit, type Trained } from "../train/fit.ts";
-import { useTuning } from "../nn/device/tuning.ts";
 
 /** A model and the seed that it was or will be trained with. */
 export interface Member {
@@ -234,6 +233,7 @@ async function trainTogether(
       device,
       learners,
       config: trainingConfig,
+      procedure,
       fixedOrder: epochOrder === "fixed",
       evalAfterFirstStep: batchStatistics === "first-step",
       augment: augmentOf(bench),

@@ -17,33 +17,7 @@
  *
  * @module
  */
-export * from "./ops/batch_norm.ts";
-export * from "./ops/conv2d.ts";
-export * from "./ops/crop.ts";
-export * from "./device/device.ts";
-export * from "./ops/elementwise.ts";
-export * from "./check/evaluate.ts";
-export * from "./ops/functions.ts";
-export * from "./ops/gather.ts";
-export * from "./compile/grad.ts";
-export * from "./layers/layers.ts";
-export * from "./ops/linalg.ts";
-export * from "./ops/matmul.ts";
-export * from "./ops/noise.ts";
-export * from "./layers/norms.ts";
-export * from "./ops/optim.ts";
-export * from "./layers/orthogonal.ts";
-export * from "./ops/pool2d.ts";
-export { describeTimes, type StepTime } from "./device/profile.ts";
-export * from "./device/program.ts";
-export * from "./graph/random.ts";
-export * from "./ops/random_features.ts";
-export * from "./ops/rbf.ts";
-export * from "./ops/reduce.ts";
-export * from "./ops/shape.ts";
-export { broadcastTo, sum, sumParts, sumTo } from "./ops/sum.ts";
-export { pull, push, release } from "./device/storage.ts";
-export { type TileProfile, tileProfiles } from "./graph/tiles.ts";
+export { Random } from "./graph/random.ts";
 export {
   constant,
   type Data,
@@ -58,3 +32,130 @@ export {
   type Tensor,
   withVjp,
 } from "./graph/tensor.ts";
+export { type TileProfile, tileProfiles } from "./graph/tiles.ts";
+export {
+  batchNorm,
+  type BatchNormResult,
+  channelAffine,
+  type ChannelAffineOptions,
+  channelMoments,
+  channelProducts,
+  normalizeChannels,
+  type NormOptions,
+} from "./ops/batch_norm.ts";
+export {
+  conv2d,
+  conv2dInput,
+  type Conv2dOptions,
+  conv2dWeight,
+  type ConvOptions,
+} from "./ops/conv2d.ts";
+export { cropAndFlip } from "./ops/crop.ts";
+export {
+  abs,
+  add,
+  clip,
+  cos,
+  div,
+  equal,
+  exp,
+  floor,
+  greater,
+  log,
+  log1p,
+  maximum,
+  minimum,
+  mul,
+  neg,
+  nonFinite,
+  type Operand,
+  reciprocal,
+  relu,
+  scale,
+  shift,
+  sigmoid,
+  sign,
+  sin,
+  softplus,
+  sqrt,
+  square,
+  step,
+  sub,
+  tanh,
+  where,
+} from "./ops/elementwise.ts";
+export {
+  binaryCrossEntropy,
+  crossEntropy,
+  logBinaryCrossEntropy,
+  logMeanExp,
+  logSoftmax,
+  negativeLogLikelihood,
+  normalizeRows,
+  rowNorm,
+  softmax,
+  unit,
+} from "./ops/functions.ts";
+export { gatherImages, gatherRows } from "./ops/gather.ts";
+export { cholesky, diagonal, identity, lowerTriangle, triangularSolve } from "./ops/linalg.ts";
+export { matmul, type MatmulOptions } from "./ops/matmul.ts";
+export { Draws, noise, type NoiseKey } from "./ops/noise.ts";
+export { flatGradient, sgd, type SgdOptions, stepDecay } from "./ops/optim.ts";
+export { avgPool2d, maxPool2d } from "./ops/pool2d.ts";
+export { randomFeatures } from "./ops/random_features.ts";
+export { rbf, squaredDistance } from "./ops/rbf.ts";
+export { argmax, max, mean, oneHot } from "./ops/reduce.ts";
+export {
+  flip,
+  pack,
+  pad,
+  permute,
+  reshape,
+  slice,
+  strided,
+  type Strides,
+  transpose,
+  view,
+} from "./ops/shape.ts";
+export { broadcastTo, sum, sumParts, sumTo } from "./ops/sum.ts";
+export { grad, topologicalOrder } from "./compile/grad.ts";
+export { type AdapterFacts, type Device, openDevice, type Pipeline } from "./device/device.ts";
+export { Pace } from "./device/pace.ts";
+export { describeTimes, type StepTime } from "./device/profile.ts";
+export {
+  compile,
+  drainAll,
+  type Program,
+  type ProgramSpec,
+  Recorder,
+  type Stats,
+  type Updates,
+} from "./device/program.ts";
+export { halving } from "./device/shrink_to_fit.ts";
+export { pull, push, release } from "./device/storage.ts";
+export {
+  type TileTable,
+  tileTablePath,
+  tune,
+  type TuneResult,
+  tuneResultSchema,
+  useTuning,
+} from "./device/tuning.ts";
+export {
+  Conv2d,
+  type ConvLayerOptions,
+  defaultInit,
+  type Layer,
+  LayerNorm,
+  type LayerOptions,
+  Linear,
+  nest,
+  Pass,
+  SpectralConv2d,
+  type SpectralConvOptions,
+  SpectralLinear,
+  type State,
+} from "./layers/layers.ts";
+export { BatchNorm2d, type BatchNorm2dOptions } from "./layers/norms.ts";
+export { orthogonal } from "./layers/orthogonal.ts";
+export { evaluate, type Leaves } from "./check/evaluate.ts";

@@ -16,6 +16,7 @@ import {
   compile,
   Draws,
   input,
+  Pace,
   type PackedParameters,
   Parameter,
   type Program,
@@ -25,7 +26,6 @@ import {
   stepDecay,
   type Tensor,
 } from "../nn/mod.ts";
-import { Pace } from "../nn/device/pace.ts";
 import { predictor } from "../evaluate/predict.ts";
 import { accountOf } from "../experiment/stated.ts";
 import { keep } from "../base/stopping.ts";

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { RunConfig } from "../experiment/config.ts";
+import type { MethodName } from "../methods/mod.ts";
+import type { Procedure } from "../methods/protocol.ts";
 import type { ResidentSet } from "../evaluate/resident_set.ts";
 import type { Hyperparameters, Model } from "../methods/mod.ts";
 import {
@@ -39,12 +40,29 @@ export interface Learner {
   readonly folder: string;
 }
 
+/** What decides a training. */
+export interface TrainingConfig extends Hyperparameters {
+  readonly mode: MethodName;
+  /** Learning rate at the start. */
+  readonly lr: number;
+  readonly momentum: number;
+  /** L2 penalty. */
+  readonly weightDecay: number;
+  /** Images that go through the network at once, where somebody says how many. */
+  readonly microBatch?: number | undefined;
+  /** What to tell of the compiled programs. */
+  readonly explain: boolean;
+  readonly time: boolean;
+}
+
 /** What a training needs. */
 export interface Training {
   readonly device: Device;
   /** One model, or equal ones that learn side by side in the same dispatches: see `learnTogether`. */
   readonly learners: readonly Learner[];
-  readonly config: RunConfig & Hyperparameters;
+  readonly config: TrainingConfig;
+  /** How the protocols' differences are settled. */
+  readonly procedure: Procedure;
   /** Whether every epoch sees the same images in the same order: its random numbers start anew. */
   readonly fixedOrder: boolean;
   /** Whether batch normalisation is in train mode at an epoch's first step only. */

@@ -3,17 +3,17 @@
  *
  * @module
  */
-import { halving } from "../nn/device/shrink_to_fit.ts";
-import { splitStep } from "./micro_batches.ts";
 import {
   compile,
   Draws,
+  halving,
   input,
   type PackedParameters,
   type Program,
   Random,
   sgd,
 } from "../nn/mod.ts";
+import { splitStep } from "./micro_batches.ts";
 import {
   augmented,
   firstLearner,

@@ -6,17 +6,7 @@
 import { equal, mul, scale } from "./elementwise.ts";
 import { reshape } from "./shape.ts";
 import { reduceBy, reduction, sum } from "./sum.ts";
-import {
-  constant,
-  dim,
-  node,
-  sameShape,
-  type Shape,
-  show,
-  size,
-  type Tensor,
-  type Vjp,
-} from "../graph/tensor.ts";
+import { constant, dim, type Shape, size, type Tensor } from "../graph/tensor.ts";
 
 /** Arithmetic mean over axes (all of them when not given). */
 export function mean(x: Tensor, axes?: readonly number[], keepDims = false): Tensor {
