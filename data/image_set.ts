@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
+import { sha256 as hashOf } from "../src/base/digest.ts";
 import { UserError } from "../src/base/errors.ts";
 
 /** Labelled images, one byte a pixel: N images of [C, H, W]. */
@@ -76,9 +76,9 @@ export function imageSet(parts: ImageSetParts): ImageSet {
   if (parts.images.length !== count * imageSize(parts.shape) || total !== count) {
     throw new Error(`Unreachable: the parts of "${parts.name}" disagree in size`);
   }
-  const sha256 = createHash("sha256").update(parts.images).update(parts.labels).digest("hex");
+  const sha256 = hashOf(parts.images, parts.labels);
   if (!parts.files) return { ...parts, count, sha256 };
-  const listSha256 = createHash("sha256").update(parts.files.join("\n")).digest("hex");
+  const listSha256 = hashOf(parts.files.join("\n"));
   return { ...parts, count, sha256, listSha256 };
 }
 

@@ -5,9 +5,11 @@
  */
 import { createHash } from "node:crypto";
 
-/** SHA-256 of bytes, or of a text in UTF-8, in hexadecimal. */
-export function sha256(content: Uint8Array | string): string {
-  return createHash("sha256").update(content).digest("hex");
+/** SHA-256 of bytes and texts (in UTF-8), one after the other, in hexadecimal. */
+export function sha256(...parts: readonly (Uint8Array | string)[]): string {
+  const hash = createHash("sha256");
+  for (const part of parts) hash.update(part);
+  return hash.digest("hex");
 }
 
 /** SHA-256 of a value's JSON, whose keys are put in order. */

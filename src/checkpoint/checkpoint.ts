@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { shortened, UserError } from "../base/errors.ts";
 import { display, readFile } from "../base/files.ts";
@@ -116,12 +115,12 @@ function sameShape(
 
 /** SHA-256 of a model's state on the host: names, shapes and values, whatever file they came from. */
 export function stateDigest({ state }: Model): string {
-  const hash = createHash("sha256");
-  for (const [name, { shape, data }] of state) {
-    hash.update(JSON.stringify([name, shape]));
-    hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-  }
-  return hash.digest("hex");
+  return sha256(
+    ...[...state].flatMap(([name, { shape, data }]) => [
+      JSON.stringify([name, shape]),
+      new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+    ]),
+  );
 }
 
 /** Writes a model's state, and more arrays under their own names, whole or not at all. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
+import { sha256 } from "../base/digest.ts";
 import { z } from "zod";
 import { writeAtomic } from "../base/atomic.ts";
 import type { UserError } from "../base/errors.ts";
@@ -234,11 +234,13 @@ const digestKey = "mirage.sha256";
 /** SHA-256 of names, types, shapes and bytes of the arrays, in their order, and of the metadata. */
 function archiveDigest(arrays: readonly RawArray[], metadata: Archive["metadata"]): string {
   const sorted = Object.entries(metadata).sort(([a], [b]) => a < b ? -1 : 1);
-  const hash = createHash("sha256").update(JSON.stringify(sorted));
-  for (const { name, dtype, shape, bytes } of arrays) {
-    hash.update(JSON.stringify([name, dtype, shape])).update(bytes);
-  }
-  return hash.digest("hex");
+  return sha256(
+    JSON.stringify(sorted),
+    ...arrays.flatMap(({ name, dtype, shape, bytes }) => [
+      JSON.stringify([name, dtype, shape]),
+      bytes,
+    ]),
+  );
 }
 
 /**
