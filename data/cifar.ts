@@ -33,6 +33,20 @@ interface Version {
   readonly parse: (bytes: Uint8Array, name: string) => Batch;
 }
 
+/** What the classes are called, by label. */
+const classes = [
+  "airplane",
+  "automobile",
+  "bird",
+  "cat",
+  "deer",
+  "dog",
+  "frog",
+  "horse",
+  "ship",
+  "truck",
+] as const;
+
 /** One file of images and labels. */
 export interface Batch {
   /** [n, 3, 32, 32] */
@@ -89,6 +103,7 @@ export async function loadCifar10(dataPath: string, split: Split): Promise<Image
     name: `CIFAR-10 ${split}`,
     images: concatenate(batches.map(({ images }) => images)),
     labels: concatenate(batches.map(({ labels }) => labels)),
+    classes,
     shape: [3, 32, 32],
     source: path,
   });

@@ -11,6 +11,9 @@ import { type ImageSet, imageSet } from "./image_set.ts";
 export type EmbeddedSplit = "train" | "test" | "letters";
 
 const stems = { train: "digits-train", test: "digits-test", letters: "letters" } as const;
+/** What the letters are called, by label. */
+const letters = [..."ABCDEFGHIJ"].map((letter) => `letter ${letter}`);
+
 const names = {
   train: "embedded digits train",
   test: "embedded digits test",
@@ -30,6 +33,7 @@ export async function loadEmbedded(split: EmbeddedSplit): Promise<ImageSet> {
     name,
     images: set.images,
     labels: set.labels,
+    classes: letters,
     shape,
     source,
     groups: groupSizes(set.labels),
@@ -44,7 +48,7 @@ export function embeddedFiles(split: EmbeddedSplit): [images: URL, labels: URL] 
 }
 
 /** Sizes of the runs of equal labels; the labels must not go down. */
-function groupSizes(labels: Uint8Array): number[] {
+function groupSizes(labels: Uint16Array): number[] {
   const sizes: number[] = [];
   for (const [index, label] of labels.entries()) {
     if (index > 0 && label < (labels[index - 1] ?? 0)) {

@@ -66,6 +66,9 @@ export async function presentMnist(dataPath: string, split: Split): Promise<stri
   return paths;
 }
 
+/** What the digits are called, by label. */
+const digits = Array.from({ length: 10 }, (_, digit) => `digit ${digit}`);
+
 /**
  * A set from one IDX file of 28x28 images and one of labels 0 to 9.
  *
@@ -108,6 +111,7 @@ export async function loadIdxPair(
     name,
     images: images.data,
     labels: labels.data,
+    classes: digits,
     shape: [1, 28, 28],
     source,
   });

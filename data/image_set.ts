@@ -13,13 +13,15 @@ export interface ImageSet {
   readonly name: string;
   /** Pixels [N, C, H, W], row-major, 0 to 255. */
   readonly images: Uint8Array<ArrayBuffer>;
-  /** Classes [N], 0 to 9; 255 for an unlabelled image out of domain, whose label nothing uses. */
-  readonly labels: Uint8Array<ArrayBuffer>;
+  /** Classes [N], from 0 on, at most 65,535; 255 for an unlabelled image out of domain, whose label nothing uses. */
+  readonly labels: Uint16Array<ArrayBuffer>;
+  /** What the classes are called, by label: "digit 0", "letter A". */
+  readonly classes?: readonly string[];
   /** N, the number of images. */
   readonly count: number;
   /** The shape of one image. */
   readonly shape: readonly [channels: number, height: number, width: number];
-  /** SHA-256 of the pixel bytes followed by the label bytes, in hex. */
+  /** SHA-256 of the pixel bytes followed by the labels, in hex: a byte each where all fit one, else two. */
   readonly sha256: string;
   /** Where it came from: "embedded" or the path as it was given. */
   readonly source: string;
@@ -34,7 +36,10 @@ export interface ImageSet {
 }
 
 /** What an {@link ImageSet} is made from; its count and hashes are computed. */
-export type ImageSetParts = Omit<ImageSet, "count" | "sha256" | "listSha256">;
+export interface ImageSetParts
+  extends Omit<ImageSet, "count" | "sha256" | "listSha256" | "labels"> {
+  readonly labels: ArrayLike<number>;
+}
 
 /**
  * The first `n` images. Of a set in folders, the first floor(n / folders) of every folder, and one
@@ -60,7 +65,8 @@ export function limit(set: ImageSet, n: number): ImageSet {
   return imageSet({
     name: set.name,
     images: gather(set.images, ranges, imageSize(set.shape)),
-    labels: gather(set.labels, ranges, 1),
+    labels: ranges.flatMap(({ start, end }) => [...set.labels.subarray(start, end)]),
+    ...(set.classes && { classes: set.classes }),
     shape: set.shape,
     source: set.source,
     ...(set.groups && { groups: ranges.map(({ start, end }) => end - start) }),
@@ -76,10 +82,13 @@ export function imageSet(parts: ImageSetParts): ImageSet {
   if (parts.images.length !== count * imageSize(parts.shape) || total !== count) {
     throw new Error(`Unreachable: the parts of "${parts.name}" disagree in size`);
   }
-  const sha256 = hashOf(parts.images, parts.labels);
-  if (!parts.files) return { ...parts, count, sha256 };
+  const labels = Uint16Array.from(parts.labels);
+  const narrow = labels.every((label) => label < 256);
+  const bytes = narrow ? Uint8Array.from(labels) : new Uint8Array(labels.buffer);
+  const sha256 = hashOf(parts.images, bytes);
+  if (!parts.files) return { ...parts, labels, count, sha256 };
   const listSha256 = hashOf(parts.files.join("\n"));
-  return { ...parts, count, sha256, listSha256 };
+  return { ...parts, labels, count, sha256, listSha256 };
 }
 
 /** Bytes of one image of this shape. */

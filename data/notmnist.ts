@@ -105,7 +105,8 @@ async function collect(listing: Listing, source: string, perLetter: number): Pro
   return imageSet({
     name: "notMNIST",
     images: concatenate(images),
-    labels: Uint8Array.from(groups.flatMap((size, label) => new Array<number>(size).fill(label))),
+    labels: groups.flatMap((size, label) => new Array<number>(size).fill(label)),
+    classes: [...letters].map((letter) => `letter ${letter}`),
     shape: [1, 28, 28],
     source,
     groups,

@@ -53,7 +53,8 @@ export function parseSvhn(bytes: Uint8Array, source: string, isSubset: boolean):
   const images = toImages(x, source);
   const labels = toLabels(y, images.length / (3 * plane), isSubset, source);
   const name = isSubset ? "SVHN (subset)" : "SVHN test";
-  return imageSet({ name, images, labels, shape: [3, side, side], source });
+  const classes = Array.from({ length: 10 }, (_, digit) => `digit ${digit}`);
+  return imageSet({ name, images, labels, classes, shape: [3, side, side], source });
 }
 
 /** Path of the file that `loadSvhn` reads; undefined where there is none. */

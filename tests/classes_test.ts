@@ -32,7 +32,7 @@ function setOf(phase: number): ImageSet {
   return {
     name: "waves",
     images: Uint8Array.from(wave(count * pixels, phase), (value) => 128 + 100 * value),
-    labels: new Uint8Array(count),
+    labels: new Uint16Array(count),
     count,
     shape: [1, 4, 4],
     sha256: "",

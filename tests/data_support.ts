@@ -90,8 +90,11 @@ export function colourImage(seed: number): Uint8Array {
 }
 
 /** Images of each class. */
-export function perClass(labels: Uint8Array): number[] {
-  return Array.from({ length: 10 }, (_, label) => labels.filter((other) => other === label).length);
+export function perClass(labels: ArrayLike<number>): number[] {
+  return Array.from(
+    { length: 10 },
+    (_, label) => Array.from(labels).filter((other) => other === label).length,
+  );
 }
 
 /** A batch of CIFAR-10 in records: colour image i and label i. */

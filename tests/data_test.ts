@@ -195,3 +195,13 @@ Deno.test({
     assert.match(letters?.note ?? "", /5375 of the 10000/);
   },
 });
+
+Deno.test("labels beyond a byte are kept, and hashed by both of their bytes", () => {
+  const parts = { name: "many classes", shape: [1, 1, 1], source: "made here" } as const;
+  const images = Uint8Array.of(1, 2, 3);
+  const wide = imageSet({ ...parts, images, labels: [0, 300, 299] });
+  assert.deepEqual([...wide.labels], [0, 300, 299]);
+  assert.deepEqual([...limit(wide, 2).labels], [0, 300]);
+  const folded = imageSet({ ...parts, images, labels: [0, 300 % 256, 299 % 256] });
+  assert.notEqual(wide.sha256, folded.sha256);
+});

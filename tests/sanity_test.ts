@@ -23,7 +23,7 @@ const count = 250;
 const set: ImageSet = {
   name: "waves",
   images: Uint8Array.from(wave(count * 16, 0.7), (value) => 128 + 100 * value),
-  labels: new Uint8Array(count),
+  labels: new Uint16Array(count),
   count,
   shape: [1, 4, 4],
   sha256: "",

@@ -46,7 +46,7 @@ export function spread(count: number, size: number): Uint32Array {
 export function chosen(set: ImageSet, index: ArrayLike<number>): ImageSet {
   const size = set.images.length / set.count;
   const images = new Uint8Array(index.length * size);
-  const labels = new Uint8Array(index.length);
+  const labels = new Uint16Array(index.length);
   Array.from(index).forEach((from, to) => {
     images.set(set.images.subarray(from * size, (from + 1) * size), to * size);
     labels[to] = set.labels[from] ?? 0;
