@@ -84,8 +84,8 @@ Deno.test("the page of an attack holds verdict, tables, charts, images and how i
     assert.deepEqual(headings, [
       "Key figures",
       "Confidence before and after",
-      "Images",
       "Telling in-domain from out-domain images",
+      "Images",
       "Against the radius of the attack",
       "Calibration",
       "Whether to believe the attack",
@@ -93,6 +93,9 @@ Deno.test("the page of an attack holds verdict, tables, charts, images and how i
       "How it was made",
     ]);
     assert.equal(count(page, /<img /g), 18 * 3);
+    assert.equal(count(page, /<details>/g), 2);
+    assert.equal(count(page.split("<details>")[0] ?? "", /<img /g), 6 * 3);
+    holds(page, /AUROC by the largest probability<\/th><td>[\d.]+ \[[\d., ]+\]/);
     assert.equal(count(page, /<svg /g), 18 + 2 + 3 + 1);
     assert.equal(count(page, /alt="Image \d+: perturbation/g), 18);
     const { run, figures } = await readContent(folder);
@@ -206,7 +209,8 @@ Deno.test("`pngOf()` keeps the bytes of grey and coloured images, and cuts what 
   const attacked = { ...grey, values: Float32Array.of(-0.99, 0.5, 6.9) };
   assert.deepEqual(
     [...perturbation(grey, attacked).values].map((v) => Number(v.toFixed(3))),
-    [0.6, 0.5, -0.5],
+    // Red, green, blue: brighter by 0.01, unchanged, darker by 0.1.
+    [1, 1, 0, 0.9, 1, 0, 0.9, 1, 1],
   );
 });
 

@@ -8,7 +8,14 @@ import { round, tau, title, verdict } from "./words.ts";
 import { draw, inks, svg } from "./charts.ts";
 import type { AttackContent, Example, kinds, Picture } from "./content.ts";
 import { classBars, histogram, rejectionCurve } from "./curves.ts";
-import { evidenceOf, evidenceSections, inDomainRejection, shownEvidence } from "./evidence.ts";
+import {
+  areaRow,
+  detectionSection,
+  evidenceOf,
+  evidenceSections,
+  inDomainRejection,
+  shownEvidence,
+} from "./evidence.ts";
 import { type Content, Html, markup, paragraph, section, table } from "./html.ts";
 import { page } from "./page.ts";
 import { magnified, perturbation, pngOf } from "./pictures.ts";
@@ -61,6 +68,7 @@ export async function attackPage(content: AttackContent): Promise<string> {
     figures.warnings.map((warning) => paragraph("warning", "Warning: ", warning)),
     keyFigures(content),
     await confidenceCharts(content),
+    detectionSection(evidence),
     await pictures(content.examples),
     await evidenceSections(evidence),
     allFigures(content),
@@ -78,6 +86,7 @@ function keyFigures({ figures }: AttackContent): Html {
     numbers(
       ["", "clean", "attacked", "change"],
       [
+        ...areaRow(evidenceOf(figures)),
         ...targeted === null
           ? []
           : [[`share taken for class ${targeted}`, ...change(share(clean), share(adversarial))]],
@@ -117,10 +126,14 @@ async function pictures(examples: readonly Example[]): Promise<Html> {
   for (const [kind, [heading, about]] of Object.entries(headings)) {
     const cards: Html[] = [];
     for (const example of examples) if (example.kind === kind) cards.push(await card(example));
-    groups.push(
-      markup`<h3>${heading}</h3>\n`,
+    const shown: Content[] = [
       paragraph("about", about),
       markup`<div class="examples">\n${cards}</div>\n`,
+    ];
+    groups.push(
+      kind === "most"
+        ? markup`<h3>${heading}</h3>\n${shown}`
+        : markup`<details><summary>${heading}</summary>\n${shown}</details>\n`,
     );
   }
   const ink = (name: keyof typeof inks): Html =>
@@ -129,7 +142,8 @@ async function pictures(examples: readonly Example[]): Promise<Html> {
     "Images",
     paragraph(
       "about",
-      `Of the first images of the set. The perturbation is shown times ${magnified} around grey. `,
+      `Of the first images of the set. The perturbation is shown times ${magnified}: red is brighter, blue ` +
+        "darker. ",
       [
         "Bars: confidence in each class, ",
         ink("clean"),

@@ -8,7 +8,13 @@ import { evalVerdict, tau, title } from "./words.ts";
 import { draw } from "./charts.ts";
 import type { EvalContent } from "./content.ts";
 import { histogram, rejectionCurve } from "./curves.ts";
-import { evidenceOf, evidenceSections, inDomainRejection, shownEvidence } from "./evidence.ts";
+import {
+  detectionSection,
+  evidenceOf,
+  evidenceSections,
+  inDomainRejection,
+  shownEvidence,
+} from "./evidence.ts";
 import { paragraph, section } from "./html.ts";
 import { page } from "./page.ts";
 import {
@@ -73,6 +79,7 @@ export async function evalPage(content: EvalContent): Promise<string> {
       ]),
       qualityTable(inDomain),
     ),
+    detectionSection(evidence),
     await evidenceSections(evidence),
     furtherFigures(figures, [...shown, ...shownEvidence(evidence)]),
     configuration(content),

@@ -17,7 +17,7 @@ import { percent } from "./words.ts";
 import { draw } from "./charts.ts";
 import { lines } from "./curves.ts";
 import { type Content, type Html, markup, paragraph, section } from "./html.ts";
-import { number, numbers, words } from "./sections.ts";
+import { change, number, numbers, words } from "./sections.ts";
 
 const separation = z.looseObject({
   auroc: estimateSchema,
@@ -66,10 +66,9 @@ export function inDomainRejection({ curves }: Evidence): Record<string, number> 
   );
 }
 
-/** All the parts. */
+/** All the parts but the detectors. */
 export async function evidenceSections(evidence: Evidence): Promise<Content> {
   return [
-    detectionSection(evidence),
     await epsilonSection(evidence),
     await calibrationSection(evidence),
     sanitySection(evidence),
@@ -87,7 +86,21 @@ const scoreNames: Readonly<Record<string, string>> = {
 
 const nameOf = (score: string): string => scoreNames[score] ?? score;
 
-function detectionSection({ detection }: Evidence): Html | null {
+/** A row with AUROC by max p, before and after, where there are figures of it. */
+export function areaRow({ detection }: Evidence): Content[][] {
+  const { clean, attacked } = detection?.scores["maxProbability"] ?? {};
+  if (!clean || !attacked) return [];
+  const [, , by] = change(clean.auroc.value, attacked.auroc.value);
+  return [[
+    "AUROC by the largest probability",
+    withInterval(clean.auroc),
+    withInterval(attacked.auroc),
+    by,
+  ]];
+}
+
+/** Detectors by every score. */
+export function detectionSection({ detection }: Evidence): Html | null {
   if (!detection) return null;
   const figures = { auroc: "AUROC", auprIn: "AUPR-in", auprOut: "AUPR-out", fprAt95Tpr: "FPR95" };
   const scores = Object.entries(detection.scores);

@@ -6,15 +6,29 @@
 import { encode } from "fast-png";
 import type { Picture } from "./content.ts";
 
-/** How much larger than it is a perturbation is shown, around grey. */
+/** How much larger than it is a perturbation is shown. */
 export const magnified = 10;
 
-/** What an attack has added, times ten, around grey. */
+/**
+ * What an attack has changed, times ten, in three colours on white: red where it made a pixel brighter, blue
+ * where darker; of a coloured image, by the mean over its channels.
+ */
 export function perturbation(clean: Picture, attacked: Picture): Picture {
-  const values = clean.values.map((value, i) =>
-    0.5 + magnified * ((attacked.values[i] ?? NaN) - value)
-  );
-  return { shape: clean.shape, values };
+  const [channels, height, width] = clean.shape;
+  const plane = height * width;
+  const values = new Float32Array(3 * plane);
+  for (let at = 0; at < plane; at++) {
+    let change = 0;
+    for (let c = 0; c < channels; c++) {
+      const i = c * plane + at;
+      change += ((attacked.values[i] ?? NaN) - (clean.values[i] ?? NaN)) / channels;
+    }
+    const paleness = 1 - Math.min(1, magnified * Math.abs(change));
+    values[at] = change < 0 ? paleness : 1;
+    values[plane + at] = paleness;
+    values[2 * plane + at] = change > 0 ? paleness : 1;
+  }
+  return { shape: [3, height, width], values };
 }
 
 /** An image as a `data:` address; grey for one channel, colours for three, values cut to 0 to 1. */
