@@ -36,13 +36,9 @@ export {
   type ProtocolOptionName,
   protocolOptions,
 } from "./src/methods/protocol.ts";
-export {
-  attack,
-  type AttackRun,
-  attackWithExamples,
-  evaluate,
-  train,
-} from "./src/experiment/run.ts";
+export { attack, type AttackRun, attackWithExamples } from "./src/experiment/attack.ts";
+export { evaluate } from "./src/experiment/evaluate.ts";
+export { train } from "./src/experiment/train.ts";
 export type { LoadedModel } from "./src/experiment/workbench.ts";
 export { table, type TableOptions } from "./src/experiment/table.ts";
 export { type TableResult, tableResultSchema } from "./src/experiment/table_document.ts";
@@ -59,7 +55,7 @@ export { ResidentSet } from "./src/evaluate/resident_set.ts";
 export { loadCheckpoint } from "./src/checkpoint/checkpoint.ts";
 export { listRuns, type RunRow, type RunsQuery, type RunsResult } from "./src/runs/list.ts";
 export { verify, type VerifyResult } from "./src/experiment/verify.ts";
-export type { Check, CheckName, Sanity } from "./src/evaluate/checks.ts";
+export type { Check, CheckName, Sanity } from "./src/measure/check.ts";
 export { type Progress, type Reporter, silent } from "./src/base/reporter.ts";
 export {
   type AttackResult,

@@ -19,7 +19,7 @@ import {
 import * as nn from "../src/nn/mod.ts";
 import { attackSet, knownLabels, knownTarget, predict } from "../src/evaluate/predict.ts";
 import { iterationOf, procedureOf } from "../src/methods/protocol.ts";
-import { attack } from "../src/experiment/run.ts";
+import { attack } from "../src/experiment/attack.ts";
 import { silent } from "../src/base/reporter.ts";
 import { uncertainties } from "../src/experiment/uncertainty.ts";
 import { wave } from "./check_grads.ts";

@@ -25,7 +25,8 @@ import type { Predictions } from "../src/measure/metrics.ts";
 import type { Answers } from "../src/measure/answers.ts";
 import { attackPage } from "../src/report/attack.ts";
 import { readContent } from "../src/report/content.ts";
-import { attack, evaluate } from "../src/experiment/run.ts";
+import { attack } from "../src/experiment/attack.ts";
+import { evaluate } from "../src/experiment/evaluate.ts";
 import { inFolder } from "./support.ts";
 
 /** Two classes, the first of the given probability; a distance that falls with it. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { failure } from "../src/cli/failure.ts";
-import { digestOf } from "../src/experiment/source_digests.ts";
+import { digestOf } from "../src/base/digest.ts";
 import { UserError } from "../src/base/errors.ts";
 import { attackResultSchema } from "../src/experiment/documents.ts";
 import { sha256 } from "../src/base/digest.ts";

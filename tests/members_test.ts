@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { runConfig, type RunOptions } from "../src/experiment/config.ts";
 import { shortened, UserError } from "../src/base/errors.ts";
-import { evaluate } from "../src/experiment/run.ts";
+import { evaluate } from "../src/experiment/evaluate.ts";
 import { inFolder } from "./support.ts";
 
 Deno.test("an ensemble of fewer files than members says how many there are", () =>

@@ -7,7 +7,7 @@ import { type MethodName, methods } from "../src/methods/mod.ts";
 import { Random } from "../src/nn/mod.ts";
 import { procedureOf } from "../src/methods/protocol.ts";
 import { type AttackResult, attackResultSchema } from "../src/experiment/documents.ts";
-import { attack } from "../src/experiment/run.ts";
+import { attack } from "../src/experiment/attack.ts";
 import { task } from "./program.ts";
 import { sharedPath, testWithShared } from "./shared.ts";
 import { inFolder } from "./support.ts";

@@ -5,7 +5,9 @@ import { readSafetensors, writeSafetensors } from "../src/checkpoint/safetensors
 import { runConfig } from "../src/experiment/config.ts";
 import { UserError } from "../src/base/errors.ts";
 import { silent } from "../src/base/reporter.ts";
-import { attack, evaluate, train } from "../src/experiment/run.ts";
+import { attack } from "../src/experiment/attack.ts";
+import { evaluate } from "../src/experiment/evaluate.ts";
+import { train } from "../src/experiment/train.ts";
 import { inFolder } from "./support.ts";
 import { trained } from "./trained.ts";
 

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
 import { type MethodName, runConfig, silent } from "../mod.ts";
-import { attackOnly, evaluateOnly } from "../src/experiment/run.ts";
+import { attackOnly } from "../src/experiment/attack.ts";
+import { evaluateOnly } from "../src/experiment/evaluate.ts";
 import { sharedPath, testWithShared } from "./shared.ts";
 
 const rates = z.record(z.string(), z.number());

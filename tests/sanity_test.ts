@@ -8,14 +8,9 @@ import * as nn from "../src/nn/mod.ts";
 import { type AttackJob, attackSet } from "../src/evaluate/predict.ts";
 import { iterationOf, procedureOf } from "../src/methods/protocol.ts";
 import { silent } from "../src/base/reporter.ts";
-import {
-  type CheckName,
-  examine,
-  round,
-  type Sanity,
-  warningsOf,
-  withAccuracy,
-} from "../src/evaluate/checks.ts";
+import { examine, warningsOf, withAccuracy } from "../src/evaluate/checks.ts";
+import { type CheckName, type Sanity } from "../src/measure/check.ts";
+import { round } from "../src/measure/shown.ts";
 import { wave } from "./check_grads.ts";
 import { withDevice } from "./support.ts";
 

@@ -14,7 +14,7 @@ import {
 } from "../src/methods/protocol.ts";
 import { tablesPage } from "../src/report/tables.ts";
 import type { Reporter } from "../src/base/reporter.ts";
-import { train } from "../src/experiment/run.ts";
+import { train } from "../src/experiment/train.ts";
 import { readFigures } from "../src/runs/folder.ts";
 import { listRuns } from "../src/runs/list.ts";
 import { halfWidth95 } from "../src/measure/statistics.ts";

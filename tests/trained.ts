@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readSafetensors, writeSafetensors } from "../src/checkpoint/safetensors.ts";
 import { runConfig, type RunOptions } from "../src/experiment/config.ts";
-import { train } from "../src/experiment/run.ts";
+import { train } from "../src/experiment/train.ts";
 
 /** Trains a model on 20 digits; the path of its best checkpoint. */
 export async function trained(

@@ -5,7 +5,9 @@ import { readSafetensors, writeSafetensors } from "../src/checkpoint/safetensors
 import { showAttack, showEval } from "../src/cli/show.ts";
 import { runConfig, type RunOptions } from "../src/experiment/config.ts";
 import { type Reporter, silent } from "../src/base/reporter.ts";
-import { attack, evaluate, train } from "../src/experiment/run.ts";
+import { attack } from "../src/experiment/attack.ts";
+import { evaluate } from "../src/experiment/evaluate.ts";
+import { train } from "../src/experiment/train.ts";
 import { table } from "../src/experiment/table.ts";
 import { inFolder } from "./support.ts";
 

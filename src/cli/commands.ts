@@ -14,7 +14,7 @@ import { type PairName, type SourceName, sources } from "../../data/mod.ts";
 import { modes } from "../experiment/config.ts";
 import { paperTables } from "../experiment/paper.ts";
 import { protocolOptionNames } from "../methods/protocol.ts";
-import { runCommands } from "../runs/folder.ts";
+import { runCommands } from "../runs/schema.ts";
 import { runStates, sortKeys } from "../runs/list.ts";
 import {
   attacking,

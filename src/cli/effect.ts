@@ -3,7 +3,6 @@
  *
  * @module
  */
-import type { AttackSettings } from "../attack/mod.ts";
 import { checkpointsOf, membersOf, type RunConfig } from "../experiment/config.ts";
 import { UserError } from "../base/errors.ts";
 import { familyOf, type Hyperparameters, type Method, methods } from "../methods/mod.ts";
@@ -14,7 +13,7 @@ import {
   protocolOptions,
   type Stage,
 } from "../methods/protocol.ts";
-import { attackSettings } from "../experiment/run.ts";
+import { attackSettings } from "../experiment/attack.ts";
 import { configsOf, type TableOptions, withoutRows } from "../experiment/table.ts";
 import { flagOf, nameOf } from "./flags.ts";
 
@@ -72,7 +71,7 @@ function of(name: keyof Hyperparameters): Idle {
 /** An option of the steps of an attack, of which some attacks have one, and some no noise to start with. */
 function ofSteps(choices: readonly Partial<RunConfig>[]): Idle {
   return ({ config, method }) => {
-    const settings = (attack: RunConfig["attack"]): readonly AttackSettings[] =>
+    const settings = (attack: RunConfig["attack"]): readonly ReturnType<typeof attackSettings>[] =>
       choices.map((choice) => attackSettings({ ...config, attack, ...choice }));
     const acts = (attack: RunConfig["attack"]): boolean =>
       variety(

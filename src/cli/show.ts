@@ -12,7 +12,8 @@ import type {
   Uncertainty,
 } from "../experiment/documents.ts";
 import { type ModelSeeds, seedsText } from "../experiment/seeds.ts";
-import { evalVerdict, meanNote, percent, round, tau, title, verdict } from "../report/words.ts";
+import { evalVerdict, meanNote, round, tau, title, verdict } from "../report/words.ts";
+import { percent } from "../measure/shown.ts";
 import { flagOf } from "./flags.ts";
 import { newTable, number } from "./format.ts";
 import { showEvidence } from "./show_evidence.ts";

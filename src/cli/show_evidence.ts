@@ -5,8 +5,8 @@
  */
 import type { SanityResult, SeparationResult } from "../measure/schema.ts";
 import type { AttackResult, EvalResult } from "../experiment/documents.ts";
-import { round } from "../evaluate/checks.ts";
-import { percent } from "../report/words.ts";
+import { round } from "../measure/shown.ts";
+import { percent } from "../measure/shown.ts";
 import { newTable, number } from "./format.ts";
 
 /** What scores are called. */

@@ -9,6 +9,8 @@
  *
  * @module
  */
+import type { Check, Sanity } from "../measure/check.ts";
+import { percent, round } from "../measure/shown.ts";
 import { finite } from "../measure/evidence.ts";
 import type { SanityResult } from "../measure/schema.ts";
 import type { AttackSettings } from "../attack/mod.ts";
@@ -20,56 +22,6 @@ import { mul, release, sum } from "../nn/mod.ts";
 import { type Attacked, type AttackJob, attackSet } from "./predict.ts";
 import { type Answers } from "../measure/answers.ts";
 import type { Reporter } from "../base/reporter.ts";
-
-/** What a check measured, and what it makes of it. */
-export interface Check {
-  /** Whether what was measured is as it should be. */
-  readonly holds: boolean;
-  readonly figures: Readonly<Record<string, number>>;
-  /** A sentence where it does not hold. */
-  readonly warning: string | null;
-}
-
-/** All checks of an attack. */
-export interface Sanity {
-  /** Images of the sample that the further attacks were made on. */
-  readonly images: number;
-  /**
-   * What an attack's effect is taken as: the fall of the mean entropy in nats, or, of an attack that
-   * steers to a class, of the mean loss.
-   */
-  readonly effect: "entropy" | "loss";
-  readonly checks: Readonly<Partial<Record<CheckName, Check>>>;
-}
-
-/**
- * - `zeroGradient`: images whose loss has no slope at the first step, and their share.
- * - `finiteGradient`: images that have, at any step, a pixel whose slope is no finite number, and their
- *   share. Where it is no number the pixel stays as it is.
- * - `ball`, `box`: largest change of a pixel, largest excess over [0, 1], and what is allowed.
- * - `loss`: mean loss of the clean and of the attacked images.
- * - `control`: effect of the attack, and of noise that moves every pixel by epsilon up or down at
- *   random: as far as the attack can. The attack's must be larger by two standard errors of the
- *   difference, image by image, and by 0.01.
- * - `epsilon`: effect of the attack, and of one with half the radius.
- * - `convergence`: effect of the attack, and of a stronger one in the same ball: five times the steps, ten
- *   at least, each of 2.5 epsilon / steps at least, the best iterate kept. It must not do more by 0.05, nor
- *   bring AUROC by max p down by more than 0.02.
- * - `accuracy`: share of in-domain images that are right, and that of guessing: see `knows()`.
- *
- * An effect that no image has, since its answers or its losses are no finite numbers, is not measured: then
- * `control`, `epsilon` and `convergence` do not hold.
- */
-export type CheckName =
-  | "zeroGradient"
-  | "finiteGradient"
-  | "ball"
-  | "box"
-  | "loss"
-  | "control"
-  | "epsilon"
-  | "convergence"
-  | "accuracy";
 
 /** A sanity check's verdict, and the attack with half the radius that it made on its sample. */
 export interface Examined {
@@ -332,17 +284,6 @@ function falls(
 function mean(values: ArrayLike<number>): number {
   const finite = Array.from(values).filter(Number.isFinite);
   return finite.reduce((a, b) => a + b, 0) / finite.length;
-}
-
-function percent(share: number): string {
-  return `${(100 * share).toFixed(1)} %`;
-}
-
-/** Three digits behind the point; what they cannot show, of either sign, as less than they can. */
-export function round(value: number): string {
-  if (!Number.isFinite(value)) return "no number";
-  if (value === 0) return "0.000";
-  return Math.abs(value) < 0.0005 ? "less than 0.001" : value.toFixed(3);
 }
 
 /** The checks, with null for figures that are no numbers. */

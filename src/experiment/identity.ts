@@ -15,7 +15,8 @@ import { sourceDigests } from "./source_digests.ts";
 import { versions } from "../base/version.ts";
 import { circumstances } from "../runs/agreement.ts";
 import { checkModels, checkTraining, epochsOf, trainingOptions } from "./used_models.ts";
-import type { Run, RunSpec } from "../runs/folder.ts";
+import type { RunSpec } from "../runs/folder.ts";
+import type { Run } from "../runs/schema.ts";
 
 /** A place with the GPU that the run is made on. */
 export interface RunPlace extends Place {

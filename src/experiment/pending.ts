@@ -15,7 +15,7 @@ import {
   trainingFolder,
   type TrainingPlace,
 } from "./setup.ts";
-import { accountOf } from "./stated.ts";
+import { accountOf } from "../train/account.ts";
 
 /**
  * Epochs where an attack or an evaluation has to train first and nobody says how many; the embedded
@@ -43,10 +43,18 @@ export interface TrainingState {
  */
 export async function trainingState(place: TrainingPlace, seed: number): Promise<TrainingState> {
   const { folder, set } = await trainingFolder(place, seed);
-  const { trainingConfig: config, network, procedure: { selection } } = place;
-  const learn = selection === "test" ? set.count : set.count - heldOut(set);
+  const { trainingConfig: config, network, procedure } = place;
+  const learn = procedure.selection === "test" ? set.count : set.count - heldOut(set);
   const batchSize = Math.min(trainBatchOf(config), learn);
-  const asked = accountOf({ config, network, seed, set, batchSize, augment: augmentOf(place) });
+  const asked = accountOf({
+    config,
+    procedure,
+    network,
+    seed,
+    set,
+    batchSize,
+    augment: augmentOf(place),
+  });
   const { history, bestIsThere, targetEpochs } = await progressOf(folder, asked);
   const usual = place.pair.embedded ? quickEpochs.embedded : quickEpochs.downloaded;
   const target = place.config.epochs ?? targetEpochs ?? usual;

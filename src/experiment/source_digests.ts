@@ -4,7 +4,7 @@
  * @module
  */
 import { sha256 } from "../base/digest.ts";
-import { kernels } from "../nn/check/self_test.ts";
+import { kernels } from "../nn/mod.ts";
 
 /** What computed a result: its WGSL, and its TypeScript where that can be read. */
 export interface SourceDigests {

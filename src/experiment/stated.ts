@@ -4,13 +4,12 @@
  *
  * @module
  */
-import type { ImageSet } from "../../data/mod.ts";
-import type { Account, Statement } from "../checkpoint/statement.ts";
-import { procedureFor, type RunConfig } from "./config.ts";
+import type { Statement } from "../checkpoint/statement.ts";
+import type { RunConfig } from "./config.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
-import { familyOf, type Hyperparameters, type Method, methods } from "../methods/mod.ts";
-import { concerning, type Procedure } from "../methods/protocol.ts";
+import { type Hyperparameters, type Method, methods } from "../methods/mod.ts";
+import type { Procedure } from "../methods/protocol.ts";
 
 /** What the checkpoints settle. */
 export interface Stated {
@@ -78,44 +77,4 @@ function joined(path: string, said: Asked, config: Asked, before: Asked): Asked 
     }
   }
   return { ...before, ...said };
-}
-
-/** What determines a training of one seed, besides how it is configured. */
-export interface Told {
-  readonly config: RunConfig & Hyperparameters;
-  /** Name of the network. */
-  readonly network: string;
-  readonly seed: number;
-  readonly set: ImageSet;
-  /** Images of a step, of which there may be fewer than were asked for. */
-  readonly batchSize: number;
-  /** Pixels by which images are shifted at random. */
-  readonly augment: number;
-}
-
-/** What the checkpoints of a training say of it. */
-export function accountOf({ config, network, seed, set, batchSize, augment }: Told): Account {
-  const { lr, momentum, weightDecay, microBatch } = config;
-  const method: Method = methods[config.mode];
-  const { name, count, sha256 } = set;
-  return {
-    family: method.family,
-    model: network,
-    seed,
-    hyperparameters: Object.fromEntries(method.hyperparameters.map((of) => [of, config[of]])),
-    procedure: concerning(
-      procedureFor(config),
-      { mode: config.mode, family: familyOf(network) },
-      "training",
-    ),
-    training: {
-      lr,
-      momentum,
-      weightDecay,
-      batchSize,
-      augment,
-      ...(microBatch === undefined ? {} : { microBatch }),
-    },
-    data: { name, count, sha256 },
-  };
 }

@@ -22,7 +22,7 @@ import {
 } from "../methods/protocol.ts";
 import { type Progress, type Reporter, silent } from "../base/reporter.ts";
 import type { AttackResult } from "./documents.ts";
-import { attackSettings, attackWithExamples } from "./run.ts";
+import { attackSettings, attackWithExamples } from "./attack.ts";
 import { evalBatch } from "./common.ts";
 import { type TableResult, tableResultSchema } from "./table_document.ts";
 import { differsIn, trainedUnlike, trainingsOf, waysOf } from "./likeness.ts";
@@ -31,7 +31,8 @@ import { circumstances } from "../runs/agreement.ts";
 import { figuresOf } from "../runs/figures.ts";
 import type { RunSpec } from "../runs/folder.ts";
 import { recordedByOutcome } from "./recorded.ts";
-import { digestOf, sourceDigests } from "./source_digests.ts";
+import { sourceDigests } from "./source_digests.ts";
+import { digestOf } from "../base/digest.ts";
 import { sha256 } from "../base/digest.ts";
 import { type Kept, readKept } from "./table_kept.ts";
 import { version, versions } from "../base/version.ts";

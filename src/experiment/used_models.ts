@@ -13,7 +13,7 @@ import { Random } from "../nn/mod.ts";
 import { trainingState } from "./pending.ts";
 import { givenCheckpoints, type Place, trainBatchOf } from "./setup.ts";
 import { sha256 } from "../base/digest.ts";
-import type { Run } from "../runs/folder.ts";
+import type { Run } from "../runs/schema.ts";
 
 /** Epochs that `train` makes where nobody says otherwise. */
 export const trainEpochs = 80;

@@ -9,10 +9,12 @@ import { type RunConfig, runConfig, type RunOptions } from "./config.ts";
 import { UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
 import { type Reporter, silent } from "../base/reporter.ts";
-import { attackOnly, evaluateOnly, selectionAccuracies } from "./run.ts";
+import { attackOnly } from "./attack.ts";
+import { evaluateOnly, selectionAccuracies } from "./evaluate.ts";
 import { type Difference, differences, figuresOf, flatten } from "../runs/figures.ts";
 import { checkRun } from "./identity.ts";
-import { checkFiles, keptCheckpoints, readFigures, readRun, type Run } from "../runs/folder.ts";
+import { checkFiles, keptCheckpoints, readFigures, readRun } from "../runs/folder.ts";
+import { type Run } from "../runs/schema.ts";
 import { versions } from "../base/version.ts";
 
 /** Numbers may differ by so much on another adapter, driver or version, relative to `max(1, |figure|)`. */

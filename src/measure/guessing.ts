@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { percent } from "./shown.ts";
 import { wilsonLow } from "./statistics.ts";
 
 /** In-domain images, and how many of them are right. */
@@ -32,8 +33,4 @@ export function guesses({ right, count, classes }: Hits): string {
     (better
       ? ", too little apart for so few images; its uncertainty may mean nothing"
       : "; its uncertainty means nothing yet");
-}
-
-function percent(share: number): string {
-  return `${(100 * share).toFixed(1)} %`;
 }

@@ -159,3 +159,4 @@ export {
 export { BatchNorm2d, type BatchNorm2dOptions } from "./layers/norms.ts";
 export { orthogonal } from "./layers/orthogonal.ts";
 export { evaluate, type Leaves } from "./check/evaluate.ts";
+export { kernels } from "./check/kernels.ts";

@@ -4,7 +4,8 @@
  * @module
  */
 import { halfWidth95, mean } from "../measure/statistics.ts";
-import { percent, tau, title } from "./words.ts";
+import { tau, title } from "./words.ts";
+import { percent } from "../measure/shown.ts";
 import { draw } from "./charts.ts";
 import type { AttackContent, EvalContent, RunContent, TrainContent } from "./content.ts";
 import { type Line, lines, pairBars } from "./curves.ts";

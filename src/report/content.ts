@@ -9,7 +9,8 @@ import { type Archive, type NamedArray, readSafetensors } from "../checkpoint/sa
 import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
 import type { Predictions } from "../measure/metrics.ts";
-import { checkFile, checkFiles, readFigures, readRun, type Run } from "../runs/folder.ts";
+import { checkFile, checkFiles, readFigures, readRun } from "../runs/folder.ts";
+import { type Run } from "../runs/schema.ts";
 
 const figure = z.number().nullable();
 

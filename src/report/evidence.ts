@@ -12,8 +12,8 @@ import {
   sanitySchema,
   tauSchema,
 } from "../measure/schema.ts";
-import type { CheckName } from "../evaluate/checks.ts";
-import { percent } from "./words.ts";
+import type { CheckName } from "../measure/check.ts";
+import { percent } from "../measure/shown.ts";
 import { draw } from "./charts.ts";
 import { lines } from "./curves.ts";
 import { type Content, type Html, markup, paragraph, section } from "./html.ts";

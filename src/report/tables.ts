@@ -6,7 +6,8 @@
 import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
 import { titleAmong } from "../experiment/likeness.ts";
-import { readFigures, readRun, type Run } from "../runs/folder.ts";
+import { readFigures, readRun } from "../runs/folder.ts";
+import { type Run } from "../runs/schema.ts";
 import { type Statistic, tableResultSchema, type TableRow } from "../experiment/table_document.ts";
 import { tau } from "./words.ts";
 import { draw } from "./charts.ts";

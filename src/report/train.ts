@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { percent, title } from "./words.ts";
+import { title } from "./words.ts";
+import { percent } from "../measure/shown.ts";
 import { draw } from "./charts.ts";
 import type { TrainContent } from "./content.ts";
 import { type Line, lines } from "./curves.ts";

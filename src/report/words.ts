@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { percent } from "../measure/shown.ts";
 import { guesses, knows } from "../measure/guessing.ts";
 import { familyOf, type MethodName, methods } from "../methods/mod.ts";
 import type { AttackResult, EvalResult, Uncertainty } from "../experiment/documents.ts";
@@ -208,9 +209,4 @@ export function title(mode: string): string {
 /** A number without the zeros at its end. */
 export function round(value: number, digits: number): string {
   return String(Number(value.toFixed(digits)));
-}
-
-/** A share, 0 to 1, in percent. */
-export function percent(share: number): string {
-  return `${(100 * share).toFixed(1)} %`;
 }

@@ -4,10 +4,10 @@
  * @module
  */
 import { z } from "zod";
-import { digestOf } from "../experiment/source_digests.ts";
+import { digestOf } from "../base/digest.ts";
 import { shortened, shownValue } from "../base/errors.ts";
 import { methods } from "../methods/mod.ts";
-import type { Run } from "./folder.ts";
+import type { Run } from "./schema.ts";
 
 /** Options that change nothing in the figures: where things are, and what is shown. */
 export const circumstances: ReadonlySet<string> = new Set([

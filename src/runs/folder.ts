@@ -12,6 +12,7 @@
  *
  * @module
  */
+import { type Run, runSchema } from "./schema.ts";
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { makeFolder, sweep, writeAtomic } from "../base/atomic.ts";
@@ -27,35 +28,8 @@ import type { Reporter } from "../base/reporter.ts";
 import { contradiction } from "./agreement.ts";
 import { figuresOf } from "./figures.ts";
 
-/** What a run is called by. */
-export const runCommands = ["train", "eval", "attack", "table"] as const;
-
 /** The file of the figures. */
 const metricsName = "metrics.json";
-
-const digest = z.string().regex(/^[0-9a-f]{64}$/);
-
-/** What `run.json` holds. */
-export const runSchema = z.strictObject({
-  schema: z.literal("mirage/run@2"),
-  command: z.enum(runCommands),
-  /** The whole configuration, to be given to `--config`. */
-  config: z.record(z.string(), z.unknown()),
-  /** Everything that determines the figures; its digest names the folder. */
-  identity: z.record(z.string(), z.unknown()),
-  digest,
-  /** Models used or made, in the order of the members; once they are there. */
-  checkpoints: z.array(z.strictObject({ name: z.string(), source: z.string(), sha256: digest })),
-  /** Its figures and archives; once they are there. */
-  files: z.array(z.strictObject({ name: z.string(), sha256: digest })),
-  /** When it was begun (the first time, where it was continued). */
-  started: z.iso.datetime(),
-  adapter: z.record(z.string(), z.unknown()),
-  versions: z.record(z.string(), z.string()),
-});
-
-/** See {@linkcode runSchema}. */
-export type Run = z.infer<typeof runSchema>;
 
 /** What determines a run, and what is kept with it. */
 export interface RunSpec {

@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { z } from "zod";
 import { explain } from "../base/files.ts";
 import { isHeld } from "../base/lock.ts";
-import { readFigures, readRun, type Run, runCommands, runsFolder } from "./folder.ts";
+import { readFigures, readRun, runsFolder } from "./folder.ts";
+import { type Run, runCommands } from "./schema.ts";
 
 /** How far a run has come: an unfinished one goes on by the same command. */
 export const runStates = ["finished", "running", "unfinished", "damaged"] as const;

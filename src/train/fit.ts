@@ -27,7 +27,7 @@ import {
   type Tensor,
 } from "../nn/mod.ts";
 import { predictor } from "../evaluate/predict.ts";
-import { accountOf } from "../experiment/stated.ts";
+import { accountOf } from "./account.ts";
 import { keep } from "../base/stopping.ts";
 import { augmented, firstLearner, type Learner, type Training } from "./step.ts";
 import { compileSteppers, type EpochSteppers, type Stepper, stepSizes } from "./stepper.ts";
@@ -316,8 +316,8 @@ function velocities(packed: PackedParameters, copy: number): Map<string, Float32
 }
 
 function accountFor(
-  { config, train: { set }, batchSize, augment }: Training,
+  { config, procedure, train: { set }, batchSize, augment }: Training,
   { model: { name: network }, seed }: Learner,
 ): Account {
-  return accountOf({ config, network, seed, set, batchSize, augment });
+  return accountOf({ config, procedure, network, seed, set, batchSize, augment });
 }

@@ -20,7 +20,7 @@ import { decodeSafetensors, encodeSafetensors } from "../../src/checkpoint/safet
 import { fromMetadata, type Statement, toMetadata } from "../../src/checkpoint/statement.ts";
 import { decodeCheckpoint } from "../../src/checkpoint/torch.ts";
 import { readZip } from "../../src/checkpoint/zip.ts";
-import { digestOf } from "../../src/experiment/source_digests.ts";
+import { digestOf } from "../../src/base/digest.ts";
 import { parseFigures, parseRun } from "../../src/runs/folder.ts";
 import { batchPickle, batchRecords, glyph, idx, png } from "../data_support.ts";
 import { mat, packed, svhn } from "../mat_writer.ts";

@@ -1,0 +1,157 @@
+/**
+ * The evaluation of a model in-domain and out-domain, as an experiment.
+ *
+ * @module
+ */
+import type { ImageSet } from "../../data/mod.ts";
+import { Clock } from "../base/clock.ts";
+import { type RunConfig } from "./config.ts";
+import {
+  calibrationOf,
+  confidentShares,
+  type Detection,
+  detectionOf,
+  finite,
+  tauCurve,
+} from "../measure/evidence.ts";
+import { accuracy, brier, infiniteRows, nanRows, nll, rightRows } from "../measure/metrics.ts";
+import type { CalibrationResult } from "../measure/schema.ts";
+import { single } from "../methods/mod.ts";
+import type { Device } from "../nn/mod.ts";
+import { knownLabels, predict } from "../evaluate/predict.ts";
+import type { Answers } from "../measure/answers.ts";
+import { limited } from "./setup.ts";
+import { type Reporter, silent } from "../base/reporter.ts";
+import { type EvalResult, evalResultSchema, type InDomain } from "./documents.ts";
+import { common, job, meanOptions, modelsOf } from "./common.ts";
+import { uncertainties } from "./uncertainty.ts";
+import { answersArchive } from "./archives.ts";
+import type { RunResults } from "../runs/folder.ts";
+import { recorded } from "./recorded.ts";
+import {
+  findOrTrain,
+  type LoadedModel,
+  openWorkbench,
+  selectionSet,
+  type Workbench,
+} from "./workbench.ts";
+
+/**
+ * Evaluates a model in-domain (accuracy, Brier, NLL) and out-domain (entropy, rejection), training it
+ * first where there is no checkpoint.
+ *
+ * @throws UserError for whatever a user can mend
+ */
+export async function evaluate(
+  config: RunConfig,
+  reporter: Reporter = silent,
+): Promise<EvalResult> {
+  const clock = new Clock();
+  using bench = await openWorkbench(config, "use");
+  const made = await recorded("eval", bench, reporter, {
+    models: (r) => findOrTrain(bench, r, clock),
+    work: (r, models) => evaluateOn(bench, models, r, clock),
+  });
+  return made.document;
+}
+
+/** As {@linkcode evaluate}, but keeps nothing. */
+export async function evaluateOnly(config: RunConfig, reporter: Reporter): Promise<EvalResult> {
+  const clock = new Clock();
+  using bench = await openWorkbench(config, "use");
+  const models = await findOrTrain(bench, reporter, clock);
+  return (await evaluateOn(bench, models, reporter, clock)).document;
+}
+
+async function evaluateOn(
+  bench: Workbench,
+  models: readonly LoadedModel[],
+  reporter: Reporter,
+  clock: Clock,
+): Promise<RunResults & { readonly document: EvalResult }> {
+  const made = await clock.time("work", async () => {
+    const outSet = limited(await bench.pair.outDomain(), bench.config);
+    const clean = await predict(job(bench, outSet, reporter));
+    const inDomain = await evaluateInDomain(bench, reporter);
+    const detection = detectionOf(inDomain.answers, { clean }, bench.config.seed);
+    return { inDomain, clean, outSet, detection };
+  });
+  const document = evalDocument(bench, { models, ...made }, clock);
+  const { clean } = made;
+  return { document, archives: { predictions: answersArchive({ clean }) } };
+}
+
+function evalDocument(
+  bench: Workbench,
+  { models, inDomain, clean, outSet, detection }: {
+    readonly models: readonly LoadedModel[];
+    readonly inDomain: Evaluated;
+    readonly clean: Answers;
+    readonly outSet: ImageSet;
+    readonly detection: Detection;
+  },
+  clock: Clock,
+): EvalResult {
+  return evalResultSchema.parse({
+    schema: "mirage/eval@5",
+    ...common(bench),
+    seeds: bench.modelSeeds,
+    ...modelsOf(models),
+    inDomain: inDomain.figures,
+    outDomain: {
+      name: outSet.name,
+      count: outSet.count,
+      ...uncertainties(clean, meanOptions(bench)),
+    },
+    detection,
+    calibration: inDomain.calibration,
+    confident: confidentShares(inDomain.answers, { clean }),
+    curves: { tau: tauCurve(inDomain.answers, { clean }) },
+    seconds: { setup: clock.setup, train: clock.train, eval: clock.work },
+  });
+}
+
+/** In-domain accuracy of each model on what its best epoch was chosen by. */
+export async function selectionAccuracies(
+  config: RunConfig,
+  reporter: Reporter,
+): Promise<{ readonly accuracies: number[]; readonly adapter: Device["adapter"] }> {
+  using bench = await openWorkbench(config, "train");
+  await findOrTrain(bench, reporter, new Clock());
+  const accuracies: number[] = [];
+  for (const { model, seed } of bench.members) {
+    const select = await selectionSet(bench, seed);
+    const one = { ...job(bench, select, reporter), seed, batchSize: 200, subject: single([model]) };
+    accuracies.push(accuracy((await predict(one)).predictions, select.labels));
+  }
+  return { accuracies, adapter: bench.device.adapter };
+}
+
+/** What was made of the test set. */
+export interface Evaluated {
+  readonly figures: InDomain;
+  readonly answers: Answers;
+  readonly calibration: CalibrationResult;
+}
+
+/** The test set: the model's quality on it, and what out-domain images are told apart from. */
+export async function evaluateInDomain(bench: Workbench, reporter: Reporter): Promise<Evaluated> {
+  const set = limited(await bench.pair.test(), bench.config);
+  const answers = await predict(job(bench, set, reporter));
+  const { predictions } = answers;
+  knownLabels(set, predictions.classes);
+  const mean = meanOptions(bench);
+  const figures = {
+    name: set.name,
+    count: set.count,
+    classes: predictions.classes,
+    accuracy: accuracy(predictions, set.labels, mean),
+    right: rightRows(predictions, set.labels).filter((right) => right === 1).length,
+    nanRows: nanRows(predictions),
+    brier: finite(brier(predictions, set.labels, mean)),
+    nll: finite(nll(predictions, set.labels, mean)),
+    nllInfinite: infiniteRows(predictions, set.labels),
+  };
+  const calibration = calibrationOf(predictions, set.labels);
+  return { figures, answers, calibration };
+}
