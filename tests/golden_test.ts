@@ -5,21 +5,14 @@
 import assert from "node:assert/strict";
 import { attacks, iterate } from "../src/attack/mod.ts";
 import { Due } from "../src/methods/due.ts";
-import { type Hyperparameters, type MethodName, methods, type Model } from "../src/methods/mod.ts";
+import type { MethodName } from "../src/methods/mod.ts";
 import * as nn from "../src/nn/mod.ts";
 import { type NamedArray, readSafetensors } from "../src/checkpoint/safetensors.ts";
 import { iterationOf, procedureOf } from "../src/methods/protocol.ts";
 import { sharedPath, testWithShared } from "./shared.ts";
+import { compare, draws, type Golden, goldenModel } from "./golden.ts";
 import { relativeError, withDevice } from "./support.ts";
 
-type Golden = (name: string) => Float32Array;
-
-const hyperparameters: Hyperparameters = {
-  epsilon: 0.1,
-  lambdaReg: 0.1,
-  nInducingPoints: 10,
-  kernel: "RBF",
-};
 const trainCount = 60_000;
 
 function fileOf(mode: MethodName): string {
@@ -33,45 +26,6 @@ async function load(mode: MethodName): Promise<Golden> {
     assert.ok(array, `no "${name}" among the golden arrays`);
     return Float32Array.from(array.data);
   };
-}
-
-/** The model with the golden state, as `finish` leaves it. */
-async function goldenModel(
-  device: nn.Device,
-  mode: MethodName,
-  golden: Golden,
-  changed: Partial<Hyperparameters> = {},
-): Promise<Model> {
-  const method = methods[mode];
-  const model = method.create(method.models[0] ?? "", {
-    ...hyperparameters,
-    ...changed,
-    random: new nn.Random(0),
-    procedure: procedureOf("paper"),
-  });
-  for (const [name, parameter] of model.state) parameter.data.set(golden(`state.${name}`));
-  await model.finish?.(device);
-  return model;
-}
-
-const draws = (): nn.Draws => new nn.Draws(new nn.Random(0));
-
-/** Compares nodes with golden arrays, on the device and in f64. */
-async function compare(
-  device: nn.Device,
-  inputs: ReadonlyMap<nn.Tensor, Float32Array>,
-  expected: readonly (readonly [name: string, node: nn.Tensor, value: Float32Array])[],
-): Promise<void> {
-  const nodes = expected.map(([, node]) => node);
-  using program = await nn.compile(device, { inputs: [...inputs.keys()], outputs: nodes });
-  program.run([...inputs.values()]);
-  const exact = nn.evaluate(nodes, inputs);
-  for (const [i, [name, node, value]] of expected.entries()) {
-    const onDevice = relativeError(await program.read(node), value);
-    assert.ok(onDevice <= 1e-4, `${name} on the device: relative error ${onDevice}`);
-    const inDouble = relativeError(exact[i] ?? [], value);
-    assert.ok(inDouble <= 1e-5, `${name} in f64: relative error ${inDouble}`);
-  }
 }
 
 for (const mode of ["baseline", "sngp", "duq"] as const) {
