@@ -8,6 +8,9 @@ export function sharedPath(name: string): string {
   return decodeURIComponent(new URL(name, shared).pathname);
 }
 
+/** Names of the tests that were skipped, of the files that were loaded so far. */
+export const skipped: string[] = [];
+
 /** `Deno.test` that is skipped, with the reason in its name, where a file is missing. */
 export function testWithShared(
   name: string,
@@ -15,11 +18,10 @@ export function testWithShared(
   test: () => Promise<void>,
 ): void {
   const missing = files.find((file) => !exists(sharedPath(file)));
-  Deno.test({
-    name: missing ? `${name} (skipped: ../shared/${missing} is not there)` : name,
-    ignore: missing !== undefined,
-    fn: test,
-  });
+  const ignore = missing !== undefined;
+  const full = ignore ? `${name} (skipped: ../shared/${missing} is not there)` : name;
+  if (ignore) skipped.push(full);
+  Deno.test({ name: full, ignore, fn: test });
 }
 
 function exists(path: string): boolean {

@@ -1,0 +1,22 @@
+/** The last file of a run by its name: says together which tests were skipped for want of reference files. */
+import { skipped } from "./shared.ts";
+
+Deno.test("tests that are skipped without reference files are named at the end", async () => {
+  const here = new URL(".", import.meta.url);
+  const { test } = Deno;
+  // Each file runs in an isolate of its own. Loaded here again, it names its tests and registers none.
+  Object.assign(Deno, { test: () => {} });
+  try {
+    const names = Array.from(Deno.readDirSync(here), ({ name }) => name).toSorted();
+    for (const name of names.filter((n) => n.endsWith("_test.ts"))) {
+      const file = new URL(name, here);
+      if (/^ *testWithShared\(/m.test(await Deno.readTextFile(file))) await import(file.href);
+    }
+  } finally {
+    Object.assign(Deno, { test });
+  }
+  if (skipped.length === 0) return;
+  console.log(
+    [`${skipped.length} tests need reference files and were skipped:`, ...skipped].join("\n  "),
+  );
+});
