@@ -33,7 +33,9 @@ Deno.test("the last lines of a run name every test that was skipped, with the fi
   inFolder(async (folder) => {
     const output = await run(folder, ["b.bin"]);
     assert.match(output, /^ok \| 5 passed \| 0 failed \| 2 ignored/m);
-    const note = output.slice(output.indexOf("2 tests need reference files and were skipped:\n"));
+    const note = output.slice(
+      output.indexOf("2 tests are skipped, for their reference files are not there:\n"),
+    );
     const reason = "(skipped: ../shared/a.bin is not there)";
     assert.ok(note.includes(`  test a ${reason}\n  other a ${reason}\n`), output);
     assert.doesNotMatch(note, /running|plain| b /);
@@ -43,5 +45,5 @@ Deno.test("where every reference file is there, a run ends without such a note",
   inFolder(async (folder) => {
     const output = await run(folder, ["a.bin", "b.bin"]);
     assert.match(output, /^ok \| 7 passed \| 0 failed/m);
-    assert.doesNotMatch(output, /were skipped/);
+    assert.doesNotMatch(output, /are skipped, for/);
   }));

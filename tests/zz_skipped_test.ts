@@ -17,6 +17,7 @@ Deno.test("tests that are skipped without reference files are named at the end",
   }
   if (skipped.length === 0) return;
   console.log(
-    [`${skipped.length} tests need reference files and were skipped:`, ...skipped].join("\n  "),
+    [`${skipped.length} tests are skipped, for their reference files are not there:`, ...skipped]
+      .join("\n  "),
   );
 });
