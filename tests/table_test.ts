@@ -211,13 +211,13 @@ Deno.test("a protocol's options differ, and concern modes that there are", () =>
   assert.ok(!ablatable(["sngp"]).includes("ensembleMean"));
 });
 
-Deno.test("the README lists every option of the protocol, with both of its values", async () => {
-  const readme = await Deno.readTextFile(new URL("../README.md", import.meta.url));
+Deno.test("the page of protocols lists every option, with both of its values", async () => {
+  const page = await Deno.readTextFile(new URL("../docs/protocols.md", import.meta.url));
   for (
     const [name, { about, paper, corrected }] of Object.entries<ProtocolOption>(protocolOptions)
   ) {
     const line = `| \`${flagOf(name)}\` | ${about} | ${paper} | ${corrected} |`;
-    assert.ok(readme.includes(line), line);
+    assert.ok(page.includes(line), line);
   }
 });
 
