@@ -4,7 +4,7 @@
  * @module
  */
 import { attacks, iterate } from "../src/attack/mod.ts";
-import { familyOf, type MethodName, type Model } from "../src/methods/mod.ts";
+import { type MethodName, type Model, networkOf } from "../src/methods/mod.ts";
 import {
   compile,
   constant,
@@ -104,7 +104,7 @@ export async function attackStep(
   push(device, model.state.values());
   const { x } = images(model, batch);
   const procedure = procedureOf("paper", {});
-  const epsilon = familyOf(network) === "LeNet" ? 0.1 : 0.016;
+  const epsilon = networkOf(network).epsilon;
   const state = iterate(
     (at, count) => model.confidenceLoss(at, { draws: new Draws(new Random(3), count) }),
     x.shape,

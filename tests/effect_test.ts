@@ -72,8 +72,7 @@ Deno.test("options of the protocol are taken by the commands, modes and networks
   for (const mode of modes) {
     const method: Method = methods[mode];
     for (const model of method.models) {
-      const family = model.startsWith("LeNet") ? "LeNet" : "ResNet-18";
-      const own = concerning(procedureOf("paper"), { mode, family });
+      const own = concerning(procedureOf("paper"), { mode, model });
       for (const command of commands) {
         for (const name of protocolOptionNames) {
           const acts = name in own &&

@@ -17,7 +17,7 @@ function result(mode: "deep_ensemble" | "due", changed: object = {}): AttackResu
   return {
     mode,
     protocol: "paper",
-    procedure: concerning(procedureOf("paper"), { mode, family: "LeNet" }),
+    procedure: concerning(procedureOf("paper"), { mode, model: "LeNet" }),
     checkpoints: Array.from({ length: methods[mode].ensemble ? 10 : 1 }, (_, i) => `${i}/best`),
     epsilonAttack: 0.1,
     attack: { name: methods[mode].attack, steps: 10, targeted: null },

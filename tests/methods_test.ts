@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { Due } from "../src/methods/due.ts";
 import {
-  familyOf,
   type MethodName,
   methods,
   type Model,
   type ModelOptions,
+  networkOf,
 } from "../src/methods/mod.ts";
 import * as nn from "../src/nn/mod.ts";
 import { type Procedure, procedureOf } from "../src/methods/protocol.ts";
@@ -233,8 +233,8 @@ Deno.test("DUE's predictions become exact as samples grow", () => {
 
 Deno.test("a network of an unknown name is an error, not another network", () => {
   for (const name of ["", "VGG", "LeNet5", "resnet-18", "ResNet-180"]) {
-    assert.throws(() => familyOf(name), /there is none of that name; choose LeNet or ResNet-18/);
+    assert.throws(() => networkOf(name), /there is none of that name; choose LeNet or ResNet-18/);
   }
-  assert.equal(familyOf("LeNet_DUE"), "LeNet");
-  assert.equal(familyOf("ResNet-18"), "ResNet-18");
+  assert.equal(networkOf("LeNet_DUE").name, "LeNet");
+  assert.equal(networkOf("ResNet-18").name, "ResNet-18");
 });

@@ -198,14 +198,14 @@ Deno.test("a protocol's options differ, and concern modes that there are", () =>
   const chosen = procedureOf("corrected", { keep: "last" });
   assert.equal(chosen.keep, "last");
   assert.equal(chosen.start, "projected");
-  assert.deepEqual(concerning(chosen, { mode: "sngp", family: "LeNet" }, "training"), {
+  assert.deepEqual(concerning(chosen, { mode: "sngp", model: "LeNet_SNGP" }, "training"), {
     selection: "validation",
     precision: "clean",
   });
-  assert.ok(!("dueSamples" in concerning(chosen, { mode: "duq", family: "LeNet" })));
-  for (const family of ["LeNet", "ResNet-18"]) {
-    const { batchStatistics } = concerning(chosen, { mode: "duq", family });
-    assert.equal(batchStatistics, family === "LeNet" ? undefined : "every-step");
+  assert.ok(!("dueSamples" in concerning(chosen, { mode: "duq", model: "LeNet_DUQ" })));
+  for (const model of ["LeNet_DUQ", "ResNet-18_DUQ"]) {
+    const { batchStatistics } = concerning(chosen, { mode: "duq", model });
+    assert.equal(batchStatistics, model === "LeNet_DUQ" ? undefined : "every-step");
   }
   assert.deepEqual(ablatable([]), protocolOptionNames);
   assert.ok(!ablatable(["sngp"]).includes("ensembleMean"));

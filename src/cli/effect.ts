@@ -5,7 +5,13 @@
  */
 import { checkpointsOf, membersOf, type RunConfig } from "../experiment/config.ts";
 import { UserError } from "../base/errors.ts";
-import { familyOf, type Hyperparameters, type Method, methods } from "../methods/mod.ts";
+import {
+  type Hyperparameters,
+  type Method,
+  methods,
+  type Network,
+  networkOf,
+} from "../methods/mod.ts";
 import {
   type ProtocolOption,
   type ProtocolOptionName,
@@ -22,7 +28,7 @@ interface Asked {
   readonly command: "train" | "eval" | "attack";
   readonly config: RunConfig;
   readonly method: Method;
-  readonly family: string;
+  readonly network: Network;
 }
 
 /** Why an option does nothing, and what to do instead. */
@@ -107,11 +113,12 @@ function all(...rules: readonly Idle[]): Idle {
 
 /** A difference between the protocols, which may concern other modes, networks, stages or attacks. */
 function ofProtocol(name: ProtocolOptionName): Idle {
-  const { modes, families, stage, also = [], ...option }: ProtocolOption = protocolOptions[name];
-  const whom = [modes?.join(", "), families?.join(", ")].filter(Boolean).join(" with ");
+  const { modes, batchNorm, stage, also = [], ...option }: ProtocolOption = protocolOptions[name];
+  const whom = [modes?.join(", "), batchNorm && "networks with batch normalisation"].filter(Boolean)
+    .join(" with ");
   const values = "values" in option ? option.values : [option.paper, option.corrected];
-  const concerned: Idle = ({ method, family }) =>
-    (modes?.includes(method.name) ?? true) && (families?.includes(family) ?? true)
+  const concerned: Idle = ({ method, network }) =>
+    (modes?.includes(method.name) ?? true) && (!batchNorm || network.batchNorm)
       ? undefined
       : [`it concerns ${whom}`, leaveOut];
   const several: Idle = ({ config }) =>
@@ -147,7 +154,10 @@ const idle: ReadonlyMap<string, Idle> = new Map<string, Idle>([
   [
     "augmentation",
     all(
-      ({ family }) => family === "LeNet" ? ["LeNet never learns from crops", leaveOut] : undefined,
+      ({ network }) =>
+        network.augmentation === 0
+          ? [`${network.name} never learns from crops`, leaveOut]
+          : undefined,
       at("training"),
     ),
   ],
@@ -217,7 +227,7 @@ function flagFor(name: string): string {
 
 function asking(command: Asked["command"], config: RunConfig): Asked {
   const method: Method = methods[config.mode];
-  return { command, config, method, family: familyOf(config.model ?? method.models[0] ?? "") };
+  return { command, config, method, network: networkOf(config.model ?? method.models[0] ?? "") };
 }
 
 function refuse(flag: string, idleness: Idleness | undefined): void {

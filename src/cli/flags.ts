@@ -11,8 +11,8 @@ import { flag, option } from "@optique/core/primitives";
 import { choice, float, type ValueParser, type ValueParserResult } from "@optique/core/valueparser";
 import { path } from "@optique/run/valueparser";
 import { shortened } from "../base/errors.ts";
-import { modes, runConfigSchema, smallestEpsilon } from "../experiment/config.ts";
-import { gpKernels, methods } from "../methods/mod.ts";
+import { modes, runConfigSchema } from "../experiment/config.ts";
+import { gpKernels, methods, type Network, networks } from "../methods/mod.ts";
 import { paperTables } from "../experiment/paper.ts";
 import {
   type Procedure,
@@ -30,7 +30,7 @@ const models = [
 export const near = { suggest: "nearest" } as const;
 const defaults = runConfigSchema.parse({ mode: modes[0] });
 const radii = text(
-  Object.entries(smallestEpsilon).map(([family, value]) => `${family}: ${value}`).join(", "),
+  Object.values<Network>(networks).map(({ name, epsilon }) => `${name}: ${epsilon}`).join(", "),
 );
 
 /** What every command takes. */

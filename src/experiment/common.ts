@@ -6,7 +6,6 @@
 import type { RunConfig } from "./config.ts";
 import { ResidentSet } from "../evaluate/resident_set.ts";
 import type { ImageSet } from "../../data/mod.ts";
-import { familyOf } from "../methods/mod.ts";
 import type { MeanOptions } from "../measure/metrics.ts";
 import type { Device } from "../nn/mod.ts";
 import type { Job } from "../evaluate/predict.ts";
@@ -58,7 +57,7 @@ export function common({ config, trainingConfig, procedure, device, method, netw
     mode,
     model: network,
     protocol,
-    procedure: concerning(procedure, { mode, family: familyOf(network) }),
+    procedure: concerning(procedure, { mode, model: network }),
     hyperparameters: Object.fromEntries(
       method.hyperparameters.map((name) => [name, trainingConfig[name]]),
     ),

@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import { shortened, shownValue, UserError } from "../base/errors.ts";
-import { familyOf, gpKernels, type MethodName, methods } from "../methods/mod.ts";
+import { gpKernels, type MethodName, methods, networkOf } from "../methods/mod.ts";
 import {
   type Procedure,
   procedureOf,
@@ -112,9 +112,6 @@ export const runConfigSchema = z.strictObject({
   ...differences,
 });
 
-/** Radii of training and attack where nobody says otherwise: the paper's smallest. */
-export const smallestEpsilon = { LeNet: 0.1, "ResNet-18": 0.016 } as const;
-
 /** The configuration of a run: what was chosen, defaults filled in. */
 export type RunConfig = Readonly<
   z.infer<typeof runConfigSchema> & { epsilonAttack: number }
@@ -157,7 +154,7 @@ export function runConfig(options: RunOptions): RunConfig {
   const parsed = runConfigSchema.safeParse(options);
   if (parsed.success) {
     const { mode, model = methods[mode].models[0] ?? "" } = parsed.data;
-    const fallback = smallestEpsilon[familyOf(model)];
+    const fallback = networkOf(model).epsilon;
     const { epsilonAttack = fallback } = parsed.data;
     return Object.freeze({ ...parsed.data, epsilonAttack });
   }

@@ -9,7 +9,6 @@ import { checkpointsOf, type RunConfig } from "./config.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
 import { limited, openPlace, type Place } from "./setup.ts";
-import { familyOf } from "../methods/mod.ts";
 import { concerning } from "../methods/protocol.ts";
 import { sourceDigests } from "./source_digests.ts";
 import { versions } from "../base/version.ts";
@@ -55,7 +54,7 @@ export async function runSpec(
         model: network,
         ...trainingOptions(place),
       },
-      procedure: concerning(procedure, { mode: method.name, family: familyOf(network) }),
+      procedure: concerning(procedure, { mode: method.name, model: network }),
       seeds: modelSeeds,
       epochs,
       models,

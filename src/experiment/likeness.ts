@@ -11,7 +11,7 @@ import type { PairName } from "../../data/mod.ts";
 import { checkpointPaths } from "../checkpoint/checkpoint.ts";
 import type { Statement } from "../checkpoint/statement.ts";
 import { readExtras } from "../checkpoint/stored.ts";
-import { familyOf, type Method, methods } from "../methods/mod.ts";
+import { type Method, methods, networkOf } from "../methods/mod.ts";
 import { paperTables, paperTraining } from "./paper.ts";
 import { procedureOf, protocolOptionNames } from "../methods/protocol.ts";
 import type { AttackResult } from "./documents.ts";
@@ -117,7 +117,9 @@ function ofTraining(pair: PairName, trainings: readonly (Statement | undefined)[
     ...Object.entries(optimiser).flatMap(([key, value]) =>
       unlike(known.map(({ training }) => Number(training[key])), [value], (n) => `${key} ${n}`)
     ),
-    ...known.some(({ model, training }) => familyOf(model) === "ResNet-18" && !training["augment"])
+    ...known.some(({ model, training }) =>
+        networkOf(model).augmentation > 0 && !training["augment"]
+      )
       ? ["no augmentation"]
       : [],
     ...Object.entries<readonly (string | number)[]>(hyperparameters).flatMap(([key, values]) =>

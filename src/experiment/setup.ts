@@ -8,17 +8,10 @@ import { type ImageSet, limit, type OpenPair, openPair } from "../../data/mod.ts
 import { checkpointPaths } from "../checkpoint/checkpoint.ts";
 import { checkpointFormat, fromMetadata, type Statement } from "../checkpoint/statement.ts";
 import { readCheckpointArrays } from "../checkpoint/torch.ts";
-import {
-  checkpointsOf,
-  listedMembers,
-  membersOf,
-  procedureFor,
-  type RunConfig,
-  smallestEpsilon,
-} from "./config.ts";
+import { checkpointsOf, listedMembers, membersOf, procedureFor, type RunConfig } from "./config.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import { display, isFile } from "../base/files.ts";
-import { familyOf, type Hyperparameters, type Method, methods } from "../methods/mod.ts";
+import { type Hyperparameters, type Method, methods, networkOf } from "../methods/mod.ts";
 import { concerning, type Procedure } from "../methods/protocol.ts";
 import { listed, type ModelSeeds, rising } from "./seeds.ts";
 import { sha256 } from "../base/digest.ts";
@@ -26,12 +19,6 @@ import { agreed } from "./stated.ts";
 
 /** Images in a training step: the paper's. */
 const trainBatch = 256;
-
-/** Pixels of padding that training images are cropped from at random, and mirrored. */
-const augmentation = { LeNet: 0, "ResNet-18": 4 } as const;
-
-/** What a network is trained on and attacked with. */
-export const pairs = { LeNet: "mnist", "ResNet-18": "cifar10" } as const;
 
 /**
  * Members of an ensemble where nobody says how many: the paper's, or as many as the first look at the
@@ -84,7 +71,7 @@ export async function openPlace(
       }`,
     );
   }
-  const pair = await openPair(pairs[familyOf(network)], config.dataPath);
+  const pair = await openPair(networkOf(network).pair, config.dataPath);
   const procedure = procedureFor(config);
   const place = { config, procedure, method, network, pair };
   const seeds = memberSeeds(place);
@@ -215,7 +202,7 @@ async function settleTraining(
   const { limit: _, ...unlimited } = place.config;
   const settle = (config: RunConfig, lambdaReg: number): Place["trainingConfig"] => ({
     ...config,
-    epsilon: config.epsilon ?? smallestEpsilon[familyOf(place.network)],
+    epsilon: config.epsilon ?? networkOf(place.network).epsilon,
     lambdaReg: config.lambdaReg ?? lambdaReg,
     nInducingPoints: config.nInducingPoints ?? fallback.nInducingPoints,
     kernel: config.kernel ?? fallback.kernel,
@@ -250,7 +237,7 @@ export async function trainingFolder(
     format: checkpointFormat,
     procedure: concerning(
       procedure,
-      { mode: method.name, family: familyOf(network) },
+      { mode: method.name, model: network },
       "training",
     ),
     own,
@@ -260,7 +247,9 @@ export async function trainingFolder(
     weightDecay,
     batchSize: trainBatchOf(config),
     ...(config.microBatch === undefined ? {} : { microBatch: config.microBatch }),
-    ...(config.augmentation || familyOf(network) === "LeNet" ? {} : { augmentation: false }),
+    ...(config.augmentation || networkOf(network).augmentation === 0
+      ? {}
+      : { augmentation: false }),
     data: set.sha256,
     count: set.count,
   }));
@@ -279,7 +268,7 @@ export async function trainingFolder(
 export function augmentOf(
   { trainingConfig, network }: Pick<Place, "trainingConfig" | "network">,
 ): number {
-  return trainingConfig.augmentation ? augmentation[familyOf(network)] : 0;
+  return trainingConfig.augmentation ? networkOf(network).augmentation : 0;
 }
 
 /** Images that are held out where the best epoch is not chosen on the test set. */

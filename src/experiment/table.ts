@@ -12,7 +12,7 @@ import type { PairName } from "../../data/mod.ts";
 import { makeFolder, writeAtomic } from "../base/atomic.ts";
 import { membersOf, procedureFor, type RunConfig, runConfig, type RunOptions } from "./config.ts";
 import { UserError } from "../base/errors.ts";
-import { familyOf, type Method, type MethodName, methods } from "../methods/mod.ts";
+import { type Method, type MethodName, methods, networkOf } from "../methods/mod.ts";
 import { type PaperRow, paperTables } from "./paper.ts";
 import {
   type ProtocolOption,
@@ -36,7 +36,7 @@ import { digestOf } from "../base/digest.ts";
 import { sha256 } from "../base/digest.ts";
 import { type Kept, readKept } from "./table_kept.ts";
 import { version, versions } from "../base/version.ts";
-import { limited, openPlace, pairs } from "./setup.ts";
+import { limited, openPlace } from "./setup.ts";
 import { pendingTraining } from "./pending.ts";
 
 /** What a table is made of. */
@@ -176,7 +176,7 @@ function plan({ pair, run, seeds, ensembles, modes, ablate }: TableOptions): Var
   const wanted = rows.filter(({ mode }) => modes.length === 0 || modes.includes(mode));
   const cellsOf = (row: PaperRow, changed: Partial<RunOptions>): Cell[] => {
     const { ensemble, models }: Method = methods[row.mode];
-    const model = models.find((name) => pairs[familyOf(name)] === pair);
+    const model = models.find((name) => networkOf(name).pair === pair);
     const members = run.numEnsembles ?? 10;
     return Array.from({ length: ensemble ? ensembles : seeds }, (_, i) => i).flatMap((i) =>
       epsilons.map((epsilonAttack) => ({
@@ -196,13 +196,13 @@ function plan({ pair, run, seeds, ensembles, modes, ablate }: TableOptions): Var
   };
   const base = wanted.map((row) => ({ row, cells: cellsOf(row, {}) }));
   const ablation = ablate.map((option): Variant => {
-    const { paper, corrected, modes, families }: ProtocolOption = protocolOptions[option];
+    const { paper, corrected, modes, batchNorm }: ProtocolOption = protocolOptions[option];
     const value = run.protocol === "corrected" ? paper : corrected;
     return {
       option,
       value,
       rows: base.filter(({ row }) => modes?.includes(row.mode) ?? true)
-        .filter(() => families?.some((family) => pairOf(family) === pair) ?? true)
+        .filter(({ cells: [cell] }) => !batchNorm || networkOf(cell?.config.model ?? "").batchNorm)
         .map(({ row, cells }) => ({
           row,
           before: cells[0]?.config,
@@ -224,10 +224,6 @@ export function configsOf(options: TableOptions): RunConfig[] {
 export function withoutRows(options: TableOptions): ProtocolOptionName[] {
   const made = plan(options).map(({ option }) => option);
   return options.ablate.filter((option) => !made.includes(option));
-}
-
-function pairOf(family: string): PairName | undefined {
-  return Object.entries(pairs).find(([name]) => name === family)?.[1];
 }
 
 /**

@@ -11,7 +11,7 @@ import { membersOf, type RunConfig } from "./config.ts";
 import { chosen, ResidentSet } from "../evaluate/resident_set.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
-import { familyOf, type Model, type Subject } from "../methods/mod.ts";
+import type { Model, Subject } from "../methods/mod.ts";
 import { type Device, openDevice, push, Random, release, useTuning } from "../nn/mod.ts";
 import {
   augmentOf,
@@ -220,7 +220,7 @@ async function trainTogether(
   const [first] = learners;
   if (!first || !common) throw new Error("Unreachable: no member to train");
   const set = common;
-  const whom = { mode: method.name, family: familyOf(network) };
+  const whom = { mode: method.name, model: network };
   const { epochOrder, batchStatistics } = concerning(procedure, whom, "training");
   const train = new ResidentSet(set);
   const numbers = positions.map((position) => position + 1);

@@ -8,6 +8,7 @@
  * @module
  */
 import type { IterateOptions } from "../attack/mod.ts";
+import { networkOf } from "../networks/mod.ts";
 
 /** The published procedure, or the one without its faults. */
 export type Protocol = "paper" | "corrected";
@@ -23,8 +24,8 @@ interface Difference {
   readonly also?: readonly Stage[];
   /** Modes that it concerns; all of them when not given. */
   readonly modes?: readonly string[];
-  /** Families of networks that it concerns; all of them when not given. */
-  readonly families?: readonly string[];
+  /** Whether it concerns networks alone that normalise over batches. */
+  readonly batchNorm?: true;
   /** Whether it is about several members, and decides nothing where there is one. */
   readonly ofMembers?: true;
 }
@@ -72,7 +73,7 @@ export const protocolOptions = {
       "Batch normalisation is in train mode at the first step of an epoch only, or at every step",
     stage: "training",
     modes: ["duq"],
-    families: ["ResNet-18"],
+    batchNorm: true,
     values: ["first-step", "every-step"],
     paper: "first-step",
     corrected: "every-step",
@@ -213,15 +214,16 @@ export function iterationOf({ stepFactor, start, keep }: Procedure): IterateOpti
   return { stepFactor, projectStart: start === "projected", keepBest: keep === "best" };
 }
 
-/** The part of a procedure that concerns a mode with a family of networks, of one stage or of both. */
+/** The part of a procedure that concerns a mode with a model, of one stage or of both. */
 export function concerning(
   procedure: Procedure,
-  { mode, family }: { readonly mode: string; readonly family: string },
+  { mode, model }: { readonly mode: string; readonly model: string },
   stage?: Stage,
 ): Readonly<Record<string, string | number>> {
   const names = protocolOptionNames.filter((name) => {
     const option: ProtocolOption = protocolOptions[name];
-    return (option.modes?.includes(mode) ?? true) && (option.families?.includes(family) ?? true) &&
+    return (option.modes?.includes(mode) ?? true) &&
+      (!option.batchNorm || networkOf(model).batchNorm) &&
       (stage ?? option.stage) === option.stage;
   });
   return Object.fromEntries(names.map((name) => [name, procedure[name]]));

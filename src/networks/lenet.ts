@@ -29,6 +29,7 @@ export const lenet: Network = {
   imageShape: [1, 28, 28],
   classes: 10,
   pair: "mnist",
+  shows: "digits",
   epsilon: 0.1,
   augmentation: 0,
   batchNorm: false,

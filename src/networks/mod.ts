@@ -38,11 +38,6 @@ export function networkOf(model: string): Network {
   );
 }
 
-/** The name of a model's network. */
-export function familyOf(model: string): NetworkName {
-  return networkOf(model).name as NetworkName;
-}
-
 /** Names of the models that a method makes of every network: the network's own, and an ending. */
 export function modelsOf(ending = ""): readonly string[] {
   return Object.keys(networks).map((name) => name + ending);

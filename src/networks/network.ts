@@ -33,6 +33,8 @@ export interface Network {
   readonly classes: number;
   /** The pair of data sets that it was published with. */
   readonly pair: "mnist" | "cifar10";
+  /** What those images show: "digits". */
+  readonly shows: string;
   /** The paper's smallest radius, of training and attack (pixels are in [0, 1]). */
   readonly epsilon: number;
   /** Pixels of padding that it learns random crops from, mirrored at random; 0: images as they are. */

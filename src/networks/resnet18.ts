@@ -25,6 +25,7 @@ export const resnet18: Network = {
   imageShape: [3, 32, 32],
   classes: 10,
   pair: "cifar10",
+  shows: "objects",
   epsilon: 0.016,
   augmentation: 4,
   batchNorm: true,

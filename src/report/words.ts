@@ -5,7 +5,7 @@
  */
 import { percent } from "../measure/shown.ts";
 import { guesses, knows } from "../measure/guessing.ts";
-import { familyOf, type MethodName, methods } from "../methods/mod.ts";
+import { type MethodName, methods, networkOf } from "../methods/mod.ts";
 import type { AttackResult, EvalResult, Uncertainty } from "../experiment/documents.ts";
 
 /** The threshold that the paper's tables report. */
@@ -181,7 +181,7 @@ function rejected(
 
 /** What the model was taught. */
 function known({ model }: { readonly model: string }): string {
-  return { LeNet: "digits", "ResNet-18": "objects" }[familyOf(model)];
+  return networkOf(model).shows;
 }
 
 /** How many images more pass; about, where only a mean of batch means is known. */

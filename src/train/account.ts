@@ -5,7 +5,7 @@
  */
 import type { ImageSet } from "../../data/mod.ts";
 import type { Account } from "../checkpoint/statement.ts";
-import { familyOf, type Method, methods } from "../methods/mod.ts";
+import { type Method, methods } from "../methods/mod.ts";
 import { concerning, type Procedure } from "../methods/protocol.ts";
 import type { TrainingConfig } from "./step.ts";
 
@@ -38,7 +38,7 @@ export function accountOf(
     hyperparameters: Object.fromEntries(method.hyperparameters.map((of) => [of, config[of]])),
     procedure: concerning(
       procedure,
-      { mode: config.mode, family: familyOf(network) },
+      { mode: config.mode, model: network },
       "training",
     ),
     training: {
