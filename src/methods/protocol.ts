@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { IterateOptions } from "../attack/mod.ts";
+import { type AttackName, attacks, type IterateOptions } from "../attack/mod.ts";
 import { networkOf } from "../networks/mod.ts";
 
 /** The published procedure, or the one without its faults. */
@@ -49,6 +49,7 @@ interface Quantity extends Difference {
 /** One difference between the protocols. */
 export type ProtocolOption = Alternative | Quantity;
 
+const attackNames = Object.keys(attacks) as AttackName[];
 const ensembles = ["deep_ensemble", "deep_ensemble_at"] as const;
 
 /** Every difference between the protocols, in the order of the experiment. */
@@ -100,7 +101,7 @@ export const protocolOptions = {
   attack: {
     about: "The method's published attack (fgsm on ensembles, else pgd), or one for all",
     stage: "attack",
-    values: ["published", "fgsm", "pgd"],
+    values: ["published", ...attackNames],
     paper: "published",
     corrected: "pgd",
   },

@@ -1,0 +1,23 @@
+/** A project of a user's own imports Mirage by its path, as docs/extending.md says. */
+import assert from "node:assert/strict";
+import { relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { inFolder } from "./support.ts";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+Deno.test("a project elsewhere imports Mirage by its path, with a deno.json of two lines", () =>
+  inFolder(async (cwd) => {
+    const page = await Deno.readTextFile(new URL("../docs/extending.md", import.meta.url));
+    const [, config = ""] = /```json\n([^]*?)```/.exec(page) ?? [];
+    const [, program = ""] = /```ts\n([^]*?)```/.exec(page) ?? [];
+    const there = (text: string): string => text.replaceAll("../mirage/", `${relative(cwd, root)}/`);
+    await Deno.writeTextFile(`${cwd}/deno.json`, there(config));
+    await Deno.writeTextFile(`${cwd}/attack.ts`, there(program));
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--no-prompt", "--allow-read", "--allow-write", "attack.ts"],
+      cwd,
+    }).output();
+    assert.equal(code, 0, new TextDecoder().decode(stderr));
+    assert.match(new TextDecoder().decode(stdout), /mean entropy \d\.\d+ -> \d\.\d+ nats/);
+  }));
