@@ -11,7 +11,8 @@ Deno.test("a project elsewhere imports Mirage by its path, with a deno.json of t
     const page = await Deno.readTextFile(new URL("../docs/extending.md", import.meta.url));
     const [, config = ""] = /```json\n([^]*?)```/.exec(page) ?? [];
     const [, program = ""] = /```ts\n([^]*?)```/.exec(page) ?? [];
-    const there = (text: string): string => text.replaceAll("../mirage/", `${relative(cwd, root)}/`);
+    const there = (text: string): string =>
+      text.replaceAll("../mirage/", `${relative(cwd, root)}/`);
     await Deno.writeTextFile(`${cwd}/deno.json`, there(config));
     await Deno.writeTextFile(`${cwd}/attack.ts`, there(program));
     const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {

@@ -18,7 +18,7 @@ import {
 import { sanityResult } from "../evaluate/checks.ts";
 import { classRows } from "../measure/metrics.ts";
 import type { EpsilonPoint } from "../measure/schema.ts";
-import { type Method, methods } from "../methods/mod.ts";
+import { type Method, methods, single } from "../methods/mod.ts";
 import { type Attacked, attackSet, knownTarget } from "../evaluate/predict.ts";
 import type { Answers } from "../measure/answers.ts";
 import { iterationOf } from "../methods/protocol.ts";
@@ -31,7 +31,13 @@ import { uncertainties } from "./uncertainty.ts";
 import { attackArchives, shownImages } from "./archives.ts";
 import type { RunResults } from "../runs/folder.ts";
 import { recorded } from "./recorded.ts";
-import { findOrTrain, type LoadedModel, openWorkbench, type Workbench } from "./workbench.ts";
+import {
+  findOrTrain,
+  type LoadedModel,
+  newModel,
+  openWorkbench,
+  type Workbench,
+} from "./workbench.ts";
 import { type Evaluated, evaluateInDomain } from "./evaluate.ts";
 
 /** What an attack run returns besides its document: example images for pictures. */
@@ -83,8 +89,9 @@ export async function attackOnly(config: RunConfig, reporter: Reporter): Promise
 async function openToAttack(config: RunConfig): Promise<Workbench> {
   using opened = new DisposableStack();
   const bench = opened.use(await openWorkbench(config, "use"));
-  const [member] = bench.members;
-  if (member) knownTarget(bench.subject, member.model.imageShape, config.targeted);
+  // A model of its own: one that has been traced can be trained no more.
+  const model = newModel(bench, config.seed);
+  knownTarget(single([model]), model.imageShape, config.targeted);
   opened.move();
   return bench;
 }
