@@ -203,3 +203,22 @@ async function flipByte(path: string): Promise<void> {
   bytes[at] = (bytes[at] ?? 0) ^ 1;
   await Deno.writeFile(path, bytes);
 }
+
+Deno.test("a log that is a link or a pipe is refused, and what it leads to stays", () =>
+  inFolder(async (savePath) => {
+    const config = runConfig({ mode: "baseline", limit: 20, epochs: 1, savePath });
+    await train(config);
+    const log = join(await onlyRun(savePath, "train"), "log.jsonl");
+    const precious = join(savePath, "precious");
+    await Deno.writeTextFile(precious, "not ours");
+    const kinds = [
+      () => Deno.symlink(precious, log),
+      () => new Deno.Command("sh", { args: ["-c", `mkfifo "${log}"`] }).output(),
+    ];
+    for (const make of kinds) {
+      await Deno.remove(log);
+      await make();
+      await assert.rejects(train(config), /log\.jsonl": it is no regular file; remove it$/);
+    }
+    assert.equal(await Deno.readTextFile(precious), "not ours");
+  }));

@@ -68,6 +68,22 @@ export async function makeFolder(path: string): Promise<void> {
   }
 }
 
+/**
+ * Refuses what is in the place of a file that is written bit by bit, and is none: a link leads to what is not
+ * ours, and a pipe would wait for ever.
+ *
+ * @throws UserError
+ */
+export async function checkRegular(path: string): Promise<void> {
+  try {
+    if ((await Deno.lstat(path)).isFile) return;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    throw explained(error, path);
+  }
+  throw new UserError(`Cannot write "${display(path)}": it is no regular file; remove it`);
+}
+
 /** Whatever a write ends with is told of the path that it was to. */
 function explained(error: unknown, path: string): unknown {
   const told = explain(error, "write", path);

@@ -15,7 +15,7 @@
 import { type Run, runSchema } from "./schema.ts";
 import { basename, join } from "node:path";
 import { z } from "zod";
-import { makeFolder, sweep, writeAtomic } from "../base/atomic.ts";
+import { checkRegular, makeFolder, sweep, writeAtomic } from "../base/atomic.ts";
 import { type NamedArray, writeSafetensors } from "../checkpoint/safetensors.ts";
 import { digestOf } from "../base/digest.ts";
 import { sha256 } from "../base/digest.ts";
@@ -27,6 +27,9 @@ import { type Held, hold } from "../base/lock.ts";
 import type { Reporter } from "../base/reporter.ts";
 import { contradiction } from "./agreement.ts";
 import { figuresOf } from "./figures.ts";
+
+/** The file of what was told on the way. */
+const logName = "log.jsonl";
 
 /** The file of the figures. */
 const metricsName = "metrics.json";
@@ -94,6 +97,7 @@ export async function openRunFolder(
   const held = await hold(path, (message) => reporter.note(message));
   try {
     await sweep(join(path, "checkpoints"));
+    await checkRegular(join(path, logName));
     const before = await readRun(path).catch(() => undefined);
     const { command, config, identity, adapter, versions } = spec;
     const run: Run = {
@@ -129,7 +133,7 @@ class OpenFolder implements RunFolder {
     readonly held: Held,
     outer: Reporter,
   ) {
-    this.#log = join(path, "log.jsonl");
+    this.#log = join(path, logName);
     this.#append({ event: "start", time: new Date().toISOString() });
     this.#stopping = ifStopped(() =>
       this.#append({ event: "stop", time: new Date().toISOString() })
