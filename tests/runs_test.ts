@@ -162,8 +162,13 @@ Deno.test("`runs` and `verify` print nothing that moves the cursor, whatever sta
     command: "attack",
     mode: hostile,
     model: hostile,
+    hyperparameters: { [hostile]: hostile },
     seed: 0,
+    members: 2,
+    protocol: hostile,
+    attack: hostile,
     epsilon: 0.1,
+    images: 5,
     entropy: 1,
     entropyAttacked: 1,
     rejected: 1,
@@ -183,8 +188,8 @@ Deno.test("`runs` and `verify` print nothing that moves the cursor, whatever sta
     verified: false,
   } as const;
   const shown = [
-    showRuns({ schema: "mirage/runs@1", folder: hostile, runs: [row] }),
-    showRuns({ schema: "mirage/runs@1", folder: hostile, runs: [] }),
+    showRuns({ schema: "mirage/runs@2", folder: hostile, runs: [row] }),
+    showRuns({ schema: "mirage/runs@2", folder: hostile, runs: [] }),
     showVerify({ ...verified, differences }),
     showVerify({ ...verified, differences: [], verified: true }),
   ];

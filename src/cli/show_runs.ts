@@ -11,6 +11,16 @@ import { duration } from "../base/lock.ts";
 import type { RunRow, RunsResult } from "../runs/list.ts";
 import type { VerifyResult } from "../experiment/verify.ts";
 
+/** Columns that hold no numbers. */
+const texts: ReadonlySet<string> = new Set([
+  "run",
+  "model",
+  "attack",
+  "protocol",
+  "age",
+  "state",
+]);
+
 /** One line a run. */
 export function showRuns({ folder, runs }: RunsResult): string {
   if (runs.length === 0) {
@@ -22,7 +32,10 @@ export function showRuns({ folder, runs }: RunsResult): string {
     "run",
     "model",
     "seed",
-    "epsilon",
+    "images",
+    "attack",
+    "protocol",
+    "accuracy",
     "H",
     "H attacked",
     "R",
@@ -32,7 +45,7 @@ export function showRuns({ folder, runs }: RunsResult): string {
   ];
   const table = new Table({
     head,
-    colAligns: head.map((_, i) => i < 2 || i > 7 ? "left" : "right"),
+    colAligns: head.map((name) => texts.has(name) ? "left" : "right"),
     style: { head: [], border: [], compact: true },
   });
   for (const row of runs) table.push(cells(row));
@@ -46,9 +59,13 @@ function cells(row: RunRow): string[] {
     value === null ? "" : value.toFixed(digits);
   return [
     display(basename(row.folder)),
-    shortened(row.model ?? ""),
+    shortened(modelOf(row)),
     row.seed === null ? "" : String(row.seed),
-    row.epsilon === null ? "" : String(row.epsilon),
+    row.images === null ? "" : String(row.images),
+    [row.attack, row.epsilon].filter((of) => of !== null).map((of) => shortened(String(of), 20))
+      .join(" "),
+    shortened(row.protocol ?? "", 20),
+    number(row.accuracy, 4),
     number(row.entropy, 3),
     number(row.entropyAttacked, 3),
     number(row.rejected, 2),
@@ -56,6 +73,13 @@ function cells(row: RunRow): string[] {
     row.started === null ? "" : duration(Date.now() - Date.parse(row.started)),
     row.state,
   ];
+}
+
+/** `5 x LeNet, epsilon 0.1`: the models, and what is the mode's own. */
+function modelOf({ model, members, hyperparameters }: RunRow): string {
+  const many = members !== null && members > 1 ? `${members} x ` : "";
+  const own = Object.entries(hyperparameters).map(([name, value]) => `, ${name} ${value}`);
+  return model === null ? "" : `${many}${model}${own.join("")}`;
 }
 
 /** Whether a run's figures came out again, and which did not. */

@@ -21,8 +21,17 @@ export const runRowSchema = z.strictObject({
   command: z.enum(runCommands).nullable(),
   mode: z.string().nullable(),
   model: z.string().nullable(),
+  /** Hyper-parameters of the mode's own. */
+  hyperparameters: z.record(z.string(), z.union([z.string(), z.number()])),
   seed: z.int().nullable(),
+  /** Models of an ensemble; 1 of a single one. */
+  members: z.int().nullable(),
+  protocol: z.string().nullable(),
+  /** The attack's name, and its radius. */
+  attack: z.string().nullable(),
   epsilon: figure,
+  /** Out-domain images that were evaluated or attacked; of a training those learned from. */
+  images: z.int().nullable(),
   /** Mean entropy of the out-domain set in nats, clean and attacked. */
   entropy: figure,
   entropyAttacked: figure,
@@ -37,7 +46,7 @@ export const runRowSchema = z.strictObject({
 
 /** What `runs --json` prints. */
 export const runsResultSchema = z.strictObject({
-  schema: z.literal("mirage/runs@1"),
+  schema: z.literal("mirage/runs@2"),
   folder: z.string(),
   runs: z.array(runRowSchema),
 });
@@ -83,7 +92,7 @@ export async function listRuns(savePath: string, query: RunsQuery): Promise<Runs
     return sort === "started" ? -sign : sign;
   };
   wanted.sort((a, b) => order(a, b) || (a.folder < b.folder ? -1 : 1));
-  return runsResultSchema.parse({ schema: "mirage/runs@1", folder, runs: wanted });
+  return runsResultSchema.parse({ schema: "mirage/runs@2", folder, runs: wanted });
 }
 
 async function describeRun(folder: string): Promise<RunRow> {
@@ -92,19 +101,21 @@ async function describeRun(folder: string): Promise<RunRow> {
     mode: null,
     model: null,
     seed: null,
+    protocol: null,
     epsilon: null,
     ...noFigures,
     started: null,
   };
   try {
     const run = await readRun(folder);
-    const { mode, model, seed, epsilonAttack } = runOptionsSchema.parse(run.config);
+    const { mode, model, seed, protocol, epsilonAttack } = runOptionsSchema.parse(run.config);
     return {
       folder,
       command: run.command,
       mode: mode ?? null,
       model: model ?? null,
       seed: seed ?? null,
+      protocol: protocol ?? null,
       epsilon: run.command === "attack" ? epsilonAttack ?? null : null,
       ...await outcome(folder, run),
       started: run.started,
@@ -133,6 +144,7 @@ const runOptionsSchema = z.object({
   mode: z.string().optional(),
   model: z.string().optional(),
   seed: z.int().optional(),
+  protocol: z.string().optional(),
   epsilonAttack: z.number().optional(),
 });
 
@@ -143,14 +155,22 @@ const uncertainty = z.object({
 
 const headlineSchema = z.object({
   model: z.string().optional(),
+  hyperparameters: runRowSchema.shape.hyperparameters.default({}),
+  attack: z.object({ name: z.string() }).optional().catch(undefined),
+  seeds: z.array(z.unknown()).optional().catch(undefined),
+  data: z.object({ count: z.int() }).optional().catch(undefined),
   inDomain: z.object({ accuracy: z.number() }).optional().catch(undefined),
   clean: uncertainty,
   adversarial: uncertainty,
-  outDomain: uncertainty.catch(undefined),
+  outDomain: z.object({ count: z.int() }).and(z.unknown()).optional().catch(undefined),
   members: z.array(z.object({ best: z.object({ accuracy: z.number() }) })).optional(),
 });
 
 const noFigures = {
+  hyperparameters: {},
+  members: null,
+  attack: null,
+  images: null,
   entropy: null,
   entropyAttacked: null,
   rejected: null,
@@ -162,10 +182,16 @@ type Headline = Pick<RunRow, keyof typeof noFigures> & { readonly model?: string
 
 /** The figures that a table of runs shows. */
 function headline(figures: Record<string, unknown>): Headline {
-  const { model, clean, adversarial, outDomain, inDomain, members } = headlineSchema.parse(figures);
-  const before = clean ?? outDomain;
+  const { model, clean, adversarial, outDomain, inDomain, members, seeds, attack, data, ...own } =
+    headlineSchema.parse(figures);
+  // An evaluation has its figures with the set's own.
+  const before = clean ?? uncertainty.catch(undefined).parse(outDomain);
   return {
     ...(model === undefined ? {} : { model }),
+    hyperparameters: own.hyperparameters,
+    members: seeds?.length ?? members?.length ?? null,
+    attack: attack?.name ?? null,
+    images: outDomain?.count ?? data?.count ?? null,
     entropy: before?.entropy ?? null,
     entropyAttacked: adversarial?.entropy ?? null,
     rejected: before?.rejection["0.9"] ?? null,
