@@ -29,6 +29,7 @@ export interface ProgramSpec {
    * parameter itself, which reads as it is then.
    */
   readonly outputs?: readonly Tensor[];
+  /** Parameters with the values they take at the end of every run; none when not given. */
   readonly updates?: Updates;
   /** Nodes whose values are kept on the device at every run, until `drain` reads all of them at once. */
   readonly records?: readonly Tensor[];
@@ -77,9 +78,11 @@ export type Step =
 
 /** What a program costs. */
 export interface Stats {
+  /** Dispatches of one run; of a repeated one, those that depend on no updated parameter are left out. */
   readonly dispatches: number;
   /** Kernels times distinct overrides. */
   readonly pipelines: number;
+  /** Buffers it binds, its parameters' among them. */
   readonly buffers: number;
   /** Bytes this program allocates: inputs, constants, intermediates. */
   readonly bytes: number;

@@ -10,9 +10,13 @@ import { unroll, unrolledBy } from "../compile/unroll.ts";
 
 /** Facts about the adapter, recorded with every result. */
 export interface AdapterFacts {
+  /** `vendor` of WebGPU's adapter: under Deno its PCI number, such as `65541` of Mesa's software drivers. */
   readonly vendor: string;
+  /** `architecture` of WebGPU's adapter; empty where it is not told, as under Deno. */
   readonly architecture: string;
+  /** `device` of WebGPU's adapter: under Deno its PCI number, `0` of llvmpipe. */
   readonly device: string;
+  /** For people: `llvmpipe (LLVM 15.0.6, 256 bits)`. */
   readonly description: string;
   /** True where the "GPU" is a program on the CPU (lavapipe, SwiftShader, WARP). */
   readonly software: boolean;
@@ -20,7 +24,9 @@ export interface AdapterFacts {
 
 /** A compiled kernel with fixed overrides. */
 export interface Pipeline {
+  /** WebGPU's own object. */
   readonly pipeline: GPUComputePipeline;
+  /** Layout of its only group: the kernel's bindings, in order. */
   readonly layout: GPUBindGroupLayout;
 }
 
@@ -28,7 +34,9 @@ export interface Pipeline {
 export interface Device {
   /** WebGPU's own object. */
   readonly gpu: GPUDevice;
+  /** Facts about the adapter that it was opened on. */
   readonly adapter: AdapterFacts;
+  /** Limits it was opened with: of buffers, bindings and workgroups the largest that the adapter offers. */
   readonly limits: GPUSupportedLimits;
   /** Whether kernels can be timed on the device. */
   readonly hasTimestamps: boolean;
@@ -46,6 +54,7 @@ export interface Device {
   idle(): Promise<void>;
   /** Called when the device is closed: frees what is tied to it. */
   onClose(free: () => void): void;
+  /** Frees what is tied to it, parameters' buffers too, and closes the GPU; programs run no more. */
   [Symbol.dispose](): void;
 }
 

@@ -24,8 +24,9 @@ export type Command =
 
 /** What one step of a program takes. */
 export interface StepTime {
-  /** The tensor that is made, and the kernel. */
+  /** Name and shape of the tensor that is made. */
   readonly label: string;
+  /** Name of the kernel that makes it. */
   readonly kernel: string;
   /** Median over the repetitions. */
   readonly milliseconds: number;

@@ -22,7 +22,9 @@ export type { ProgramSpec, Stats, Updates } from "../compile/plan.ts";
 
 /** A compiled graph. */
 export interface Program {
+  /** Label in messages: that of its spec, or `program`. */
   readonly name: string;
+  /** Dispatches, bytes and operations of one run. */
   readonly stats: Stats;
   /** Writes the inputs and runs once (or `times`: updates feed the next) in one submission. */
   run(inputs?: readonly Data[], times?: number): void;
@@ -36,6 +38,7 @@ export interface Program {
   time(repetitions?: number): Promise<StepTime[]>;
   /** The dispatches in order, a line each. */
   toString(): string;
+  /** Frees its buffers and records; those of its parameters are freed by `release`. */
   [Symbol.dispose](): void;
 }
 
@@ -296,6 +299,12 @@ export class Recorder {
   /** All copies of one value, as one piece. */
   readonly from: Resource;
 
+  /**
+   * An empty list with room for 64 KiB, or for one value where that is larger.
+   *
+   * @param of where the value lies after a run
+   * @param tensor whose value it is, padding not counted
+   */
   constructor(readonly device: Device, readonly of: CopiedResource, readonly tensor: Tensor) {
     this.from = whole(of);
     this.#capacity = Math.max(1, Math.floor(2 ** 16 / this.from.size));
@@ -307,6 +316,11 @@ export class Recorder {
     return this.device.gpu.createBuffer({ label, size: this.from.size * this.#capacity, usage });
   }
 
+  /**
+   * Makes room for as many values more: the buffer doubles until they fit, and keeps what it holds.
+   *
+   * @throws Error when it would exceed the device's `maxBufferSize`
+   */
   reserve(times: number): void {
     if (this.#count + times <= this.#capacity) return;
     const old = this.#buffer;
@@ -326,6 +340,7 @@ export class Recorder {
     old.destroy();
   }
 
+  /** Encodes the copy of the value as it is then; room for it must have been made. */
   append(encoder: GPUCommandEncoder): void {
     const { buffer, offset, size } = this.from;
     encoder.copyBufferToBuffer(buffer, offset, this.#buffer, size * this.#count++, size);
@@ -351,6 +366,7 @@ export class Recorder {
     return all;
   }
 
+  /** Frees the buffer; a second call does nothing. */
   [Symbol.dispose](): void {
     if (!this.#closed) this.#buffer.destroy();
     this.#closed = true;

@@ -32,6 +32,8 @@ export class Random {
   #counter = 0;
 
   /**
+   * The stream from its start: {@linkcode Random.state} is 0.
+   *
    * @param seed integer in 0..2^53-1
    * @param stream integer in 0..2^32-1
    * @throws UserError when seed or stream is out of range

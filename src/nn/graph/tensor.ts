@@ -35,6 +35,7 @@ export interface Tensor {
   readonly id: number;
   /** Label in errors and dumps. */
   readonly name: string;
+  /** Sizes of its values. */
   readonly shape: Shape;
   /** What its values are computed from. */
   readonly inputs: readonly Tensor[];
@@ -48,6 +49,7 @@ export interface Tensor {
   readonly source: Source;
   /** What its planes hold, if most of it is zeros. */
   readonly sparse?: SparsePlanes;
+  /** Gradients of `operands`; no gradient flows through a node without it. */
   readonly vjp?: Vjp;
 }
 
@@ -133,10 +135,13 @@ export class Parameter {
   #home: { readonly block: Parameter; readonly offset: number } | undefined;
 
   /**
+   * Values on the host; the device has them when a program first uses them.
+   *
    * @param shape sizes
    * @param data row-major values, or the number that fills it
    * @param trainable whether an optimiser moves it
    * @param copies models that have values of their own, one after the other: see `ProgramSpec.copies`
+   * @throws Error when there are more or fewer values than that takes
    */
   constructor(
     readonly shape: Shape,
@@ -151,6 +156,7 @@ export class Parameter {
     }
   }
 
+  /** Row-major values on the host, copy after copy. The device's may be newer: see `pull`. */
   get data(): Data {
     return this.#data;
   }
@@ -214,9 +220,11 @@ export class Parameter {
 
 /** Parameters that lie in one flat buffer, in order; of several models, those of the first. */
 export interface PackedParameters {
+  /** `[rows, P]`, P being `length`: the values, then the rows that start at zero; a copy for every model. */
   readonly block: Parameter;
   /** First float of each parameter. */
   readonly offsets: readonly number[];
+  /** Those that were packed; their values now lie in the block. */
   readonly parameters: readonly Parameter[];
   /** Floats in one row, padding counted. */
   readonly length: number;

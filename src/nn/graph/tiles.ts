@@ -28,9 +28,11 @@ const side = 8;
 
 /** How much of a convolution one thread makes. Results are the same bits in every profile. */
 export interface TileProfile {
+  /** Its key in `tileProfiles`. */
   readonly name: "portable" | "software";
-  /** Pixels, and products of a pixel and four channels, that a thread of `conv2d` makes at most. */
+  /** Pixels that a thread of `conv2d` makes at most. */
   readonly pixels: number;
+  /** Products of a pixel and four channels that it makes at most. */
   readonly products: number;
   /** How many times as many of either it makes where it keeps the maxima of 2 x 2 windows only. */
   readonly pooling: number;

@@ -23,6 +23,8 @@ export class Pass {
   readonly #draws: Draws | undefined;
 
   /**
+   * A walk that has changed nothing yet.
+   *
    * @param train whether running statistics move
    * @param draws the pass's supply of noise, where a model needs one
    */
@@ -85,6 +87,7 @@ export function defaultInit(random: Random, shape: readonly number[], fanIn: num
 
 /** What linear and convolution layers take. */
 export interface LayerOptions {
+  /** Function of the sums, relu being `max(x, 0)`; none when not given. */
   readonly activation?: "none" | "relu";
 }
 
@@ -174,7 +177,11 @@ export class LayerNorm implements Layer {
   /** Both, as `weight` and `bias`. */
   readonly state: State;
 
-  /** @param features of a row; scale starts at 1, offset at 0 */
+  /**
+   * Scale 1 and offset 0, `[features]` each.
+   *
+   * @param features of a row
+   */
   constructor(features: number) {
     this.weight = new Parameter([features], 1, true);
     this.bias = new Parameter([features], 0, true);

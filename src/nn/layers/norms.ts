@@ -30,11 +30,18 @@ export class BatchNorm2d {
   readonly weight: Parameter;
   /** beta, `[C]` */
   readonly bias: Parameter;
+  /** Mean by channel, moved by `momentum` at every batch, `[C]`; 0 at first. */
   readonly runningMean: Parameter;
+  /** Unbiased variance by channel, moved likewise, `[C]`; 1 at first. */
   readonly runningVariance: Parameter;
   /** As `weight`, `bias`, `running_mean` and `running_var`. */
   readonly state: State;
 
+  /**
+   * Scale 1, offset 0, running mean 0, running variance 1.
+   *
+   * @param channels C, those of the images
+   */
   constructor(channels: number, readonly options: BatchNorm2dOptions = {}) {
     this.weight = new Parameter([channels], 1, true);
     this.bias = new Parameter([channels], 0, true);
@@ -48,6 +55,12 @@ export class BatchNorm2d {
     ]);
   }
 
+  /**
+   * Maps `[B, C, H, W]` to as many values, with the residual and the activation that are asked for; in train
+   * mode the pass takes the new running statistics.
+   *
+   * @throws Error naming the shapes when the channels are not C
+   */
   forward(x: Tensor, pass: Pass, options: Omit<NormOptions, "epsilon"> = {}): Tensor {
     const { momentum = 0.1, coeff } = this.options;
     const beta = pass.get(this.bias);

@@ -29,6 +29,7 @@ const sumsKernel = kernel("channel_sums", sumsWgsl);
 export interface ChannelAffineOptions {
   /** A second tensor of x's shape, and its factor of each channel, `[C]`. */
   readonly second?: readonly [z: Tensor, factor: Tensor];
+  /** Function of the result, relu being `max(x, 0)`; none when not given. */
   readonly activation?: "none" | "relu";
 }
 
@@ -101,14 +102,17 @@ export function channelMoments(x: Tensor): { mean: Tensor; variance: Tensor } {
 
 /** What both normalisations can do besides. */
 export interface NormOptions {
+  /** Added to the variance before its root is taken; 1e-5 when not given. */
   readonly epsilon?: number;
   /** Added before the activation, of x's shape. */
   readonly residual?: Tensor | undefined;
+  /** Function of the result, relu being `max(x, 0)`; none when not given. */
   readonly activation?: "none" | "relu";
 }
 
 /** What a normalisation by the batch's own moments gives. */
 export interface BatchNormResult {
+  /** The normalised batch, `[B, C, H, W]`. */
   readonly y: Tensor;
   /** Of the batch, `[C]`. */
   readonly mean: Tensor;

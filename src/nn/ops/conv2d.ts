@@ -35,7 +35,9 @@ const weightKernel = kernel("conv2d_weight", weightWgsl);
 
 /** Geometry of a convolution: the same stride and zero padding on both axes. */
 export interface ConvOptions {
+  /** Pixels from one place of the kernel to the next, 1 or more; 1 when not given. */
   readonly stride?: number;
+  /** Zeros before the first pixel and after the last, 0 or more; 0 when not given. */
   readonly padding?: number;
 }
 
@@ -43,6 +45,7 @@ export interface ConvOptions {
 export interface Conv2dOptions extends ConvOptions {
   /** `[CO]` */
   readonly bias?: Tensor;
+  /** Function of the result, relu being `max(x, 0)`; none when not given. */
   readonly activation?: "none" | "relu";
 }
 

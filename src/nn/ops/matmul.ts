@@ -20,6 +20,7 @@ export interface MatmulOptions {
   readonly transposeB?: boolean;
   /** `[N]`, added to every row. */
   readonly bias?: Tensor;
+  /** Function of the result, relu being `max(x, 0)`; none when not given. */
   readonly activation?: "none" | "relu";
 }
 

@@ -20,7 +20,9 @@ const philoxKernel = kernel("philox", wgsl);
 
 /** Which numbers: a seed (0 to 2^53 - 1) and one of its independent streams (0 to 2^32 - 1). */
 export interface NoiseKey {
+  /** Integer, 0 to 2^53 - 1. */
   readonly seed: number;
+  /** Integer, 0 to 2^32 - 1; streams of one seed are independent. */
   readonly stream: number;
 }
 
@@ -80,6 +82,8 @@ export class Draws {
   #calls = 0;
 
   /**
+   * A supply that nothing was drawn from yet.
+   *
    * @param key as in {@linkcode noise}
    * @param counter as in {@linkcode noise}; a constant repeats the same numbers at every run
    */

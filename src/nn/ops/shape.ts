@@ -127,8 +127,14 @@ type Four = [number, number, number, number];
 
 /** Where the elements of a view lie: that at index i at `offset + sum_k i_k strides_k`. */
 export interface Strides {
+  /** Sizes of the view. */
   readonly shape: Shape;
+  /**
+   * Elements of x from one index of an axis to the next, for every axis: 0 repeats one, a negative number
+   * runs backwards.
+   */
   readonly strides: readonly number[];
+  /** Element of x at index 0 of every axis; 0 when not given. */
   readonly offset?: number;
   /** What the last axis is filled up to with zeros. */
   readonly width?: number;
