@@ -84,9 +84,16 @@ export type PairName = keyof typeof dataPairs;
 
 /** A pair that was found; each function reads its set once, when it is first asked for. */
 export interface OpenPair {
+  /** The pair's key in `dataPairs`. */
   readonly name: PairName;
+  /**
+   * In-domain images to train on. Rejects with a `UserError` where a file is missing or damaged, as do the
+   * others.
+   */
   readonly train: () => Promise<ImageSet>;
+  /** In-domain images to evaluate on. */
   readonly test: () => Promise<ImageSet>;
+  /** Out-domain images, to evaluate on and to attack. */
   readonly outDomain: () => Promise<ImageSet>;
   /** Whether the embedded data stands in. */
   readonly embedded: boolean;

@@ -5,9 +5,11 @@
  */
 /** An attack, ready to be traced. Images are in [0, 1]. */
 export interface AttackSettings {
+  /** The attack's key in `attacks`. */
   readonly name: string;
   /** Radius of the L-infinity ball around the clean image, 0 to 1. */
   readonly epsilon: number;
+  /** Sign steps, 1 or more. */
   readonly steps: number;
   /** Length of one sign step. */
   readonly stepSize: number;
@@ -21,7 +23,9 @@ export interface AttackSettings {
 
 /** An attack: how its settings follow from the radius. */
 export interface Attack {
+  /** Its key in `attacks`. */
   readonly name: string;
+  /** The settings for a radius, 0 to 1; options about which the attack leaves no choice are passed over. */
   settings(epsilon: number, options?: IterateOptions): AttackSettings;
 }
 

@@ -17,11 +17,13 @@
  * ```
  */
 export class UserError extends Error {
+  /** `UserError`: its stack trace begins with it. */
   override name = "UserError";
 }
 
 /** What the GPU cannot hold: smaller pieces may still do. */
 export class MemoryError extends UserError {
+  /** `MemoryError`: its stack trace begins with it. */
   override name = "MemoryError";
 }
 

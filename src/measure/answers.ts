@@ -7,8 +7,11 @@ import type { Predictions } from "./metrics.ts";
 
 /** Answers to a set: the subject's own, its other readings, and its scores. */
 export interface Answers {
+  /** Log-probabilities `[N, C]`, natural logarithm. */
   readonly predictions: Predictions;
+  /** By name, such as DUQ's `kernel`; none of most methods. */
   readonly readings: Readonly<Record<string, ReadingValues>>;
+  /** By name, such as the `variance` of SNGP and DUE; none of a plain classifier. */
   readonly scores: Readonly<Record<string, ScoreValues>>;
 }
 

@@ -8,8 +8,9 @@ import { confidences, type Predictions, rightRows } from "./metrics.ts";
 
 /** One bar of a reliability diagram: the rows whose confidence is in `(from, to]`. */
 export interface ReliabilityBin {
-  /** Bounds of the confidence, 0 to 1. */
+  /** Lower bound of the confidence, 0 to 1. */
   readonly from: number;
+  /** Upper bound of the confidence, 0 to 1. */
   readonly to: number;
   /** Number of rows. */
   readonly count: number;

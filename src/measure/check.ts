@@ -8,6 +8,10 @@
 export interface Check {
   /** Whether what was measured is as it should be. */
   readonly holds: boolean;
+  /**
+   * Counts, shares from 0 to 1, nats or differences of pixels by name: see {@linkcode CheckName}. NaN where
+   * it was not measured.
+   */
   readonly figures: Readonly<Record<string, number>>;
   /** A sentence where it does not hold. */
   readonly warning: string | null;
@@ -22,6 +26,7 @@ export interface Sanity {
    * steers to a class, of the mean loss.
    */
   readonly effect: "entropy" | "loss";
+  /** Those that were made, by name. */
   readonly checks: Readonly<Partial<Record<CheckName, Check>>>;
 }
 

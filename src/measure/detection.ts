@@ -37,8 +37,11 @@ export interface Separation {
 
 /** A figure with the ends of its interval. */
 export interface Estimate {
+  /** Of the sets as they are, 0 to 1; NaN where one is empty. */
   readonly value: number;
+  /** Lower end of the interval, 0 to 1. */
   readonly low: number;
+  /** Upper end of the interval, 0 to 1. */
   readonly high: number;
 }
 

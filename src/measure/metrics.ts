@@ -12,6 +12,7 @@
 export interface Predictions {
   /** `[N, C]` */
   readonly logProbabilities: Float32Array;
+  /** C, the length of a row. */
   readonly classes: number;
 }
 

@@ -28,7 +28,12 @@ export class Classifier implements Model {
   readonly state: State;
   readonly #network: Layer;
 
-  /** @param name of the network */
+  /**
+   * Draws the weights of a network.
+   *
+   * @param name of the network
+   * @throws UserError when there is none of that name
+   */
   constructor(
     readonly name: string,
     options: Pick<ModelOptions, "random" | "imageShape" | "classes">,

@@ -35,7 +35,9 @@ export interface ModelOptions extends Hyperparameters {
   readonly imageShape?: ImageShape;
   /** Classes to tell apart, 2 or more; those that the network was published for when not given. */
   readonly classes?: number;
+  /** Draws the initial weights. */
   readonly random: Random;
+  /** A choice for every difference between the protocols. */
   readonly procedure: Procedure;
 }
 
@@ -57,6 +59,7 @@ export interface TrainStep {
 
 /** What a model may look at before its first training step. */
 export interface InitialiseContext {
+  /** The GPU that the images are on. */
   readonly device: Device;
   /** Traces the images `[B, C, H, W]` at indices `[B]`. */
   readonly images: (index: Tensor) => Tensor;
@@ -164,6 +167,12 @@ export interface Method {
   readonly attack: AttackName;
   /** Standard deviation of the noise that the paper's attack on it starts with. */
   readonly startNoise: number;
+  /**
+   * Makes a model before its training.
+   *
+   * @param model one of `models`
+   * @throws UserError when its network is unknown
+   */
   create(model: string, options: ModelOptions): Model;
   /** Makes one subject of trained models. */
   subject(models: readonly Model[], procedure: Procedure): Subject;
