@@ -39,13 +39,17 @@ import type { Progress, Reporter } from "../base/reporter.ts";
 
 /** What both jobs need. */
 export interface Job {
+  /** The GPU that the programs run on. */
   readonly device: Device;
+  /** The model or ensemble that answers. */
   readonly subject: Subject;
+  /** The N images, on the device; all of them are taken. */
   readonly set: ResidentSet;
   /** Seed of the noise that evaluation and attack draw; it starts anew at every batch, as the original's. */
   readonly seed: number;
   /** Images a step. */
   readonly batchSize: number;
+  /** Takes notes and progress. */
   readonly reporter: Reporter;
   /** What to tell of the compiled programs. */
   readonly explain: Explain;
@@ -180,7 +184,9 @@ export function knownLabels(
 
 /** What an attack did. */
 export interface Attacked {
+  /** Answers to the N images as they were. */
   readonly clean: Answers;
+  /** Answers to the attacked images; where each has a copy for every member, a member answers to its own. */
   readonly adversarial: Answers;
   /** Largest change of any pixel, of each image (in any copy). */
   readonly linf: Float32Array;
@@ -198,7 +204,9 @@ export interface Attacked {
 
 /** What an attack job needs besides. */
 export interface AttackJob extends Job {
+  /** Radius, steps and start of the attack. */
   readonly settings: AttackSettings;
+  /** Class to steer to, from 0 on; the subject's own prediction of each image when not given. */
   readonly target?: number | undefined;
   /** The loss `[B]` whose gradient the steps follow; what the subject gives when not given. */
   readonly follow?: (image: Tensor, copy: number, options: LossOptions) => Tensor;

@@ -8,10 +8,12 @@ import { gatherImages, gatherRows, Parameter, reshape, type Tensor } from "../nn
 
 /** Images and labels as parameters: uploaded once, shared by programs. */
 export class ResidentSet {
+  /** N, the number of images. */
   readonly count: number;
   readonly #bytes: Parameter;
   readonly #labels: Parameter;
 
+  /** Packs the pixels four to a word; they reach the device when a program first reads them. */
   constructor(readonly set: ImageSet) {
     this.count = set.count;
     const words = new Uint32Array(Math.ceil(set.images.length / 4));

@@ -42,8 +42,11 @@ import { type Evaluated, evaluateInDomain } from "./evaluate.ts";
 
 /** What an attack run returns besides its document: example images for pictures. */
 export interface AttackRun {
+  /** Figures before and after, as they are written to the run's folder. */
   readonly result: AttackResult;
+  /** Answers to every image, and those images that were kept. */
   readonly attacked: Attacked;
+  /** The images that were attacked, in the order of the answers. */
   readonly outDomain: ImageSet;
   /** One a member, as it was loaded. */
   readonly models: readonly LoadedModel[];

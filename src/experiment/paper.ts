@@ -15,10 +15,13 @@ export interface Figures {
 
 /** A row of the tables. */
 export interface PaperRow {
+  /** The row's head in the tables, such as `DE-AT 0.1`. */
   readonly title: string;
+  /** The method that makes it. */
   readonly mode: MethodName;
   /** Radius of adversarial training. */
   readonly epsilon?: number;
+  /** Without an attack, from Table 1. */
   readonly clean: Figures;
   /** Under attack, in the order of the tables' radii. */
   readonly attacked: readonly Figures[];

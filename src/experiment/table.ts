@@ -41,6 +41,7 @@ import { pendingTraining } from "./pending.ts";
 
 /** What a table is made of. */
 export interface TableOptions {
+  /** The data sets; they decide the rows and the radii. */
   readonly pair: PairName;
   /** What every run has in common: data, epochs, protocol. */
   readonly run: Omit<RunOptions, "mode">;

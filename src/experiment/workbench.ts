@@ -76,6 +76,7 @@ export function newModel(
 
 /** A model's file, as it was loaded. */
 export interface LoadedModel {
+  /** Where it was read: as it was given, or in the folder of the training. */
   readonly path: string;
   /** SHA-256 of the file. */
   readonly sha256: string;

@@ -62,9 +62,13 @@ export const sortKeys = ["started", "mode", "epsilon", "entropy", "entropyAttack
 
 /** Which runs, in which order. */
 export interface RunsQuery {
+  /** Runs of this mode alone; of all when not given. */
   readonly mode?: string | undefined;
+  /** Runs of this command alone; of all when not given. */
   readonly command?: Run["command"] | undefined;
+  /** Runs that have come so far; all when not given. */
   readonly state?: RunRow["state"] | undefined;
+  /** Key of the order: `started` from the newest on, all else from the smallest; runs without it come last. */
   readonly sort: typeof sortKeys[number];
 }
 
