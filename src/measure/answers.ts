@@ -9,7 +9,7 @@ import type { Predictions } from "./metrics.ts";
 export interface Answers {
   /** Log-probabilities `[N, C]`, natural logarithm. */
   readonly predictions: Predictions;
-  /** By name, such as DUQ's `kernel`; none of most methods. */
+  /** By name, such as DUQ's `kernel`; none of a plain classifier. */
   readonly readings: Readonly<Record<string, ReadingValues>>;
   /** By name, such as the `variance` of SNGP and DUE; none of a plain classifier. */
   readonly scores: Readonly<Record<string, ScoreValues>>;

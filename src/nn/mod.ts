@@ -17,19 +17,24 @@
  *
  * @module
  */
+export type { Binding, Kernel, Overrides } from "./graph/kernel.ts";
 export { Random } from "./graph/random.ts";
 export {
   constant,
   type Data,
   dim,
+  type Dispatch,
   input,
   type PackedParameters,
   Parameter,
   type Shape,
   show,
   size,
+  type Source,
+  type SparsePlanes,
   stopGradient,
   type Tensor,
+  type Vjp,
   withVjp,
 } from "./graph/tensor.ts";
 export { type TileProfile, tileProfiles } from "./graph/tiles.ts";
@@ -124,6 +129,7 @@ export { Pace } from "./device/pace.ts";
 export { describeTimes, type StepTime } from "./device/profile.ts";
 export {
   compile,
+  type CopiedResource,
   drainAll,
   type Program,
   type ProgramSpec,
@@ -132,7 +138,7 @@ export {
   type Updates,
 } from "./device/program.ts";
 export { halving } from "./device/shrink_to_fit.ts";
-export { pull, push, release } from "./device/storage.ts";
+export { pull, push, release, type Resource } from "./device/storage.ts";
 export {
   type TileTable,
   tileTablePath,
@@ -150,10 +156,12 @@ export {
   type LayerOptions,
   Linear,
   nest,
+  type Operator,
   Pass,
   SpectralConv2d,
   type SpectralConvOptions,
   SpectralLinear,
+  type SpectralWeight,
   type State,
 } from "./layers/layers.ts";
 export { BatchNorm2d, type BatchNorm2dOptions } from "./layers/norms.ts";

@@ -222,8 +222,10 @@ function encode(encoder: GPUCommandEncoder, commands: readonly Command[]): void 
 }
 
 /** A piece of a buffer of which there are several copies. */
-interface CopiedResource extends Resource {
+export interface CopiedResource extends Resource {
+  /** Bytes from one copy to the next; 0 where there is one for all. */
   readonly stride: number;
+  /** How many there are, 1 or more. */
   readonly copies: number;
 }
 

@@ -8,8 +8,11 @@ import type { Data, Parameter } from "../graph/tensor.ts";
 
 /** A piece of a buffer, in bytes. */
 export interface Resource {
+  /** WebGPU's own object. */
   readonly buffer: GPUBuffer;
+  /** Its first byte. */
   readonly offset: number;
+  /** Number of bytes. */
   readonly size: number;
 }
 

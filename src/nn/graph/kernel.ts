@@ -6,7 +6,9 @@
 
 /** How a kernel touches one of its bindings, in binding order. */
 export interface Binding {
+  /** Its variable in the file. */
   readonly name: string;
+  /** `read` of inputs, `read_write` of the output, which is the last. */
   readonly access: "read" | "read_write";
   /** Whether its elements are vectors of four floats. */
   readonly vectors: boolean;
@@ -17,12 +19,15 @@ export type Overrides = Readonly<Record<string, number | string>>;
 
 /** A parsed kernel file. */
 export interface Kernel {
+  /** Label in messages: the file's name without `.wgsl`. */
   readonly name: string;
+  /** The file's text, comments and all. */
   readonly source: string;
   /** Override name to default value; `undefined` where the host must give one. */
   readonly overrides: ReadonlyMap<string, number | undefined>;
   /** Named constants: `const OP_exp = 1u;` makes `"OP_exp" -> 1`. */
   readonly constants: ReadonlyMap<string, number>;
+  /** In order: the inputs, then the output. */
   readonly bindings: readonly Binding[];
   /** Invocations in a workgroup. */
   readonly workgroup: number;

@@ -18,7 +18,9 @@ export type Data = Float32Array | Uint32Array;
 
 /** One call of one kernel. */
 export interface Dispatch {
+  /** Its bindings are the node's inputs and its output. */
   readonly kernel: Kernel;
+  /** Sizes and choices that it is compiled with; its own defaults where they are left out. */
   readonly overrides: Overrides;
   /** Invocations; the workgroup size is the kernel's own. */
   readonly threads: number;

@@ -194,8 +194,10 @@ export class LayerNorm implements Layer {
 }
 
 /** A linear map and its adjoint, for the power iteration. */
-interface Operator {
+export interface Operator {
+  /** `W v`: of the layer's inputs, with a batch of one, the outputs. */
   readonly apply: (v: Tensor, w: Tensor) => Tensor;
+  /** `W^T u`: of the layer's outputs, with a batch of one, the inputs. */
   readonly adjoint: (u: Tensor, w: Tensor) => Tensor;
 }
 
@@ -204,11 +206,22 @@ interface Operator {
  * et al. 2019): `W / max(1, sigma / coeff)`, with sigma = u . (W v) and one power iteration a pass in
  * train mode only. No gradient flows through u and v.
  */
-class SpectralWeight {
+export class SpectralWeight {
+  /** Left singular vector so far, of length 1: the outputs' shape. */
   readonly u: Parameter;
+  /** Right singular vector so far, of length 1: the inputs' shape. */
   readonly v: Parameter;
+  /** Spectral norm by the last pass in train mode, as far as the iteration knows it, `[1]`; 1 at first. */
   readonly sigma = new Parameter([1], 1);
 
+  /**
+   * Draws u and v: normal numbers, scaled to length 1.
+   *
+   * @param weight what is normalised; it is learned as it is
+   * @param inputShape of v, with a batch of one
+   * @param outputShape of u, with a batch of one
+   * @param coeff bound on the spectral norm, above 0
+   */
   constructor(
     random: Random,
     readonly weight: Parameter,
@@ -221,6 +234,7 @@ class SpectralWeight {
     this.v = randomUnit(random, inputShape);
   }
 
+  /** `weight_orig`, `weight_u`, `weight_v` and `weight_sigma`. */
   get state(): State {
     return new Map([
       ["weight_orig", this.weight],
