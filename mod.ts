@@ -35,14 +35,16 @@ export {
   type Protocol,
   type ProtocolOptionName,
   protocolOptions,
+  type ProtocolValue,
+  type Stage,
 } from "./src/methods/protocol.ts";
 export { attack, type AttackRun, attackWithExamples } from "./src/experiment/attack.ts";
 export { evaluate } from "./src/experiment/evaluate.ts";
 export { train } from "./src/experiment/train.ts";
-export type { LoadedModel } from "./src/experiment/workbench.ts";
+export type { LoadedModel, TrainedOn } from "./src/experiment/workbench.ts";
 export { table, type TableOptions } from "./src/experiment/table.ts";
 export { type TableResult, tableResultSchema } from "./src/experiment/table_document.ts";
-export { type PaperRow, paperTables } from "./src/experiment/paper.ts";
+export { type PaperFigures, type PaperRow, paperTables } from "./src/experiment/paper.ts";
 export {
   type Attacked,
   type AttackJob,
@@ -50,10 +52,19 @@ export {
   type Job,
   predict,
 } from "./src/evaluate/predict.ts";
-export { type Answers, type ScoreValues } from "./src/measure/answers.ts";
+export type { Answers, ReadingValues, ScoreValues } from "./src/measure/answers.ts";
+export type { Explain } from "./src/evaluate/explain.ts";
 export { ResidentSet } from "./src/evaluate/resident_set.ts";
-export { loadCheckpoint } from "./src/checkpoint/checkpoint.ts";
-export { listRuns, type RunRow, type RunsQuery, type RunsResult } from "./src/runs/list.ts";
+export { loadCheckpoint, type Loaded } from "./src/checkpoint/checkpoint.ts";
+export type { Metadata, Statement } from "./src/checkpoint/statement.ts";
+export {
+  listRuns,
+  type RunRow,
+  type RunsQuery,
+  type RunsResult,
+  type SortKey,
+} from "./src/runs/list.ts";
+export type { RunCommand } from "./src/runs/schema.ts";
 export { verify, type VerifyResult } from "./src/experiment/verify.ts";
 export type { Check, CheckName, Sanity } from "./src/measure/check.ts";
 export { type Progress, type Reporter, silent } from "./src/base/reporter.ts";
@@ -104,6 +115,7 @@ export { Classifier } from "./src/methods/classifier.ts";
 export {
   type GpKernel,
   type Hyperparameters,
+  type ImageShape,
   type InitialiseContext,
   type LossOptions,
   type Method,

@@ -56,6 +56,9 @@ export interface DataPair {
   readonly embedded?: Readonly<Record<"train" | "test" | "outDomain", EmbeddedSplit>>;
 }
 
+/** The name of a pair. */
+export type PairName = "mnist" | "cifar10";
+
 /** The pairs, by name. */
 export const dataPairs = {
   mnist: {
@@ -77,10 +80,7 @@ export const dataPairs = {
     test: (dataPath) => loadCifar10(dataPath, "test"),
     outDomainSet: (dataPath) => loadSvhn(dataPath),
   },
-} as const satisfies Record<string, DataPair>;
-
-/** The name of a pair. */
-export type PairName = keyof typeof dataPairs;
+} as const satisfies Record<PairName, DataPair>;
 
 /** A pair that was found; each function reads its set once, when it is first asked for. */
 export interface OpenPair {

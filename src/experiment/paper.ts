@@ -7,9 +7,11 @@
 import type { PairName } from "../../data/mod.ts";
 import type { MethodName } from "../methods/mod.ts";
 
-/** Mean entropy in nats and rejection rate. */
-export interface Figures {
+/** Figures of a model's answers to one set of images. */
+export interface PaperFigures {
+  /** Mean entropy in nats, 0 to log 10. */
   readonly entropy: number;
+  /** Share of images whose largest probability is at most 0.9, 0 to 1. */
   readonly rejection: number;
 }
 
@@ -22,9 +24,9 @@ export interface PaperRow {
   /** Radius of adversarial training. */
   readonly epsilon?: number;
   /** Without an attack, from Table 1. */
-  readonly clean: Figures;
+  readonly clean: PaperFigures;
   /** Under attack, in the order of the tables' radii. */
-  readonly attacked: readonly Figures[];
+  readonly attacked: readonly PaperFigures[];
   /** Where the paper disagrees with itself. */
   readonly note?: string;
 }

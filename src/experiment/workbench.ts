@@ -88,7 +88,9 @@ export interface LoadedModel {
 
 /** Epochs behind a model, and the images that it saw in them. */
 export interface TrainedOn {
+  /** Epochs that the weights come from, 1 or more. */
   readonly epochs: number;
+  /** The training set by name, and its number of images. */
   readonly data: { readonly name: string; readonly count: number };
 }
 

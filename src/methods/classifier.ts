@@ -24,7 +24,7 @@ export const classifiers: readonly string[] = modelsOf();
 /** A network with a softmax over its logits. */
 export class Classifier implements Model {
   readonly imageShape: readonly number[];
-  readonly ignored = [];
+  readonly ignored: readonly string[] = [];
   readonly state: State;
   readonly #network: Layer;
 

@@ -25,7 +25,7 @@ export type {
   TrainContext,
   TrainStep,
 } from "./types.ts";
-export { type Network, networkOf, networks } from "../networks/mod.ts";
+export { type ImageShape, type Network, networkOf, networks } from "../networks/mod.ts";
 export { gpKernels } from "./types.ts";
 export { single } from "./single.ts";
 

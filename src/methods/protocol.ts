@@ -188,11 +188,12 @@ export const protocolOptions = {
 /** The name of a difference. */
 export type ProtocolOptionName = keyof typeof protocolOptions;
 
-type ValueOf<O> = O extends { readonly values: readonly (infer V)[] } ? V : number;
+/** What an option of {@linkcode protocolOptions} can be: one of its values, or a number. */
+export type ProtocolValue<O> = O extends { readonly values: readonly (infer V)[] } ? V : number;
 
 /** How an experiment is run: a value for every difference. */
 export type Procedure = {
-  readonly [K in ProtocolOptionName]: ValueOf<(typeof protocolOptions)[K]>;
+  readonly [K in ProtocolOptionName]: ProtocolValue<(typeof protocolOptions)[K]>;
 };
 
 /** Names of the differences, in order. */

@@ -11,11 +11,17 @@ import type { Device, Draws, Pass, Random, State, Tensor, Updates } from "../nn/
 import type { ImageShape } from "../networks/mod.ts";
 import type { Procedure } from "./protocol.ts";
 
-/** Kernels of DUE's Gaussian process. */
-export const gpKernels = ["RBF", "Matern12", "Matern32", "Matern52", "RQ"] as const;
+/** The name of a kernel of DUE's Gaussian process. */
+export type GpKernel = "RBF" | "Matern12" | "Matern32" | "Matern52" | "RQ";
 
-/** The name of such a kernel. */
-export type GpKernel = (typeof gpKernels)[number];
+/** All of them. */
+export const gpKernels = [
+  "RBF",
+  "Matern12",
+  "Matern32",
+  "Matern52",
+  "RQ",
+] as const satisfies readonly GpKernel[];
 
 /** Hyper-parameters that belong to one method or another. */
 export interface Hyperparameters {

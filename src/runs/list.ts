@@ -8,7 +8,7 @@ import { z } from "zod";
 import { explain } from "../base/files.ts";
 import { isHeld } from "../base/lock.ts";
 import { readFigures, readRun, runsFolder } from "./folder.ts";
-import { type Run, runCommands } from "./schema.ts";
+import { type Run, type RunCommand, runCommands } from "./schema.ts";
 
 /** How far a run has come: an unfinished one goes on by the same command. */
 export const runStates = ["finished", "running", "unfinished", "damaged"] as const;
@@ -57,19 +57,28 @@ export type RunRow = z.infer<typeof runRowSchema>;
 /** See {@linkcode runsResultSchema}. */
 export type RunsResult = z.infer<typeof runsResultSchema>;
 
-/** What runs can be sorted by. */
-export const sortKeys = ["started", "mode", "epsilon", "entropy", "entropyAttacked"] as const;
+/** A figure or fact that runs can be sorted by. */
+export type SortKey = "started" | "mode" | "epsilon" | "entropy" | "entropyAttacked";
+
+/** All of them. */
+export const sortKeys: readonly SortKey[] = [
+  "started",
+  "mode",
+  "epsilon",
+  "entropy",
+  "entropyAttacked",
+];
 
 /** Which runs, in which order. */
 export interface RunsQuery {
   /** Runs of this mode alone; of all when not given. */
   readonly mode?: string | undefined;
   /** Runs of this command alone; of all when not given. */
-  readonly command?: Run["command"] | undefined;
+  readonly command?: RunCommand | undefined;
   /** Runs that have come so far; all when not given. */
   readonly state?: RunRow["state"] | undefined;
   /** Key of the order: `started` from the newest on, all else from the smallest; runs without it come last. */
-  readonly sort: typeof sortKeys[number];
+  readonly sort: SortKey;
 }
 
 /** Every run under a save path that the query asks for; the newest first, or the smallest figure. */

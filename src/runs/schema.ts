@@ -5,8 +5,16 @@
  */
 import { z } from "zod";
 
-/** What a run is called by. */
-export const runCommands = ["train", "eval", "attack", "table"] as const;
+/** A command that leaves a run. */
+export type RunCommand = "train" | "eval" | "attack" | "table";
+
+/** All of them. */
+export const runCommands = [
+  "train",
+  "eval",
+  "attack",
+  "table",
+] as const satisfies readonly RunCommand[];
 
 const digest = z.string().regex(/^[0-9a-f]{64}$/);
 
