@@ -326,15 +326,17 @@ export class Recorder {
   reserve(times: number): void {
     if (this.#count + times <= this.#capacity) return;
     const old = this.#buffer;
-    while (this.#count + times > this.#capacity) this.#capacity *= 2;
+    let capacity = this.#capacity;
+    while (this.#count + times > capacity) capacity *= 2;
     const limit = this.device.limits.maxBufferSize;
-    if (this.from.size * this.#capacity > limit) {
+    if (this.from.size * capacity > limit) {
       throw new Error(
         `Cannot record "${this.tensor.name}": ${this.#count} values take ${
           this.from.size * this.#count
         } bytes, a buffer may have ${limit}; drain more often`,
       );
     }
+    this.#capacity = capacity;
     this.#buffer = this.#create();
     const encoder = this.device.gpu.createCommandEncoder();
     encoder.copyBufferToBuffer(old, 0, this.#buffer, 0, this.from.size * this.#count);
