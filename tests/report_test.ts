@@ -97,6 +97,7 @@ Deno.test("the page of an attack holds verdict, tables, charts, images and how i
     assert.equal(count(page, /<img /g), 18 * 3);
     assert.equal(count(page, /<details>/g), 2);
     assert.equal(count(page.split("<details>")[0] ?? "", /<img /g), 6 * 3);
+    holds(page, /<p>Image \d+, letter [A-J]: digit \d \(\d+ %\) → <b>digit \d \(\d+ %\)<\/b>/);
     holds(page, /AUROC by the largest probability<\/th><td>[\d.]+ \[[\d., ]+\]/);
     assert.equal(count(page, /<svg /g), 18 + 2 + 3 + 1);
     assert.equal(count(page, /alt="Image \d+: perturbation/g), 18);

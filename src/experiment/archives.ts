@@ -55,10 +55,13 @@ function imagesArchive({ examples }: Attacked, { shape }: ImageSet): Arrays {
 }
 
 /**
- * A few images of those that were kept: `index` says which they are, `kind` why they were chosen: 0 the
+ * A few images of those that were kept: `index` says which they are, `label` their class in the out-domain set, `kind` why they were chosen: 0 the
  * entropy fell most, 1 it fell least, 2 they come first.
  */
-function examplesArchive({ examples, clean, adversarial }: Attacked, { shape }: ImageSet): Arrays {
+function examplesArchive(
+  { examples, clean, adversarial }: Attacked,
+  { shape, labels }: ImageSet,
+): Arrays {
   const size = shape.reduce((a, b) => a * b, 1);
   const rows = examples.clean.length / size;
   const [before, after] = [entropies(clean.predictions), entropies(adversarial.predictions)];
@@ -77,6 +80,7 @@ function examplesArchive({ examples, clean, adversarial }: Attacked, { shape }: 
   };
   return new Map([
     ["index", { shape: [index.length], data: Float32Array.from(index) }],
+    ["label", { shape: [index.length], data: Float32Array.from(index, (i) => labels[i] ?? NaN) }],
     ["kind", {
       shape: [index.length],
       data: Float32Array.from(chosen.flatMap((of, kind) => of.map(() => kind))),

@@ -173,6 +173,7 @@ function attackDocument(
       sha256: outDomain.sha256,
       listSha256: outDomain.listSha256 ?? null,
       skipped: outDomain.skipped?.length ?? 0,
+      classNames: outDomain.classes ?? null,
     },
     clean: { ...uncertainties(attacked.clean, mean), targeted: inTarget(attacked.clean) },
     adversarial: {

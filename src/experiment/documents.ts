@@ -35,12 +35,17 @@ const rejectedImages = z.int();
 const targeted = z.int().nullable();
 const readings = z.record(z.string(), readingSchema);
 
+/** Names of classes by label; null where a set names none. */
+const classNames = z.array(z.string()).nullable();
+
 /** Quality in-domain: accuracy, Brier score (mean over classes), negative log-likelihood in nats. */
 export const inDomainSchema = z.strictObject({
   name: z.string(),
   count: z.int(),
   /** Classes that the model tells apart. */
   classes: z.int(),
+  /** What the set calls them, by label. */
+  classNames,
   accuracy: share,
   /** Images that are right, counted: `accuracy` may be a mean of batch means. */
   right: z.int(),
@@ -119,6 +124,7 @@ export const attackResultSchema = z.strictObject({
     listSha256: z.string().nullable(),
     /** Files left out because they are broken. */
     skipped: z.int(),
+    classNames,
   }),
   clean: uncertaintySchema.extend({ rejectedImages, targeted, nanRows: z.int(), readings }),
   adversarial: uncertaintySchema.extend({

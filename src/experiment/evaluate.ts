@@ -145,6 +145,7 @@ export async function evaluateInDomain(bench: Workbench, reporter: Reporter): Pr
     name: set.name,
     count: set.count,
     classes: predictions.classes,
+    classNames: set.classes ? [...set.classes] : null,
     accuracy: accuracy(predictions, set.labels, mean),
     right: rightRows(predictions, set.labels).filter((right) => right === 1).length,
     nanRows: nanRows(predictions),

@@ -36,10 +36,20 @@ const shown = [
   "hyperparameters",
   "epsilonAttack",
   "attack",
-  ...["count", "classes", "accuracy", "right", "nanRows", "brier", "nll", "nllInfinite"].map((
+  ...[
+    "count",
+    "classes",
+    "classNames",
+    "accuracy",
+    "right",
+    "nanRows",
+    "brier",
+    "nll",
+    "nllInfinite",
+  ].map((
     name,
   ) => `inDomain.${name}`),
-  ...["count", "skipped"].map((name) => `outDomain.${name}`),
+  ...["count", "skipped", "classNames"].map((name) => `outDomain.${name}`),
   ...["clean", "adversarial"].flatMap((set) =>
     ["entropy", "rejection", "rejectedImages", "targeted", "nanRows", "readings", "linf"].map((
       name,
@@ -69,7 +79,7 @@ export async function attackPage(content: AttackContent): Promise<string> {
     keyFigures(content),
     await confidenceCharts(content),
     detectionSection(evidence),
-    await pictures(content.examples),
+    await pictures(content),
     await evidenceSections(evidence),
     allFigures(content),
     furtherFigures(figures, [...shown, ...shownEvidence(evidence)]),
@@ -121,11 +131,17 @@ const headings = {
   first: ["First of the set", "Not chosen: as they come."],
 } as const satisfies Record<typeof kinds[number], readonly [string, string]>;
 
-async function pictures(examples: readonly Example[]): Promise<Html> {
+async function pictures({ examples, figures }: AttackContent): Promise<Html> {
+  const names = {
+    answer: figures.inDomain.classNames,
+    image: figures.outDomain.classNames,
+  };
   const groups: Html[] = [];
   for (const [kind, [heading, about]] of Object.entries(headings)) {
     const cards: Html[] = [];
-    for (const example of examples) if (example.kind === kind) cards.push(await card(example));
+    for (const example of examples) {
+      if (example.kind === kind) cards.push(await card(example, names));
+    }
     const shown: Content[] = [
       paragraph("about", about),
       markup`<div class="examples">\n${cards}</div>\n`,
@@ -156,8 +172,21 @@ async function pictures(examples: readonly Example[]): Promise<Html> {
   );
 }
 
-async function card({ index, clean, attacked, before, after }: Example): Promise<Html> {
-  const [was, is] = [surest(before), surest(after)];
+/** What classes are called, where anybody says. */
+interface ClassNames {
+  /** Those that the model tells apart. */
+  readonly answer: readonly string[] | null;
+  /** Those of the images. */
+  readonly image: readonly string[] | null;
+}
+
+async function card(
+  { index, label, clean, attacked, before, after }: Example,
+  names: ClassNames,
+): Promise<Html> {
+  const [was, is] = [surest(before, names.answer), surest(after, names.answer)];
+  const whose = names.image?.[label ?? NaN];
+  const what = whose === undefined ? "" : `, ${whose}`;
   const picture = (caption: string, of: Picture): Html => {
     const source = new Html(pngOf(of));
     return markup`<figure><img src="${source}" alt="Image ${index}: ${caption}">
@@ -166,7 +195,7 @@ async function card({ index, clean, attacked, before, after }: Example): Promise
   };
   const alt = `Confidences in image ${index}: clean ${was}; attacked ${is}`;
   return markup`<div class="example">
-<p>Image ${index}: ${was} → <b>${is}</b></p>
+<p>Image ${index}${what}: ${was} → <b>${is}</b></p>
 <div class="pictures">
 ${picture("clean", clean)}
 ${picture(`perturbation ×\u00a0${magnified}`, perturbation(clean, attacked))}
@@ -177,10 +206,11 @@ ${await svg(classBars(before, after, alt))}
 }
 
 /** The class with the largest confidence, in words. */
-function surest(row: readonly number[]): string {
+function surest(row: readonly number[], names: ClassNames["answer"]): string {
   const largest = Math.max(...row);
   if (Number.isNaN(largest)) return "no number";
-  return `class ${row.indexOf(largest)} (${(100 * largest).toFixed(0)} %)`;
+  const label = row.indexOf(largest);
+  return `${names?.[label] ?? `class ${label}`} (${(100 * largest).toFixed(0)} %)`;
 }
 
 /** What the other readings of the same answers are called. */

@@ -31,6 +31,8 @@ const uncertainty = z.looseObject({
     }),
   ).default({}),
 });
+/** Runs of older versions name no classes. */
+const classNames = z.array(z.string()).nullable().default(null);
 const inDomain = z.looseObject({
   name: z.string(),
   count: z.number(),
@@ -41,8 +43,9 @@ const inDomain = z.looseObject({
   nanRows: z.number().default(0),
   right: z.number().optional(),
   classes: z.number().optional(),
+  classNames,
 });
-const outDomain = z.looseObject({ name: z.string(), count: z.number() });
+const outDomain = z.looseObject({ name: z.string(), count: z.number(), classNames });
 const named = z.looseObject({
   mode: z.string(),
   model: z.string(),
@@ -112,6 +115,8 @@ export interface Example {
   readonly kind: typeof kinds[number];
   /** Which of the set's images it is. */
   readonly index: number;
+  /** Its class in the set; undefined where the run does not say. */
+  readonly label: number | undefined;
   readonly clean: Picture;
   readonly attacked: Picture;
   /** Confidence in each class. */
@@ -199,10 +204,12 @@ function rowsOf(archive: Archive, name: string): Predictions {
 function examplesOf(archive: Archive, clean: Predictions, attacked: Predictions): Example[] {
   const index = arrayOf(archive, "index").data;
   const kind = arrayOf(archive, "kind").data;
+  const labels = archive.tensors.get("label")?.data;
   const [before, after] = [arrayOf(archive, "clean"), arrayOf(archive, "adversarial")];
   return Array.from(index, (image, i): Example => ({
     kind: kinds[kind[i] ?? 2] ?? "first",
     index: image,
+    label: labels?.[i],
     clean: pictureAt(before, i),
     attacked: pictureAt(after, i),
     before: rowOf(clean, image),
