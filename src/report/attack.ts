@@ -13,7 +13,7 @@ import {
   detectionSection,
   evidenceOf,
   evidenceSections,
-  inDomainRejection,
+  rejections,
   shownEvidence,
 } from "./evidence.ts";
 import { type Content, Html, markup, paragraph, section, table } from "./html.ts";
@@ -112,11 +112,11 @@ function keyFigures({ figures }: AttackContent): Html {
 }
 
 async function confidenceCharts({ figures, clean, attacked }: AttackContent): Promise<Html> {
-  const inDomain = inDomainRejection(evidenceOf(figures));
+  // Of sets that the curves lack there are the nine thresholds of the figures.
   const rates = {
-    ...(inDomain ? { "in-domain": inDomain } : {}),
     clean: figures.clean.rejection,
     attacked: figures.adversarial.rejection,
+    ...rejections(evidenceOf(figures)),
   };
   return section(
     "Confidence before and after",

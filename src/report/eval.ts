@@ -12,7 +12,7 @@ import {
   detectionSection,
   evidenceOf,
   evidenceSections,
-  inDomainRejection,
+  rejections,
   shownEvidence,
 } from "./evidence.ts";
 import { paragraph, section } from "./html.ts";
@@ -49,8 +49,7 @@ export async function evalPage(content: EvalContent): Promise<string> {
     `${inDomain.count} images of ${inDomain.name}, ${outDomain.count} of ${outDomain.name}`,
   ];
   const evidence = evidenceOf(figures);
-  const known = inDomainRejection(evidence);
-  const rates = { ...(known ? { "in-domain": known } : {}), clean: outDomain.rejection };
+  const rates = { clean: outDomain.rejection, ...rejections(evidence) };
   return page(
     `${title(mode)} evaluated, ${seedsText(seed, seeds)}`,
     paragraph("about", how.join("; ")),

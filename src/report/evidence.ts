@@ -26,6 +26,7 @@ const separation = z.looseObject({
   fprAt95Tpr: estimateSchema,
 });
 const share = z.number();
+const rejected = z.looseObject({ rejected: z.number() }).optional();
 const schema = z.object({
   detection: z.looseObject({
     scores: z.record(
@@ -38,8 +39,12 @@ const schema = z.object({
   confident: z.object({ inDomain: share, clean: share, attacked: share.optional() }).optional()
     .catch(undefined),
   curves: z.object({
-    tau: z.array(z.looseObject({ tau: z.number(), inDomain: tauSchema.shape.inDomain }))
-      .default([]),
+    tau: z.array(z.looseObject({
+      tau: z.number(),
+      inDomain: tauSchema.shape.inDomain,
+      clean: rejected,
+      attacked: rejected,
+    })).default([]),
     epsilon: z.array(epsilonSchema).default([]),
   }).optional().catch(undefined),
   sanity: sanitySchema.optional().catch(undefined),
@@ -58,11 +63,18 @@ export function shownEvidence(evidence: Evidence): string[] {
   return Object.entries(evidence).filter(([, value]) => value !== undefined).map(([name]) => name);
 }
 
-/** Shares of in-domain images that are rejected, by the threshold. */
-export function inDomainRejection({ curves }: Evidence): Record<string, number> | undefined {
-  if (!curves || curves.tau.length === 0) return undefined;
+/** Shares of the images of each set that are rejected, by the threshold: the same ones for all. */
+export function rejections({ curves }: Evidence): Record<string, Record<string, number>> {
+  const sets = { "in-domain": "inDomain", clean: "clean", attacked: "attacked" } as const;
+  const curve = (set: (typeof sets)[keyof typeof sets]): [string, number][] =>
+    (curves?.tau ?? []).flatMap((at): [string, number][] => {
+      const share = at[set]?.rejected;
+      return share === undefined ? [] : [[String(at.tau), share]];
+    });
   return Object.fromEntries(
-    curves.tau.map(({ tau, inDomain }) => [String(tau), inDomain.rejected]),
+    Object.entries(sets).map(([name, set]) => [name, curve(set)] as const)
+      .filter(([, points]) => points.length > 0)
+      .map(([name, points]) => [name, Object.fromEntries(points)]),
   );
 }
 
