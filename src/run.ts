@@ -51,6 +51,7 @@ import { recorded } from "./runs/recorded.ts";
 import {
   findOrTrain,
   type LoadedModel,
+  newModel,
   openWorkbench,
   selectionSet,
   type TrainedMember,
@@ -229,8 +230,9 @@ export async function attackOnly(config: RunConfig, reporter: Reporter): Promise
 async function openToAttack(config: RunConfig): Promise<Workbench> {
   using opened = new DisposableStack();
   const bench = opened.use(await openWorkbench(config, "use"));
-  const [member] = bench.members;
-  if (member) knownTarget(bench.subject, member.model.imageShape, config.targeted);
+  // A model of its own: one that has been traced can be trained no more.
+  const model = newModel(bench, config.seed);
+  knownTarget(single([model]), model.imageShape, config.targeted);
   opened.move();
   return bench;
 }

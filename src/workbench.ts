@@ -57,20 +57,22 @@ export async function openWorkbench(
   purpose: "train" | "use",
 ): Promise<Workbench> {
   const place = await openPlace(config, purpose);
-  const { procedure, method, network, trainingConfig } = place;
+  const { procedure, method } = place;
   const device = await openDevice();
   await useTuning(device);
-  const members = place.seeds.map((seed): Member => ({
-    seed,
-    model: method.create(network, {
-      ...trainingConfig,
-      procedure,
-      random: new Random(seed).fork("model"),
-    }),
-  }));
+  const members = place.seeds.map((seed): Member => ({ seed, model: newModel(place, seed) }));
   const subject = method.subject(members.map(({ model }) => model), procedure);
   const close = (): void => device[Symbol.dispose]();
   return { ...place, device, members, subject, [Symbol.dispose]: close };
+}
+
+/** A model before its training. */
+export function newModel(
+  { method, network, procedure, trainingConfig }: Place,
+  seed: number,
+): Model {
+  const random = new Random(seed).fork("model");
+  return method.create(network, { ...trainingConfig, procedure, random });
 }
 
 /** A model's file, as it was loaded. */
