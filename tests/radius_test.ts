@@ -57,7 +57,7 @@ Deno.test("what is no radius is told with what was typed, and help shows how to 
     for (const [flag, text, why] of wrong) {
       const { code, stdout, stderr } = await task("attack", [flag, text], { cwd });
       assert.deepEqual([code, stdout], [1, ""]);
-      const got = text.length > 100 ? `${text.slice(0, 78)}...${text.slice(0, 78)}` : text;
+      const got = text.length > 100 ? `${text.slice(0, 28)}...${text.slice(0, 28)}` : text;
       const line = `Error: \`${flag}\`: ${expected} "${got}"${why}.`;
       assert.equal(stderr.replaceAll(/\s+/g, " ").trim(), line);
     }
