@@ -38,6 +38,9 @@ Deno.test("a result says how long its models learned, from what, and where nobod
     );
     const foreign = join(savePath, "foreign.safetensors");
     const { tensors } = await readSafetensors(path);
+    // Other weights: the same ones would be the same member twice.
+    const [bias] = tensors.get("fc_2.0.bias")?.data.fill(0.5) ?? [];
+    assert.equal(bias, 0.5);
     await writeSafetensors(foreign, { tensors, metadata: {} });
     const ensemble = await evaluate(
       runConfig({ ...options, mode: "deep_ensemble", checkpoint: [path, foreign] }),
