@@ -139,6 +139,8 @@ Deno.test("trainings, evaluations and comparisons have pages of their own", () =
     holds(ofEnsemble, /The 2 members of Deep ensemble get/);
     holds(comparison, /<h1>7 runs compared<\/h1>/);
     holds(comparison, /SNGP, seed 1<\/th><td>0.2<\/td>/);
+    holds(comparison, /<th scope="col">AUROC attacked<\/th>/);
+    holds(comparison, /<td>[01]\.\d{3} \[[01]\.\d{3}, [01]\.\d{3}\]<\/td><td><code>attack-/);
     holds(comparison, /SNGP, attack&#39;s epsilon 0.2<\/th><td>2<\/td><td>[\d.]+ ± [\d.]+<\/td>/);
     assert.equal(count(comparison, /<svg /g), 3 + 2);
 

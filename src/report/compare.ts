@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { areas, evidenceOf } from "./evidence.ts";
 import { halfWidth95, mean } from "../measure/statistics.ts";
 import { tau, title } from "./words.ts";
 import { percent } from "../measure/shown.ts";
@@ -25,7 +26,8 @@ export async function comparePage(contents: readonly RunContent[]): Promise<stri
     paragraph(
       "about",
       `${methods.join(", ")}. H: mean entropy out-domain in nats; `,
-      `R: share of the images rejected at a confidence of ${tau}.`,
+      `R: share of the images rejected at a confidence of ${tau}; `,
+      "AUROC: by the largest probability, in brackets its interval.",
     ),
     attacks.length > 0 ? await attackParts(attacks) : null,
     evals.length > 0 ? evalPart(evals) : null,
@@ -145,6 +147,8 @@ function attackTable(attacks: readonly AttackContent[], label: Label): Html {
       "H attacked",
       "R clean",
       "R attacked",
+      "AUROC clean",
+      "AUROC attacked",
       "folder",
     ],
     attacks.map((content) => {
@@ -157,6 +161,7 @@ function attackTable(attacks: readonly AttackContent[], label: Label): Html {
         number(adversarial.entropy, 3),
         number(clean.rejection[tau], 3),
         number(adversarial.rejection[tau], 3),
+        ...areas(evidenceOf(content.figures)),
         markup`<code>${content.name}</code>`,
       ];
     }),

@@ -98,6 +98,13 @@ const scoreNames: Readonly<Record<string, string>> = {
 
 const nameOf = (score: string): string => scoreNames[score] ?? score;
 
+/** AUROC by max p with its interval, before and after; "none" of a run that has no figures of it. */
+export function areas({ detection }: Evidence): [clean: string, attacked: string] {
+  const { clean, attacked } = detection?.scores["maxProbability"] ?? {};
+  const shown = (of: typeof clean): string => of ? withInterval(of.auroc) : "none";
+  return [shown(clean), shown(attacked)];
+}
+
 /** A row with AUROC by max p, before and after, where there are figures of it. */
 export function areaRow({ detection }: Evidence): Content[][] {
   const { clean, attacked } = detection?.scores["maxProbability"] ?? {};
