@@ -117,7 +117,7 @@ Deno.test("a training whose last step breaks the model says so, and leaves no su
     const { code, stdout, stderr } = await task("train", args, { cwd });
     assert.equal(code, 1);
     assert.equal(stdout, "");
-    assert.match(stderr, /^Cannot continue training: after epoch 0 .* use a smaller --lr/m);
+    assert.match(stderr, /^Cannot continue training: after epoch 1 .* use a smaller --lr/m);
     for await (const path of filesIn(cwd)) assert.ok(!path.endsWith(".safetensors"), path);
   }));
 

@@ -20,6 +20,7 @@ const values = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()
 
 /** Figures of one epoch: the learning rate, means over its steps, and the accuracy that chooses the best. */
 export const epochSchema = z.strictObject({
+  /** From 0 on. */
   epoch: z.int().min(0),
   lr: z.number(),
   loss: z.number(),

@@ -68,7 +68,7 @@ export function showEval(result: EvalResult): string {
   ].join("\n");
 }
 
-/** A training's result. */
+/** A training's result; people count epochs from 1, documents from 0. */
 export function showTrain(result: TrainResult): string {
   const { members } = result;
   const several = members.length > 1;
@@ -76,7 +76,7 @@ export function showTrain(result: TrainResult): string {
     const table = newTable(["epoch", "loss", "accuracy", "selection"]);
     for (const e of epochs.slice(-20)) {
       table.push([
-        String(e.epoch),
+        String(e.epoch + 1),
         e.loss.toFixed(4),
         e.trainAccuracy.toFixed(4),
         e.accuracy.toFixed(4),
@@ -85,10 +85,10 @@ export function showTrain(result: TrainResult): string {
     const whose = several ? `Seed ${seed}, best` : "Best";
     return [
       ...(several ? [] : [table.toString()]),
-      `${whose}: ${percent(best.accuracy)} right in epoch ${best.epoch}, in ${best.path}`,
+      `${whose}: ${percent(best.accuracy)} right in epoch ${best.epoch + 1}, in ${best.path}`,
       ...(several
         ? []
-        : [`Last: ${percent(last.accuracy)} right in epoch ${last.epoch}, in ${last.path}`]),
+        : [`Last: ${percent(last.accuracy)} right in epoch ${last.epoch + 1}, in ${last.path}`]),
     ];
   });
   return [

@@ -34,7 +34,7 @@ export async function trainPage(content: TrainContent): Promise<string> {
         members.map(({ seed, epochs, best, last }) => [
           String(seed),
           String(epochs.length),
-          String(best.epoch),
+          String(best.epoch + 1),
           number(best.accuracy, 4),
           number(last.accuracy, 4),
           number(epochs.at(-1)?.loss, 4),
@@ -53,9 +53,9 @@ function trainVerdict({ figures: { mode, members } }: TrainContent): string {
   const [only] = members;
   if (only && members.length === 1) {
     return `${title(mode)} gets ${percent(only.best.accuracy)} of the images right in its best ` +
-      `epoch, ${only.best.epoch}, and ${
-        percent(only.last.accuracy)
-      } in its last, ${only.last.epoch}.`;
+      `epoch, ${only.best.epoch + 1}, and ${percent(only.last.accuracy)} in its last, ${
+        only.last.epoch + 1
+      }.`;
   }
   const rates = members.map(({ best }) => best.accuracy);
   return `The ${members.length} members of ${title(mode)} get ${percent(Math.min(...rates))} to ${
@@ -76,7 +76,7 @@ export async function trainCharts(
   ): Line => ({
     series: run ?? series,
     detail: seed,
-    points: epochs.map((epoch) => [epoch.epoch, of(epoch)]),
+    points: epochs.map((epoch) => [epoch.epoch + 1, of(epoch)]),
   });
   const compared = given.some(({ run }) => run !== undefined);
   const several = given.length > 1 ? "; a line a model" : "";
@@ -112,7 +112,7 @@ function epochTable({ figures: { members } }: TrainContent): Html | null {
     numbers(
       ["epoch", "learning rate", "loss", "accuracy in training", "accuracy of the choice"],
       only.epochs.map(({ epoch, lr, loss, trainAccuracy, accuracy }) => [
-        String(epoch),
+        String(epoch + 1),
         String(Number(lr.toPrecision(6))),
         number(loss, 4),
         number(trainAccuracy, 4),

@@ -195,7 +195,7 @@ async function runEpoch(
     const mean = (of: keyof Sums): number =>
       sums.reduce((total, sum) => total + sum[of], 0) / learners.length;
     progress(done, {
-      epoch: `${epoch}`,
+      epoch: `${epoch + 1}`,
       loss: (mean("loss") / steps).toFixed(4),
       accuracy: (mean("correct") / seen).toFixed(4),
       speed: `${speed.toFixed(0)} images/s`,
@@ -228,7 +228,7 @@ function notFinite(loss: number, epoch: number, step: number): UserError {
   const what = Number.isFinite(loss) ? "a gradient" : "the loss";
   const state = Number.isNaN(loss) || Number.isFinite(loss) ? "NaN" : "infinite";
   return new UserError(
-    `Cannot continue training: ${what} is ${state} in epoch ${epoch}, step ${step}; ` +
+    `Cannot continue training: ${what} is ${state} in epoch ${epoch + 1}, step ${step + 1}; ` +
       "use a smaller --lr; the last good checkpoint is kept",
   );
 }
@@ -241,7 +241,9 @@ function isSound({ state }: Model): boolean {
 /** The last step of an epoch can break a model without a loss that shows it. */
 function broken(epoch: number): UserError {
   return new UserError(
-    `Cannot continue training: after epoch ${epoch} the model's weights or all its answers are no ` +
+    `Cannot continue training: after epoch ${
+      epoch + 1
+    } the model's weights or all its answers are no ` +
       "numbers; use a smaller --lr; the last good checkpoint is kept",
   );
 }
