@@ -47,8 +47,16 @@ function result(before: number, after: number, change: Partial<AttackResult> = {
       brier: 0.01,
       nll: 0.1,
       nllInfinite: 0,
+      classNames: null,
     },
-    outDomain: { name: "notMNIST", count: 1000, sha256: "", listSha256: null, skipped: 2 },
+    outDomain: {
+      name: "notMNIST",
+      count: 1000,
+      sha256: "",
+      listSha256: null,
+      skipped: 2,
+      classNames: null,
+    },
     clean: {
       entropy: 1.12,
       rejection: rejection(before),
