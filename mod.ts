@@ -30,6 +30,7 @@ export {
 } from "./src/experiment/config.ts";
 export {
   concerning,
+  iterationOf,
   type Procedure,
   procedureOf,
   type Protocol,
@@ -146,4 +147,19 @@ export {
   type PairName,
   type Split,
 } from "./data/mod.ts";
+export {
+  type ClassifierShape,
+  type FeatureOptions,
+  type Features,
+  LeNet,
+  LeNetFeatures,
+  type Network,
+  type NetworkName,
+  networkOf,
+  networks,
+  ResNet18,
+  ResNet18Features,
+  type ResNetOptions,
+  SpectralLeNet,
+} from "./src/networks/mod.ts";
 export * as nn from "./src/nn/mod.ts";

@@ -49,6 +49,12 @@ export class LeNetFeatures implements Features {
   readonly #linear: Layer;
   readonly #flat: number;
 
+  /**
+   * Initial weights as PyTorch draws them.
+   *
+   * @param random what they are drawn from
+   * @throws UserError when nothing of so small an image is left after the pools
+   */
   constructor(random: Random, imageShape: ImageShape = lenet.imageShape) {
     const [channels, height, width] = imageShape;
     this.#flat = 16 * pooled(height, 2) * pooled(width, 2);
@@ -75,6 +81,12 @@ export class LeNet implements Layer {
   readonly #features: LeNetFeatures;
   readonly #linear: Layer;
 
+  /**
+   * Initial weights as PyTorch draws them.
+   *
+   * @param random what they are drawn from
+   * @throws UserError when nothing of so small an image is left after the pools
+   */
   constructor(random: Random, { imageShape, classes }: ClassifierShape = lenet) {
     this.#features = new LeNetFeatures(random, imageShape);
     this.#linear = new Linear(random, this.#features.features, classes);
@@ -99,7 +111,13 @@ export class SpectralLeNet implements Features {
   readonly #linear: Layer;
   readonly #flat: number;
 
-  /** @param coeff bound on each layer's spectral norm; 3 in the paper */
+  /**
+   * Initial weights as PyTorch draws them.
+   *
+   * @param random what they are drawn from
+   * @param coeff bound on each layer's spectral norm; 3 in the paper
+   * @throws UserError when nothing of so small an image is left after the pools
+   */
   constructor(random: Random, coeff = 3, imageShape: ImageShape = lenet.imageShape) {
     const [channels, height, width] = imageShape;
     this.#flat = 16 * pooled(height, 0) * pooled(width, 0);

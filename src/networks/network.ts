@@ -16,6 +16,7 @@ export interface Features extends Layer {
 
 /** What the lower part of a network may be. */
 export interface FeatureOptions {
+  /** Of the images that it is to take. */
   readonly imageShape: ImageShape;
   /** Bound on the spectral norm of its layers; plain layers when not given. */
   readonly coeff?: number | undefined;
@@ -49,6 +50,8 @@ export interface Network {
 
 /** What a classifier is built for. */
 export interface ClassifierShape {
+  /** Of the images that it is to take. */
   readonly imageShape: ImageShape;
+  /** K, 2 or more. */
   readonly classes: number;
 }

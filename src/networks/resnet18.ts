@@ -55,6 +55,11 @@ export class ResNet18Features implements Features {
   readonly #norm: BatchNorm2d;
   readonly #blocks: readonly BasicBlock[];
 
+  /**
+   * Initial weights as PyTorch draws them.
+   *
+   * @param random what they are drawn from
+   */
   constructor(random: Random, options: ResNetOptions = {}) {
     const { width = 64, imageShape = resnet18.imageShape } = options;
     const [colours, ...sides] = imageShape;
@@ -90,6 +95,11 @@ export class ResNet18 implements Layer {
   readonly #features: ResNet18Features;
   readonly #linear: Linear;
 
+  /**
+   * Initial weights as PyTorch draws them.
+   *
+   * @param random what they are drawn from
+   */
   constructor(random: Random, options: ResNetOptions = {}) {
     this.#features = new ResNet18Features(random, options);
     const { classes = resnet18.classes } = options;
