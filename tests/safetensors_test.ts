@@ -212,6 +212,18 @@ Deno.test("`writeAtomic()` on a full disk says so, and leaves the old file alone
     assert.deepEqual(await names(folder), ["model"]);
   }));
 
+Deno.test("an archive of very many arrays is hashed like any other", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "many.safetensors");
+    const tensors = new Map(
+      Array.from({ length: 50_000 }, (_, i) => [`a${i}`, { shape: [1], data: Float32Array.of(i) }]),
+    );
+    await writeSafetensors(path, { tensors, metadata: {} });
+    const read = await readSafetensors(path);
+    assert.equal(read.tensors.size, 50_000);
+    assert.deepEqual(read.metadata, {});
+  }));
+
 /** Folders hold nobody off who is root, and have no such mode on Windows. */
 const unheld = Deno.build.os === "windows" || Deno.uid() === 0;
 Deno.test({

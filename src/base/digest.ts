@@ -7,6 +7,11 @@ import { createHash } from "node:crypto";
 
 /** SHA-256 of bytes and texts (in UTF-8), one after the other, in hexadecimal. */
 export function sha256(...parts: readonly (Uint8Array | string)[]): string {
+  return sha256Of(parts);
+}
+
+/** As {@linkcode sha256}, of any number of parts. */
+export function sha256Of(parts: Iterable<Uint8Array | string>): string {
   const hash = createHash("sha256");
   for (const part of parts) hash.update(part);
   return hash.digest("hex");

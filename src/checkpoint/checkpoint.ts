@@ -8,7 +8,7 @@ import { shortened, UserError } from "../base/errors.ts";
 import { display, readFile } from "../base/files.ts";
 import type { Model } from "../methods/mod.ts";
 import { show, size } from "../nn/mod.ts";
-import { sha256 } from "../base/digest.ts";
+import { sha256, sha256Of } from "../base/digest.ts";
 import { writeSafetensors } from "./safetensors.ts";
 import { fromMetadata, type Metadata, type Statement, toMetadata } from "./statement.ts";
 import { type CheckpointArrays, decodeCheckpoint } from "./torch.ts";
@@ -115,8 +115,8 @@ function sameShape(
 
 /** SHA-256 of a model's state on the host: names, shapes and values, whatever file they came from. */
 export function stateDigest({ state }: Model): string {
-  return sha256(
-    ...[...state].flatMap(([name, { shape, data }]) => [
+  return sha256Of(
+    [...state].flatMap(([name, { shape, data }]) => [
       JSON.stringify([name, shape]),
       new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
     ]),

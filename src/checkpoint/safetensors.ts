@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { sha256 } from "../base/digest.ts";
+import { sha256Of } from "../base/digest.ts";
 import { z } from "zod";
 import { writeAtomic } from "../base/atomic.ts";
 import type { UserError } from "../base/errors.ts";
@@ -234,13 +234,13 @@ const digestKey = "mirage.sha256";
 /** SHA-256 of names, types, shapes and bytes of the arrays, in their order, and of the metadata. */
 function archiveDigest(arrays: readonly RawArray[], metadata: Archive["metadata"]): string {
   const sorted = Object.entries(metadata).sort(([a], [b]) => a < b ? -1 : 1);
-  return sha256(
+  return sha256Of([
     JSON.stringify(sorted),
     ...arrays.flatMap(({ name, dtype, shape, bytes }) => [
       JSON.stringify([name, dtype, shape]),
       bytes,
     ]),
-  );
+  ]);
 }
 
 /**
