@@ -40,19 +40,21 @@ export {
   type Stage,
 } from "./src/methods/protocol.ts";
 export { attack, type AttackRun, attackWithExamples } from "./src/experiment/attack.ts";
+export {
+  attackModel,
+  type OwnAttack,
+  type OwnModel,
+  type OwnRun,
+  verifyModel,
+} from "./src/experiment/own_model.ts";
 export { evaluate } from "./src/experiment/evaluate.ts";
 export { train } from "./src/experiment/train.ts";
 export type { LoadedModel, TrainedOn } from "./src/experiment/workbench.ts";
 export { table, type TableOptions } from "./src/experiment/table.ts";
 export { type TableResult, tableResultSchema } from "./src/experiment/table_document.ts";
 export { type PaperFigures, type PaperRow, paperTables } from "./src/experiment/paper.ts";
-export {
-  type Attacked,
-  type AttackJob,
-  attackSet,
-  type Job,
-  predict,
-} from "./src/evaluate/predict.ts";
+export { type Attacked, type AttackJob, attackSet } from "./src/evaluate/attack_set.ts";
+export { type Job, predict } from "./src/evaluate/predict.ts";
 export type { Answers, ReadingValues, ScoreValues } from "./src/measure/answers.ts";
 export type { Explain } from "./src/evaluate/explain.ts";
 export { ResidentSet } from "./src/evaluate/resident_set.ts";
@@ -105,25 +107,35 @@ export {
 export { type Calibration, calibration, type ReliabilityBin } from "./src/measure/calibration.ts";
 export {
   type Attack,
+  type Attackable,
   type AttackName,
   attacks,
   type AttackSettings,
   type Iterate,
   iterate,
   type IterateOptions,
+  type LossOptions,
+  type Norm,
+  type NormName,
+  norms,
+  type Objective,
+  type ObjectiveName,
+  objectives,
+  type Problem,
 } from "./src/attack/mod.ts";
 export { Classifier } from "./src/methods/classifier.ts";
 export {
+  type Answering,
   type GpKernel,
   type Hyperparameters,
   type ImageShape,
   type InitialiseContext,
-  type LossOptions,
   type Method,
   type MethodName,
   methods,
   type Model,
   type ModelOptions,
+  ofLogits,
   type Reading,
   type Score,
   single,
@@ -134,6 +146,8 @@ export {
 export {
   type EmbeddedSplit,
   type ImageSet,
+  imageSet,
+  type ImageSetParts,
   limit,
   loadCifar10,
   loadEmbedded,

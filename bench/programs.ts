@@ -105,9 +105,10 @@ export async function attackStep(
   const { x } = images(model, batch);
   const procedure = procedureOf("paper", {});
   const epsilon = networkOf(network).epsilon;
+  const loss = (at: Tensor, count: Tensor): Tensor =>
+    model.confidenceLoss(at, { draws: new Draws(new Random(3), count) });
   const state = iterate(
-    (at, count) => model.confidenceLoss(at, { draws: new Draws(new Random(3), count) }),
-    x.shape,
+    { loss, shape: x.shape },
     attacks.pgd.settings(epsilon, iterationOf(procedure)),
   );
   const program = await compile(device, {

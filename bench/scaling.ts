@@ -10,7 +10,7 @@ import { attacks } from "../src/attack/mod.ts";
 import { ResidentSet } from "../src/evaluate/resident_set.ts";
 import { single } from "../src/methods/mod.ts";
 import * as nn from "../src/nn/mod.ts";
-import { attackSet } from "../src/evaluate/predict.ts";
+import { attackSet } from "../src/evaluate/attack_set.ts";
 import { iterationOf, procedureOf } from "../src/methods/protocol.ts";
 import { silent } from "../src/base/reporter.ts";
 import { useTuning } from "../src/nn/device/tuning.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 import { sha256 as hashOf } from "../src/base/digest.ts";
-import { UserError } from "../src/base/errors.ts";
+import { shortened, UserError } from "../src/base/errors.ts";
 
 /** Labelled images, one byte a pixel: N images of [C, H, W]. */
 export interface ImageSet {
@@ -75,12 +75,21 @@ export function limit(set: ImageSet, n: number): ImageSet {
   });
 }
 
-/** Completes a set with its count and hashes; checks that its parts agree in size. */
+/**
+ * Completes a set with its count and hashes.
+ *
+ * @throws {UserError} when its parts disagree in size
+ */
 export function imageSet(parts: ImageSetParts): ImageSet {
   const count = parts.labels.length;
   const total = parts.groups?.reduce((sum, size) => sum + size, 0) ?? count;
   if (parts.images.length !== count * imageSize(parts.shape) || total !== count) {
-    throw new Error(`Unreachable: the parts of "${parts.name}" disagree in size`);
+    throw new UserError(
+      `Cannot make the set "${
+        shortened(parts.name)
+      }": ${parts.images.length} bytes, ${count} labels and ` +
+        `images of [${parts.shape.join(", ")}] disagree in size; give count x C x H x W bytes`,
+    );
   }
   const labels = Uint16Array.from(parts.labels);
   const narrow = labels.every((label) => label < 256);

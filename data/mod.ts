@@ -23,7 +23,7 @@ import { findNotMnist, loadNotMnist, notMnistPaths } from "./notmnist.ts";
 import type { SourceName } from "./sources.ts";
 import { loadSvhn, missingSvhn } from "./svhn.ts";
 
-export { type ImageSet, limit } from "./image_set.ts";
+export { type ImageSet, imageSet, type ImageSetParts, limit } from "./image_set.ts";
 export { type Idx, loadMnist, readIdx, type Split } from "./idx.ts";
 export { loadNotMnist, type NotMnistOptions } from "./notmnist.ts";
 export { loadCifar10 } from "./cifar.ts";

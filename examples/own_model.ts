@@ -33,21 +33,16 @@ for (let i = 0; i < (quick ? 50 : 1000); i++) {
 const [losses = []] = await step.drain();
 console.log(`loss ${losses[0]?.toFixed(2)} -> ${losses.at(-1)?.toFixed(2)}`);
 
-// The attack needs to know how the model answers, and what makes it sure.
-const attacked = await mirage.attackSet({
+// The attack needs a function from images to logits, and nothing else.
+const { result, folder } = await mirage.attackModel({
   device,
-  subject: {
-    copies: 1,
-    logProbabilities: ([x = index]) => nn.logSoftmax(logits(x)),
-    readings: () => ({}),
-    scores: () => ({}),
-    confidenceLoss: (x) => nn.crossEntropy(logits(x), nn.stopGradient(nn.argmax(logits(x)))),
-  },
-  set: new mirage.ResidentSet(mirage.limit(await mirage.loadEmbedded("letters"), 1000)),
-  settings: mirage.attacks.pgd.settings(0.1),
-  ...{ seed: 0, batchSize: 200, reporter: mirage.silent, explain: { explain: false, time: false } },
+  logits,
+  name: "one hidden layer",
+  inDomain: await mirage.loadEmbedded("test"),
+  outDomain: mirage.limit(await mirage.loadEmbedded("letters"), 1000),
+  epsilon: 0.1,
 });
-const [before, after] = [attacked.clean, attacked.adversarial].map(({ predictions }) =>
-  mirage.entropy(predictions)
-);
-console.log(`mean entropy ${before?.toFixed(2)} -> ${after?.toFixed(2)} nats`);
+const { clean, adversarial, warnings } = result;
+console.log(`entropy ${clean.entropy?.toFixed(2)} -> ${adversarial.entropy?.toFixed(2)} nats`);
+for (const warning of warnings) console.log(`Warning: ${warning}`);
+console.log(`The run is kept in ${folder}`);

@@ -1,5 +1,5 @@
 /**
- * Your own attack objective: instead of its favourite class, push the gap between a model's two largest logits.
+ * Your own objective: instead of one class's probability, push the share of the two most probable classes.
  *
  *     ./denow run --allow-read --allow-write examples/own_objective.ts
  *
@@ -20,30 +20,29 @@ const { members: [member] } = await mirage.train(config, {
 });
 
 using device = await nn.openDevice();
-const random = new nn.Random(0);
-const model = new mirage.Classifier("LeNet", { random });
+const model = new mirage.Classifier("LeNet", { random: new nn.Random(0) });
 await mirage.loadCheckpoint(model, member?.best.path ?? "");
 
-/** The lower, the further the first class is ahead of the second: `[B]`. */
-function gap(x: nn.Tensor): nn.Tensor {
-  const logits = model.logits(x);
-  const first = nn.oneHot(nn.argmax(logits), 10);
-  const others = nn.sub(logits, nn.scale(first, 1e4));
-  return nn.sub(nn.max(others), nn.max(logits));
-}
+/** The lower, the more of the probability two classes have between them: `[B]`. */
+const topTwo: mirage.Objective = {
+  name: "topTwo",
+  about: "minus the logarithm of the two largest probabilities' sum",
+  loss(model, images, { draws }): nn.Tensor {
+    const p = nn.exp(model.logProbabilities(images, draws));
+    const others = nn.mul(p, nn.sub(1, nn.oneHot(nn.argmax(p), 10)));
+    return nn.neg(nn.log(nn.add(nn.max(p), nn.max(others))));
+  },
+};
 
-const subject = mirage.single([model]);
-const objectives = { "its favourite class": subject.confidenceLoss, "the gap": gap };
-const set = new mirage.ResidentSet(mirage.limit(await mirage.loadEmbedded("letters"), 1000));
-for (const [name, confidenceLoss] of Object.entries(objectives)) {
-  const { clean, adversarial } = await mirage.attackSet({
-    device,
-    subject: { ...subject, confidenceLoss },
-    set,
-    settings: mirage.attacks.pgd.settings(0.1),
-    ...{ seed: 0, batchSize: 200, reporter: mirage.silent },
-    explain: { explain: false, time: false },
+const [inDomain, letters] = await Promise.all([
+  mirage.loadEmbedded("test"),
+  mirage.loadEmbedded("letters"),
+]);
+for (const objective of ["published", "margin", topTwo] as const) {
+  const { result: { attack, clean, adversarial } } = await mirage.attackModel({
+    ...{ device, model, inDomain, outDomain: mirage.limit(letters, quick ? 100 : 1000) },
+    ...{ epsilon: 0.1, objective },
   });
-  const [h0, h1] = [clean, adversarial].map(({ predictions }) => mirage.entropy(predictions));
-  console.log(`by ${name}: mean entropy ${h0?.toFixed(3)} -> ${h1?.toFixed(3)} nats`);
+  const [h0, h1] = [clean, adversarial].map(({ entropy }) => entropy?.toFixed(3));
+  console.log(`by ${attack.objective}: mean entropy ${h0} -> ${h1} nats`);
 }

@@ -28,7 +28,7 @@ async function run(
   loss: (x: nn.Tensor) => nn.Tensor,
   settings: AttackSettings,
 ): Promise<{ x: Float32Array; before: Float32Array; after: Float32Array }> {
-  const state = iterate(loss, shape, settings);
+  const state = iterate({ loss, shape }, settings);
   const x = nn.input(shape);
   using start = await nn.compile(device, {
     inputs: [x],
@@ -101,6 +101,7 @@ Deno.test("settings of both protocols are those of the paper and of its correcti
   });
   assert.deepEqual(paper, {
     name: "pgd",
+    norm: "linf",
     epsilon: 0.2,
     steps: 10,
     stepSize: 0.02,
@@ -124,7 +125,8 @@ Deno.test("pixels whose gradient is no number stay where they are, in the ball a
         ...iterationOf({ ...procedureOf("paper"), keep }),
         startNoise: 0,
       });
-      const state = iterate((x) => nn.sum(nn.mul(x, poison), [1, 2, 3]), shape, settings);
+      const loss = (x: nn.Tensor): nn.Tensor => nn.sum(nn.mul(x, poison), [1, 2, 3]);
+      const state = iterate({ loss, shape }, settings);
       using start = await nn.compile(device, {
         name: "start",
         updates: state.start(images, new nn.Random(0)),

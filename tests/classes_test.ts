@@ -7,7 +7,7 @@ import { ResidentSet } from "../src/evaluate/resident_set.ts";
 import { calibrationOf, detectionOf } from "../src/measure/evidence.ts";
 import { detectionSchema } from "../src/measure/schema.ts";
 import { knows } from "../src/measure/guessing.ts";
-import { type Method, methods, type Subject } from "../src/methods/mod.ts";
+import { type Method, methods, ofLogits, single, type Subject } from "../src/methods/mod.ts";
 import {
   accuracy,
   brier,
@@ -17,7 +17,8 @@ import {
   rejectionRate,
 } from "../src/measure/metrics.ts";
 import * as nn from "../src/nn/mod.ts";
-import { attackSet, knownLabels, knownTarget, predict } from "../src/evaluate/predict.ts";
+import { attackSet } from "../src/evaluate/attack_set.ts";
+import { knownLabels, knownTarget, predict } from "../src/evaluate/predict.ts";
 import { iterationOf, procedureOf } from "../src/methods/protocol.ts";
 import { attack } from "../src/experiment/attack.ts";
 import { silent } from "../src/base/reporter.ts";
@@ -44,13 +45,7 @@ function setOf(phase: number): ImageSet {
 function subjectOf(weights: Float32Array, classes: number): Subject {
   const logits = (x: nn.Tensor): nn.Tensor =>
     nn.matmul(nn.reshape(x, [-1, pixels]), nn.constant(weights, [pixels, classes]));
-  return {
-    copies: 1,
-    logProbabilities: ([x]) => nn.logSoftmax(logits(x ?? assert.fail())),
-    readings: () => ({}),
-    scores: () => ({}),
-    confidenceLoss: (x) => nn.crossEntropy(logits(x), nn.argmax(logits(x))),
-  };
+  return single([ofLogits(logits)]);
 }
 
 /** The same model's probabilities in f64, row by row. */

@@ -230,7 +230,7 @@ Deno.test("train, eval and attack print one valid document, the same again but f
     const result = attackResultSchema.parse(JSON.parse(first.stdout));
     assert.deepEqual(JSON.parse(await Deno.readTextFile(out)), result);
     assert.equal(result.outDomain.count, 64);
-    assert.ok(result.adversarial.linf <= 0.1 + 1e-6);
+    assert.ok(result.adversarial.distance <= 0.1 + 1e-6);
 
     const again = await mirage(["eval", "--mode", "attack_sngp", ...quick, ...path]);
     const repeated = attackResultSchema.parse(JSON.parse(again.stdout));

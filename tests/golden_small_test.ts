@@ -8,7 +8,7 @@ import { loadEmbedded } from "../data/mod.ts";
 import { attacks } from "../src/attack/mod.ts";
 import { silent } from "../src/base/reporter.ts";
 import { readSafetensors } from "../src/checkpoint/safetensors.ts";
-import { type Attacked, attackSet } from "../src/evaluate/predict.ts";
+import { type Attacked, attackSet } from "../src/evaluate/attack_set.ts";
 import { chosen, ResidentSet } from "../src/evaluate/resident_set.ts";
 import { entropies, entropy, rejectionRate } from "../src/measure/metrics.ts";
 import { Due } from "../src/methods/due.ts";
@@ -81,8 +81,8 @@ async function subjectOf(
 /** Log-probabilities, and each member's losses and their gradient at the first images. */
 function answers(subject: Subject, golden: Golden): [nn.Tensor, Expected[]] {
   const x = nn.input([32, 1, 28, 28]);
-  const members = Array.from({ length: subject.copies }, (_, copy) => {
-    const losses = subject.confidenceLoss(x, copy, { draws: draws() });
+  const members = subject.attacked.map((member, copy) => {
+    const losses = member.confidenceLoss(x, { draws: draws() });
     const [slope = x] = nn.grad(nn.sum(losses), [x]);
     const of = (name: string, length: number): Float32Array =>
       golden(name).subarray(copy * length, (copy + 1) * length);
@@ -95,7 +95,7 @@ function answers(subject: Subject, golden: Golden): [nn.Tensor, Expected[]] {
       ],
     ] as const;
   });
-  const answer = subject.logProbabilities(Array(subject.copies).fill(x), draws());
+  const answer = subject.logProbabilities(subject.attacked.map(() => x), draws());
   return [x, [["log-probabilities", answer, golden("log_probabilities")], ...members.flat()]];
 }
 

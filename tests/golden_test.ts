@@ -96,7 +96,7 @@ for (const mode of ["baseline", "sngp", "duq"] as const) {
           const shape = [20, 1, 28, 28];
           const settings = attacks[name].settings(0.1, { ...iterationOf(procedureOf("paper")) });
           const loss = (x: nn.Tensor): nn.Tensor => model.confidenceLoss(x, { draws: draws() });
-          const state = iterate(loss, shape, settings);
+          const state = iterate({ loss, shape }, settings);
           const images = nn.input(shape);
           using start = await nn.compile(device, {
             inputs: [images],

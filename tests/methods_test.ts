@@ -82,10 +82,10 @@ for (const mode of Object.keys(methods) as MethodName[]) {
     );
     const x = nn.input([2, 1, 28, 28]);
     const pixels = pictures(2);
-    const images = Array.from({ length: subject.copies }, () => x);
-    const slopes = images.map((image, copy) => {
-      const loss = subject.confidenceLoss(image, copy, { draws: draws(), target });
-      return nn.grad(loss, [image])[0] ?? loss;
+    const images = subject.attacked.map(() => x);
+    const slopes = subject.attacked.map((part) => {
+      const loss = part.confidenceLoss(x, { draws: draws(), target });
+      return nn.grad(loss, [x])[0] ?? loss;
     });
     const answer = nn.exp(subject.logProbabilities(images, draws()));
     const before = nn.evaluate([answer, ...slopes], new Map([[x, pixels]]));
@@ -141,10 +141,11 @@ Deno.test("an ensemble averages logits or probabilities, and offers the other as
 Deno.test("a joint attack descends the ensemble's own loss on one image, else each member its own", () => {
   const x = nn.constant(pictures(2), [2, 1, 28, 28]);
   const joint = ensemble({ ensembleAttack: "joint", ensembleMean: "probabilities" });
-  assert.equal(joint.copies, 1);
+  const [together = assert.fail()] = joint.attacked;
+  assert.equal(joint.attacked.length, 1);
   const answer = joint.logProbabilities([x], draws());
   const [losses = [], l = []] = nn.evaluate([
-    joint.confidenceLoss(x, 0, { draws: draws() }),
+    together.confidenceLoss(x, { draws: draws() }),
     answer,
   ]);
   losses.forEach((loss, row) => {
@@ -152,15 +153,15 @@ Deno.test("a joint attack descends the ensemble's own loss on one image, else ea
     assert.ok(Math.abs(loss + best) < 1e-12, `${loss}, ${-best}`);
   });
   const [steered = []] = nn.evaluate([
-    joint.confidenceLoss(x, 0, { draws: draws(), target: 7 }),
+    together.confidenceLoss(x, { draws: draws(), target: 7 }),
   ]);
   steered.forEach((loss, row) => assert.ok(Math.abs(loss + (l[10 * row + 7] ?? NaN)) < 1e-12));
 
   const apart = ensemble({});
-  assert.equal(apart.copies, 3);
+  assert.equal(apart.attacked.length, 3);
   const own = [0, 1, 2].map((seed) => create("baseline", { random: new nn.Random(seed) }));
   const member = own.map((m) => m.confidenceLoss(x, { draws: draws() }));
-  const copies = own.map((_, i) => apart.confidenceLoss(x, i, { draws: draws() }));
+  const copies = apart.attacked.map((part) => part.confidenceLoss(x, { draws: draws() }));
   const values = nn.evaluate([...member, ...copies]);
   for (const i of [0, 1, 2]) assert.deepEqual(values[i + 3], values[i]);
 });

@@ -50,7 +50,7 @@ function blind({ sanity, adversarial, warnings, inDomain, outDomain }: AttackRes
   const images = finiteGradient?.figures["images"] ?? 0;
   assert.ok(!finiteGradient?.holds && images > 0);
   assert.ok(warnings.join().includes(`${images} of ${outDomain.count} images (`), warnings.join());
-  assert.ok(adversarial.linf <= 0.1 + 1e-6);
+  assert.ok(adversarial.distance <= 0.1 + 1e-6);
   assert.equal(sanity.checks["ball"]?.holds, true);
   assert.ok(inDomain.nanRows <= inDomain.count);
 }

@@ -12,7 +12,7 @@ function radius(text: string): number | undefined {
   return parsed.success ? parsed.value.epsilonAttack : undefined;
 }
 
-Deno.test("`--epsilon-attack` takes numbers and fractions from 0 to 1, and nothing else", () => {
+Deno.test("`--epsilon-attack` takes numbers and fractions, and nothing else", () => {
   const taken: Record<string, number> = {
     "8/255": 8 / 255,
     "0.1": 0.1,
@@ -20,13 +20,16 @@ Deno.test("`--epsilon-attack` takes numbers and fractions from 0 to 1, and nothi
     "0": 0,
     "1": 1,
     "1.": 1,
+    "1.5": 1.5,
     "1e-2/2": 0.005,
     "1e-3": 0.001,
     "2.5/255": 2.5 / 255,
     " 8 / 255 ": 8 / 255,
   };
   for (const [text, value] of Object.entries(taken)) assert.equal(radius(text), value, text);
-  for (const text of ["300/255", "8/0", "0/0", "8/", "/255", "8/2/2", "x", "-1", "NaN", "1e999"]) {
+  for (
+    const text of ["300000/255", "8/0", "0/0", "8/", "/255", "8/2/2", "x", "-1", "NaN", "1e999"]
+  ) {
     assert.equal(radius(text), undefined, text);
   }
 });
@@ -47,7 +50,6 @@ Deno.test("the configuration, and so run.json, keeps the number of either radius
 
 Deno.test("what is no radius is told with what was typed, and help shows how to type one", () =>
   inFolder(async (cwd) => {
-    const expected = "Expected a number from 0 to 1, such as 0.1 or 8/255, but got";
     const wrong: readonly (readonly [flag: string, text: string, why: string])[] = [
       ["--epsilon-attack", "8/0", ""],
       ["--epsilon-attack", "8/", ""],
@@ -58,8 +60,20 @@ Deno.test("what is no radius is told with what was typed, and help shows how to 
       const { code, stdout, stderr } = await task("attack", [flag, text], { cwd });
       assert.deepEqual([code, stdout], [1, ""]);
       const got = text.length > 100 ? `${text.slice(0, 28)}...${text.slice(0, 28)}` : text;
+      const largest = flag === "--epsilon" ? 1 : 1000;
+      const expected = `Expected a number from 0 to ${largest}, such as 0.1 or 8/255, but got`;
       const line = `Error: \`${flag}\`: ${expected} "${got}"${why}.`;
       assert.equal(stderr.replaceAll(/\s+/g, " ").trim(), line);
+    }
+    for (
+      const [args, says] of [
+        [["--epsilon-attack", "300/255"], "a radius of 1.18 in L-infinity: pixels are in 0 to 1,"],
+        [["--norm", "l2"], "in L2 without a radius: there is no default;"],
+      ] as const
+    ) {
+      const { code, stderr } = await task("attack", args, { cwd });
+      assert.equal(code, 1);
+      assert.ok(stderr.replaceAll(/\s+/g, " ").includes(says), stderr);
     }
     const { stdout } = await task("attack", ["--help"], { cwd });
     assert.equal([...stdout.replaceAll(/\s+/g, " ").matchAll(/as 0\.1 or 8\/255;/g)].length, 2);

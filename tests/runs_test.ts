@@ -37,7 +37,7 @@ Deno.test("an attack leaves a folder that says all of it, and verifies to the la
       (worst, value, i) => Math.max(worst, Math.abs(value - (attacked?.data[i] ?? NaN))),
       0,
     );
-    assert.equal(Math.fround(most), Math.fround(result.adversarial.linf));
+    assert.equal(Math.fround(most), Math.fround(result.adversarial.distance));
     const answers = await readSafetensors(join(folder, "predictions.safetensors"));
     assert.deepEqual(answers.tensors.get("adversarial")?.shape, [64, 10]);
     const examples = await readSafetensors(join(folder, "examples.safetensors"));

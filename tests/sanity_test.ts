@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import type { ImageSet } from "../data/mod.ts";
 import { attacks } from "../src/attack/mod.ts";
 import { chosen, ResidentSet, spread } from "../src/evaluate/resident_set.ts";
-import type { Subject } from "../src/methods/mod.ts";
+import { ofLogits, single, type Subject } from "../src/methods/mod.ts";
 import * as nn from "../src/nn/mod.ts";
-import { type AttackJob, attackSet } from "../src/evaluate/predict.ts";
+import { type AttackJob, attackSet } from "../src/evaluate/attack_set.ts";
 import { iterationOf, procedureOf } from "../src/methods/protocol.ts";
 import { silent } from "../src/base/reporter.ts";
 import { examine, warningsOf, withAccuracy } from "../src/evaluate/checks.ts";
@@ -28,19 +28,10 @@ const weights = nn.constant(Float32Array.from(wave(160, 2), (w) => 4 * w), [16, 
 
 /** A linear softmax model, whose loss is what `of` makes of its own. */
 function subjectOf(of: (loss: nn.Tensor, x: nn.Tensor) => nn.Tensor): Subject {
-  const logits = (x: nn.Tensor): nn.Tensor => nn.matmul(nn.reshape(x, [-1, 16]), weights);
-  return {
-    copies: 1,
-    logProbabilities: ([x = weights]) => nn.logSoftmax(logits(x)),
-    readings: () => ({}),
-    scores: () => ({}),
-    confidenceLoss(x, _copy, { target }): nn.Tensor {
-      const z = logits(x);
-      const label = target === undefined ? nn.argmax(z) : nn.constant(target, [nn.dim(z, 0)]);
-      return of(nn.crossEntropy(z, label), x);
-    },
-  };
+  return single([{ ...linear, confidenceLoss: (x, o) => of(linear.confidenceLoss(x, o), x) }]);
 }
+
+const linear = ofLogits((x) => nn.matmul(nn.reshape(x, [-1, 16]), weights));
 
 const pgd = attacks.pgd.settings(0.1, { ...iterationOf(procedureOf("paper")), startNoise: 0.001 });
 
@@ -61,7 +52,7 @@ function jobOf(device: nn.Device, changed: Partial<AttackJob>): AttackJob {
 async function sanityOf(device: nn.Device, changed: Partial<AttackJob>): Promise<Sanity> {
   const job = jobOf(device, changed);
   const { sanity, half } = await examine(job, await attackSet(job));
-  assert.equal(half.linf.length, sanity.images);
+  assert.equal(half.distance.length, sanity.images);
   return sanity;
 }
 
@@ -160,7 +151,7 @@ const faults: Record<string, [Partial<AttackJob>, CheckName[], RegExp]> = {
     /^250 of 250 images \(100.0 %\) had no finite gradient at some step; /m,
   ],
   "an attack uphill": [
-    { follow: (x, copy, options) => nn.neg(subjectOf((l) => l).confidenceLoss(x, copy, options)) },
+    { follow: (x, _copy, options) => nn.neg(linear.confidenceLoss(x, options)) },
     ["loss", "control"],
     /^The attack does not lower its loss: \d\.\d+ before, \d\.\d+ after$/m,
   ],
@@ -190,13 +181,16 @@ Deno.test("the checks count images whose gradient is no number at a later step o
       nn.sum(nn.mul(x, nn.log(nn.sub(x, 0.45))), [1, 2, 3]);
     const job = jobOf(device, {
       set: new ResidentSet(grey),
-      subject: { ...subjectOf((loss) => loss), confidenceLoss: abyss },
+      subject: subjectOf((_, x) => abyss(x)),
       settings: { ...pgd, startNoise: 0 },
     });
     const attacked = await attackSet(job);
     assert.ok(attacked.slope.every(Number.isFinite));
     assert.deepEqual([...new Set(attacked.blindSteps)], [4]);
-    assert.ok(attacked.linf.every((v) => Math.abs(v - 0.06) < 1e-6), "they stay where they were");
+    assert.ok(
+      attacked.distance.every((v) => Math.abs(v - 0.06) < 1e-6),
+      "they stay where they were",
+    );
     const { finiteGradient } = (await examine(job, attacked)).sanity.checks;
     assert.deepEqual(finiteGradient?.figures, { share: 1, images: count });
     assert.equal(
@@ -241,7 +235,7 @@ Deno.test("the checks find a step that overshoots: half the radius does more", (
     const sanity = await sanityOf(device, {
       set: new ResidentSet(grey),
       target: 0,
-      subject: { ...subjectOf((loss) => loss), confidenceLoss: valley },
+      subject: subjectOf((_, x) => valley(x)),
       settings: { ...pgd, steps: 1, stepSize: 0.1, startNoise: 0 },
     });
     assert.ok(failing(sanity).includes("loss"));

@@ -36,8 +36,8 @@ function subjectOf(mode: MethodName, seeds: readonly number[] = [0, 1]): Subject
   );
 }
 
-function imagesOf({ copies }: Subject): nn.Tensor[] {
-  return Array<nn.Tensor>(copies).fill(x);
+function imagesOf({ attacked }: Subject): nn.Tensor[] {
+  return attacked.map(() => x);
 }
 
 /** Values of nodes in f64. */

@@ -17,7 +17,7 @@ function result(before: number, after: number, change: Partial<AttackResult> = {
   const rejection = (at09: number): Record<string, number> =>
     Object.fromEntries([1, 2, 3, 4, 5, 6, 7, 8, 9].map((t) => [`0.${t}`, t === 9 ? at09 : 0]));
   return attackResultSchema.parse({
-    schema: "mirage/attack@5",
+    schema: "mirage/attack@6",
     mode: "sngp",
     model: "LeNet_SNGP",
     protocol: "paper",
@@ -32,6 +32,8 @@ function result(before: number, after: number, change: Partial<AttackResult> = {
     epsilonAttack: 0.1,
     attack: {
       name: "pgd",
+      objective: "published",
+      norm: "linf",
       steps: 10,
       stepSize: 0.01,
       start: { noise: 0.001, projected: false },
@@ -70,7 +72,7 @@ function result(before: number, after: number, change: Partial<AttackResult> = {
       rejection: rejection(after),
       rejectedImages: Math.round(1000 * after),
       targeted: null,
-      linf: 0.1,
+      distance: 0.1,
       nanRows: 0,
       readings: {},
     },

@@ -99,7 +99,7 @@ async function attack(device: Device, workload: Workload): Promise<Runner> {
     ...iterationOf(procedureOf("paper", {})),
     steps: attackSteps,
   });
-  const state = iterate(loss, data.shape, settings);
+  const state = iterate({ loss, shape: data.shape }, settings);
   const start = await compile(device, {
     name: "attack start",
     updates: state.start(data.tensor, new Random(0)),

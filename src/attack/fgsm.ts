@@ -1,16 +1,18 @@
 /**
  * The fast gradient sign method (Goodfellow et al., "Explaining and harnessing adversarial examples",
- * ICLR 2015): one full step of the same iteration, from the image itself.
+ * ICLR 2015): one full step of the same iteration, from the image itself. In L2 the step is along the gradient.
  *
  * @module
  */
+import { iterate } from "./iterate.ts";
 import type { Attack } from "./types.ts";
 
-/** One sign step of length epsilon. */
+/** One step of length epsilon. */
 export const fgsm: Attack = {
   name: "fgsm",
-  settings: (epsilon) => ({
+  settings: (epsilon, { norm = "linf" } = {}) => ({
     name: "fgsm",
+    norm,
     epsilon,
     steps: 1,
     stepSize: epsilon,
@@ -18,4 +20,5 @@ export const fgsm: Attack = {
     projectStart: false,
     keepBest: false,
   }),
+  prepare: iterate,
 };

@@ -1,5 +1,6 @@
 /**
- * The attacks: one line each. An attack sees a loss, an image and a radius, never a method.
+ * The attacks, what they lower and the norms they are bounded in: one line each. An attack sees a loss, an
+ * image and a radius, never a method.
  *
  * @module
  */
@@ -7,8 +8,18 @@ import { fgsm } from "./fgsm.ts";
 import { pgd } from "./pgd.ts";
 import type { Attack } from "./types.ts";
 
-export type { Attack, AttackSettings, IterateOptions } from "./types.ts";
-export { type Iterate, iterate } from "./iterate.ts";
+export type { Attack, AttackSettings, Iterate, IterateOptions, Problem } from "./types.ts";
+export { iterate } from "./iterate.ts";
+export { type Norm, type NormName, norms } from "./norms.ts";
+export {
+  type Attackable,
+  knownObjective,
+  labelOf,
+  type LossOptions,
+  type Objective,
+  type ObjectiveName,
+  objectives,
+} from "./objectives.ts";
 
 /** Every attack by its name. */
 export const attacks = { fgsm, pgd } as const satisfies Record<string, Attack>;

@@ -8,16 +8,18 @@
  *
  * @module
  */
+import { iterate } from "./iterate.ts";
 import type { Attack, AttackSettings } from "./types.ts";
 
-/** Iterated sign steps inside the ball. */
+/** Iterated steps inside the ball. */
 export const pgd: Attack = {
   name: "pgd",
   settings(epsilon, options = {}): AttackSettings {
-    const { startNoise = 0, steps = 10, stepFactor = 2.5 } = options;
+    const { norm = "linf", startNoise = 0, steps = 10, stepFactor = 2.5 } = options;
     const { projectStart = true, keepBest = true } = options;
     return {
       name: "pgd",
+      norm,
       epsilon,
       steps,
       stepSize: stepFactor * epsilon / steps,
@@ -26,4 +28,5 @@ export const pgd: Attack = {
       keepBest,
     };
   },
+  prepare: iterate,
 };

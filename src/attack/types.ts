@@ -1,17 +1,22 @@
 /**
- * What an attack is.
+ * What an attack is, and what it is given.
  *
  * @module
  */
+import type { NoiseKey, Parameter, Tensor, Updates } from "../nn/mod.ts";
+import type { NormName } from "./norms.ts";
+
 /** An attack, ready to be traced. Images are in [0, 1]. */
 export interface AttackSettings {
-  /** The attack's key in `attacks`. */
+  /** The attack's name. */
   readonly name: string;
-  /** Radius of the L-infinity ball around the clean image, 0 to 1. */
+  /** Norm of the ball around the clean image. */
+  readonly norm: NormName;
+  /** Radius of the ball, 0 or more; 1 reaches every image in L-infinity. */
   readonly epsilon: number;
-  /** Sign steps, 1 or more. */
+  /** Steps, 1 or more. */
   readonly steps: number;
-  /** Length of one sign step. */
+  /** Length of one step, in the norm. */
   readonly stepSize: number;
   /** Standard deviation of the normal noise that the first iterate starts with; 0 starts at the image. */
   readonly startNoise: number;
@@ -21,16 +26,10 @@ export interface AttackSettings {
   readonly keepBest: boolean;
 }
 
-/** An attack: how its settings follow from the radius. */
-export interface Attack {
-  /** Its key in `attacks`. */
-  readonly name: string;
-  /** The settings for a radius, 0 to 1; options about which the attack leaves no choice are passed over. */
-  settings(epsilon: number, options?: IterateOptions): AttackSettings;
-}
-
 /** What may be chosen about an attack, where it leaves a choice. */
 export interface IterateOptions {
+  /** Norm of the ball; L-infinity when not given. */
+  readonly norm?: NormName | undefined;
   /** Standard deviation of the noise that the first iterate starts with; 0 when not given. */
   readonly startNoise?: number;
   /** Iterations; 10 when not given. */
@@ -41,4 +40,45 @@ export interface IterateOptions {
   readonly projectStart?: boolean;
   /** Whether the iterate of lowest loss is kept, not the last; so it is when not given. */
   readonly keepBest?: boolean;
+}
+
+/** What an attack works on: it knows neither model nor method. */
+export interface Problem {
+  /**
+   * The loss `[B]` of images `[B, ...]`, image by image, which the attack lowers. Its second argument `[1]`
+   * counts the steps, for a loss that draws noise afresh at each.
+   */
+  readonly loss: (images: Tensor, count: Tensor) => Tensor;
+  /** `[B, ...]` of the images. */
+  readonly shape: readonly number[];
+}
+
+/** An attack. */
+export interface Attack {
+  /** Its name; of those in `attacks`, its key. */
+  readonly name: string;
+  /** The settings for a radius; options about which the attack leaves no choice are passed over. */
+  settings(epsilon: number, options?: IterateOptions): AttackSettings;
+  /** Prepares the attack on a batch of images. */
+  prepare(problem: Problem, settings: AttackSettings): Iterate;
+}
+
+/** The state of images under attack, on the device between steps. */
+export interface Iterate {
+  /** The clean images `[B, ...]`. */
+  readonly clean: Parameter;
+  /** The current iterate `[B, ...]`. */
+  readonly current: Parameter;
+  /** The adversarial images so far: the iterate of lowest loss where it is kept, else the current one. */
+  readonly result: Parameter;
+  /** Updates that start the attack on a batch of clean images. */
+  start(images: Tensor, key: NoiseKey): Updates;
+  /** How many steps were made: `[1]`. */
+  readonly count: Parameter;
+  /** One step, to be run `repeats` times: what it changes, and the loss's gradient `[B, ...]`. */
+  step(): { readonly updates: Updates; readonly gradient: Tensor };
+  /** How often to run the step: once more than `steps` where the last iterate must still be judged. */
+  readonly repeats: number;
+  /** Everything above that holds memory on the device. */
+  readonly parameters: readonly Parameter[];
 }

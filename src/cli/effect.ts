@@ -143,6 +143,8 @@ const idle: ReadonlyMap<string, Idle> = new Map<string, Idle>([
       method.ensemble ? undefined : [`${method.name} is one model`, "use --mode deep_ensemble"],
   ],
   ["epsilonAttack", at("attack")],
+  ["norm", at("attack")],
+  ["objective", at("attack")],
   ["targeted", at("attack")],
   ["saveImages", at("attack")],
   ["steps", all(at("attack"), ofSteps([{ steps: 1 }, { steps: 2 }]))],

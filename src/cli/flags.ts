@@ -10,6 +10,7 @@ import type { Parser } from "@optique/core/parser";
 import { flag, option } from "@optique/core/primitives";
 import { choice, float, type ValueParser, type ValueParserResult } from "@optique/core/valueparser";
 import { path } from "@optique/run/valueparser";
+import { type NormName, norms, type ObjectiveName, objectives } from "../attack/mod.ts";
 import { shortened } from "../base/errors.ts";
 import { modes, runConfigSchema } from "../experiment/config.ts";
 import { gpKernels, methods, type Network, networks } from "../methods/mod.ts";
@@ -28,6 +29,8 @@ const models = [
 ];
 /** A misspelt value gets a guess. */
 export const near = { suggest: "nearest" } as const;
+const normNames = Object.keys(norms) as NormName[];
+const objectiveNames = Object.keys(objectives) as ObjectiveName[];
 const defaults = runConfigSchema.parse({ mode: modes[0] });
 const radii = text(
   Object.values<Network>(networks).map(({ name, epsilon }) => `${name}: ${epsilon}`).join(", "),
@@ -48,8 +51,8 @@ export const repeated = object({
   })),
 });
 
-/** A radius from 0 to 1, as a number or, as people write it, a fraction of bytes: `8/255`. */
-function radius(): ValueParser<"sync", number> {
+/** A radius from 0 to `largest`, as a number or, as people write it, a fraction of bytes: `8/255`. */
+function radius(largest: number): ValueParser<"sync", number> {
   const written = /^\s*((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*(?:\/\s*(\d+\.?\d*|\.\d+)\s*)?$/i;
   return {
     mode: "sync",
@@ -58,13 +61,15 @@ function radius(): ValueParser<"sync", number> {
     parse(input): ValueParserResult<number> {
       const [, over, under = "1"] = written.exec(input) ?? [];
       const value = over === undefined ? NaN : Number(over) / Number(under);
-      if (value >= 0 && value <= 1) return { success: true, value };
-      const why = value > 1 && value < Infinity ? `, which is ${Number(value.toPrecision(3))}` : "";
+      if (value >= 0 && value <= largest) return { success: true, value };
+      const why = value > largest && value < Infinity
+        ? `, which is ${Number(value.toPrecision(3))}`
+        : "";
       return {
         success: false,
-        error: message`Expected a number from 0 to 1, such as 0.1 or 8/255, but got ${
-          shortened(input)
-        }${text(why)}.`,
+        error: message`Expected a number from 0 to ${
+          text(String(largest))
+        }, such as 0.1 or 8/255, but got ${shortened(input)}${text(why)}.`,
       };
     },
     format: (value) => String(value),
@@ -191,7 +196,7 @@ export const training = object("Training", {
 /** Adversarial training; a table's rows have their own. */
 export const epsilon = object({
   epsilon: optional(
-    option("--epsilon", radius(), {
+    option("--epsilon", radius(1), {
       description:
         message`Radius of adversarial training, as 0.1 or 8/255; pixels are in 0 to 1 [${radii}]`,
     }),
@@ -230,10 +235,17 @@ export const checkpoint = object({
 
 export const attacking = object("Attack", {
   epsilonAttack: optional(
-    option("--epsilon-attack", radius(), {
-      description: message`Radius of the attack, as 0.1 or 8/255; pixels are in 0 to 1 [${radii}]`,
+    option("--epsilon-attack", radius(1000), {
+      description:
+        message`Radius of the attack, as 0.1 or 8/255; pixels are in 0 to 1 [${radii}; of --norm l2 none]`,
     }),
   ),
+  norm: optional(option("--norm", choice(normNames, near), {
+    description: message`Norm that the radius is measured in [linf]`,
+  })),
+  objective: optional(option("--objective", choice(objectiveNames, near), {
+    description: message`What the attack lowers [published: the loss of the method's own attack]`,
+  })),
   steps: withDefault(
     option("--steps", whole({ min: 1, max: 10_000, metavar: "N" }), {
       description: message`Iterations of pgd`,

@@ -13,6 +13,7 @@ import { UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
 import { commandOf } from "../base/invocation.ts";
 import { protocolOptionNames } from "../methods/protocol.ts";
+import { ownMode } from "../experiment/verify.ts";
 import { checkRun } from "../experiment/identity.ts";
 import { readRunFile } from "../runs/folder.ts";
 import { ablatable, type TableOptions } from "../experiment/table.ts";
@@ -56,6 +57,13 @@ export async function fromFile(
       : `use ${commandOf(`${run.command} --config ${display(file)}`)}`;
     throw new UserError(
       `Cannot repeat "${display(file)}" by ${command}: it is of ${run.command}; ${remedy}`,
+    );
+  }
+  if (run.config["mode"] === ownMode) {
+    throw new UserError(
+      `Cannot repeat "${
+        display(file)
+      }": its model is a function of a program of yours, which the file does not hold; run that program`,
     );
   }
   const typed = (name: string): boolean => args.some((arg) => arg.split("=")[0] === name);

@@ -13,13 +13,13 @@ import type { Check, Sanity } from "../measure/check.ts";
 import { percent, round } from "../measure/shown.ts";
 import { finite } from "../measure/evidence.ts";
 import type { SanityResult } from "../measure/schema.ts";
-import type { AttackSettings } from "../attack/mod.ts";
+import { attacks, type AttackSettings, type Norm, norms } from "../attack/mod.ts";
 import { chosen, ResidentSet, spread } from "./resident_set.ts";
 import { separation } from "../measure/detection.ts";
 import { guesses, type Hits, knows } from "../measure/guessing.ts";
 import { confidences, entropies } from "../measure/metrics.ts";
-import { mul, release, sum } from "../nn/mod.ts";
-import { type Attacked, type AttackJob, attackSet } from "./predict.ts";
+import { mul, release, size, sum } from "../nn/mod.ts";
+import { type Attacked, type AttackJob, attackSet } from "./attack_set.ts";
 import { type Answers } from "../measure/answers.ts";
 import type { Reporter } from "../base/reporter.ts";
 
@@ -38,11 +38,8 @@ const slack = 0.01;
 /** What a stronger attack may do more, in nats of entropy or of loss, and in AUROC. */
 const converged = { effect: 0.05, auroc: 0.02 } as const;
 
-/** Rounding of f32. */
+/** Rounding of a pixel in f32. */
 const hair = 1e-6;
-
-/** Standard deviations beyond which no normal number of the generator lies. */
-const normalBound = 5.8;
 
 /**
  * Examines an attack that was made.
@@ -72,8 +69,13 @@ export async function examine(
   try {
     const half = await again({ settings: halved(settings), title: "check: half the radius" });
     const strong = stronger(settings);
-    const further = await again({ settings: strong, title: "check: a stronger attack" });
+    const further = await again({
+      attack: attacks.pgd,
+      settings: strong,
+      title: "check: a stronger attack",
+    });
     const noise = await again({
+      attack: attacks.fgsm,
       settings: { ...settings, ...oneStep(settings.epsilon) },
       // The sign of this loss's gradient is that of the noise.
       follow: (x, _copy, { draws }) => sum(mul(x, draws.normal(x.shape)), [1, 2, 3]),
@@ -86,7 +88,7 @@ export async function examine(
       inDomain ? separation(confidences(inDomain.predictions), sure(of, index)).auroc : NaN;
     const found = { effect: full, auroc: auroc(attacked.adversarial, index) };
     const checks = {
-      ...onImages(attacked, settings),
+      ...onImages(attacked, settings, size(set.set.shape)),
       control: control(dropped(attacked, index), dropped(noise), effect),
       epsilon: growth(full, drop(half), effect, "Half the radius does"),
       convergence: convergence(
@@ -113,11 +115,12 @@ function halved(settings: AttackSettings): AttackSettings {
   return { ...settings, epsilon: settings.epsilon / 2, stepSize: settings.stepSize / 2 };
 }
 
-/** A stronger attack in the same ball. */
+/** A stronger attack in the same ball: pgd of more steps. */
 function stronger(settings: AttackSettings): AttackSettings {
+  const { name } = attacks.pgd;
   const steps = Math.max(10, 5 * settings.steps);
   const stepSize = Math.max(2.5 * settings.epsilon / steps, settings.stepSize / 5);
-  return { ...settings, steps, stepSize, keepBest: true, projectStart: true };
+  return { ...settings, name, steps, stepSize, keepBest: true, projectStart: true };
 }
 
 /** Largest probabilities of some images, or of all. */
@@ -127,17 +130,20 @@ function sure({ predictions }: Answers, index?: ArrayLike<number>): Float64Array
 }
 
 function oneStep(epsilon: number): Partial<AttackSettings> {
-  return { steps: 1, stepSize: epsilon, startNoise: 0, keepBest: false };
+  const { name } = attacks.fgsm;
+  return { name, steps: 1, stepSize: epsilon, startNoise: 0, keepBest: false };
 }
 
 /** What is to be seen on the attacked images themselves. */
 function onImages(
-  { linf, outside, slope, blindSteps, losses }: Attacked,
-  { epsilon, startNoise, projectStart, keepBest }: AttackSettings,
+  { distance, outside, slope, blindSteps, losses }: Attacked,
+  { norm: name, epsilon, startNoise, projectStart, keepBest }: AttackSettings,
+  pixels: number,
 ): Record<"zeroGradient" | "finiteGradient" | "ball" | "box" | "loss", Check> {
   // Every step ends with a projection; only a best iterate may be the noisy start itself.
-  const free = keepBest && !projectStart ? normalBound * startNoise : 0;
-  const radius = Math.max(epsilon, free);
+  const noise = keepBest && !projectStart ? startNoise : 0;
+  const norm: Norm = norms[name];
+  const radius = Math.max(epsilon, norm.noiseBound(pixels) * noise);
   const [before, after] = [mean(losses.clean), mean(losses.adversarial)];
   return {
     zeroGradient: none(slope, (v) => v === 0, "had a zero gradient at the first step"),
@@ -146,8 +152,16 @@ function onImages(
       (steps) => steps > 0,
       "had no finite gradient at some step; pixels without one stayed as they were",
     ),
-    ball: within(linf, radius, "of the images left the ball of radius epsilon"),
-    box: within(outside, free, "of the attacked images left [0, 1]"),
+    ball: within(
+      distance,
+      { radius, rounding: norm.rounding(pixels) },
+      "of the images left the ball of radius epsilon",
+    ),
+    box: within(
+      outside,
+      { radius: norms.linf.noiseBound(pixels) * noise, rounding: hair },
+      "of the attacked images left [0, 1]",
+    ),
     loss: check(
       after < before,
       { before, after },
@@ -170,8 +184,12 @@ function none(
   );
 }
 
-function within(values: Float32Array, allowed: number, what: string): Check {
-  const share = values.filter((v) => !(v <= allowed + hair)).length / values.length;
+function within(
+  values: Float32Array,
+  { radius: allowed, rounding }: { readonly radius: number; readonly rounding: number },
+  what: string,
+): Check {
+  const share = values.filter((v) => !(v <= allowed + rounding)).length / values.length;
   const largest = values.reduce((a, b) => Math.max(a, b), -Infinity);
   return check(share === 0, { largest, allowed, share }, `${percent(share)} ${what}`);
 }

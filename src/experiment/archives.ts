@@ -5,9 +5,8 @@
  */
 import type { ImageSet } from "../../data/mod.ts";
 import type { NamedArray } from "../checkpoint/safetensors.ts";
-import type { RunConfig } from "./config.ts";
 import { entropies } from "../measure/metrics.ts";
-import type { Attacked } from "../evaluate/predict.ts";
+import type { Attacked } from "../evaluate/attack_set.ts";
 import type { Answers } from "../measure/answers.ts";
 
 /** Leading images of which the most telling are kept. */
@@ -30,18 +29,18 @@ export function answersArchive(answers: Readonly<Record<string, Answers>>): Arra
 
 /** The archives of an attack's folder. */
 export function attackArchives(
-  config: RunConfig,
+  saveImages: boolean,
   { attacked, outDomain }: { readonly attacked: Attacked; readonly outDomain: ImageSet },
 ): Record<string, Arrays> {
-  const { clean, adversarial, linf, slope } = attacked;
+  const { clean, adversarial, distance, slope } = attacked;
   return {
     predictions: new Map([
       ...answersArchive({ clean, adversarial }),
-      ["linf", { shape: [linf.length], data: linf }],
+      ["distance", { shape: [distance.length], data: distance }],
       ["slope", { shape: [slope.length], data: slope }],
     ]),
     examples: examplesArchive(attacked, outDomain),
-    ...(config.saveImages ? { adversarial: imagesArchive(attacked, outDomain) } : {}),
+    ...(saveImages ? { adversarial: imagesArchive(attacked, outDomain) } : {}),
   };
 }
 

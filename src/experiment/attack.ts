@@ -4,33 +4,22 @@
  * @module
  */
 import type { ImageSet } from "../../data/mod.ts";
-import { attacks, type AttackSettings } from "../attack/mod.ts";
+import { attacks, type AttackSettings, objectives } from "../attack/mod.ts";
 import { Clock } from "../base/clock.ts";
-import { procedureFor, type RunConfig } from "./config.ts";
-import {
-  confidentShares,
-  type Detection,
-  detectionOf,
-  epsilonPoint,
-  type OutDomain,
-  tauCurve,
-} from "../measure/evidence.ts";
-import { sanityResult } from "../evaluate/checks.ts";
-import { classRows } from "../measure/metrics.ts";
-import type { EpsilonPoint } from "../measure/schema.ts";
-import { type Method, methods, single } from "../methods/mod.ts";
-import { type Attacked, attackSet, knownTarget } from "../evaluate/predict.ts";
-import type { Answers } from "../measure/answers.ts";
-import { iterationOf } from "../methods/protocol.ts";
-import { limited } from "./setup.ts";
 import { type Reporter, silent } from "../base/reporter.ts";
-import { type AttackResult, attackResultSchema } from "./documents.ts";
-import { examine, type Examined, warningsOf, withAccuracy } from "../evaluate/checks.ts";
-import { common, job, meanOptions, modelsOf } from "./common.ts";
-import { uncertainties } from "./uncertainty.ts";
-import { attackArchives, shownImages } from "./archives.ts";
+import type { Attacked } from "../evaluate/attack_set.ts";
+import { knownTarget } from "../evaluate/predict.ts";
+import { type Method, methods, single } from "../methods/mod.ts";
+import { iterationOf } from "../methods/protocol.ts";
 import type { RunResults } from "../runs/folder.ts";
+import { attackArchives, shownImages } from "./archives.ts";
+import { attackFigures, makeAttack } from "./attack_figures.ts";
+import { common, job, meanOptions, modelsOf } from "./common.ts";
+import { procedureFor, type RunConfig } from "./config.ts";
+import { type AttackResult, attackResultSchema } from "./documents.ts";
+import { evaluateInDomain } from "./evaluate.ts";
 import { recorded } from "./recorded.ts";
+import { limited } from "./setup.ts";
 import {
   findOrTrain,
   type LoadedModel,
@@ -38,7 +27,6 @@ import {
   openWorkbench,
   type Workbench,
 } from "./workbench.ts";
-import { type Evaluated, evaluateInDomain } from "./evaluate.ts";
 
 /** What an attack run returns besides its document: example images for pictures. */
 export interface AttackRun {
@@ -107,95 +95,27 @@ async function attackOn(
   keep: number,
 ): Promise<RunResults & Omit<AttackRun, "result"> & { readonly document: AttackResult }> {
   const { config } = bench;
-  const made = await clock.time("work", async () => {
-    const outDomain = limited(await bench.pair.outDomain(), config);
-    const work = {
-      ...job(bench, outDomain, reporter),
-      settings: attackSettings(config),
-      target: config.targeted,
-      keep: config.saveImages ? outDomain.count : Math.max(keep, shownImages),
-    };
-    const attacked = await attackSet(work);
-    const inDomain = await evaluateInDomain(bench, reporter);
-    const examined = withAccuracy(
-      await examine(work, attacked, inDomain.answers),
-      inDomain.figures,
-    );
-    const sets = { clean: attacked.clean, attacked: attacked.adversarial };
-    const detection = detectionOf(inDomain.answers, sets, config.seed);
-    return { inDomain, attacked, outDomain, examined, sets, detection };
-  });
-  const document = attackDocument(bench, { models, ...made }, clock);
-  return { document, archives: attackArchives(config, made), models, ...made };
-}
-
-/** What an attack's document is made of. */
-interface Made {
-  readonly models: readonly LoadedModel[];
-  readonly inDomain: Evaluated;
-  readonly attacked: Attacked;
-  readonly outDomain: ImageSet;
-  readonly examined: Examined;
-  readonly sets: OutDomain;
-  readonly detection: Detection;
-}
-
-function attackDocument(
-  bench: Workbench,
-  { models, inDomain, attacked, outDomain, examined, sets, detection }: Made,
-  clock: Clock,
-): AttackResult {
-  const { config } = bench;
-  const settings = attackSettings(config);
-  const mean = meanOptions(bench);
-  const point = (answers: Answers, epsilon: number): EpsilonPoint =>
-    epsilonPoint(inDomain.answers, answers, epsilon);
-  const inTarget = ({ predictions }: Answers): number | null =>
-    config.targeted === undefined ? null : classRows(predictions, config.targeted);
-  const { name, steps, stepSize, startNoise, projectStart } = settings;
-  return attackResultSchema.parse({
-    schema: "mirage/attack@5",
+  const outDomain = limited(await bench.pair.outDomain(), config);
+  const work = {
+    ...job(bench, outDomain, reporter),
+    settings: attackSettings(config),
+    objective: objectives[config.objective ?? "published"],
+    target: config.targeted,
+    keep: config.saveImages ? outDomain.count : Math.max(keep, shownImages),
+  };
+  const made = await clock.time(
+    "work",
+    () => makeAttack(work, () => evaluateInDomain(bench, reporter)),
+  );
+  const document = attackResultSchema.parse({
+    schema: "mirage/attack@6",
     ...common(bench),
     seeds: bench.modelSeeds,
     ...modelsOf(models),
-    epsilonAttack: config.epsilonAttack,
-    attack: {
-      name,
-      steps,
-      stepSize,
-      start: { noise: startNoise, projected: projectStart },
-      targeted: config.targeted ?? null,
-    },
-    inDomain: inDomain.figures,
-    outDomain: {
-      name: outDomain.name,
-      count: outDomain.count,
-      sha256: outDomain.sha256,
-      listSha256: outDomain.listSha256 ?? null,
-      skipped: outDomain.skipped?.length ?? 0,
-      classNames: outDomain.classes ?? null,
-    },
-    clean: { ...uncertainties(attacked.clean, mean), targeted: inTarget(attacked.clean) },
-    adversarial: {
-      ...uncertainties(attacked.adversarial, mean),
-      targeted: inTarget(attacked.adversarial),
-      linf: attacked.linf.reduce((a, b) => Math.max(a, b), 0),
-    },
-    detection,
-    calibration: inDomain.calibration,
-    confident: confidentShares(inDomain.answers, sets),
-    curves: {
-      tau: tauCurve(inDomain.answers, sets),
-      epsilon: [
-        point(attacked.clean, 0),
-        point(examined.half.adversarial, settings.epsilon / 2),
-        point(attacked.adversarial, settings.epsilon),
-      ],
-    },
-    sanity: sanityResult(examined.sanity),
-    warnings: warningsOf(examined.sanity),
+    ...attackFigures(work, made, meanOptions(bench)),
     seconds: { setup: clock.setup, train: clock.train, attack: clock.work },
   });
+  return { document, archives: attackArchives(config.saveImages, made), models, ...made };
 }
 
 /** The attack that a configuration asks for: the method's own, or the one that was chosen. */
@@ -206,6 +126,7 @@ export function attackSettings(config: RunConfig): AttackSettings {
   const { startNoise } = method;
   return attacks[name].settings(config.epsilonAttack, {
     ...iterationOf(procedure),
+    norm: config.norm,
     startNoise,
     steps: config.steps,
   });

@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { shortened, shownValue, UserError } from "../base/errors.ts";
+import { type Norm, type NormName, norms, type ObjectiveName, objectives } from "../attack/mod.ts";
 import { gpKernels, type MethodName, methods, networkOf } from "../methods/mod.ts";
 import {
   type Procedure,
@@ -69,8 +70,11 @@ export const runConfigSchema = z.strictObject({
    * LeNet, 0.016 for ResNet-18.
    */
   epsilon: fraction.optional(),
-  /** Radius of the attack (pixels are in [0, 1]): 0.1 for LeNet, 0.016 for ResNet-18. */
-  epsilonAttack: fraction.optional(),
+  /**
+   * Radius of the attack in its norm (pixels are in [0, 1]): in L-infinity 0.1 for LeNet, 0.016 for ResNet-18,
+   * in another norm none but what is given.
+   */
+  epsilonAttack: z.number().min(0).max(1000).optional(),
   /**
    * Members of an ensemble, of the seeds `seed`, `seed + 1`, ...: as many as there are checkpoints, else
    * 10 (on the embedded data 3, or 2 that are adversarially trained).
@@ -85,6 +89,10 @@ export const runConfigSchema = z.strictObject({
   nInducingPoints: count.max(512).optional(),
   /** Kernel of DUE's Gaussian process: that of a checkpoint that says which it has, else RBF. */
   kernel: z.enum(gpKernels).optional(),
+  /** What the attack lowers: what the method's published attack does when not given. */
+  objective: z.enum(Object.keys(objectives) as [ObjectiveName, ...ObjectiveName[]]).optional(),
+  /** Norm of the attack's ball: L-infinity when not given. */
+  norm: z.enum(Object.keys(norms) as [NormName, ...NormName[]]).optional(),
   /** Iterations of pgd. */
   steps: count.max(10_000).default(10),
   /** Class that the attack steers to; the model's own prediction when not given. */
@@ -154,8 +162,23 @@ export function runConfig(options: RunOptions): RunConfig {
   const parsed = runConfigSchema.safeParse(options);
   if (parsed.success) {
     const { mode, model = methods[mode].models[0] ?? "" } = parsed.data;
-    const fallback = networkOf(model).epsilon;
-    const { epsilonAttack = fallback } = parsed.data;
+    const { norm = "linf" } = parsed.data;
+    const { epsilonAttack = norm === "linf" ? networkOf(model).epsilon : undefined } = parsed.data;
+    const { [norm]: by }: Record<NormName, Norm> = norms;
+    if (epsilonAttack === undefined) {
+      throw new UserError(
+        `Cannot attack in ${by.title} without a radius: there is no default; name one by ` +
+          "--epsilon-attack, such as 1.5 for digits of 28x28",
+      );
+    }
+    if (norm === "linf" && epsilonAttack > 1) {
+      throw new UserError(
+        `Cannot attack with a radius of ${
+          Number(epsilonAttack.toPrecision(3))
+        } in ${by.title}: pixels are in 0 to 1, and so is ` +
+          "the radius; name another by --epsilon-attack, or add --norm l2",
+      );
+    }
     return Object.freeze({ ...parsed.data, epsilonAttack });
   }
   const [issue] = parsed.error.issues;

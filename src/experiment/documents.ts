@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from "zod";
-import { type AttackName, attacks } from "../attack/mod.ts";
+import { type NormName, norms } from "../attack/mod.ts";
 import { epochSchema } from "../checkpoint/statement.ts";
 import { thresholds } from "./config.ts";
 import { attackEvidence, evalEvidence } from "../measure/schema.ts";
@@ -85,8 +85,8 @@ const common = {
 const models = {
   /** Seeds that the models were trained with, one a member; null where a file does not say it. */
   seeds: z.array(z.int().nullable()).min(1),
-  /** Paths of the checkpoints, one a member. */
-  checkpoints: z.array(z.string()).min(1),
+  /** Paths of the checkpoints, one a member; none of a model of the user's own. */
+  checkpoints: z.array(z.string()),
 };
 
 /**
@@ -102,13 +102,17 @@ const trained = z.array(
 
 /** What `attack --json` prints. */
 export const attackResultSchema = z.strictObject({
-  schema: z.literal("mirage/attack@5"),
+  schema: z.literal("mirage/attack@6"),
   ...common,
   ...models,
   trained,
-  epsilonAttack: share,
+  /** Radius of the ball, in the attack's norm. */
+  epsilonAttack: z.number().min(0),
   attack: z.strictObject({
-    name: z.enum(Object.keys(attacks) as [AttackName, ...AttackName[]]),
+    name: z.string(),
+    /** What it lowers. */
+    objective: z.string(),
+    norm: z.enum(Object.keys(norms) as [NormName, ...NormName[]]),
     steps: z.int(),
     stepSize: z.number(),
     start: z.strictObject({ noise: z.number(), projected: z.boolean() }),
@@ -131,8 +135,8 @@ export const attackResultSchema = z.strictObject({
     rejectedImages,
     targeted,
     readings,
-    /** Largest change of any pixel. */
-    linf: z.number(),
+    /** Longest change of any image, in the attack's norm. */
+    distance: z.number(),
     /** Rows whose probabilities are not numbers; they count as rejected. */
     nanRows: z.int(),
   }),

@@ -14,11 +14,19 @@ import {
   finite,
   tauCurve,
 } from "../measure/evidence.ts";
-import { accuracy, brier, infiniteRows, nanRows, nll, rightRows } from "../measure/metrics.ts";
+import {
+  accuracy,
+  brier,
+  infiniteRows,
+  type MeanOptions,
+  nanRows,
+  nll,
+  rightRows,
+} from "../measure/metrics.ts";
 import type { CalibrationResult } from "../measure/schema.ts";
 import { single } from "../methods/mod.ts";
 import type { Device } from "../nn/mod.ts";
-import { knownLabels, predict } from "../evaluate/predict.ts";
+import { type Job, knownLabels, predict } from "../evaluate/predict.ts";
 import type { Answers } from "../measure/answers.ts";
 import { limited } from "./setup.ts";
 import { type Reporter, silent } from "../base/reporter.ts";
@@ -137,10 +145,15 @@ export interface Evaluated {
 /** The test set: the model's quality on it, and what out-domain images are told apart from. */
 export async function evaluateInDomain(bench: Workbench, reporter: Reporter): Promise<Evaluated> {
   const set = limited(await bench.pair.test(), bench.config);
-  const answers = await predict(job(bench, set, reporter));
+  return await evaluateOnSet(job(bench, set, reporter), meanOptions(bench));
+}
+
+/** As {@linkcode evaluateInDomain}, of any subject and any labelled set. */
+export async function evaluateOnSet(work: Job, mean: MeanOptions): Promise<Evaluated> {
+  const { set } = work.set;
+  const answers = await predict(work);
   const { predictions } = answers;
   knownLabels(set, predictions.classes);
-  const mean = meanOptions(bench);
   const figures = {
     name: set.name,
     count: set.count,

@@ -17,6 +17,9 @@ import { checkFiles, keptCheckpoints, readFigures, readRun } from "../runs/folde
 import { type Run } from "../runs/schema.ts";
 import { versions } from "../base/version.ts";
 
+/** The mode that runs of a model of the user's own have. */
+export const ownMode = "own";
+
 /** Numbers may differ by so much on another adapter, driver or version, relative to `max(1, |figure|)`. */
 export const tolerance = 0.01;
 
@@ -69,12 +72,36 @@ export async function verify(
       }": a table has no models of its own; verify the attacks it consists of`,
     );
   }
+  if (run.config["mode"] === ownMode) throw ownModel(folder);
   await checkFiles(folder, run);
   const checkpoint = await keptCheckpoints(folder, run);
   const options = { ...run.config, checkpoint, ...(dataPath === undefined ? {} : { dataPath }) };
   const config = runConfig(options as unknown as RunOptions);
   await checkRun(run, config, join(folder, "run.json"));
-  const { now, then, adapter } = await repeat(run, before, { folder, config, reporter });
+  return compared({ folder, run, ...await repeat(run, before, { folder, config, reporter }) });
+}
+
+/** What is to be done with a run of a model that only its program has. */
+function ownModel(folder: string): UserError {
+  return new UserError(
+    `Cannot verify "${
+      display(folder)
+    }": its model is a function of a program of yours, which the folder ` +
+      "does not hold; call verifyModel() in that program",
+  );
+}
+
+/** A run's figures against those of the same run made again. */
+export function compared(
+  { folder, run, then, now: made, adapter }: {
+    readonly folder: string;
+    readonly run: Run;
+    readonly then: unknown;
+    readonly now: unknown;
+    readonly adapter: object;
+  },
+): VerifyResult {
+  const now = figuresOf(made);
   const sameMachine = JSON.stringify(adapter) === JSON.stringify(run.adapter) &&
     JSON.stringify(versions()) === JSON.stringify(run.versions);
   const found = differences(then, now, sameMachine ? 0 : tolerance);
@@ -124,7 +151,7 @@ async function repeat(
   const document = command === "attack"
     ? await attackOnly(config, reporter)
     : await evaluateOnly(config, reporter);
-  return { then: before, now: figuresOf(document), adapter: document.adapter };
+  return { then: before, now: document, adapter: document.adapter };
 }
 
 const trainedSchema = z.object({

@@ -34,10 +34,10 @@ export interface Sanity {
  * - `zeroGradient`: images whose loss has no slope at the first step, and their share.
  * - `finiteGradient`: images that have, at any step, a pixel whose slope is no finite number, and their
  *   share. Where it is no number the pixel stays as it is.
- * - `ball`, `box`: largest change of a pixel, largest excess over [0, 1], and what is allowed.
+ * - `ball`, `box`: longest change by the norm of the attack, largest excess of a pixel over [0, 1], and what is allowed.
  * - `loss`: mean loss of the clean and of the attacked images.
- * - `control`: effect of the attack, and of noise that moves every pixel by epsilon up or down at
- *   random: as far as the attack can. The attack's must be larger by two standard errors of the
+ * - `control`: effect of the attack, and of a random step of length epsilon, as far as the attack
+ *   can go: in L-infinity every pixel moves by epsilon, up or down at random. The attack's must be larger by two standard errors of the
  *   difference, image by image, and by 0.01.
  * - `epsilon`: effect of the attack, and of one with half the radius.
  * - `convergence`: effect of the attack, and of a stronger one in the same ball: five times the steps, ten

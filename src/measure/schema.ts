@@ -79,7 +79,7 @@ export const tauSchema = z.strictObject({ tau: share, inDomain: leftSchema, clea
 
 /** A point of the curves against the radius; 0 is the clean images. */
 export const epsilonSchema = z.strictObject({
-  epsilon: share,
+  epsilon: z.number().min(0),
   /** Images that were attacked with this radius: a sample where it is one of the checks'. */
   images: z.int(),
   /** Mean entropy in nats. */

@@ -4,10 +4,7 @@
  * @module
  */
 import {
-  argmax,
-  constant,
   crossEntropy,
-  dim,
   type Layer,
   logSoftmax,
   mean,
@@ -15,8 +12,9 @@ import {
   type State,
   type Tensor,
 } from "../nn/mod.ts";
+import { labelOf, type LossOptions } from "../attack/mod.ts";
 import { modelsOf, networkOf } from "../networks/mod.ts";
-import type { LossOptions, Model, ModelOptions, TrainContext, TrainStep } from "./types.ts";
+import type { Model, ModelOptions, TrainContext, TrainStep } from "./types.ts";
 
 /** Networks of a plain classifier. */
 export const classifiers: readonly string[] = modelsOf();
@@ -63,9 +61,4 @@ export class Classifier implements Model {
     const logits = this.logits(images);
     return crossEntropy(logits, labelOf(logits, target));
   }
-}
-
-/** The class an attack steers to: the target, or each row's largest score. `[B, C]` to `[B]`. */
-export function labelOf(scores: Tensor, target: number | undefined): Tensor {
-  return target === undefined ? argmax(scores) : constant(target, [dim(scores, 0)]);
 }

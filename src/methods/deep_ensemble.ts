@@ -29,7 +29,8 @@ import {
   type Tensor,
 } from "../nn/mod.ts";
 import type { Procedure } from "./protocol.ts";
-import { Classifier, classifiers, labelOf } from "./classifier.ts";
+import { type Attackable, labelOf } from "../attack/mod.ts";
+import { Classifier, classifiers } from "./classifier.ts";
 import type { Method, Model, Score, Subject } from "./types.ts";
 
 /** Several baselines. */
@@ -69,26 +70,33 @@ export function ensemble(
       if (!image) throw new Error(`Unreachable: no image for member ${i}`);
       return member.logits(image);
     });
+  const mean = means[ensembleMean];
+  const together: Attackable = {
+    logProbabilities: (image) => mean(logits([image])),
+    ...(ensembleMean === "logits" && { logits: (image) => meanOf(logits([image])) }),
+    confidenceLoss(image, { target }): Tensor {
+      const answer = mean(logits([image]));
+      return negativeLogLikelihood(answer, labelOf(answer, target));
+    },
+  };
   return {
-    copies: joint ? 1 : members.length,
-    logProbabilities: (images) => means[ensembleMean](logits(images)),
+    attacked: joint ? [together] : members,
+    logProbabilities: (images) => mean(logits(images)),
     readings: (images) => {
-      const [name, mean] = other;
-      return { [name]: { logConfidences: mean(logits(images)), normalised: true } };
+      const [name, others] = other;
+      return { [name]: { logConfidences: others(logits(images)), normalised: true } };
     },
     scores: (images) => ({ mutualInformation: mutualInformation(logits(images)) }),
-    confidenceLoss(image, copy, options): Tensor {
-      const member = members[copy];
-      if (!joint && member) return member.confidenceLoss(image, options);
-      const answer = means[ensembleMean](members.map((m) => m.logits(image)));
-      return negativeLogLikelihood(answer, labelOf(answer, options.target));
-    },
   };
 }
 
 /** Log-softmax of the mean of the members' logits. */
 function ofLogits(logits: readonly Tensor[]): Tensor {
-  return logSoftmax(scale(total(logits), 1 / logits.length));
+  return logSoftmax(meanOf(logits));
+}
+
+function meanOf(xs: readonly Tensor[]): Tensor {
+  return scale(total(xs), 1 / xs.length);
 }
 
 /** `log((1/N) sum_i softmax(logits_i))`, stable. */

@@ -41,17 +41,17 @@ import {
   type Tensor,
 } from "../nn/mod.ts";
 import type { Procedure } from "./protocol.ts";
-import { labelOf } from "./classifier.ts";
+import { type Attackable, labelOf, type LossOptions } from "../attack/mod.ts";
 import { type Features, modelsOf, networkOf } from "../networks/mod.ts";
 import { single } from "./single.ts";
 import { type Marginals, SparseGaussianProcess } from "./svgp.ts";
 import type {
   InitialiseContext,
-  LossOptions,
   Method,
   Model,
   ModelOptions,
   Score,
+  Subject,
   TrainContext,
   TrainStep,
 } from "./types.ts";
@@ -79,8 +79,15 @@ export const due: Method = {
   attack: "pgd",
   startNoise: 0,
   create: (model, options) => new Due(model, options),
-  subject: single,
+  subject,
 };
+
+/** The model by itself; an attack sees it by as many samples as it takes at a step. */
+function subject(models: readonly Model[]): Subject {
+  const [model] = models;
+  const alone = single(models);
+  return model instanceof Due ? { ...alone, attacked: [model.underAttack()] } : alone;
+}
 
 /** An encoder under a sparse Gaussian process. */
 export class Due implements Model {
@@ -234,9 +241,24 @@ export class Due implements Model {
     return { variance: { values: mean(variance, [1]), higher: "out-domain" } };
   }
 
+  /** The model as an attack sees it: other numbers of samples, and other noise, than in evaluation. */
+  underAttack(): Attackable {
+    const { dueAttackSamples: samples } = this.#procedure;
+    return {
+      logProbabilities: (images, draws) =>
+        this.#predict(this.#marginals(images), this.#supply(draws), samples),
+      confidenceLoss: (images, options) => this.confidenceLoss(images, options),
+    };
+  }
+
+  /** Noise of an attack: afresh at every step, or the same at all of them. */
+  #supply(draws: Draws): Draws {
+    return this.#procedure.dueNoise === "common" ? new Draws(draws.key) : draws;
+  }
+
   confidenceLoss(images: Tensor, { draws, target }: LossOptions): Tensor {
-    const { dueAttackSamples: samples, dueNoise } = this.#procedure;
-    const supply = dueNoise === "common" ? new Draws(draws.key) : draws;
+    const { dueAttackSamples: samples } = this.#procedure;
+    const supply = this.#supply(draws);
     const marginals = this.#marginals(images);
     const label = target === undefined
       ? argmax(this.#predict(marginals, supply, samples))

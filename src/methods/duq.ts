@@ -48,11 +48,10 @@ import {
   where,
 } from "../nn/mod.ts";
 import type { Procedure } from "./protocol.ts";
-import { labelOf } from "./classifier.ts";
+import { labelOf, type LossOptions } from "../attack/mod.ts";
 import { type Features, modelsOf, networkOf } from "../networks/mod.ts";
 import { single } from "./single.ts";
 import type {
-  LossOptions,
   Method,
   Model,
   ModelOptions,

@@ -12,10 +12,10 @@ import { sngp } from "./sngp.ts";
 import type { Method } from "./types.ts";
 
 export type {
+  Answering,
   GpKernel,
   Hyperparameters,
   InitialiseContext,
-  LossOptions,
   Method,
   Model,
   ModelOptions,
@@ -27,7 +27,7 @@ export type {
 } from "./types.ts";
 export { type ImageShape, type Network, networkOf, networks } from "../networks/mod.ts";
 export { gpKernels } from "./types.ts";
-export { single } from "./single.ts";
+export { ofLogits, single } from "./single.ts";
 
 /** Every method by its name on the command line. */
 export const methods = {

@@ -45,19 +45,11 @@ import {
   type Tensor,
   type Updates,
 } from "../nn/mod.ts";
-import { labelOf } from "./classifier.ts";
+import { labelOf, type LossOptions } from "../attack/mod.ts";
 import { modelsOf, networkOf } from "../networks/mod.ts";
 import { inversePositiveDefinite } from "./inverse.ts";
 import { single } from "./single.ts";
-import type {
-  LossOptions,
-  Method,
-  Model,
-  ModelOptions,
-  Score,
-  TrainContext,
-  TrainStep,
-} from "./types.ts";
+import type { Method, Model, ModelOptions, Score, TrainContext, TrainStep } from "./types.ts";
 
 /** Hyper-parameters, with the paper's values. */
 const settings = {
@@ -156,7 +148,7 @@ class Sngp implements Model {
   }
 
   logProbabilities(images: Tensor): Tensor {
-    return logSoftmax(this.#meanFieldLogits(images));
+    return logSoftmax(this.logits(images));
   }
 
   /** The variance of the logits at an image, `phi^T P^-1 phi`: one for all classes. */
@@ -166,7 +158,7 @@ class Sngp implements Model {
   }
 
   confidenceLoss(images: Tensor, { target }: LossOptions): Tensor {
-    const logits = this.#meanFieldLogits(images);
+    const logits = this.logits(images);
     return crossEntropy(logits, labelOf(logits, target));
   }
 
@@ -185,7 +177,8 @@ class Sngp implements Model {
     return new Map([[this.#precision, add(this.#precision.tensor, batch)]]);
   }
 
-  #meanFieldLogits(images: Tensor): Tensor {
+  /** The mean-field logits `[B, C]`. */
+  logits(images: Tensor): Tensor {
     const pass = new Pass(false);
     const phi = this.#features(images, pass);
     const logits = this.#beta.forward(phi, pass);

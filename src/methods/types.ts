@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { AttackName } from "../attack/mod.ts";
+import type { Attackable, AttackName } from "../attack/mod.ts";
 import type { Device, Draws, Pass, Random, State, Tensor, Updates } from "../nn/mod.ts";
 import type { ImageShape } from "../networks/mod.ts";
 import type { Procedure } from "./protocol.ts";
@@ -73,14 +73,6 @@ export interface InitialiseContext {
   readonly trainIndex: Uint32Array;
 }
 
-/** What the attack's loss may depend on besides the image. */
-export interface LossOptions {
-  /** A supply of noise whose counter goes up at every step of the attack. */
-  readonly draws: Draws;
-  /** The class to steer to; the model's own prediction when not given. */
-  readonly target?: number | undefined;
-}
-
 /** Other ways to read the answer of the same model: what its largest element is taken as confidence. */
 export interface Reading {
   /** Logarithms of confidences, `[B, C]`. */
@@ -97,8 +89,16 @@ export interface Score {
   readonly higher: "in-domain" | "out-domain";
 }
 
+/** A model that answers, however it came about. */
+export interface Answering extends Attackable {
+  /** Other readings of the same answer, by name. */
+  readings?(images: Tensor): Readonly<Record<string, Reading>>;
+  /** Scores of its own, by name, besides those that every method's probabilities give. */
+  scores?(images: Tensor): Readonly<Record<string, Score>>;
+}
+
 /** One trained thing under one method. */
-export interface Model {
+export interface Model extends Answering {
   /** Name of the network, for example `LeNet_SNGP`. */
   readonly name: string;
   /** `[C, H, W]` of an image. */
@@ -121,34 +121,22 @@ export interface Model {
   gather?(images: Tensor): Updates;
   /** Derives what evaluation needs from the state, after training or loading. */
   finish?(device: Device): Promise<void>;
-  /** Log-probabilities `[B, C]` of images in evaluation. */
-  logProbabilities(images: Tensor, draws: Draws): Tensor;
-  /** Other readings of the same answer, by name. */
-  readings?(images: Tensor): Readonly<Record<string, Reading>>;
-  /** Scores of its own, by name, besides those that every method's probabilities give. */
-  scores?(images: Tensor): Readonly<Record<string, Score>>;
-  /**
-   * What the attack descends: a loss per image `[B]` against the model's own prediction, or against
-   * a target class.
-   */
-  confidenceLoss(images: Tensor, options: LossOptions): Tensor;
 }
 
 /** What is evaluated and attacked. */
 export interface Subject {
   /**
-   * Adversarial images for each clean one: more than one where each member of an ensemble is attacked
-   * on its own copy. Whatever takes `images` takes as many versions of the batch.
+   * What an attack sees of it: one part where there is one adversarial image for each clean one, several where
+   * each member of an ensemble is attacked on a copy of its own. Whatever takes `images` takes as many
+   * versions of the batch.
    */
-  readonly copies: number;
+  readonly attacked: readonly Attackable[];
   /** Log-probabilities `[B, C]`. */
   logProbabilities(images: readonly Tensor[], draws: Draws): Tensor;
   /** Other readings of the same answer, by name. */
   readings(images: readonly Tensor[]): Readonly<Record<string, Reading>>;
   /** Scores of its own, by name, besides those that every method's probabilities give. */
   scores(images: readonly Tensor[]): Readonly<Record<string, Score>>;
-  /** What the attack on one copy descends, per image `[B]`. */
-  confidenceLoss(image: Tensor, copy: number, options: LossOptions): Tensor;
 }
 
 /** A method of uncertainty estimation. */

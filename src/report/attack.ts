@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { norms } from "../attack/mod.ts";
 import { seedsText } from "../experiment/seeds.ts";
 import { round, tau, title, verdict } from "./words.ts";
 import { draw, inks, svg } from "./charts.ts";
@@ -51,7 +52,7 @@ const shown = [
   ) => `inDomain.${name}`),
   ...["count", "skipped", "classNames"].map((name) => `outDomain.${name}`),
   ...["clean", "adversarial"].flatMap((set) =>
-    ["entropy", "rejection", "rejectedImages", "targeted", "nanRows", "readings", "linf"].map((
+    ["entropy", "rejection", "rejectedImages", "targeted", "nanRows", "readings", "distance"].map((
       name,
     ) => `${set}.${name}`)
   ),
@@ -62,11 +63,13 @@ export async function attackPage(content: AttackContent): Promise<string> {
   const { figures } = content;
   const { mode, model, protocol, seed, seeds, epsilonAttack, attack, outDomain } = figures;
   const evidence = evidenceOf(figures);
-  const { name, steps, stepSize, targeted } = attack;
+  const { name, objective, norm, steps, stepSize, targeted } = attack;
   const how = [
     model,
     `protocol ${protocol}`,
     `${name}, ${steps} step${steps === 1 ? "" : "s"} of ${round(stepSize, 4)}`,
+    ...(norm === "linf" ? [] : [norms[norm].title]),
+    ...(objective === "published" ? [] : [`objective ${objective}`]),
     ...(targeted === null ? [] : [`steered to class ${targeted}`]),
     `${outDomain.count} images of ${outDomain.name}`,
   ];
@@ -220,7 +223,8 @@ const readingNames: Readonly<Record<string, string>> = {
   meanOfProbabilities: "mean of probabilities",
 };
 
-function allFigures({ figures: { clean, adversarial, inDomain, outDomain } }: AttackContent): Html {
+function allFigures({ figures }: AttackContent): Html {
+  const { attack: { norm }, clean, adversarial, inDomain, outDomain } = figures;
   const rows: Content[][] = [
     ["mean entropy (nats)", ...change(clean.entropy, adversarial.entropy)],
     ...Object.keys(clean.rejection).map((at) => [
@@ -247,7 +251,12 @@ function allFigures({ figures: { clean, adversarial, inDomain, outDomain } }: At
     qualityTable(inDomain),
     table(["", ""], [
       ["images attacked", `${outDomain.count} of ${outDomain.name}`],
-      ["largest change of a pixel (of 1)", number(adversarial.linf, 4)],
+      [
+        norm === "linf"
+          ? "largest change of a pixel (of 1)"
+          : `longest change of an image (${norms[norm].title})`,
+        number(adversarial.distance, 4),
+      ],
     ]),
   );
 }

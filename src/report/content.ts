@@ -5,6 +5,7 @@
  */
 import { basename, join } from "node:path";
 import { z } from "zod";
+import { type NormName, norms } from "../attack/mod.ts";
 import { type Archive, type NamedArray, readSafetensors } from "../checkpoint/safetensors.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
@@ -59,6 +60,8 @@ const attackFigures = named.extend({
   epsilonAttack: z.number(),
   attack: z.looseObject({
     name: z.string(),
+    objective: z.string().default("published"),
+    norm: z.enum(Object.keys(norms) as [NormName, ...NormName[]]).default("linf"),
     steps: z.number(),
     stepSize: z.number(),
     targeted: z.number().nullable(),
@@ -66,9 +69,17 @@ const attackFigures = named.extend({
   inDomain,
   outDomain,
   clean: uncertainty,
-  adversarial: uncertainty.extend({ linf: z.number() }),
+  adversarial: z.preprocess(renamed, uncertainty.extend({ distance: z.number() })),
   warnings: z.array(z.string()).default([]),
 });
+/** Runs of older versions call the distance by the one norm that they knew. */
+function renamed(value: unknown): unknown {
+  const older = z.looseObject({ linf: z.number() }).safeParse(value);
+  if (!older.success) return value;
+  const { linf: distance, ...others } = older.data;
+  return { ...others, distance };
+}
+
 const evalFigures = named.extend({ inDomain, outDomain: outDomain.extend(uncertainty.shape) });
 const best = z.looseObject({ epoch: z.number(), accuracy: z.number() });
 const trainFigures = named.extend({

@@ -4,6 +4,7 @@
  * @module
  */
 import { percent } from "../measure/shown.ts";
+import { type NormName, norms } from "../attack/mod.ts";
 import { guesses, knows } from "../measure/guessing.ts";
 import { type MethodName, methods, networkOf } from "../methods/mod.ts";
 import type { AttackResult, EvalResult, Uncertainty } from "../experiment/documents.ts";
@@ -38,14 +39,14 @@ type Checks = Readonly<
 
 /** What a verdict on an attack looks at. */
 export interface AttackFigures extends Pick<AttackResult, "mode" | "model" | "epsilonAttack"> {
-  readonly attack: Pick<AttackResult["attack"], "targeted">;
+  readonly attack: Pick<AttackResult["attack"], "targeted" | "norm">;
   readonly outDomain: { readonly count: number };
   readonly clean: Uncertainty & Counted & Steered;
   readonly adversarial:
     & Uncertainty
     & Counted
     & Steered
-    & Pick<AttackResult["adversarial"], "linf" | "nanRows">;
+    & Pick<AttackResult["adversarial"], "distance" | "nanRows">;
   /** Detectors; reports of older runs may have none. */
   readonly detection?: Detection | undefined;
   readonly sanity?: { readonly checks: Checks } | undefined;
@@ -63,7 +64,8 @@ export interface EvalFigures extends Pick<EvalResult, "model"> {
 
 /** What an attack's figures mean, in a sentence or two. */
 export function verdict(result: AttackFigures): string {
-  const { mode, clean, adversarial, outDomain, epsilonAttack, attack: { targeted } } = result;
+  const { mode, clean, adversarial, outDomain, epsilonAttack, attack } = result;
+  const { targeted } = attack;
   const [before, after] = [rejected(clean, outDomain), rejected(adversarial, outDomain)];
   const rates = `${title(mode)} had rejected ${percent(before)} of the images below a confidence ` +
     `of ${tau}, now ${percent(after)}`;
@@ -72,7 +74,7 @@ export function verdict(result: AttackFigures): string {
     : `; the mean entropy went from ${round(clean.entropy, 2)} to ${
       round(adversarial.entropy, 2)
     } nats`;
-  const bounds = `No pixel changed by more than ${round(adversarial.linf, 3)}` +
+  const bounds = `${bounded(attack.norm)} changed by more than ${round(adversarial.distance, 3)}` +
     (adversarial.nanRows > 0
       ? `; ${adversarial.nanRows} answers were no numbers and count as rejected`
       : "");
@@ -101,6 +103,10 @@ export function verdict(result: AttackFigures): string {
   }
   return `The attack changes next to nothing at epsilon ${epsilonAttack}: ` +
     `${rates}${entropies}${area}. ${bounds}.`;
+}
+
+function bounded(norm: NormName): string {
+  return norm === "linf" ? "No pixel" : `By ${norms[norm].title} no image`;
 }
 
 /**

@@ -1,0 +1,104 @@
+/**
+ * The norms that a change of an image is measured in: each says which way is steepest by it, and what lies in
+ * its ball. One line each in `norms`.
+ *
+ * @module
+ */
+import {
+  abs,
+  add,
+  broadcastTo,
+  clip,
+  constant,
+  div,
+  max,
+  maximum,
+  minimum,
+  mul,
+  nonFinite,
+  reciprocal,
+  reshape,
+  rowNorm,
+  scale,
+  sign,
+  sub,
+  type Tensor,
+  where,
+} from "../nn/mod.ts";
+
+/** A norm of changes `[B, ...]`, image by image. */
+export interface Norm {
+  /** Its key in `norms`. */
+  readonly name: string;
+  /** Its name in prose. */
+  readonly title: string;
+  /**
+   * The direction `[B, ...]` of length 1 in which a loss of this gradient rises fastest. Pixels whose slope is
+   * no finite number have no part in it; an image without a slope has the direction 0.
+   */
+  steepest(gradient: Tensor): Tensor;
+  /** The images of the ball around `center` that are next to `images`, `[B, ...]`. */
+  project(images: Tensor, center: Tensor, radius: number): Tensor;
+  /** Length of each image's change: `[B, ...]` to `[B]`. */
+  lengthOf(change: Tensor): Tensor;
+  /** Largest length that any change of `pixels` pixels by at most 1 has. */
+  largest(pixels: number): number;
+  /** A length that normal noise of deviation 1 on `pixels` pixels does not pass. */
+  noiseBound(pixels: number): number;
+  /** By how much a length may seem larger than it is, as f32 rounds it. */
+  rounding(pixels: number): number;
+}
+
+/** Standard deviations beyond which no normal number of the generator lies. */
+const normalBound = 5.8;
+
+/** Rounding of a pixel, with some room. */
+const hair = 1e-6;
+
+/** Every pixel by itself: the largest change counts. */
+const linf: Norm = {
+  name: "linf",
+  title: "L-infinity",
+  steepest(gradient): Tensor {
+    const direction = sign(gradient);
+    return where(nonFinite(direction), constant(0, gradient.shape), direction);
+  },
+  project: (images, center, radius) => clip(images, sub(center, radius), add(center, radius)),
+  lengthOf: (change) => max(reshape(abs(change), [change.shape[0] ?? 1, -1])),
+  largest: () => 1,
+  noiseBound: () => normalBound,
+  rounding: () => hair,
+};
+
+/** Euclidean length. */
+const l2: Norm = {
+  name: "l2",
+  title: "L2",
+  steepest(gradient): Tensor {
+    const finite = where(nonFinite(gradient), constant(0, gradient.shape), gradient);
+    // Squares of slopes as small as a saturated model's would be 0 in f32: the largest slope is made 1 first.
+    const top = linf.lengthOf(finite); // [B]
+    const unscaled = div(finite, rows(where(top, top, constant(1, top.shape)), finite));
+    return div(unscaled, rows(maximum(rowNorm(unscaled), 1e-12), finite));
+  },
+  project(images, center, radius): Tensor {
+    const change = sub(images, center);
+    const length = maximum(rowNorm(change), 1e-12);
+    return add(center, mul(change, rows(minimum(scale(reciprocal(length), radius), 1), change)));
+  },
+  lengthOf: rowNorm,
+  largest: Math.sqrt,
+  noiseBound: (pixels) => Math.sqrt(pixels) + normalBound,
+  rounding: (pixels) => hair * Math.sqrt(pixels),
+};
+
+/** One number an image, `[B]`, for each of its pixels. */
+function rows(values: Tensor, like: Tensor): Tensor {
+  return broadcastTo(reshape(values, [-1, ...like.shape.slice(1).map(() => 1)]), like.shape);
+}
+
+/** Every norm by its name. */
+export const norms = { linf, l2 } as const satisfies Record<string, Norm>;
+
+/** The name of a norm. */
+export type NormName = keyof typeof norms;

@@ -1,0 +1,302 @@
+/**
+ * The attack on a model of the user's own: a function from images to logits gets everything that the methods'
+ * models get.
+ *
+ * @module
+ */
+import type { ImageSet } from "../../data/mod.ts";
+import {
+  type Attack,
+  type AttackName,
+  attacks,
+  type AttackSettings,
+  type NormName,
+  type Objective,
+  type ObjectiveName,
+  objectives,
+} from "../attack/mod.ts";
+import { Clock } from "../base/clock.ts";
+import { sha256Of } from "../base/digest.ts";
+import { shortened, UserError } from "../base/errors.ts";
+import { display } from "../base/files.ts";
+import { type Reporter, silent } from "../base/reporter.ts";
+import { versions } from "../base/version.ts";
+import type { AttackJob } from "../evaluate/attack_set.ts";
+import { ResidentSet } from "../evaluate/resident_set.ts";
+import type { MeanOptions } from "../measure/metrics.ts";
+import { type Answering, ofLogits, single, type Subject } from "../methods/mod.ts";
+import { concerning, iterationOf, procedureOf, type Protocol } from "../methods/protocol.ts";
+import { type Device, type Tensor, useTuning } from "../nn/mod.ts";
+import { checkFiles, readFigures, readRun, type RunResults, type RunSpec } from "../runs/folder.ts";
+import { attackArchives, shownImages } from "./archives.ts";
+import { attackFigures, type AttackMade, makeAttack } from "./attack_figures.ts";
+import { evalBatch } from "./common.ts";
+import { type AttackResult, attackResultSchema } from "./documents.ts";
+import { evaluateOnSet } from "./evaluate.ts";
+import { recordedByOutcome } from "./recorded.ts";
+import { sourceDigests } from "./source_digests.ts";
+import { compared, ownMode, type VerifyResult } from "./verify.ts";
+
+/** The model, as one of three. */
+export type OwnModel =
+  | {
+    /** Images `[B, C, H, W]` with pixels from 0 to 1, to logits `[B, K]`, K 2 or more; traced, not computed. */
+    readonly logits: (images: Tensor) => Tensor;
+  }
+  | {
+    /** A model that says itself how it answers, such as one of a method's. */
+    readonly model: Answering;
+  }
+  | {
+    /** Several as one. */
+    readonly subject: Subject;
+  };
+
+/** An attack on a model of the user's own. */
+export type OwnAttack = OwnModel & {
+  /** The GPU that the model's parameters are on. */
+  readonly device: Device;
+  /** Labelled images that the model is for. */
+  readonly inDomain: ImageSet;
+  /** Images that it should not know, to be attacked. */
+  readonly outDomain: ImageSet;
+  /** What results call the model; "own model" when not given. */
+  readonly name?: string;
+  /** Radius of the ball in its norm, 0 or more; pixels are in 0 to 1. */
+  readonly epsilon: number;
+  /** L-infinity when not given. */
+  readonly norm?: NormName;
+  /** One of Mirage's attacks, or one of the user's own; pgd when not given. */
+  readonly attack?: AttackName | Attack;
+  /** What it lowers, by name or as one of the user's own; `-log p` of the prediction at each step when not given. */
+  readonly objective?: ObjectiveName | Objective;
+  /** Iterations; 10 when not given. */
+  readonly steps?: number;
+  /** Class to steer to, from 0 on; the model's own prediction when not given. */
+  readonly target?: number;
+  /** The published procedure with its faults, or without them; "paper" when not given. */
+  readonly protocol?: Protocol;
+  /** Seed of every random number; 0 when not given. */
+  readonly seed?: number;
+  /** Images in a step; 200 when not given. */
+  readonly batchSize?: number;
+  /** Folder that the run goes to; "trained_models" when not given. */
+  readonly savePath?: string;
+  /** Whether every attacked image is kept with the run; not when not given. */
+  readonly saveImages?: boolean;
+  /** Takes notes and progress; silent when not given. */
+  readonly reporter?: Reporter;
+};
+
+/** What an attack on a model of the user's own leaves. */
+export interface OwnRun {
+  /** Figures before and after, as they stand in the run's folder. */
+  readonly result: AttackResult;
+  /** The run's folder, for reports, comparisons and {@linkcode verifyModel}. */
+  readonly folder: string;
+}
+
+/**
+ * Attacks a model of the user's own: checks, detectors with intervals and a run folder, as `attack` has them.
+ *
+ * @example
+ * ```ts ignore
+ * const { result, folder } = await attackModel({ device, logits, inDomain, outDomain, epsilon: 0.1 });
+ * console.log(result.warnings, await report([folder]));
+ * ```
+ *
+ * @throws UserError for sets of different shapes, labels or a target that the model has no class of, an
+ * objective that it cannot give, or a folder that cannot be written
+ */
+export async function attackModel(options: OwnAttack): Promise<OwnRun> {
+  const { reporter = silent, savePath = "trained_models" } = options;
+  let folder = "";
+  const keeping: Reporter = {
+    ...reporter,
+    kept(path): void {
+      folder = path;
+      reporter.kept?.(path);
+    },
+  };
+  const { document } = await recordedByOutcome(
+    savePath,
+    keeping,
+    (reporter) => attackOwn(options, reporter),
+    (made) => specOf(options, made),
+  );
+  return { result: document, folder };
+}
+
+/**
+ * Makes the run of a model of the user's own again and compares every figure; keeps nothing.
+ *
+ * @param folder of the run
+ * @param options as they were given to {@linkcode attackModel}
+ * @throws UserError when the run is not finished, is of another kind, or was made with other options or data
+ */
+export async function verifyModel(folder: string, options: OwnAttack): Promise<VerifyResult> {
+  const run = await readRun(folder);
+  const cannot = (why: string): UserError =>
+    new UserError(`Cannot verify "${display(folder)}": ${why}`);
+  if (run.config["mode"] !== ownMode) {
+    throw cannot("it is of no model of your own; call verify(), or the command of that name");
+  }
+  const before = await readFigures(folder, run);
+  if (!before) throw cannot("the run is not finished; call attackModel() again");
+  await checkFiles(folder, run);
+  const { config, data } = statedOf(options);
+  if (JSON.stringify([run.config, run.identity["data"]]) !== JSON.stringify([config, data])) {
+    throw cannot(
+      "it was made with other options or data; call verifyModel() with those of the run",
+    );
+  }
+  const { document } = await attackOwn(options, options.reporter ?? silent);
+  return compared({ folder, run, then: before, now: document, adapter: document.adapter });
+}
+
+/** The options that decide the figures, in the order in which a run has them, and the data. */
+function statedOf(options: OwnAttack): {
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly data: Readonly<Record<string, unknown>>;
+} {
+  const { name = "own model", protocol = "paper", seed = 0, batchSize = evalBatch } = options;
+  const { settings, objective, target } = attackOf(options);
+  const identified = ({ name, count, sha256, listSha256 }: ImageSet): object => ({
+    name,
+    count,
+    sha256,
+    listSha256: listSha256 ?? null,
+  });
+  return {
+    config: {
+      mode: ownMode,
+      model: name,
+      protocol,
+      seed,
+      batchSize,
+      epsilonAttack: settings.epsilon,
+      norm: settings.norm,
+      attack: settings.name,
+      objective: objective.name,
+      steps: settings.steps,
+      ...(target === undefined ? {} : { targeted: target }),
+    },
+    data: { test: identified(options.inDomain), outDomain: identified(options.outDomain) },
+  };
+}
+
+/** The attack that is asked for, as a job has it. */
+function attackOf(
+  { attack = attacks.pgd, objective = "published", epsilon, norm, steps, target, ...options }:
+    OwnAttack,
+): {
+  readonly attack: Attack;
+  readonly settings: AttackSettings;
+  readonly objective: Objective;
+  readonly target: number | undefined;
+} {
+  const made = typeof attack === "string" ? attacks[attack] : attack;
+  const iteration = iterationOf(procedureOf(options.protocol ?? "paper"));
+  return {
+    attack: made,
+    settings: made.settings(epsilon, { ...iteration, norm, steps }),
+    objective: typeof objective === "string" ? objectives[objective] : objective,
+    target,
+  };
+}
+
+function subjectOf(options: OwnModel): Subject {
+  if ("subject" in options) return options.subject;
+  return single(["model" in options ? options.model : ofLogits(options.logits)]);
+}
+
+async function attackOwn(
+  options: OwnAttack,
+  reporter: Reporter,
+): Promise<AttackMade & RunResults & { readonly document: AttackResult }> {
+  const { device, inDomain, outDomain, name = "own model", protocol = "paper" } = options;
+  const { seed = 0, batchSize = evalBatch, saveImages = false } = options;
+  checkShapes(inDomain, outDomain);
+  await useTuning(device);
+  const clock = new Clock();
+  const common = {
+    device,
+    subject: subjectOf(options),
+    seed,
+    batchSize,
+    reporter,
+    explain: { explain: false, time: false },
+  };
+  const work: AttackJob = {
+    ...common,
+    ...attackOf(options),
+    set: new ResidentSet(outDomain),
+    keep: saveImages ? outDomain.count : shownImages,
+  };
+  const procedure = procedureOf(protocol);
+  const mean: MeanOptions = procedure.mean === "batches" ? { batchSize } : {};
+  const made = await clock.time(
+    "work",
+    () =>
+      makeAttack(work, () => evaluateOnSet({ ...common, set: new ResidentSet(inDomain) }, mean)),
+  );
+  const document = attackResultSchema.parse({
+    schema: "mirage/attack@6",
+    mode: ownMode,
+    model: name,
+    protocol,
+    procedure: {
+      ...concerning(procedure, { mode: ownMode, model: name }, "evaluation"),
+      ...concerning(procedure, { mode: ownMode, model: name }, "attack"),
+    },
+    hyperparameters: {},
+    seed,
+    adapter: device.adapter,
+    versions: versions(),
+    seeds: [null],
+    checkpoints: [],
+    trained: [null],
+    ...attackFigures(work, made, mean),
+    seconds: { setup: clock.setup, train: 0, attack: clock.work },
+  });
+  return { ...made, document, archives: attackArchives(saveImages, made) };
+}
+
+function checkShapes(inDomain: ImageSet, outDomain: ImageSet): void {
+  const [own, other] = [inDomain, outDomain].map(({ shape }) => `[${shape.join(", ")}]`);
+  if (own === other) return;
+  throw new UserError(
+    `Cannot attack ${shortened(outDomain.name)} against ${
+      shortened(inDomain.name)
+    }: their images are ` +
+      `${other} and ${own}; give two sets of one shape`,
+  );
+}
+
+/** What determines a run: of the model, what it answered to the images as they were. */
+async function specOf(
+  options: OwnAttack,
+  { inDomain, attacked }: AttackMade,
+): Promise<RunSpec> {
+  const { config, data } = statedOf(options);
+  const adapter = { ...options.device.adapter };
+  const answers = [inDomain.answers, attacked.clean].map(({ predictions }) => {
+    const { buffer, byteOffset, byteLength } = predictions.logProbabilities;
+    return new Uint8Array(buffer, byteOffset, byteLength);
+  });
+  return {
+    command: "attack",
+    label: ownMode,
+    config,
+    identity: {
+      options: config,
+      models: [sha256Of(answers)],
+      data,
+      source: await sourceDigests(),
+      versions: versions(),
+      adapter,
+    },
+    adapter,
+    versions: versions(),
+  };
+}

@@ -1,0 +1,146 @@
+/** A model of the user's own gets what the methods' models get, to the same figures. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import * as mirage from "../mod.ts";
+import { nn } from "../mod.ts";
+import { figuresOf } from "../src/runs/figures.ts";
+import { task } from "./program.ts";
+import { inFolder } from "./support.ts";
+import { trained } from "./trained.ts";
+
+const epsilon = 0.1;
+const own = ["mode", "model", "seeds", "trained", "procedure", "attack", "hyperparameters"];
+
+/** Figures but for what is said of the model. */
+function plain(document: unknown): Record<string, unknown> {
+  const figures = figuresOf(document) as Record<string, unknown>;
+  return Object.fromEntries(Object.entries(figures).filter(([key]) => !own.includes(key)));
+}
+
+async function sets(count: number): Promise<Pick<mirage.OwnAttack, "inDomain" | "outDomain">> {
+  const [inDomain, outDomain] = await Promise.all([
+    mirage.loadEmbedded("test"),
+    mirage.loadEmbedded("letters"),
+  ]);
+  return { inDomain: mirage.limit(inDomain, count), outDomain: mirage.limit(outDomain, count) };
+}
+
+Deno.test("`attackModel()` on a baseline's network, and on its logits alone, has the figures of `attack`", () =>
+  inFolder(async (savePath) => {
+    const checkpoint = await trained(savePath, { epochs: 2 });
+    const run = { mode: "baseline", attack: "pgd", checkpoint, savePath, limit: 40 } as const;
+    for (
+      const changed of [{}, { protocol: "corrected", norm: "l2", epsilonAttack: 1.5 }] as const
+    ) {
+      const wanted = await mirage.attack(mirage.runConfig({ ...run, ...changed }));
+      using device = await nn.openDevice();
+      const model = new mirage.Classifier("LeNet", { random: new nn.Random(0) });
+      await mirage.loadCheckpoint(model, checkpoint);
+      const { epsilonAttack = epsilon, ...options } = { epsilonAttack: epsilon, ...changed };
+      const common = { device, savePath, ...await sets(40), epsilon: epsilonAttack, ...options };
+      for (const which of [{ model }, { logits: (x: nn.Tensor) => model.logits(x) }]) {
+        const { result } = await mirage.attackModel({ ...common, ...which });
+        assert.deepEqual(plain(result), plain(wanted));
+        assert.equal(result.attack.norm, wanted.attack.norm);
+        assert.deepEqual([result.mode, result.checkpoints, result.seeds], ["own", [], [null]]);
+      }
+    }
+  }));
+
+Deno.test("a run of one's own model is listed, reported, compared, verified by its program, and refused elsewhere", () =>
+  inFolder(async (cwd) => {
+    using device = await nn.openDevice();
+    const savePath = join(cwd, "models");
+    const layer = (seed: number): nn.Linear => new nn.Linear(new nn.Random(seed), 784, 10);
+    const options = (seed: number) => {
+      const linear = layer(seed);
+      return {
+        device,
+        savePath,
+        name: `a "plain" <model>`,
+        logits: (x: nn.Tensor) =>
+          nn.scale(linear.forward(nn.reshape(x, [-1, 784]), new nn.Pass(false)), 20),
+        epsilon,
+      };
+    };
+    const data = await sets(30);
+    const { result, folder } = await mirage.attackModel({ ...options(0), ...data });
+    assert.ok(result.warnings.some((warning) => /guess/.test(warning)), result.warnings.join());
+    const again = await mirage.attackModel({ ...options(0), ...data });
+    assert.equal(again.folder, folder);
+    const other = await mirage.attackModel({ ...options(1), ...data });
+    assert.notEqual(other.folder, folder, "another model is another run");
+
+    const verified = await mirage.verifyModel(folder, { ...options(0), ...data });
+    assert.ok(verified.verified && verified.figures > 200, `${verified.figures}`);
+    const not = await mirage.verifyModel(folder, { ...options(1), ...data });
+    assert.ok(!not.verified && not.differences.length > 0);
+    await assert.rejects(
+      mirage.verifyModel(folder, { ...options(0), ...data, epsilon: 0.2 }),
+      /^UserError: Cannot verify ".*": it was made with other options or data; /,
+    );
+
+    const listed = await task("runs", ["--save-path", "models"], { cwd });
+    assert.match(listed.stdout, /own/);
+    for (const folders of [[folder], [folder, other.folder]]) {
+      const { code, stdout, stderr } = await task("report", folders, { cwd });
+      assert.equal(code, 0, stderr);
+      const page = await Deno.readTextFile(join(cwd, stdout.trim()).replace(join(cwd, cwd), cwd));
+      assert.ok(page.includes("a &#34;plain&#34; &#60;model&#62;"), "the name is escaped");
+      assert.doesNotMatch(page, /undefined|\[object/);
+    }
+    for (
+      const [command, args, says] of [
+        ["verify", [folder], /its model is a function of a program of yours/],
+        ["attack", ["--config", join(folder, "run.json")], /its model is a function of a program/],
+      ] as const
+    ) {
+      const { code, stderr } = await task(command, [...args], { cwd });
+      assert.equal(code, 1);
+      assert.match(stderr.replaceAll(/\s+/g, " "), says);
+    }
+  }));
+
+Deno.test("one's own attack and objective work as Mirage's do, and what cannot be is refused", () =>
+  inFolder(async (savePath) => {
+    using device = await nn.openDevice();
+    const linear = new nn.Linear(new nn.Random(0), 784, 10);
+    const logits = (x: nn.Tensor): nn.Tensor =>
+      nn.scale(linear.forward(nn.reshape(x, [-1, 784]), new nn.Pass(false)), 20);
+    const common = { device, savePath, logits, epsilon, ...await sets(30) };
+    const { pgd } = mirage.attacks;
+    const twice: mirage.Attack = {
+      ...pgd,
+      name: "twice",
+      settings: (radius, options) => ({
+        ...pgd.settings(radius, { ...options, steps: 2 }),
+        name: "twice",
+      }),
+    };
+    const topTwo: mirage.Objective = { ...mirage.objectives.margin, name: "own gap" };
+    const { result } = await mirage.attackModel({ ...common, attack: twice, objective: topTwo });
+    assert.deepEqual([result.attack.name, result.attack.steps], ["twice", 2]);
+    assert.equal(result.attack.objective, "own gap");
+    const named = await mirage.attackModel({ ...common, steps: 2, objective: "margin" });
+    assert.deepEqual(result.adversarial, named.result.adversarial);
+
+    const [refusals, { inDomain }] = [assert.rejects, common];
+    const small = mirage.imageSet({
+      ...inDomain,
+      name: "small",
+      images: inDomain.images.slice(0, inDomain.count * 14 * 14),
+      shape: [1, 14, 14],
+    });
+    await refusals(
+      mirage.attackModel({ ...common, outDomain: small }),
+      /^UserError: Cannot attack small against .*: their images are \[1, 14, 14\] and \[1, 28, 28\]; /,
+    );
+    await refusals(
+      mirage.attackModel({ ...common, target: 10 }),
+      /Cannot steer to class 10: the model has 10 classes/,
+    );
+    await refusals(
+      mirage.attackModel({ ...common, target: 1, objective: "entropy" }),
+      /Cannot attack by the objective "entropy": it steers to no class/,
+    );
+  }));
