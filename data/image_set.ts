@@ -38,6 +38,7 @@ export interface ImageSet {
 /** What an {@link ImageSet} is made from; its count and hashes are computed. */
 export interface ImageSetParts
   extends Omit<ImageSet, "count" | "sha256" | "listSha256" | "labels"> {
+  /** Classes [N], from 0 on. */
   readonly labels: ArrayLike<number>;
 }
 

@@ -94,7 +94,11 @@ const mistakes: readonly [what: string, args: string[], message: RegExp][] = [
   ],
   ["a momentum over 1", ["train", "--momentum", "2"], /`--momentum`/],
   ["a negative decay", ["train", "--weight-decay", "-1"], /`--weight-decay`/],
-  ["a radius over 1", ["attack", "--epsilon-attack", "1.5"], /`--epsilon-attack`/],
+  [
+    "a radius over 1",
+    ["attack", "--epsilon-attack", "1.5"],
+    /^Cannot attack with a radius of 1.5 in L-infinity: .*; name another by --epsilon-attack/,
+  ],
   ["a training radius over 1", ["train", "--epsilon", "1.5"], /`--epsilon`/],
   ["no members", ["train", "--num-ensembles", "0"], /`--num-ensembles`/],
   ["a negative penalty", ["train", "--lambda-reg", "-1"], /`--lambda-reg`/],
