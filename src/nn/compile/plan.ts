@@ -11,7 +11,14 @@ import { copiesOf, copyOverrides } from "./copies.ts";
 import { type Place, place, shareEqualWork } from "./equal_work.ts";
 import { fuseElementwise, type Fusion } from "./fuse.ts";
 import { madeInPacks } from "./packing.ts";
-import { alignment, type Dispatch, type Parameter, size, type Tensor } from "../graph/tensor.ts";
+import {
+  alignment,
+  type Dispatch,
+  type Parameter,
+  show,
+  size,
+  type Tensor,
+} from "../graph/tensor.ts";
 import { type TileProfile, tileProfiles } from "../graph/tiles.ts";
 import { flopOf } from "./work.ts";
 
@@ -204,6 +211,9 @@ export function plan(spec: ProgramSpec): Plan {
     } else if (t.source.kind === "dispatch") {
       const whole: Dispatch = fusions.get(t)?.dispatch ?? t.source;
       const one = { ...whole, ...whole.cut?.(spec.tiles ?? tileProfiles.portable) };
+      if (one.hostOnly !== undefined) {
+        throw new Error(`Cannot dispatch "${t.name}" of ${show(t.shape)}: ${one.hostOnly}`);
+      }
       const inputs = inputsOf(t);
       const bindings = [...inputs, t].map(binding);
       const count = copied.has(t) ? copies : 1;
