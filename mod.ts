@@ -21,13 +21,14 @@
  * @module
  */
 export { MemoryError, UserError } from "./src/base/errors.ts";
-export {
-  type RunConfig,
-  runConfig,
-  runConfigSchema,
-  type RunOptions,
-  thresholds,
-} from "./src/experiment/config.ts";
+export type { Checked, Schema, SchemaError } from "./src/base/schema.ts";
+export { runConfig, runConfigSchema, thresholds } from "./src/experiment/config.ts";
+export type {
+  ChosenDifferences,
+  CompleteOptions,
+  RunConfig,
+  RunOptions,
+} from "./src/experiment/options.ts";
 export {
   concerning,
   iterationOf,
@@ -51,7 +52,7 @@ export { evaluate } from "./src/experiment/evaluate.ts";
 export { train } from "./src/experiment/train.ts";
 export type { LoadedModel, TrainedOn } from "./src/experiment/workbench.ts";
 export { table, type TableOptions } from "./src/experiment/table.ts";
-export { type TableResult, tableResultSchema } from "./src/experiment/table_document.ts";
+export { tableResultSchema } from "./src/experiment/table_document.ts";
 export { type PaperFigures, type PaperRow, paperTables } from "./src/experiment/paper.ts";
 export { type Attacked, type AttackJob, attackSet } from "./src/evaluate/attack_set.ts";
 export { type Job, predict } from "./src/evaluate/predict.ts";
@@ -59,12 +60,13 @@ export type { Answers, ReadingValues, ScoreValues } from "./src/measure/answers.
 export type { Explain } from "./src/evaluate/explain.ts";
 export { ResidentSet } from "./src/evaluate/resident_set.ts";
 export { loadCheckpoint, type Loaded } from "./src/checkpoint/checkpoint.ts";
-export type { Metadata, Statement } from "./src/checkpoint/statement.ts";
+export type { EpochFigures, Metadata, Statement, Values } from "./src/checkpoint/statement.ts";
 export {
   listRuns,
   type RunRow,
   type RunsQuery,
   type RunsResult,
+  type RunState,
   type SortKey,
 } from "./src/runs/list.ts";
 export type { RunCommand } from "./src/runs/schema.ts";
@@ -72,13 +74,43 @@ export { verify, type VerifyResult } from "./src/experiment/verify.ts";
 export type { Check, CheckName, Sanity } from "./src/measure/check.ts";
 export { type Progress, type Reporter, silent } from "./src/base/reporter.ts";
 export {
-  type AttackResult,
   attackResultSchema,
-  type EvalResult,
   evalResultSchema,
-  type TrainResult,
   trainResultSchema,
 } from "./src/experiment/documents.ts";
+export type {
+  AttackResult,
+  EvalResult,
+  InDomain,
+  ModelFacts,
+  ReadingResult,
+  RowFigures,
+  RunFacts,
+  SavedModel,
+  SetUncertainty,
+  Statistic,
+  SteeredUncertainty,
+  TableResult,
+  TableRow,
+  TrainResult,
+  Uncertainty,
+} from "./src/experiment/results.ts";
+export type {
+  AttackedDetectorResult,
+  AttackedTauPoint,
+  AttackEvidence,
+  CalibrationResult,
+  DetectionResult,
+  DetectorResult,
+  EpsilonPoint,
+  EstimateResult,
+  EvalEvidence,
+  Left,
+  SanityResult,
+  SeparationResult,
+  TauPoint,
+  Told,
+} from "./src/measure/results.ts";
 export {
   accuracy,
   brier,

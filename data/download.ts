@@ -171,13 +171,7 @@ async function fetchPart(
   } catch (error) {
     options.signal?.throwIfAborted();
     if (error instanceof UserError) throw error;
-    if (error instanceof Deno.errors.NotCapable) {
-      throw new UserError(
-        `Cannot download "${source.name}": Deno was not allowed to; run ${
-          commandOf("data")
-        }, which is`,
-      );
-    }
+    if (error instanceof Deno.errors.NotCapable) throw notAllowed(source);
     if (!answered) {
       const silent = stall.signal.aborted;
       const reason = silent ? `gave no answer in ${timeout / 1000} s` : "could not be reached";
@@ -187,12 +181,22 @@ async function fetchPart(
     clearTimeout(timer);
   }
   if (fault) throw fault.error;
-  if (received === source.size) return "complete";
-  if (received < source.size) {
-    return { reason: `broke off after ${received} of ${source.size} bytes`, again: true };
-  }
-  await discard(part);
-  return { reason: `sent more than ${source.size} bytes`, again: false };
+  if (received > source.size) await discard(part);
+  return outcomeOf(received, source);
+}
+
+/** What a body of so many bytes, those that were there before counted too, comes to. */
+function outcomeOf(received: number, { size }: SourceFile): Outcome {
+  if (received === size) return "complete";
+  return received < size
+    ? { reason: `broke off after ${received} of ${size} bytes`, again: true }
+    : { reason: `sent more than ${size} bytes`, again: false };
+}
+
+function notAllowed({ name }: SourceFile): UserError {
+  return new UserError(
+    `Cannot download "${name}": Deno was not allowed to; run ${commandOf("data")}, which is`,
+  );
 }
 
 /** At which byte of the file the response's body starts; an outcome where it is of no use. */

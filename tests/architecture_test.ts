@@ -141,3 +141,74 @@ Deno.test("files stay below 400 lines and hold no unfinished work", async () => 
     assert.ok(!marks.test(text), `${path} marks unfinished work`);
   }
 });
+
+/** Functions that are longer, and why. */
+const wholeFunctions: Readonly<Record<string, string>> = {
+  "data/pickle.ts #step": "a machine's instructions, a few lines each, side by side",
+};
+
+Deno.test("functions stay below 61 lines", async () => {
+  const long = new Map<string, number>();
+  for (const [path, text] of await sources()) {
+    if (/^(src|data|scripts)\/|^main\.ts$/.test(path)) {
+      for (const { name, lines } of functionsOf(path, text)) {
+        if (lines > 60) long.set(`${path} ${name}`, lines);
+      }
+    }
+  }
+  assert.deepEqual(
+    [...long].filter(([name]) => !(name in wholeFunctions)).map(([name, n]) => `${name}: ${n}`),
+    [],
+  );
+  for (const name of Object.keys(wholeFunctions)) assert.ok(long.has(name), `${name} is short`);
+});
+
+Deno.test("a long function is found, whatever its form", () => {
+  const body = "\n  work();".repeat(60);
+  const forms = {
+    declared: `export function declared(): void {${body}\n}`,
+    arrow: `const arrow = async (): Promise<void> => {${body}\n};`,
+    method: `class A { method(): void {${body}\n} }`,
+    "#hidden": `class A { get #hidden(): void {${body}\n} }`,
+    "an anonymous function": `list.map(function (a) {${body}\n});`,
+  };
+  for (const [name, text] of Object.entries(forms)) {
+    assert.deepEqual(functionsOf("a.ts", text), [{ name, lines: 62 }]);
+  }
+});
+
+/** Every function of a file with its number of lines; what nobody has named stands in another's lines. */
+function functionsOf(path: string, text: string): { name: string; lines: number }[] {
+  const found: { name: string; lines: number }[] = [];
+  const add = ({ range }: Pick<Deno.lint.Node, "range">, name: string | undefined): void => {
+    const lines = text.slice(...range).split("\n").length;
+    found.push({ name: name ?? "an anonymous function", lines });
+  };
+  Deno.lint.runPlugin(
+    {
+      name: "length",
+      rules: {
+        length: {
+          create: () => ({
+            FunctionDeclaration: (node) => add(node, node.id?.name),
+            FunctionExpression: (node) => add(node, nameOf(node.parent)),
+            ArrowFunctionExpression: (node) => add(node, nameOf(node.parent)),
+          }),
+        },
+      },
+    },
+    path,
+    text,
+  );
+  return found;
+}
+
+/** The name of a method or a variable that a function is the value of. */
+function nameOf(parent: Deno.lint.Node): string | undefined {
+  if (parent.type === "VariableDeclarator" && parent.id.type === "Identifier") {
+    return parent.id.name;
+  }
+  if (parent.type !== "MethodDefinition" && parent.type !== "Property") return undefined;
+  if (parent.key.type === "PrivateIdentifier") return `#${parent.key.name}`;
+  return parent.key.type === "Identifier" ? parent.key.name : undefined;
+}

@@ -295,7 +295,7 @@ Deno.test("`showAttack()` and the page print next to nothing as less than can be
   const text = showAttack(small);
   assert.match(text, /entropy falls by less than 0\.001, under noise .* by less than 0\.001$/m);
   assert.doesNotMatch(text, /-0\.000/);
-  const page = markup`${await evidenceSections(evidenceOf(small))}`.text;
+  const page = markup`${await evidenceSections(evidenceOf({ ...small }))}`.text;
   assert.doesNotMatch(page, /-0\.000/);
   for (
     const share of /in-domain (.*), out-domain (.*), attacked (.*)$/m.exec(text)?.slice(1) ?? []
@@ -324,7 +324,8 @@ Deno.test("the page lists the checks in words, and counts as whole numbers", asy
     accuracy: { ...figure(), figures: { accuracy: 0.9731, chance: 0.1, images: 2000 } },
   };
   const sanity = { images: 200, effect: "entropy", checks } as const;
-  const page = markup`${await evidenceSections(evidenceOf(result(0.8, 0.1, { sanity })))}`.text;
+  const page =
+    markup`${await evidenceSections(evidenceOf({ ...result(0.8, 0.1, { sanity }) }))}`.text;
   assert.doesNotMatch(
     page,
     /zeroGradient|finiteGradient|>(ball|box|control)<|aurocStronger|2000\.0/,

@@ -144,6 +144,34 @@ export function decodeSafetensors(
   remedy = "fetch or train it again",
 ): Archive {
   const fail = (state: string): UserError => cannotRead(name, state, remedy);
+  const header = readHeader(bytes, fail);
+  const raw = rawEntries(header, bytes.subarray(header.bytes), fail);
+  const tensors = new Map(raw.map((array) => [array.name, decodeArray(array, fail)]));
+  const { [digestKey]: digest, ...others } = header.metadata;
+  // A file of ours has one; a file of others may have any metadata but this.
+  const ours = digest !== undefined || (others["format"] ?? "").startsWith("mirage/");
+  if (ours && digest !== archiveDigest(raw, others)) {
+    checkFormat(others, name);
+    throw fail("it is not what was written (its SHA-256 differs)");
+  }
+  return { tensors, metadata: others };
+}
+
+/** Makes the error that says what is wrong with a file. */
+type Fail = (state: string) => UserError;
+
+/** What a file begins with. */
+interface Header {
+  /** Its own length, with the eight bytes that state it. */
+  readonly bytes: number;
+  /** Names of the arrays, in the file's order. */
+  readonly names: readonly string[];
+  /** What it says of each, unchecked. */
+  readonly entries: ReadonlyMap<string, unknown>;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+function readHeader(bytes: Uint8Array, fail: Fail): Header {
   if (bytes.length < 8) throw fail(`it has ${bytes.length} bytes, too few for a header`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const length = Number(view.getBigUint64(0, true));
@@ -168,15 +196,24 @@ export function decodeSafetensors(
   const known = new Set<string>();
   const twice = keys.find((key) => known.size === known.add(key).size);
   if (twice !== undefined) throw fail(`its header holds ${quote(twice)} twice`);
-  const values = new Map<string, unknown>(Object.entries(header));
-  const metadata = z.record(z.string(), z.string()).safeParse(values.get("__metadata__") ?? {});
+  const entries = new Map<string, unknown>(Object.entries(header));
+  const metadata = z.record(z.string(), z.string()).safeParse(entries.get("__metadata__") ?? {});
   if (!metadata.success) throw fail("its metadata are damaged");
-  const body = bytes.length - 8 - length;
-  const raw: (RawArray & { readonly from: number; readonly type: ElementType })[] = [];
-  for (const key of keys) {
-    if (key === "__metadata__") continue;
-    const shown = quote(key);
-    const entry = entrySchema.safeParse(values.get(key));
+  const names = keys.filter((key) => key !== "__metadata__");
+  return { bytes: 8 + length, names, entries, metadata: metadata.data };
+}
+
+/** An array as it lies in a file: where in the body, and how its elements are read. */
+interface Entry extends RawArray {
+  readonly from: number;
+  readonly type: ElementType;
+}
+
+/** The arrays of a body, which hold each of its bytes once. */
+function rawEntries({ names, entries }: Header, body: Uint8Array, fail: Fail): Entry[] {
+  const raw = names.map((name): Entry => {
+    const shown = quote(name);
+    const entry = entrySchema.safeParse(entries.get(name));
     const type = entry.success ? typeOf(entry.data.dtype) : undefined;
     if (!entry.success || !type) {
       throw fail(`the entry ${shown} is damaged or of an unknown type`);
@@ -184,11 +221,10 @@ export function decodeSafetensors(
     const { dtype, shape, data_offsets: [from, to] } = entry.data;
     if (shape.length > mostAxes) throw fail(`the array ${shown} has more than ${mostAxes} axes`);
     const count = elements(shape);
-    if (to > body) throw fail(`the array ${shown} was cut off`);
+    if (to > body.length) throw fail(`the array ${shown} was cut off`);
     if (to - from !== count * type.size) throw fail(`the array ${shown} has the wrong size`);
-    const content = bytes.subarray(8 + length + from, 8 + length + to);
-    raw.push({ name: key, dtype, shape, bytes: content, from, type });
-  }
+    return { name, dtype, shape, bytes: body.subarray(from, to), from, type };
+  });
   // Before anything is made of them: the same bytes could stand for any number of arrays. Bytes of none are
   // refused too, as by the format, so that a file cannot be something else as well.
   let end = 0;
@@ -197,35 +233,28 @@ export function decodeSafetensors(
     if (from > end) throw fail(`its bytes from ${end} to ${from} belong to no array`);
     end = from + length;
   }
-  if (end < body) throw fail(`its bytes from ${end} to ${body} belong to no array`);
-  const tensors = new Map<string, NamedArray>();
-  for (const { name: key, dtype, shape, bytes: content, type } of raw) {
-    const count = content.length / type.size;
-    const at = new DataView(content.buffer, content.byteOffset, content.byteLength);
-    const data = dtype === "U32"
-      ? new Uint32Array(count)
-      : type.whole
-      ? new Float64Array(count)
-      : new Float32Array(count);
-    for (let i = 0; i < count; i++) data[i] = type.read(at, i * type.size);
-    if (type.whole && data.some(Number.isNaN)) {
-      throw fail(`the array ${quote(key)} holds an integer beyond 2^53`);
-    }
-    const { integer } = type;
-    tensors.set(key, {
-      shape,
-      data: data instanceof Float64Array ? narrow(data) : data,
-      ...(integer && { integer }),
-    });
+  if (end < body.length) throw fail(`its bytes from ${end} to ${body.length} belong to no array`);
+  return raw;
+}
+
+function decodeArray({ name, dtype, shape, bytes, type }: Entry, fail: Fail): NamedArray {
+  const count = bytes.length / type.size;
+  const at = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const data = dtype === "U32"
+    ? new Uint32Array(count)
+    : type.whole
+    ? new Float64Array(count)
+    : new Float32Array(count);
+  for (let i = 0; i < count; i++) data[i] = type.read(at, i * type.size);
+  if (type.whole && data.some(Number.isNaN)) {
+    throw fail(`the array ${quote(name)} holds an integer beyond 2^53`);
   }
-  const { [digestKey]: digest, ...others } = metadata.data;
-  // A file of ours has one; a file of others may have any metadata but this.
-  const ours = digest !== undefined || (others["format"] ?? "").startsWith("mirage/");
-  if (ours && digest !== archiveDigest(raw, others)) {
-    checkFormat(others, name);
-    throw fail("it is not what was written (its SHA-256 differs)");
-  }
-  return { tensors, metadata: others };
+  const { integer } = type;
+  return {
+    shape,
+    data: data instanceof Float64Array ? narrow(data) : data,
+    ...(integer && { integer }),
+  };
 }
 
 /** Key of the metadata that holds {@linkcode archiveDigest}, in files of ours. */

@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
+import { described } from "../base/schema.ts";
 
 /** Strings by name, as the file has them. */
 export type Metadata = Readonly<Record<string, string>>;
@@ -19,17 +20,27 @@ const anyFormat = "mirage/checkpoint@";
 const values = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]));
 
 /** Figures of one epoch: the learning rate, means over its steps, and the accuracy that chooses the best. */
-export const epochSchema = z.strictObject({
+export interface EpochFigures {
   /** From 0 on. */
+  readonly epoch: number;
+  /** Learning rate. */
+  readonly lr: number;
+  /** Mean loss over the steps. */
+  readonly loss: number;
+  /** Share of the images that were right as they were learned from, 0 to 1. */
+  readonly trainAccuracy: number;
+  /** Accuracy on the set that the best epoch is chosen on, 0 to 1. */
+  readonly accuracy: number;
+}
+
+/** {@linkcode EpochFigures}. */
+export const epochSchema = z.strictObject({
   epoch: z.int().min(0),
   lr: z.number(),
   loss: z.number(),
   trainAccuracy: z.number().min(0).max(1),
   accuracy: z.number().min(0).max(1),
 });
-
-/** See {@linkcode epochSchema}. */
-export type EpochFigures = z.infer<typeof epochSchema>;
 
 /** The epoch of the best accuracy, the first where several have it; epoch -1 before there is one. */
 export function bestEpoch(history: readonly EpochFigures[]): { epoch: number; accuracy: number } {
@@ -40,28 +51,42 @@ export function bestEpoch(history: readonly EpochFigures[]): { epoch: number; ac
   return best;
 }
 
-const statementSchema = z.strictObject({
+/** Options by name, as they are in effect. */
+export type Values = Readonly<Record<string, string | number | boolean>>;
+
+/** What a checkpoint says of the training that made it. */
+export interface Statement {
   /** The family of methods that uses such models: an ensemble's members are of the baseline's. */
-  family: z.string(),
+  readonly family: string;
   /** Name of the network. */
+  readonly model: string;
+  /** Of everything that the training drew. */
+  readonly seed: number;
+  /** Hyper-parameters of the family's own. */
+  readonly hyperparameters: Values;
+  /** How the training was done, where the protocols differ. */
+  readonly procedure: Values;
+  /** Options of the optimiser and the steps. */
+  readonly training: Values;
+  /** The set that it learned from, with the SHA-256 of pixels and labels. */
+  readonly data: { readonly name: string; readonly count: number; readonly sha256: string };
+  /** Every epoch so far. */
+  readonly history: readonly EpochFigures[];
+  /** How many epochs there were to be, in the checkpoint that a training goes on from. */
+  readonly targetEpochs?: number | undefined;
+}
+
+const statementSchema = described<Statement>().by(z.strictObject({
+  family: z.string(),
   model: z.string(),
   seed: z.int().min(0),
-  /** Hyper-parameters of the family's own. */
   hyperparameters: values,
-  /** How the training was done, where the protocols differ. */
   procedure: values,
-  /** Options of the optimiser and the steps. */
   training: values,
-  /** The set that it learned from. */
   data: z.strictObject({ name: z.string(), count: z.int(), sha256: z.string() }),
-  /** Every epoch so far. */
   history: z.array(epochSchema),
-  /** How many epochs there were to be, in the checkpoint that a training goes on from. */
   targetEpochs: z.int().min(1).optional(),
-});
-
-/** See the fields of the schema. */
-export type Statement = z.infer<typeof statementSchema>;
+}));
 
 /** What a statement says of the training, whatever its number of epochs. */
 export type Account = Omit<Statement, "history" | "targetEpochs">;

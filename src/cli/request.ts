@@ -4,6 +4,7 @@
  * @module
  */
 import {
+  optionNames,
   type RunConfig,
   runConfig,
   runConfigSchema,
@@ -135,9 +136,10 @@ export function toTable(
 
 /** The options of a run among what was typed, with messages that name flags. */
 function checkedOptions(command: string, given: Readonly<Record<string, unknown>>): RunOptions {
-  const known = Object.keys(runConfigSchema.shape);
   const options = Object.fromEntries(
-    Object.entries(given).filter(([key, value]) => known.includes(key) && value !== undefined),
+    Object.entries(given).filter(([key, value]) =>
+      optionNames.includes(key) && value !== undefined
+    ),
   );
   const checked = runConfigSchema.safeParse(options);
   const [issue] = checked.error?.issues ?? [];
@@ -149,5 +151,5 @@ function checkedOptions(command: string, given: Readonly<Record<string, unknown>
       }`,
     );
   }
-  return options as RunOptions;
+  return options as object as RunOptions;
 }

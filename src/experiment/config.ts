@@ -4,6 +4,7 @@
  * @module
  */
 import { z } from "zod";
+import { described, type Schema } from "../base/schema.ts";
 import { shortened, shownValue, UserError } from "../base/errors.ts";
 import { type Norm, type NormName, norms, type ObjectiveName, objectives } from "../attack/mod.ts";
 import { gpKernels, type MethodName, methods, networkOf } from "../methods/mod.ts";
@@ -13,6 +14,9 @@ import {
   type ProtocolOption,
   protocolOptions,
 } from "../methods/protocol.ts";
+import type { CompleteOptions, RunConfig, RunOptions } from "./options.ts";
+
+export type { RunConfig, RunOptions } from "./options.ts";
 
 /** The modes there are. */
 export const modes = Object.keys(methods) as [MethodName, ...MethodName[]];
@@ -37,8 +41,8 @@ const differences = entries as {
   [K in keyof Procedure]: z.ZodOptional<z.ZodType<Procedure[K], Procedure[K]>>;
 };
 
-/** The schema of {@linkcode RunConfig}: units, ranges and defaults of every option. */
-export const runConfigSchema = z.strictObject({
+/** {@linkcode RunOptions}, with ranges and defaults. */
+const options = z.strictObject({
   /** Method of uncertainty estimation. */
   mode: z.enum(modes),
   /** Network; the method's first one when not given. */
@@ -120,10 +124,13 @@ export const runConfigSchema = z.strictObject({
   ...differences,
 });
 
-/** The configuration of a run: what was chosen, defaults filled in. */
-export type RunConfig = Readonly<
-  z.infer<typeof runConfigSchema> & { epsilonAttack: number }
->;
+/** Checks {@linkcode RunOptions}, and fills in the defaults that are the same for every run. */
+export const runConfigSchema: Schema<CompleteOptions> = described<CompleteOptions, RunOptions>().by(
+  options,
+);
+
+/** Names of the options, in order. */
+export const optionNames: readonly string[] = Object.keys(options.shape);
 
 /** How a configuration's experiment is run: its protocol with the options that were chosen otherwise. */
 export function procedureFor(config: RunConfig): Procedure {
@@ -149,9 +156,6 @@ export function listedMembers(config: RunConfig): number | undefined {
 export function membersOf(config: RunConfig): number | undefined {
   return config.numEnsembles ?? listedMembers(config);
 }
-
-/** What a caller gives: `mode`, and whatever should differ from the defaults. */
-export type RunOptions = z.input<typeof runConfigSchema>;
 
 /**
  * Checks options and fills in defaults.

@@ -7,7 +7,18 @@ import { z } from "zod";
 import { type NormName, norms } from "../attack/mod.ts";
 import { epochSchema } from "../checkpoint/statement.ts";
 import { thresholds } from "./config.ts";
+import { described, type Schema } from "../base/schema.ts";
 import { attackEvidence, evalEvidence } from "../measure/schema.ts";
+import type { AttackResult, EvalResult, TrainResult } from "./results.ts";
+
+export type {
+  AttackResult,
+  EvalResult,
+  InDomain,
+  ReadingResult,
+  TrainResult,
+  Uncertainty,
+} from "./results.ts";
 
 const share = z.number().min(0).max(1);
 const rejection = z.strictObject(
@@ -15,7 +26,7 @@ const rejection = z.strictObject(
 );
 
 /** Uncertainty on a set: mean entropy in nats, share of rows with `max p <= tau` by tau. */
-export const uncertaintySchema = z.strictObject({
+const uncertaintySchema = z.strictObject({
   entropy: z.number().nullable(),
   rejection,
 });
@@ -24,7 +35,7 @@ export const uncertaintySchema = z.strictObject({
  * The same by another reading of the same answer: entropy is null where confidences do not sum to one;
  * `logConfidence` is the mean of the largest logarithm, null where that is infinite or no row has one.
  */
-export const readingSchema = uncertaintySchema.extend({
+const readingSchema = uncertaintySchema.extend({
   logConfidence: z.number().nullable(),
   /** Images whose confidences are all exactly 0: their largest logarithm is minus infinity. */
   logConfidenceInfinite: z.int(),
@@ -39,7 +50,7 @@ const readings = z.record(z.string(), readingSchema);
 const classNames = z.array(z.string()).nullable();
 
 /** Quality in-domain: accuracy, Brier score (mean over classes), negative log-likelihood in nats. */
-export const inDomainSchema = z.strictObject({
+const inDomainSchema = z.strictObject({
   name: z.string(),
   count: z.int(),
   /** Classes that the model tells apart. */
@@ -100,8 +111,8 @@ const trained = z.array(
   }).nullable(),
 ).min(1);
 
-/** What `attack --json` prints. */
-export const attackResultSchema = z.strictObject({
+/** {@linkcode AttackResult}. */
+export const attackDocument = z.strictObject({
   schema: z.literal("mirage/attack@6"),
   ...common,
   ...models,
@@ -146,8 +157,8 @@ export const attackResultSchema = z.strictObject({
   seconds: z.strictObject({ setup: z.number(), train: z.number(), attack: z.number() }),
 });
 
-/** What `eval --json` prints. */
-export const evalResultSchema = z.strictObject({
+/** {@linkcode EvalResult}. */
+const evalDocument = z.strictObject({
   schema: z.literal("mirage/eval@5"),
   ...common,
   ...models,
@@ -159,8 +170,8 @@ export const evalResultSchema = z.strictObject({
   seconds: z.strictObject({ setup: z.number(), train: z.number(), eval: z.number() }),
 });
 
-/** What `train --json` prints. */
-export const trainResultSchema = z.strictObject({
+/** {@linkcode TrainResult}. */
+const trainDocument = z.strictObject({
   schema: z.literal("mirage/train@3"),
   ...common,
   data: z.strictObject({ name: z.string(), count: z.int(), sha256: z.string() }),
@@ -174,15 +185,11 @@ export const trainResultSchema = z.strictObject({
   seconds: z.strictObject({ setup: z.number(), train: z.number() }),
 });
 
-/** See {@linkcode attackResultSchema}. */
-export type AttackResult = z.infer<typeof attackResultSchema>;
-/** See {@linkcode evalResultSchema}. */
-export type EvalResult = z.infer<typeof evalResultSchema>;
-/** See {@linkcode trainResultSchema}. */
-export type TrainResult = z.infer<typeof trainResultSchema>;
-/** See {@linkcode uncertaintySchema}. */
-export type Uncertainty = z.infer<typeof uncertaintySchema>;
-/** See {@linkcode readingSchema}. */
-export type Reading = z.infer<typeof readingSchema>;
-/** See {@linkcode inDomainSchema}. */
-export type InDomain = z.infer<typeof inDomainSchema>;
+/** Checks what `attack --json` prints. */
+export const attackResultSchema: Schema<AttackResult> = described<AttackResult>().by(
+  attackDocument,
+);
+/** Checks what `eval --json` prints. */
+export const evalResultSchema: Schema<EvalResult> = described<EvalResult>().by(evalDocument);
+/** Checks what `train --json` prints. */
+export const trainResultSchema: Schema<TrainResult> = described<TrainResult>().by(trainDocument);

@@ -13,29 +13,42 @@ export interface SourceDigests {
   readonly typescript: string | null;
 }
 
+/**
+ * The rooms that figures come from. `src/base`, `src/runs`, `src/report` and `src/cli` are left out: they name,
+ * keep and show what was computed, and another wording makes no other run.
+ */
+export const computingRooms: readonly string[] = [
+  "data",
+  "src/attack",
+  "src/checkpoint",
+  "src/evaluate",
+  "src/experiment",
+  "src/measure",
+  "src/methods",
+  "src/networks",
+  "src/nn",
+  "src/train",
+];
+
 let digests: Promise<SourceDigests> | undefined;
 
-/** Digests of the kernels and of everything in src and data that is TypeScript. */
+/** Digests of the kernels, and of all TypeScript of {@linkcode computingRooms} with what lies below them. */
 export function sourceDigests(): Promise<SourceDigests> {
   return digests ??= makeDigests();
 }
 
 async function makeDigests(): Promise<SourceDigests> {
   const shaders = [...kernels.values()].map(({ name, source }) => `${name}\n${source}`).sort();
-  return { shaders: sha256(shaders.join("\n")), typescript: await typescriptDigest() };
+  const root = new URL("../../", import.meta.url);
+  return { shaders: sha256(shaders.join("\n")), typescript: await typescriptDigest(root) };
 }
 
-async function typescriptDigest(): Promise<string | null> {
+async function typescriptDigest(root: URL): Promise<string | null> {
   try {
-    const files: string[] = [];
-    for (const folder of ["./", "../data/"]) {
-      await listSources(new URL(folder, import.meta.url), files);
-    }
-    if (files.length === 0) return null;
+    const files = (await Promise.all(computingRooms.map((room) => sourcesOf(`${room}/`, root))))
+      .flat().sort();
     const texts = await Promise.all(
-      files.sort().map(async (file) =>
-        `${file.split("/").at(-1)}\n${await Deno.readTextFile(new URL(file))}`
-      ),
+      files.map(async (file) => `${file}\n${await Deno.readTextFile(new URL(file, root))}`),
     );
     return sha256(texts.join("\n"));
   } catch {
@@ -43,9 +56,12 @@ async function typescriptDigest(): Promise<string | null> {
   }
 }
 
-async function listSources(folder: URL, found: string[]): Promise<void> {
-  for await (const { name, isDirectory } of Deno.readDir(folder)) {
-    if (isDirectory) await listSources(new URL(`${name}/`, folder), found);
-    else if (name.endsWith(".ts")) found.push(new URL(name, folder).href);
+/** Paths from the root of all TypeScript in a folder. */
+async function sourcesOf(folder: string, root: URL): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(new URL(folder, root))) {
+    if (isDirectory) found.push(...await sourcesOf(`${folder}${name}/`, root));
+    else if (name.endsWith(".ts")) found.push(`${folder}${name}`);
   }
+  return found;
 }

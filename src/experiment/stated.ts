@@ -52,8 +52,8 @@ export function agreed(
         }; ${other ? `use --mode ${other.name}` : "name another"}`,
       );
     }
-    hyperparameters = joined(path, statement.hyperparameters, config, hyperparameters);
-    own = joined(path, statement.procedure, config, own);
+    hyperparameters = joined(path, statement.hyperparameters, { ...config }, hyperparameters);
+    own = joined(path, statement.procedure, { ...config }, own);
   }
   return {
     hyperparameters: hyperparameters as Partial<Hyperparameters>,

@@ -130,11 +130,11 @@ async function makeTable(options: TableOptions, reporter: Reporter): Promise<Mad
   const models = [...new Set([...attacks.values()].flatMap(({ models }) => models))].sort();
   const [first] = results.values();
   if (!first) throw new UserError("Cannot make a table: no row is left; name other modes");
-  const made: TableResult["ablation"] = [];
+  const made: TableResult["ablation"][number][] = [];
   const before = new Map<PaperRow, Awaited<ReturnType<typeof trainingsOf>>>();
   const epochs = new Set<number | undefined>();
   for (const { option = "", value = "", rows } of variants) {
-    const summaries: TableResult["ablation"][number]["rows"] = [];
+    const summaries: TableResult["ablation"][number]["rows"][number][] = [];
     for (const { row, cells } of rows) {
       const own = cells.map((cell) => found(results, cell));
       const trainings = await trainingsOf(own);

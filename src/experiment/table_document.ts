@@ -4,65 +4,55 @@
  * @module
  */
 import { z } from "zod";
-import { attackResultSchema } from "./documents.ts";
+import { described, type Schema } from "../base/schema.ts";
+import { attackDocument } from "./documents.ts";
+import type { TableResult } from "./results.ts";
 
-/** A figure over seeds. */
-export const statisticSchema = z.strictObject({
+export type { Statistic, TableResult, TableRow } from "./results.ts";
+
+const statisticSchema = z.strictObject({
   values: z.array(z.number()),
   mean: z.number().nullable(),
-  /** Half the width of the 95 % interval of the mean by Student's t; null for one value. */
   halfWidth: z.number().nullable(),
   paper: z.number(),
-  /** Ours less the paper's; null where the two were not made alike. */
   difference: z.number().nullable(),
 });
 const figures = { entropy: statisticSchema, rejection: statisticSchema };
 
-/** A row of the tables. */
-export const tableRowSchema = z.strictObject({
+const tableRowSchema = z.strictObject({
   title: z.string(),
   mode: z.string(),
   hyperparameters: z.record(z.string(), z.union([z.string(), z.number()])),
-  /** Seeds of the models, a list for each repetition. */
   seeds: z.array(z.array(z.int())),
   accuracy: z.array(z.number()),
-  /** How its models were trained, each way once; null of models that do not say. */
   trained: z.array(z.strictObject({ epochs: z.int(), images: z.int() }).nullable()),
-  /** In what it was not made as the paper's row: then there are no differences. */
   differs: z.array(z.string()),
   clean: z.strictObject(figures),
   attacked: z.array(z.strictObject({ epsilon: z.number(), ...figures })),
 });
 
-/** What `table --json` prints. */
-export const tableResultSchema = z.strictObject({
+/** {@linkcode TableResult}. */
+export const tableDocument = z.strictObject({
   schema: z.literal("mirage/table@3"),
   pair: z.string(),
   protocol: z.enum(["paper", "corrected"]),
-  /** Epochs that the models have behind them; null where some have more than others. */
   epochs: z.int().nullable(),
   inDomain: z.string(),
   outDomain: z.strictObject({ name: z.string(), count: z.int(), sha256: z.string() }),
   epsilons: z.array(z.number()),
   rows: z.array(tableRowSchema),
-  /** Where the paper disagrees with itself. */
   notes: z.array(z.string()),
   ablation: z.array(z.strictObject({
     option: z.string(),
     value: z.union([z.string(), z.number()]),
     rows: z.array(tableRowSchema.extend({
-      /** In what its models were trained otherwise than those of the row without the option. */
       unlike: z.array(z.string()),
     })),
   })),
-  adapter: attackResultSchema.shape.adapter,
-  versions: attackResultSchema.shape.versions,
+  adapter: attackDocument.shape.adapter,
+  versions: attackDocument.shape.versions,
   seconds: z.number(),
 });
 
-/** See {@linkcode tableResultSchema}. */
-export type TableResult = z.infer<typeof tableResultSchema>;
-/** See {@linkcode tableRowSchema}. */
-export type TableRow = z.infer<typeof tableRowSchema>;
-/** See {@linkcode statisticSchema}. */
-export type Statistic = z.infer<typeof statisticSchema>;
+/** Checks what `table --json` prints. */
+export const tableResultSchema: Schema<TableResult> = described<TableResult>().by(tableDocument);

@@ -4,18 +4,24 @@
  * @module
  */
 import { z } from "zod";
-import { attackResultSchema } from "./documents.ts";
+import { attackDocument } from "./documents.ts";
+import type { AttackResult } from "./results.ts";
+import { described } from "../base/schema.ts";
 import { sha256 } from "../base/digest.ts";
 
 /** An attack of a table, as it is kept. */
-export const keptSchema = z.strictObject({
-  schema: z.literal("mirage/kept@1"),
+export interface Kept {
+  readonly schema: "mirage/kept@1";
   /** SHA-256 of the models' files, one a checkpoint. */
+  readonly models: readonly string[];
+  readonly result: AttackResult;
+}
+
+const keptSchema = described<Kept>().by(z.strictObject({
+  schema: z.literal("mirage/kept@1"),
   models: z.array(z.string()),
-  result: attackResultSchema,
-});
-/** See {@linkcode keptSchema}. */
-export type Kept = z.infer<typeof keptSchema>;
+  result: attackDocument,
+}));
 
 /**
  * A result of before, if neither the images nor its checkpoints have changed since.

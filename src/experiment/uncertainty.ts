@@ -16,14 +16,18 @@ import {
   rejectionRate,
 } from "../measure/metrics.ts";
 import type { Answers } from "../measure/answers.ts";
-import type { Reading, Uncertainty } from "./documents.ts";
+import type { ReadingResult, Uncertainty } from "./documents.ts";
 
 /** Mean entropy, rejection by threshold, rows that are no numbers, and the same by other readings. */
 export function uncertainties(
   { predictions, readings }: Answers,
   mean: MeanOptions,
-): Uncertainty & { rejectedImages: number; nanRows: number; readings: Record<string, Reading> } {
-  const others = Object.entries(readings).map(([name, reading]): [string, Reading] => [name, {
+): Uncertainty & {
+  rejectedImages: number;
+  nanRows: number;
+  readings: Record<string, ReadingResult>;
+} {
+  const others = Object.entries(readings).map(([name, reading]): [string, ReadingResult] => [name, {
     ...uncertainty(reading.predictions, mean),
     ...(reading.normalised ? {} : { entropy: null }),
     logConfidence: finite(logConfidence(reading.predictions, mean)),

@@ -9,6 +9,7 @@ import { type RunConfig, runConfig, type RunOptions } from "./config.ts";
 import { UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
 import { type Reporter, silent } from "../base/reporter.ts";
+import { described } from "../base/schema.ts";
 import { attackOnly } from "./attack.ts";
 import { evaluateOnly, selectionAccuracies } from "./evaluate.ts";
 import { type Difference, differences, figuresOf, flatten } from "../runs/figures.ts";
@@ -24,14 +25,36 @@ export const ownMode = "own";
 export const tolerance = 0.01;
 
 /** What `verify --json` prints. */
-export const verifyResultSchema = z.strictObject({
+export interface VerifyResult {
+  /** The document's format. */
+  readonly schema: "mirage/verify@1";
+  /** The run's folder. */
+  readonly folder: string;
+  /** The command that left the run. */
+  readonly command: string;
+  /** Whether adapter, driver and versions are those of the run: then not a bit may differ. */
+  readonly sameMachine: boolean;
+  /** By how much numbers may differ, relative to `max(1, |figure|)`. */
+  readonly tolerance: number;
+  /** Figures that were compared. */
+  readonly figures: number;
+  /** Figures that are not the same, by how much where both are numbers; null elsewhere. */
+  readonly differences: readonly {
+    readonly figure: string;
+    readonly before: unknown;
+    readonly now: unknown;
+    readonly by: number | null;
+  }[];
+  /** Whether every figure is the same, or as near as it may be. */
+  readonly verified: boolean;
+}
+
+const verifyResultSchema = described<VerifyResult>().by(z.strictObject({
   schema: z.literal("mirage/verify@1"),
   folder: z.string(),
   command: z.string(),
-  /** Whether adapter, driver and versions are those of the run: then not a bit may differ. */
   sameMachine: z.boolean(),
   tolerance: z.number(),
-  /** Figures that were compared. */
   figures: z.int(),
   differences: z.array(z.strictObject({
     figure: z.string(),
@@ -40,10 +63,7 @@ export const verifyResultSchema = z.strictObject({
     by: z.number().nullable(),
   })),
   verified: z.boolean(),
-});
-
-/** See {@linkcode verifyResultSchema}. */
-export type VerifyResult = z.infer<typeof verifyResultSchema>;
+}));
 
 /**
  * Verifies a finished run with the models that it keeps.

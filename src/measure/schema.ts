@@ -5,6 +5,8 @@
  */
 import { z } from "zod";
 
+export type { CalibrationResult, EpsilonPoint, SanityResult, SeparationResult } from "./results.ts";
+
 const share = z.number().min(0).max(1);
 const figure = z.number().nullable();
 
@@ -125,12 +127,3 @@ export const attackEvidence = {
   }),
   sanity: sanitySchema,
 };
-
-/** See {@linkcode separationSchema}. */
-export type SeparationResult = z.infer<typeof separationSchema>;
-/** See {@linkcode calibrationSchema}. */
-export type CalibrationResult = z.infer<typeof calibrationSchema>;
-/** See {@linkcode epsilonSchema}. */
-export type EpsilonPoint = z.infer<typeof epsilonSchema>;
-/** See {@linkcode sanitySchema}. */
-export type SanityResult = z.infer<typeof sanitySchema>;

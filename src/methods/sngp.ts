@@ -142,8 +142,8 @@ class Sngp implements Model {
 
   async finish(device: Device): Promise<void> {
     await pull(device, [this.#precision]);
-    const d = this.#size;
-    this.#covariance.data.set(inversePositiveDefinite(this.#precision.data, d, "precision_matrix"));
+    const { tensor } = this.#precision;
+    this.#covariance.data.set(inversePositiveDefinite(tensor, "precision_matrix"));
     push(device, [this.#covariance]);
   }
 

@@ -140,6 +140,8 @@ export {
 export { halving } from "./device/shrink_to_fit.ts";
 export { pull, push, release, type Resource } from "./device/storage.ts";
 export {
+  type ProfileName,
+  type ProfileTimes,
   type TileTable,
   tileTablePath,
   tune,

@@ -8,7 +8,7 @@ import { display } from "../base/files.ts";
 import { titleAmong } from "../experiment/likeness.ts";
 import { readFigures, readRun } from "../runs/folder.ts";
 import { type Run } from "../runs/schema.ts";
-import { type Statistic, tableResultSchema, type TableRow } from "../experiment/table_document.ts";
+import { type Statistic, tableDocument, type TableRow } from "../experiment/table_document.ts";
 import { tau } from "./words.ts";
 import { draw } from "./charts.ts";
 import { type Line, lines } from "./curves.ts";
@@ -16,7 +16,7 @@ import { type Content, type Html, markup, paragraph, section, table } from "./ht
 import { page } from "./page.ts";
 import { number, numbers } from "./sections.ts";
 
-const schema = tableResultSchema.omit({ adapter: true, versions: true, seconds: true });
+const schema = tableDocument.omit({ adapter: true, versions: true, seconds: true });
 
 /**
  * The page about a table.

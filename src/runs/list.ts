@@ -7,55 +7,99 @@ import { join } from "node:path";
 import { z } from "zod";
 import { explain } from "../base/files.ts";
 import { isHeld } from "../base/lock.ts";
+import { described } from "../base/schema.ts";
 import { readFigures, readRun, runsFolder } from "./folder.ts";
 import { type Run, type RunCommand, runCommands } from "./schema.ts";
 
 /** How far a run has come: an unfinished one goes on by the same command. */
-export const runStates = ["finished", "running", "unfinished", "damaged"] as const;
+export type RunState = "finished" | "running" | "unfinished" | "damaged";
+
+/** All of them. */
+export const runStates = [
+  "finished",
+  "running",
+  "unfinished",
+  "damaged",
+] as const satisfies readonly RunState[];
 
 const figure = z.number().nullable();
 
 /** What is told of a run; null for what it has not. */
-export const runRowSchema = z.strictObject({
-  folder: z.string(),
-  command: z.enum(runCommands).nullable(),
-  mode: z.string().nullable(),
-  model: z.string().nullable(),
+export interface RunRow {
+  /** Its folder. */
+  readonly folder: string;
+  /** The command that left it. */
+  readonly command: RunCommand | null;
+  /** Method of uncertainty estimation. */
+  readonly mode: string | null;
+  /** Network. */
+  readonly model: string | null;
   /** Hyper-parameters of the mode's own. */
-  hyperparameters: z.record(z.string(), z.union([z.string(), z.number()])),
-  seed: z.int().nullable(),
+  readonly hyperparameters: Readonly<Record<string, string | number>>;
+  /** Of everything that the run drew. */
+  readonly seed: number | null;
   /** Models of an ensemble; 1 of a single one. */
-  members: z.int().nullable(),
-  protocol: z.string().nullable(),
-  /** The attack's name, and its radius. */
-  attack: z.string().nullable(),
-  epsilon: figure,
+  readonly members: number | null;
+  /** The published procedure, `paper`, or `corrected`. */
+  readonly protocol: string | null;
+  /** The attack's name. */
+  readonly attack: string | null;
+  /** The attack's radius; pixels are in [0, 1]. */
+  readonly epsilon: number | null;
   /** Out-domain images that were evaluated or attacked; of a training those learned from. */
-  images: z.int().nullable(),
-  /** Mean entropy of the out-domain set in nats, clean and attacked. */
-  entropy: figure,
-  entropyAttacked: figure,
-  /** Share rejected at 0.9, clean and attacked. */
-  rejected: figure,
-  rejectedAttacked: figure,
-  /** Accuracy in-domain. */
-  accuracy: figure,
-  started: z.string().nullable(),
-  state: z.enum(runStates),
-});
+  readonly images: number | null;
+  /** Mean entropy of the clean out-domain set in nats. */
+  readonly entropy: number | null;
+  /** Mean entropy of the attacked out-domain set in nats. */
+  readonly entropyAttacked: number | null;
+  /** Share of the clean images rejected at 0.9, 0 to 1. */
+  readonly rejected: number | null;
+  /** Share of the attacked images rejected at 0.9, 0 to 1. */
+  readonly rejectedAttacked: number | null;
+  /** Accuracy in-domain, 0 to 1. */
+  readonly accuracy: number | null;
+  /** When it was begun, in ISO 8601. */
+  readonly started: string | null;
+  /** How far it has come. */
+  readonly state: RunState;
+}
 
 /** What `runs --json` prints. */
-export const runsResultSchema = z.strictObject({
+export interface RunsResult {
+  /** The document's format. */
+  readonly schema: "mirage/runs@2";
+  /** The folder that the runs lie in. */
+  readonly folder: string;
+  /** The runs that were asked for, in the order that was asked for. */
+  readonly runs: readonly RunRow[];
+}
+
+const hyperparameters = z.record(z.string(), z.union([z.string(), z.number()]));
+
+const runsResultSchema = described<RunsResult>().by(z.strictObject({
   schema: z.literal("mirage/runs@2"),
   folder: z.string(),
-  runs: z.array(runRowSchema),
-});
-
-/** See {@linkcode runRowSchema}. */
-export type RunRow = z.infer<typeof runRowSchema>;
-
-/** See {@linkcode runsResultSchema}. */
-export type RunsResult = z.infer<typeof runsResultSchema>;
+  runs: z.array(z.strictObject({
+    folder: z.string(),
+    command: z.enum(runCommands).nullable(),
+    mode: z.string().nullable(),
+    model: z.string().nullable(),
+    hyperparameters,
+    seed: z.int().nullable(),
+    members: z.int().nullable(),
+    protocol: z.string().nullable(),
+    attack: z.string().nullable(),
+    epsilon: figure,
+    images: z.int().nullable(),
+    entropy: figure,
+    entropyAttacked: figure,
+    rejected: figure,
+    rejectedAttacked: figure,
+    accuracy: figure,
+    started: z.string().nullable(),
+    state: z.enum(runStates),
+  })),
+}));
 
 /** A figure or fact that runs can be sorted by. */
 export type SortKey = "started" | "mode" | "epsilon" | "entropy" | "entropyAttacked";
@@ -168,7 +212,7 @@ const uncertainty = z.object({
 
 const headlineSchema = z.object({
   model: z.string().optional(),
-  hyperparameters: runRowSchema.shape.hyperparameters.default({}),
+  hyperparameters: hyperparameters.default({}),
   attack: z.object({ name: z.string() }).optional().catch(undefined),
   seeds: z.array(z.unknown()).optional().catch(undefined),
   data: z.object({ count: z.int() }).optional().catch(undefined),

@@ -6,7 +6,12 @@
 import { makeFolder, removeFile } from "../base/atomic.ts";
 import { checkpointPaths, loadCheckpoint, saveCheckpoint } from "../checkpoint/checkpoint.ts";
 import { progressOf, readExtras } from "../checkpoint/stored.ts";
-import { type Account, bestEpoch, type EpochFigures } from "../checkpoint/statement.ts";
+import {
+  type Account,
+  bestEpoch,
+  type EpochFigures,
+  type Statement,
+} from "../checkpoint/statement.ts";
 import { UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
 import { explainPrograms } from "../evaluate/explain.ts";
@@ -51,51 +56,22 @@ export interface Trained {
 export async function fit(training: Training): Promise<Trained[]> {
   const { device, learners, config, epochs, reporter } = training;
   const packed = Parameter.packCopies(learners.map(({ model }) => trainable(model)), 2);
-  const histories: EpochFigures[][] = [];
-  for (const [copy, learner] of learners.entries()) {
-    histories.push([...await resume(training, learner, packed, copy)]);
-  }
+  const histories = await resumeAll(training, packed);
   const first = histories[0]?.length ?? 0;
-  if (histories.some((history) => history.length !== first)) {
-    throw new Error("Unreachable: models that learn together have as many epochs behind them");
-  }
   if (first >= epochs) return histories.map(summary);
   if (first > 0) keep("epochs");
   if (first > 0) reporter.note(`Resuming after epoch ${first} of ${epochs}`);
 
-  for (const { model, seed, trainIndex, folder } of learners) {
-    await makeFolder(folder);
-    if (first > 0) continue;
-    // One that lacks its best model must not lie beside the first best of the training that begins.
-    await removeFile(checkpointPaths(folder).last);
-    const draws = new Draws(new Random(seed).fork("initialise"));
-    const images = (index: Tensor): Tensor => augmented(training, index, draws);
-    await model.initialise?.({ device, trainIndex, images });
+  for (const learner of learners) {
+    await makeFolder(learner.folder);
+    if (first === 0) await begin(training, learner);
   }
   using steppers = await compileSteppers(training, packed);
   await explainPrograms(steppers.programs, config, reporter);
   using selectors = new DisposableStack();
   const selections: { readonly learner: Learner; readonly score: () => Promise<number> }[] = [];
   for (const learner of learners) {
-    const { model, seed, selection } = learner;
-    const selector = selectors.use(
-      await predictor({
-        device,
-        reporter,
-        subject: single([model]),
-        seed,
-        set: selection,
-        batchSize: 200,
-        explain: { explain: false, time: false },
-      }),
-    );
-    const score = async (): Promise<number> => {
-      const { predictions } = await selector.run();
-      return nanRows(predictions) < selection.set.count
-        ? accuracy(predictions, selection.set.labels)
-        : NaN;
-    };
-    selections.push({ learner, score });
+    selections.push({ learner, score: await selectionScore(training, learner, selectors) });
   }
   const { trainIndex } = firstLearner(training);
   const bar = reporter.progress(training.title, (epochs - first) * trainIndex.length);
@@ -116,27 +92,16 @@ export async function fit(training: Training): Promise<Trained[]> {
         packed.block,
       ]);
       for (const [copy, learner] of learners.entries()) {
-        const [history = [], own] = [histories[copy], figures[copy]];
-        if (!own) throw new Error("Unreachable: a learner without figures");
-        const score = scores[copy] ?? NaN;
-        const before = summary(history).best.accuracy;
-        if (!Number.isFinite(score) || !isSound(learner.model)) throw broken(epoch);
-        const { imagesPerSecond, ...epochFigures } = own;
-        history.push({ epoch, ...epochFigures, accuracy: score });
-        reporter.record?.({
-          event: "epoch",
-          seed: learner.seed,
+        const [history, own, score = NaN] = [histories[copy], figures[copy], scores[copy]];
+        if (!history || !own) throw new Error("Unreachable: a learner without figures");
+        await conclude(
+          training,
+          learner,
           epoch,
-          ...epochFigures,
-          imagesPerSecond,
-          accuracy: score,
-        });
-        const { model } = learner;
-        const paths = checkpointPaths(learner.folder);
-        const statement = { ...accountFor(training, learner), history: [...history] };
-        if (score > before) await saveCheckpoint(model, paths.best, statement);
-        const asked = { ...statement, targetEpochs: epochs };
-        await saveCheckpoint(model, paths.last, asked, velocities(packed, copy));
+          { history, own, score },
+          (path, statement) =>
+            saveCheckpoint(learner.model, path, statement, velocities(packed, copy)),
+        );
       }
       keep(epoch + 1 < epochs ? "epochs" : "models");
     }
@@ -146,6 +111,66 @@ export async function fit(training: Training): Promise<Trained[]> {
   return histories.map(summary);
 }
 
+/** Records what an epoch of a learner came to, and leaves its checkpoints. */
+async function conclude(
+  training: Training,
+  learner: Learner,
+  epoch: number,
+  { history, own, score }: {
+    readonly history: EpochFigures[];
+    readonly own: EpochMeans;
+    readonly score: number;
+  },
+  saveLast: (path: string, statement: Statement) => Promise<void>,
+): Promise<void> {
+  const { model, seed, folder } = learner;
+  if (!Number.isFinite(score) || !isSound(model)) throw broken(epoch);
+  const before = summary(history).best.accuracy;
+  const { imagesPerSecond, ...means } = own;
+  history.push({ epoch, ...means, accuracy: score });
+  const rates = { imagesPerSecond, accuracy: score };
+  training.reporter.record?.({ event: "epoch", seed, epoch, ...means, ...rates });
+  const statement = { ...accountFor(training, learner), history: [...history] };
+  const paths = checkpointPaths(folder);
+  if (score > before) await saveCheckpoint(model, paths.best, statement);
+  await saveLast(paths.last, { ...statement, targetEpochs: training.epochs });
+}
+
+/** Puts a learner at the start of a training. */
+async function begin(training: Training, learner: Learner): Promise<void> {
+  const { model, seed, trainIndex, folder } = learner;
+  // A last model that lacks its best must not lie beside the first best of the training that begins.
+  await removeFile(checkpointPaths(folder).last);
+  const draws = new Draws(new Random(seed).fork("initialise"));
+  const images = (index: Tensor): Tensor => augmented(training, index, draws);
+  await model.initialise?.({ device: training.device, trainIndex, images });
+}
+
+/** What the best epoch is chosen by: accuracy on the selection; NaN where no image has an answer. */
+async function selectionScore(
+  { device, reporter }: Training,
+  { model, seed, selection }: Learner,
+  owner: DisposableStack,
+): Promise<() => Promise<number>> {
+  const selector = owner.use(
+    await predictor({
+      device,
+      reporter,
+      subject: single([model]),
+      seed,
+      set: selection,
+      batchSize: 200,
+      explain: { explain: false, time: false },
+    }),
+  );
+  return async () => {
+    const { predictions } = await selector.run();
+    return nanRows(predictions) < selection.set.count
+      ? accuracy(predictions, selection.set.labels)
+      : NaN;
+  };
+}
+
 function trainable({ state }: Model): Parameter[] {
   return [...state.values()].filter((p) => p.trainable);
 }
@@ -153,6 +178,9 @@ function trainable({ state }: Model): Parameter[] {
 function summary(history: readonly EpochFigures[]): Trained {
   return { epochs: history, best: bestEpoch(history) };
 }
+
+/** Means over an epoch's steps, and how fast they were. */
+type EpochMeans = Omit<EpochFigures, "epoch" | "accuracy"> & { readonly imagesPerSecond: number };
 
 /** What has come together of one learner's epoch. */
 interface Sums {
@@ -166,12 +194,9 @@ async function runEpoch(
   steppers: EpochSteppers,
   epoch: number,
   progress: (done: number, fields: Record<string, string>) => void,
-): Promise<(Omit<EpochFigures, "epoch" | "accuracy"> & { readonly imagesPerSecond: number })[]> {
+): Promise<EpochMeans[]> {
   const { config, fixedOrder, learners } = training;
-  const orders = learners.map(({ seed, trainIndex }) => {
-    const order = new Random(seed).fork(`order of epoch ${fixedOrder ? 0 : epoch}`);
-    return order.permutation(trainIndex.length).map((pick) => trainIndex[pick] ?? 0);
-  });
+  const orders = ordersOf(training, epoch);
   const lr = stepDecay(config.lr, epoch, milestones);
   const started = performance.now();
   const pace = new Pace();
@@ -224,6 +249,14 @@ async function runEpoch(
   }));
 }
 
+/** The images of an epoch in the order of each learner. */
+function ordersOf({ learners, fixedOrder }: Training, epoch: number): readonly Uint32Array[] {
+  return learners.map(({ seed, trainIndex }) => {
+    const order = new Random(seed).fork(`order of epoch ${fixedOrder ? 0 : epoch}`);
+    return order.permutation(trainIndex.length).map((pick) => trainIndex[pick] ?? 0);
+  });
+}
+
 function notFinite(loss: number, epoch: number, step: number): UserError {
   const what = Number.isFinite(loss) ? "a gradient" : "the loss";
   const state = Number.isNaN(loss) || Number.isFinite(loss) ? "NaN" : "infinite";
@@ -272,6 +305,21 @@ async function gatherCleanly(training: Training): Promise<void> {
   } finally {
     programs.forEach((p) => p[Symbol.dispose]());
   }
+}
+
+/** Puts every learner where its folder's checkpoints stand, and says which epochs are behind them. */
+async function resumeAll(
+  training: Training,
+  packed: PackedParameters,
+): Promise<EpochFigures[][]> {
+  const histories: EpochFigures[][] = [];
+  for (const [copy, learner] of training.learners.entries()) {
+    histories.push([...await resume(training, learner, packed, copy)]);
+  }
+  if (new Set(histories.map(({ length }) => length)).size > 1) {
+    throw new Error("Unreachable: models that learn together have as many epochs behind them");
+  }
+  return histories;
 }
 
 /** Puts a learner where its folder's checkpoints stand, and says which epochs are behind it. */

@@ -16,38 +16,63 @@ import type { Device } from "./device.ts";
 import { compile } from "./program.ts";
 import { release } from "./storage.ts";
 import type { Reporter } from "../../base/reporter.ts";
+import { described, type Schema } from "../../base/schema.ts";
 import { versions } from "../../base/version.ts";
 
-type ProfileName = keyof typeof tileProfiles;
+/** The name of a tile profile. */
+export type ProfileName = keyof typeof tileProfiles;
 
 const names = Object.keys(tileProfiles) as [ProfileName, ...ProfileName[]];
 
-/** What was measured on one adapter. */
-const entrySchema = z.object({
-  profile: z.enum(names),
-  /** Milliseconds of the measured convolutions, by profile. */
-  milliseconds: z.record(z.string(), z.number()),
-  mirage: z.string(),
-});
-const tableSchema = z.object({
+/** Milliseconds by the name of a tile profile. */
+export type ProfileTimes = Readonly<Record<string, number>>;
+
+/** The table on disk: what was measured, by adapter. */
+export interface TileTable {
+  /** The document's format. */
+  readonly schema: "mirage/tiles@1";
+  /** The profile that an adapter likes best, the times of all, and the version of Mirage that measured them. */
+  readonly adapters: Readonly<
+    Record<string, {
+      readonly profile: ProfileName;
+      readonly milliseconds: ProfileTimes;
+      readonly mirage: string;
+    }>
+  >;
+}
+
+/** What `tune --json` prints. */
+export interface TuneResult {
+  /** The document's format. */
+  readonly schema: "mirage/tune@1";
+  /** The adapter that was measured. */
+  readonly adapter: string;
+  /** The tile profile that it likes best. */
+  readonly profile: ProfileName;
+  /** Milliseconds of each measured convolution, by profile. */
+  readonly layers: readonly { readonly layer: string; readonly milliseconds: ProfileTimes }[];
+  /** The file that holds the table. */
+  readonly path: string;
+}
+
+const milliseconds = z.record(z.string(), z.number());
+
+const tableSchema = described<TileTable>().by(z.object({
   schema: z.literal("mirage/tiles@1"),
-  adapters: z.record(z.string(), entrySchema),
-});
+  adapters: z.record(
+    z.string(),
+    z.object({ profile: z.enum(names), milliseconds, mirage: z.string() }),
+  ),
+}));
 
-/** The table on disk. */
-export type TileTable = z.infer<typeof tableSchema>;
-
-/** The document of `tune`. */
-export const tuneResultSchema = z.object({
+/** Checks what `tune --json` prints. */
+export const tuneResultSchema: Schema<TuneResult> = described<TuneResult>().by(z.object({
   schema: z.literal("mirage/tune@1"),
   adapter: z.string(),
   profile: z.enum(names),
-  layers: z.array(z.object({ layer: z.string(), milliseconds: z.record(z.string(), z.number()) })),
+  layers: z.array(z.object({ layer: z.string(), milliseconds })),
   path: z.string(),
-});
-
-/** The document of `tune`. */
-export type TuneResult = z.infer<typeof tuneResultSchema>;
+}));
 
 /** Layers that decide: `[images, CI, side, CO, K, stride, padding]`. */
 const layers = {
@@ -95,7 +120,7 @@ export async function tune(
     );
   }
   const bar = reporter.progress("tune", Object.keys(layers).length, "layers");
-  const rows: TuneResult["layers"] = [];
+  const rows: TuneResult["layers"][number][] = [];
   for (const name of Object.keys(layers) as (keyof typeof layers)[]) {
     rows.push({ layer: name, milliseconds: await measure(device, name) });
     bar.update(rows.length);

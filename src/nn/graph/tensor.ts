@@ -26,6 +26,8 @@ export interface Dispatch {
   readonly threads: number;
   /** Where the work can be cut in several ways: overrides and invocations by the device's profile. */
   readonly cut?: (tiles: TileProfile) => Pick<Dispatch, "overrides" | "threads">;
+  /** Why no device takes it on, where none does; it can be evaluated on the host all the same. */
+  readonly hostOnly?: string;
 }
 
 /** The vector-Jacobian product: gradients of the operands, given that of the output `y`. */

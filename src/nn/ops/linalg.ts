@@ -20,7 +20,8 @@ const largestFactor = 512;
 
 /**
  * Lower L with `L L^T = a` for positive definite matrices `[N, N]` or `[G, N, N]`; only the lower
- * part of `a` is read, and only it has a gradient. A pivot that is not positive makes NaN.
+ * part of `a` is read, and only it has a gradient. A pivot that is not positive makes NaN. A device takes N up
+ * to 512, the host any.
  *
  * The derivative is that of I. Murray, "Differentiation of the Cholesky decomposition" (2016).
  */
@@ -30,16 +31,12 @@ export function cholesky(a: Tensor): Tensor {
   if (a.shape.length > 3 || dim(a, -2) !== n) {
     throw new Error(`Cannot factorise ${show(a.shape)}: needs square matrices`);
   }
-  if (n > largestFactor) {
-    throw new Error(
-      `Cannot factorise ${show(a.shape)} on the device: at most ${largestFactor} rows`,
-    );
-  }
   return node("cholesky", [a], a.shape, {
     kind: "dispatch",
     kernel: choleskyKernel,
     overrides: { G: groups, N: n },
     threads: 64 * groups,
+    ...(n > largestFactor ? { hostOnly: `a device factorises at most ${largestFactor} rows` } : {}),
   }, (g, l) => {
     const phi = mul(matmul(l, g, { transposeA: true }), lowerMask(n, 0.5));
     const left = triangularSolve(l, phi, true);

@@ -1,0 +1,129 @@
+/**
+ * The options of a run, and what they come to.
+ *
+ * @module
+ */
+import type { NormName, ObjectiveName } from "../attack/mod.ts";
+import type { GpKernel, MethodName } from "../methods/mod.ts";
+import type { Procedure, Protocol } from "../methods/protocol.ts";
+
+/** Differences between the protocols that are chosen otherwise than the protocol has them. */
+export type ChosenDifferences = { readonly [K in keyof Procedure]?: Procedure[K] | undefined };
+
+/** What a caller gives: `mode`, and whatever should differ from the defaults. */
+export interface RunOptions extends ChosenDifferences {
+  /** Method of uncertainty estimation. */
+  readonly mode: MethodName;
+  /** Network; the method's first one when not given. */
+  readonly model?: string | undefined;
+  /** The published procedure with its faults, or without them; `paper` when not given. */
+  readonly protocol?: Protocol | undefined;
+  /**
+   * Seed of every random number of the run, 0 to 2^53 - 1; a model that is named has its own behind it.
+   * 0 when not given.
+   */
+  readonly seed?: number | undefined;
+  /**
+   * Passes over the training set: 80 for `train`; where an attack or an evaluation has to train first,
+   * as many as the checkpoint was to have, else 10 (20 on the embedded data).
+   */
+  readonly epochs?: number | undefined;
+  /** Images in a step of evaluation or attack, 1 to 65536; 200 when not given. */
+  readonly batchSize?: number | undefined;
+  /** Images in a training step, 1 to 65536; 256 when not given. */
+  readonly trainBatchSize?: number | undefined;
+  /** Images that go through the network at once in training; as many as the GPU holds when not given. */
+  readonly microBatch?: number | undefined;
+  /** Whether ResNet-18 learns from random crops and mirror images, as published (the default); LeNet never does. */
+  readonly augmentation?: boolean | undefined;
+  /** Learning rate at the start, above 0; x 0.1 from epoch 30 and again from epoch 60 on. 0.01 when not given. */
+  readonly lr?: number | undefined;
+  /** Momentum of the optimiser, 0 to 1; 0.9 when not given. */
+  readonly momentum?: number | undefined;
+  /** L2 penalty on every parameter, 0 or more; 1e-4 when not given. */
+  readonly weightDecay?: number | undefined;
+  /**
+   * Radius of adversarial training (pixels are in [0, 1]): that of a checkpoint that says it, else 0.1 for
+   * LeNet, 0.016 for ResNet-18.
+   */
+  readonly epsilon?: number | undefined;
+  /**
+   * Radius of the attack in its norm, 0 to 1000; pixels are in [0, 1]. In L-infinity 1 at most, and 0.1 for LeNet,
+   * 0.016 for ResNet-18 when not given; in another norm it has to be given.
+   */
+  readonly epsilonAttack?: number | undefined;
+  /**
+   * Members of an ensemble, of the seeds `seed`, `seed + 1`, ...: as many as there are checkpoints, else
+   * 10 (on the embedded data 3, or 2 that are adversarially trained).
+   */
+  readonly numEnsembles?: number | undefined;
+  /**
+   * Weight of DUQ's gradient penalty, 0 or more: 0.3 for `train`; an evaluation or an attack takes what was
+   * trained, else 0.1.
+   */
+  readonly lambdaReg?: number | undefined;
+  /** Inducing points of DUE, 1 to 512: those of a checkpoint that says how many it has, else 10. */
+  readonly nInducingPoints?: number | undefined;
+  /** Kernel of DUE's Gaussian process: that of a checkpoint that says which it has, else RBF. */
+  readonly kernel?: GpKernel | undefined;
+  /** What the attack lowers: what the method's published attack does when not given. */
+  readonly objective?: ObjectiveName | undefined;
+  /** Norm of the attack's ball; L-infinity when not given. */
+  readonly norm?: NormName | undefined;
+  /** Iterations of pgd, 1 to 10,000; 10 when not given. */
+  readonly steps?: number | undefined;
+  /** Class that the attack steers to; the model's own prediction when not given. */
+  readonly targeted?: number | undefined;
+  /** Folder of the data sets; the embedded data when not given and not found in ./Data. */
+  readonly dataPath?: string | undefined;
+  /** Folder that checkpoints go to; `trained_models` when not given. */
+  readonly savePath?: string | undefined;
+  /**
+   * Checkpoints to use instead of those under savePath, also `.checkpoint`s of PyTorch: one a member.
+   * `{seed}` in a path stands for each member's seed.
+   */
+  readonly checkpoint?: string | readonly string[] | undefined;
+  /**
+   * Images of each set: the first N, of a set in folders the first N/10 of each. A training learns from them
+   * too; an attack or an evaluation takes a model that was trained on all images where there is one.
+   */
+  readonly limit?: number | undefined;
+  /** Keep every attacked image with the run; not when not given. */
+  readonly saveImages?: boolean | undefined;
+  /** Print what the compiled programs do and cost; not when not given. */
+  readonly explain?: boolean | undefined;
+  /** Print what each dispatch of the compiled programs takes on the device; not when not given. */
+  readonly time?: boolean | undefined;
+}
+
+/** Options with the defaults that are the same for every run. */
+export interface CompleteOptions extends RunOptions {
+  /** The published procedure with its faults, or without them. */
+  readonly protocol: Protocol;
+  /** Seed of every random number of the run. */
+  readonly seed: number;
+  /** Whether ResNet-18 learns from random crops and mirror images; LeNet never does. */
+  readonly augmentation: boolean;
+  /** Learning rate at the start. */
+  readonly lr: number;
+  /** Momentum of the optimiser. */
+  readonly momentum: number;
+  /** L2 penalty on every parameter. */
+  readonly weightDecay: number;
+  /** Iterations of pgd. */
+  readonly steps: number;
+  /** Folder that checkpoints go to. */
+  readonly savePath: string;
+  /** Keep every attacked image with the run. */
+  readonly saveImages: boolean;
+  /** Print what the compiled programs do and cost. */
+  readonly explain: boolean;
+  /** Print what each dispatch of the compiled programs takes on the device. */
+  readonly time: boolean;
+}
+
+/** The configuration of a run: what was chosen, defaults filled in. */
+export interface RunConfig extends CompleteOptions {
+  /** Radius of the attack in its norm; pixels are in [0, 1]. */
+  readonly epsilonAttack: number;
+}

@@ -1,0 +1,177 @@
+/**
+ * What a result tells beyond mean entropy and rejection.
+ *
+ * @module
+ */
+
+/** A figure with its interval; null where no image gave one. */
+export interface EstimateResult {
+  /** Of the sets as they are. */
+  readonly value: number | null;
+  /** Lower end of the interval. */
+  readonly low: number | null;
+  /** Upper end of the interval. */
+  readonly high: number | null;
+}
+
+/** In-domain images against out-domain ones, by one score: see {@linkcode Separation} for the figures. */
+export interface SeparationResult {
+  /** Area under the ROC curve, 0 to 1. */
+  readonly auroc: EstimateResult;
+  /** Average precision with in-domain images as positives, 0 to 1. */
+  readonly auprIn: EstimateResult;
+  /** Average precision with out-domain images as positives, 0 to 1. */
+  readonly auprOut: EstimateResult;
+  /** Share of out-domain images that a detector lets through which keeps 95 % of the in-domain images. */
+  readonly fprAt95Tpr: EstimateResult;
+  /** Share of out-domain images beyond the threshold, 0 to 1. */
+  readonly rejected: number;
+}
+
+/** A detector by one score, on clean images. */
+export interface DetectorResult {
+  /** Where images of higher values belong by the score. */
+  readonly higher: "in-domain" | "out-domain";
+  /** The value that keeps 95 % of the clean in-domain images; null where too few have a number. */
+  readonly threshold: number | null;
+  /** Share of in-domain images that it keeps, 0 to 1: more than 95 % where values are tied. */
+  readonly kept: number;
+  /** The clean out-domain images against the in-domain ones. */
+  readonly clean: SeparationResult;
+}
+
+/** The same before and after an attack on the out-domain images. */
+export interface AttackedDetectorResult extends DetectorResult {
+  /** The attacked out-domain images against the in-domain ones. */
+  readonly attacked: SeparationResult;
+}
+
+/** Detectors by every score that the method offers. */
+export interface DetectionResult<Detector = DetectorResult> {
+  /** The positive class. */
+  readonly positive: "in-domain";
+  /** The negative class. */
+  readonly negative: "out-domain";
+  /** In-domain images: the test set. */
+  readonly inDomain: number;
+  /** Percentile bootstrap over the images of both sets: resamples, the intervals' confidence, its seed. */
+  readonly bootstrap: {
+    readonly resamples: number;
+    readonly confidence: number;
+    readonly seed: number;
+  };
+  /** A detector by each score, `maxProbability`, `entropy` and the method's own. */
+  readonly scores: Readonly<Record<string, Detector>>;
+}
+
+/** Reliability in-domain. */
+export interface CalibrationResult {
+  /** Expected calibration error, 0 to 1; null where no image has an answer. */
+  readonly ece: number | null;
+  /** Bins of equal width over the confidence, 0 to 1, the lowest first. */
+  readonly bins: readonly {
+    /** Lower bound of the confidence. */
+    readonly from: number;
+    /** Upper bound of the confidence. */
+    readonly to: number;
+    /** Images whose confidence is in the bin. */
+    readonly count: number;
+    /** Their mean confidence, 0 to 1; null where there are none. */
+    readonly confidence: number | null;
+    /** Share of them that are right, 0 to 1; null where there are none. */
+    readonly accuracy: number | null;
+  }[];
+}
+
+/** What rejecting at `max p <= tau` leaves of a set. */
+export interface Left {
+  /** Share of images that are rejected, 0 to 1. */
+  readonly rejected: number;
+  /** Mean entropy in nats of those that are accepted; null where none is. */
+  readonly entropy: number | null;
+}
+
+/** The same of out-domain images, told apart from the in-domain ones by this one decision. */
+export interface Told extends Left {
+  /** Area under its ROC curve, (1 + TPR - FPR) / 2; null where a set is empty. */
+  readonly auroc: number | null;
+}
+
+/** A point of the curves against tau. */
+export interface TauPoint {
+  /** The threshold of the confidence, 0 to 1. */
+  readonly tau: number;
+  /** In-domain images. */
+  readonly inDomain: Left;
+  /** Out-domain images as they were. */
+  readonly clean: Told;
+}
+
+/** The same with the attacked images. */
+export interface AttackedTauPoint extends TauPoint {
+  /** Out-domain images as the attack made them. */
+  readonly attacked: Told;
+}
+
+/** A point of the curves against the radius; 0 is the clean images. */
+export interface EpsilonPoint {
+  /** The radius; pixels are in [0, 1]. */
+  readonly epsilon: number;
+  /** Images that were attacked with this radius: a sample where it is one of the checks'. */
+  readonly images: number;
+  /** Mean entropy in nats; null where no image has one. */
+  readonly entropy: number | null;
+  /** Share of images with `max p <= 0.9`. */
+  readonly rejected: number;
+  /** Area under the ROC curve by score; null where it has none. */
+  readonly auroc: Readonly<Record<string, number | null>>;
+}
+
+/** The checks of an attack: see {@linkcode Sanity}. */
+export interface SanityResult {
+  /** Images of the sample that the further attacks were made on. */
+  readonly images: number;
+  /** What an attack's effect is taken as: the fall of the mean entropy in nats, or of the mean loss. */
+  readonly effect: "entropy" | "loss";
+  /** Those that were made, by name (see {@linkcode CheckName}); a figure is null where it was not measured. */
+  readonly checks: Readonly<
+    Record<string, {
+      readonly holds: boolean;
+      readonly figures: Readonly<Record<string, number | null>>;
+      readonly warning: string | null;
+    }>
+  >;
+}
+
+/** What an evaluation tells besides. */
+export interface EvalEvidence {
+  /** Detectors by every score. */
+  readonly detection: DetectionResult;
+  /** Reliability in-domain. */
+  readonly calibration: CalibrationResult;
+  /** Shares of images with `max p > 0.9`. */
+  readonly confident: { readonly inDomain: number; readonly clean: number };
+  /** Curves against the threshold of the confidence. */
+  readonly curves: { readonly tau: readonly TauPoint[] };
+}
+
+/** What an attack tells besides. */
+export interface AttackEvidence {
+  /** Detectors by every score, before and after. */
+  readonly detection: DetectionResult<AttackedDetectorResult>;
+  /** Reliability in-domain. */
+  readonly calibration: CalibrationResult;
+  /** Shares of images with `max p > 0.9`. */
+  readonly confident: {
+    readonly inDomain: number;
+    readonly clean: number;
+    readonly attacked: number;
+  };
+  /** Curves against the threshold of the confidence, and against the radius. */
+  readonly curves: {
+    readonly tau: readonly AttackedTauPoint[];
+    readonly epsilon: readonly EpsilonPoint[];
+  };
+  /** Whether the attack is what it should be. */
+  readonly sanity: SanityResult;
+}

@@ -1,0 +1,132 @@
+/**
+ * From a graph to an order of work: what is computed, once for all or for every copy, and what is fused.
+ *
+ * @module
+ */
+import { scale } from "../ops/elementwise.ts";
+import { topologicalOrder } from "./grad.ts";
+import { type Place, place, shareEqualWork } from "./equal_work.ts";
+import { fuseElementwise, type Fusion } from "./fuse.ts";
+import type { Parameter, Tensor } from "../graph/tensor.ts";
+import type { TileProfile } from "../graph/tiles.ts";
+
+/** New values of parameters: all read the old ones, all are written after the last dispatch. */
+export type Updates = ReadonlyMap<Parameter, Tensor>;
+
+/** What to compile. */
+export interface ProgramSpec {
+  /** Label in messages. */
+  readonly name?: string;
+  /** Placeholders, in the order `run` takes their values. */
+  readonly inputs?: readonly Tensor[];
+  /**
+   * Nodes that `read` can return after a run: values of before its updates, but for an updated
+   * parameter itself, which reads as it is then.
+   */
+  readonly outputs?: readonly Tensor[];
+  /** Parameters with the values they take at the end of every run; none when not given. */
+  readonly updates?: Updates;
+  /** Nodes whose values are kept on the device at every run, until `drain` reads all of them at once. */
+  readonly records?: readonly Tensor[];
+  /** Whether chains of elementwise operations become single kernels; true when not given. */
+  readonly fuse?: boolean;
+  /**
+   * Does the work of so many copies of the graph, which differ in their parameters and inputs that have as
+   * many: one dispatch does what all of them need. What depends on neither is done once for all.
+   */
+  readonly copies?: number;
+  /** How convolutions are cut; as the device likes it when not given. */
+  readonly tiles?: TileProfile;
+}
+
+/** What is computed, and in which order. */
+export interface Arrangement {
+  /** Every node, what it is computed from before it. */
+  readonly order: readonly Tensor[];
+  /** New values of parameters. */
+  readonly updates: readonly { readonly parameter: Parameter; readonly value: Tensor }[];
+  /** Nodes that are computed: what no updated parameter changes first. */
+  readonly work: readonly Tensor[];
+  /** Those that depend on an updated parameter. */
+  readonly varying: ReadonlySet<Tensor>;
+  /** Those that have values of their own in each copy. */
+  readonly copied: ReadonlySet<Tensor>;
+  /** How many copies there are. */
+  readonly copies: number;
+  /** Those that do the work of a chain. */
+  readonly fusions: ReadonlyMap<Tensor, Fusion>;
+  /** Owners of what is read after a run. */
+  readonly keptOwners: ReadonlySet<Tensor>;
+  /** The node that another's work is shared from; itself where it is the first. */
+  readonly same: ReadonlyMap<Tensor, Tensor>;
+  /** The node that owns the memory of a node, and where in it that lies. */
+  readonly locate: (t: Tensor) => Place;
+  /** What a node is computed from; of one that does the work of a chain, what the chain is. */
+  readonly inputsOf: (t: Tensor) => readonly Tensor[];
+}
+
+/** Orders the nodes, shares equal work, and fuses chains. */
+export function arrange(spec: ProgramSpec): Arrangement {
+  const updates = [...spec.updates ?? []].map(([parameter, value]) => ({
+    parameter,
+    // Another parameter's own buffer may change under the copies: take its value first.
+    value: place(value).owner.source.kind === "parameter" ? scale(value, 1) : value,
+  }));
+  const kept = [
+    ...spec.outputs ?? [],
+    ...spec.records ?? [],
+    ...updates.map((u) => u.value),
+  ];
+  const order = topologicalOrder([...kept, ...updates.map((u) => u.parameter.tensor)]);
+  const same = shareEqualWork(order);
+  const locate = (t: Tensor): Place => place(t, same);
+  const updated = new Set(updates.map((u) => u.parameter.owner));
+  const varying = dependents(
+    order,
+    ({ source }) => source.kind === "parameter" && updated.has(source.parameter),
+  );
+  const { copies = 1 } = spec;
+  const copied = dependents(order, (t) => copies > 1 && leafCopies(t) === copies);
+  const computed = order.filter((t) =>
+    same.get(t) === t && (t.source.kind === "dispatch" || t.source.kind === "pack")
+  );
+  const once = computed.filter((t) => !varying.has(t));
+  const all = [...once, ...computed.filter((t) => varying.has(t))];
+  const keptOwners = new Set(kept.map((t) => locate(t).owner));
+  const { fusions, absorbed } = spec.fuse === false
+    ? { fusions: new Map<Tensor, Fusion>(), absorbed: new Set<Tensor>() }
+    : fuseElementwise(all, keptOwners, varying, locate);
+  const work = all.filter((t) => !absorbed.has(t));
+  const inputsOf = (t: Tensor): readonly Tensor[] => fusions.get(t)?.inputs ?? t.inputs;
+  return {
+    order,
+    updates,
+    work,
+    varying,
+    copied,
+    copies,
+    fusions,
+    keptOwners,
+    same,
+    locate,
+    inputsOf,
+  };
+}
+
+/** The nodes whose values depend on a leaf of some kind. */
+function dependents(
+  order: readonly Tensor[],
+  isLeaf: (t: Tensor) => boolean,
+): ReadonlySet<Tensor> {
+  const found = new Set<Tensor>();
+  for (const t of order) {
+    if (isLeaf(t) || t.inputs.some((x) => found.has(x))) found.add(t);
+  }
+  return found;
+}
+
+/** How many copies of a program have values of their own in a leaf. */
+function leafCopies({ source }: Tensor): number {
+  if (source.kind === "input") return source.copies;
+  return source.kind === "parameter" ? source.parameter.copies : 1;
+}
