@@ -61,6 +61,6 @@ Deno.test("what is no radius is told with what was typed, and help shows how to 
       const line = `Error: \`${flag}\`: ${expected} "${got}"${why}.`;
       assert.equal(stderr.replaceAll(/\s+/g, " ").trim(), line);
     }
-    const { stdout } = await task("attack", ["--help"], { cwd });
+    const { stdout } = await task("attack", ["--help-all"], { cwd });
     assert.equal([...stdout.replaceAll(/\s+/g, " ").matchAll(/as 0\.1 or 8\/255;/g)].length, 2);
   }));

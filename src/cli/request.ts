@@ -4,6 +4,7 @@
  * @module
  */
 import {
+  optionEntries,
   type RunConfig,
   runConfig,
   runConfigSchema,
@@ -12,6 +13,7 @@ import {
 import { UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
 import { commandOf } from "../base/invocation.ts";
+import { defaultMethod } from "../methods/mod.ts";
 import { protocolOptionNames } from "../methods/protocol.ts";
 import { checkRun } from "../experiment/identity.ts";
 import { readRunFile } from "../runs/folder.ts";
@@ -111,7 +113,7 @@ export function toTable(
   args: readonly string[],
 ): TableOptions {
   const { pair, seeds, ensembles, modes, ablate, ablateOnly, ...run } = invocation;
-  const { mode: _, ...checked } = checkedOptions("table", { ...run, mode: "sngp" });
+  const { mode: _, ...checked } = checkedOptions("table", { ...run, mode: defaultMethod });
   const named = protocolOptionNames.filter((name) => ablateOnly.includes(nameOf(name)));
   const table: TableOptions = {
     pair,
@@ -127,7 +129,7 @@ export function toTable(
 
 /** The options of a run among what was typed, with messages that name flags. */
 function checkedOptions(command: string, given: Readonly<Record<string, unknown>>): RunOptions {
-  const known = Object.keys(runConfigSchema.shape);
+  const known = Object.keys(optionEntries);
   const options = Object.fromEntries(
     Object.entries(given).filter(([key, value]) => known.includes(key) && value !== undefined),
   );

@@ -48,12 +48,13 @@ import {
 import { labelOf } from "./classifier.ts";
 import { modelsOf, networkOf } from "../networks/mod.ts";
 import { inversePositiveDefinite } from "./inverse.ts";
+import type { Own } from "./options.ts";
 import { single } from "./single.ts";
 import type {
   LossOptions,
-  Method,
+  MethodOf,
   Model,
-  ModelOptions,
+  ModelOptionsOf,
   Score,
   TrainContext,
   TrainStep,
@@ -70,14 +71,28 @@ const settings = {
   spectralCoeff: 3,
 } as const;
 
+const own = {
+  hyperparameters: {},
+  differences: {
+    precision: {
+      about:
+        "SNGP's precision sums over the last epoch's moving weights, or over a clean pass after it",
+      stage: "training",
+      values: ["moving", "clean"],
+      paper: "moving",
+      corrected: "clean",
+    },
+  },
+} as const satisfies Own;
+
 /** SNGP. */
-export const sngp: Method = {
+export const sngp: MethodOf<typeof own> = {
+  ...own,
   name: "sngp",
   title: "SNGP",
   models: modelsOf("_SNGP"),
   family: "SNGP",
   ensemble: false,
-  hyperparameters: [],
   dropLast: false,
   passes: { train: 4, attack: 3 },
   attack: "pgd",
@@ -102,7 +117,7 @@ class Sngp implements Model {
   readonly #covariance: Parameter;
   readonly gather?: (images: Tensor) => Updates;
 
-  constructor(readonly name: string, options: ModelOptions) {
+  constructor(readonly name: string, options: ModelOptionsOf<typeof own>) {
     const { projectionStd, spectralCoeff: coeff } = settings;
     const network = networkOf(name);
     const { random, procedure } = options;
