@@ -12,6 +12,7 @@ import { commandLine, commands, type Invocation } from "./src/cli/commands.ts";
 import { formatComplaint, sayOfParser } from "./src/cli/complaints.ts";
 import { failure } from "./src/cli/failure.ts";
 import { nameOf, normalise } from "./src/cli/flags.ts";
+import { helpAsked, helpOf, type Layout } from "./src/cli/help.ts";
 import { leaveReport, openPage, pageOf, writeReport } from "./src/cli/report.ts";
 import { stopBars, terminal } from "./src/cli/reporter.ts";
 import { say } from "./src/cli/stderr.ts";
@@ -124,6 +125,11 @@ async function main(): Promise<number> {
   const folder = Deno.env.get("INIT_CWD");
   if (folder) Deno.chdir(folder);
   const args = Deno.args.length === 0 ? ["--help"] : normalise(Deno.args);
+  const help = helpAsked(args);
+  if (help) {
+    await print(helpOf(help, layout()));
+    return 0;
+  }
   const named = Object.entries(commands).find(([name]) => name === args[0])?.[1];
   const invocation: Invocation = run(named ?? commandLine, {
     programName: "mirage",
@@ -155,6 +161,13 @@ async function main(): Promise<number> {
   }
   const finished = await afterwards?.() ?? true;
   return ok && finished ? 0 : 1;
+}
+
+/** How help fits the terminal, or 80 columns where it goes elsewhere. */
+function layout(): Layout {
+  const colors = Deno.stdout.isTerminal();
+  const width = colors ? Math.min(120, Math.max(60, Deno.consoleSize().columns)) : 80;
+  return { width, colors: colors && !Deno.noColor };
 }
 
 /** What is told when a run is stopped, by what there is of it. */

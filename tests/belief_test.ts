@@ -30,10 +30,6 @@ function baseline(): ReturnType<typeof methods.baseline.create> {
   return methods.baseline.create("LeNet", {
     random: new Random(1),
     procedure: procedureOf("paper"),
-    epsilon: 0.1,
-    lambdaReg: 0.1,
-    nInducingPoints: 10,
-    kernel: "RBF",
   });
 }
 

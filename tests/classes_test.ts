@@ -23,6 +23,7 @@ import { iterationOf, procedureOf } from "../src/methods/protocol.ts";
 import { attack } from "../src/experiment/attack.ts";
 import { silent } from "../src/base/reporter.ts";
 import { uncertainties } from "../src/experiment/uncertainty.ts";
+import { hyperparametersOf } from "./hyperparameters.ts";
 import { wave } from "./check_grads.ts";
 import { inFolder, withDevice } from "./support.ts";
 
@@ -155,7 +156,7 @@ Deno.test("a class that the model has not is refused before anything is trained,
     for (const method of Object.values<Method>(methods)) {
       for (const name of method.models) {
         const random = new nn.Random(0);
-        const own = { epsilon: 0.1, lambdaReg: 0.1, nInducingPoints: 5, kernel: "RBF" } as const;
+        const own = hyperparametersOf({ nInducingPoints: 5 });
         const model = method.create(name, { random, procedure, ...own });
         const subject = method.subject(method.ensemble ? [model, model] : [model], procedure);
         for (const target of [undefined, 0, 9]) knownTarget(subject, model.imageShape, target);

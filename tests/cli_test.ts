@@ -46,7 +46,7 @@ Deno.test("`mirage` alone and `--help` list the commands; each command's help it
     assert.equal(code, 0);
     for (const name of commands) assert.match(stdout, new RegExp(`\\b${name}\\b`));
   }
-  const { code, stdout } = await mirage(["attack", "--help"]);
+  const { code, stdout } = await mirage(["attack", "--help-all"]);
   assert.equal(code, 0);
   const flags =
     "mode model seed epochs batch-size lr momentum weight-decay epsilon epsilon-attack " +

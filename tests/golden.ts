@@ -3,17 +3,11 @@ import assert from "node:assert/strict";
 import { type Hyperparameters, type MethodName, methods, type Model } from "../src/methods/mod.ts";
 import { procedureOf } from "../src/methods/protocol.ts";
 import * as nn from "../src/nn/mod.ts";
+import { hyperparametersOf } from "./hyperparameters.ts";
 import { relativeError } from "./support.ts";
 
 /** Golden arrays by name. */
 export type Golden = (name: string) => Float32Array;
-
-const hyperparameters: Hyperparameters = {
-  epsilon: 0.1,
-  lambdaReg: 0.1,
-  nInducingPoints: 10,
-  kernel: "RBF",
-};
 
 /** The model with the golden state, as `finish` leaves it. */
 export async function goldenModel(
@@ -24,8 +18,7 @@ export async function goldenModel(
 ): Promise<Model> {
   const method = methods[mode];
   const model = method.create(method.models[0] ?? "", {
-    ...hyperparameters,
-    ...changed,
+    ...hyperparametersOf(changed),
     random: new nn.Random(0),
     procedure: procedureOf("paper"),
   });

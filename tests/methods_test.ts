@@ -10,6 +10,7 @@ import {
 } from "../src/methods/mod.ts";
 import * as nn from "../src/nn/mod.ts";
 import { type Procedure, procedureOf } from "../src/methods/protocol.ts";
+import { hyperparametersOf } from "./hyperparameters.ts";
 import { wave } from "./check_grads.ts";
 import { withDevice } from "./support.ts";
 
@@ -17,10 +18,7 @@ function options(changed: Partial<ModelOptions> = {}): ModelOptions {
   return {
     random: new nn.Random(5),
     procedure: procedureOf("paper"),
-    epsilon: 0.1,
-    lambdaReg: 0.3,
-    nInducingPoints: 4,
-    kernel: "RBF",
+    ...hyperparametersOf({ lambdaReg: 0.3, nInducingPoints: 4 }),
     ...changed,
   };
 }

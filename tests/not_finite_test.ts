@@ -8,6 +8,7 @@ import { Random } from "../src/nn/mod.ts";
 import { procedureOf } from "../src/methods/protocol.ts";
 import { type AttackResult, attackResultSchema } from "../src/experiment/documents.ts";
 import { attack } from "../src/experiment/attack.ts";
+import { hyperparametersOf } from "./hyperparameters.ts";
 import { task } from "./program.ts";
 import { sharedPath, testWithShared } from "./shared.ts";
 import { inFolder } from "./support.ts";
@@ -21,10 +22,7 @@ async function writeModel(
   const model = methods[mode].create(methods[mode].models[0] ?? "", {
     random: new Random(1),
     procedure: procedureOf("paper"),
-    epsilon: 0.1,
-    lambdaReg: 0.1,
-    nInducingPoints: 10,
-    kernel: "RBF",
+    ...hyperparametersOf(),
   });
   const tensors = new Map([...model.state].map(([name, { shape, data }]) => [name, {
     shape,

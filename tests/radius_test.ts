@@ -75,6 +75,6 @@ Deno.test("what is no radius is told with what was typed, and help shows how to 
       assert.equal(code, 1);
       assert.ok(stderr.replaceAll(/\s+/g, " ").includes(says), stderr);
     }
-    const { stdout } = await task("attack", ["--help"], { cwd });
+    const { stdout } = await task("attack", ["--help-all"], { cwd });
     assert.equal([...stdout.replaceAll(/\s+/g, " ").matchAll(/as 0\.1 or 8\/255;/g)].length, 2);
   }));

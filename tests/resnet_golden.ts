@@ -5,6 +5,7 @@ import { readSafetensors } from "../src/checkpoint/safetensors.ts";
 import { type MethodName, methods, type Model } from "../src/methods/mod.ts";
 import * as nn from "../src/nn/mod.ts";
 import { procedureOf } from "../src/methods/protocol.ts";
+import { hyperparametersOf } from "./hyperparameters.ts";
 import { sharedPath } from "./shared.ts";
 
 /** Modes that there are arrays of. */
@@ -39,10 +40,7 @@ export async function goldenResNet(device: nn.Device, mode: MethodName): Promise
   const model = method.create(network ?? "", {
     random: new nn.Random(0),
     procedure: procedureOf("paper"),
-    epsilon: 0.016,
-    lambdaReg: 0.1,
-    nInducingPoints: 10,
-    kernel: "RBF",
+    ...hyperparametersOf({}, network),
   });
   Object.entries(shapes).forEach(([name, shape], j) => {
     const parameter = model.state.get(name);

@@ -4,6 +4,7 @@ import { Due } from "../src/methods/due.ts";
 import { type MethodName, methods, type Model, type Subject } from "../src/methods/mod.ts";
 import * as nn from "../src/nn/mod.ts";
 import { procedureOf } from "../src/methods/protocol.ts";
+import { hyperparametersOf } from "./hyperparameters.ts";
 import { wave } from "./check_grads.ts";
 import { withDevice } from "./support.ts";
 
@@ -16,10 +17,7 @@ function create(mode: MethodName, seed: number): Model {
   const model = method.create(method.models[0] ?? "", {
     random: new nn.Random(seed),
     procedure: procedureOf("paper"),
-    epsilon: 0.1,
-    lambdaReg: 0.3,
-    nInducingPoints: 4,
-    kernel: "RBF",
+    ...hyperparametersOf({ lambdaReg: 0.3, nInducingPoints: 4 }),
   });
   // Inducing points within reach, as after training.
   if (model instanceof Due) {

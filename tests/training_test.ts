@@ -12,6 +12,7 @@ import * as nn from "../src/nn/mod.ts";
 import { procedureOf } from "../src/methods/protocol.ts";
 import { type Reporter, silent } from "../src/base/reporter.ts";
 import { fit, type Trained } from "../src/train/fit.ts";
+import { hyperparametersOf } from "./hyperparameters.ts";
 import { inFolder, withDevice } from "./support.ts";
 
 interface Options {
@@ -43,10 +44,7 @@ async function trainMembers(
 ): Promise<{ model: Model; trained: Trained }[]> {
   const config = {
     ...runConfig({ mode, lr, protocol }),
-    epsilon: 0.1,
-    lambdaReg: 0.1,
-    nInducingPoints: 10,
-    kernel: "RBF",
+    ...hyperparametersOf(),
   } as const;
   const method = methods[mode];
   const procedure = procedureOf(protocol);

@@ -18,20 +18,18 @@ import { runCommands } from "../runs/schema.ts";
 import { runStates, sortKeys } from "../runs/list.ts";
 import {
   attacking,
-  batchSize,
-  checkpoint,
-  epsilon,
   experiment,
-  lambdaReg,
   nameOf,
   near,
   output,
+  owned,
   protocol,
   repeated,
   runsIn,
   shared,
   tableModes,
   training,
+  used,
 } from "./flags.ts";
 import { whole } from "./whole.ts";
 
@@ -42,14 +40,12 @@ export const commands = {
     merge(
       object({ command: constant("attack") }),
       repeated,
-      experiment,
+      used,
       attacking,
-      checkpoint,
-      training,
-      epsilon,
       protocol,
+      training("use"),
+      owned("use"),
       shared,
-      object({ ...batchSize(200), ...lambdaReg("what was trained, else 0.1") }),
     ),
     { description: message`Attack a model's uncertainty; trains the model where there is none` },
   ),
@@ -58,14 +54,12 @@ export const commands = {
     merge(
       object({ command: constant("eval") }),
       repeated,
-      experiment,
+      used,
       attacking,
-      checkpoint,
-      training,
-      epsilon,
       protocol,
+      training("use"),
+      owned("use"),
       shared,
-      object({ ...batchSize(200), ...lambdaReg("what was trained, else 0.1") }),
     ),
     { description: message`Evaluate a model in-domain and out-domain` },
   ),
@@ -75,11 +69,10 @@ export const commands = {
       object({ command: constant("train") }),
       repeated,
       experiment,
-      training,
-      epsilon,
       protocol,
+      training("train"),
+      owned("train"),
       shared,
-      object({ ...batchSize(256), ...lambdaReg("0.3") }),
     ),
     { description: message`Train a model, or go on with its training` },
   ),
@@ -88,10 +81,13 @@ export const commands = {
     merge(
       object({ command: constant("table") }),
       object("Table", {
-        pair: argument(choice(Object.keys(paperTables) as PairName[], near), {
-          description: message`Data sets of the tables`,
-        }),
-        modes: multiple(option("--mode", choice(tableModes, near), {
+        pair: argument(
+          choice(Object.keys(paperTables) as PairName[], { ...near, metavar: "PAIR" }),
+          {
+            description: message`Data sets of the tables`,
+          },
+        ),
+        modes: multiple(option("--mode", choice(tableModes, { ...near, metavar: "NAME" }), {
           description: message`Only the rows of this method; may be given again`,
         })),
         seeds: withDefault(
@@ -113,15 +109,19 @@ export const commands = {
           false,
         ),
         ablateOnly: multiple(
-          option("--ablate-only", choice(protocolOptionNames.map(nameOf), near), {
-            description: message`The same, with this option only; may be given again`,
-          }),
+          option(
+            "--ablate-only",
+            choice(protocolOptionNames.map(nameOf), { ...near, metavar: "NAME" }),
+            {
+              description: message`The same, with this option only; may be given again`,
+            },
+          ),
         ),
       }),
-      training,
       protocol,
+      training("use"),
+      owned("use", true),
       shared,
-      object({ ...batchSize(200), ...lambdaReg("what was trained, else 0.1") }),
     ),
     { description: message`Make the paper's tables anew: train, attack, compare` },
   ),

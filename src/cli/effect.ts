@@ -3,15 +3,16 @@
  *
  * @module
  */
-import { checkpointsOf, membersOf, type RunConfig } from "../experiment/config.ts";
-import { UserError } from "../base/errors.ts";
 import {
-  type Hyperparameters,
-  type Method,
-  methods,
-  type Network,
-  networkOf,
-} from "../methods/mod.ts";
+  checkpointsOf,
+  membersOf,
+  optionEntries,
+  optionFacts,
+  type RunConfig,
+} from "../experiment/config.ts";
+import { UserError } from "../base/errors.ts";
+import { hyperparameters, type Method, methods, type Network, networkOf } from "../methods/mod.ts";
+import type { Declared, Hyperparameter } from "../methods/options.ts";
 import {
   type ProtocolOption,
   type ProtocolOptionName,
@@ -46,9 +47,23 @@ const stages = {
   attack: ["training", "evaluation", "attack"],
 } as const satisfies Record<Asked["command"], readonly Stage[]>;
 
+/** Where an option of a run acts; undefined of one that acts everywhere. */
+function actingOf(name: string): readonly Stage[] | undefined {
+  const entry = Object.entries(optionEntries).find(([key]) => key === name)?.[1];
+  return entry && optionFacts.get(entry)?.acts;
+}
+
+/** Whether an option of a run can change anything in a command, whatever else is asked. */
+export function actsIn(command: Asked["command"] | "table", name: string): boolean {
+  const reached: readonly Stage[] = stages[command === "table" ? "attack" : command];
+  return actingOf(name)?.some((stage) => reached.includes(stage)) ?? true;
+}
+
 /** An option that acts in some stages only, of which a named checkpoint has the training behind it. */
-function at(...acting: readonly Stage[]): Idle {
+function at(name: string): Idle {
+  const acting = actingOf(name);
   return ({ command, config }) => {
+    if (!acting) return undefined;
     const reached: readonly Stage[] = stages[command];
     const common = acting.filter((stage) => reached.includes(stage));
     const given = command !== "train" && checkpointsOf(config) !== undefined;
@@ -61,16 +76,13 @@ function at(...acting: readonly Stage[]): Idle {
 }
 
 /** An option that belongs to some methods only. */
-function of(name: keyof Hyperparameters): Idle {
-  const owners = Object.values<Method>(methods).filter((m) => m.hyperparameters.includes(name))
-    .map((m) => m.name);
-  const whose = `${owners.join(" and ")} ${owners.length > 1 ? "do" : "does"}`;
+function ofMethods({ option, modes }: Declared<Hyperparameter>): Idle {
+  const whose = `${modes.join(" and ")} ${modes.length > 1 ? "do" : "does"}`;
+  const isRadius = "unit" in option && option.unit === "pixels";
   return ({ method, command }) =>
-    method.hyperparameters.includes(name) ? undefined : [
+    modes.includes(method.name) ? undefined : [
       `${method.name} does not use it, ${whose}`,
-      name === "epsilon" && command === "attack"
-        ? "the attack's radius is --epsilon-attack"
-        : leaveOut,
+      isRadius && command === "attack" ? "the attack's radius is --epsilon-attack" : leaveOut,
     ];
 }
 
@@ -113,7 +125,7 @@ function all(...rules: readonly Idle[]): Idle {
 
 /** A difference between the protocols, which may concern other modes, networks, stages or attacks. */
 function ofProtocol(name: ProtocolOptionName): Idle {
-  const { modes, batchNorm, stage, also = [], ...option }: ProtocolOption = protocolOptions[name];
+  const { modes, batchNorm, ...option }: ProtocolOption = protocolOptions[name];
   const whom = [modes?.join(", "), batchNorm && "networks with batch normalisation"].filter(Boolean)
     .join(" with ");
   const values = "values" in option ? option.values : [option.paper, option.corrected];
@@ -126,33 +138,24 @@ function ofProtocol(name: ProtocolOptionName): Idle {
   return all(
     concerned,
     several,
-    at(stage, ...also),
+    at(name),
     ofSteps(values.map((value) => ({ [name]: value }))),
   );
 }
 
+const ensemble = Object.values<Method>(methods).find((method) => method.ensemble)?.name;
+
 /** Every option that does nothing somewhere. */
 const idle: ReadonlyMap<string, Idle> = new Map<string, Idle>([
-  ["epsilon", of("epsilon")],
-  ["lambdaReg", of("lambdaReg")],
-  ["nInducingPoints", of("nInducingPoints")],
-  ["kernel", of("kernel")],
+  ...Object.entries<Declared<Hyperparameter>>(hyperparameters)
+    .map(([name, declared]) => [name, ofMethods(declared)] as const),
   [
     "numEnsembles",
     ({ method }) =>
-      method.ensemble ? undefined : [`${method.name} is one model`, "use --mode deep_ensemble"],
+      method.ensemble ? undefined : [`${method.name} is one model`, `use --mode ${ensemble}`],
   ],
-  ["epsilonAttack", at("attack")],
-  ["norm", at("attack")],
-  ["objective", at("attack")],
-  ["targeted", at("attack")],
-  ["saveImages", at("attack")],
-  ["steps", all(at("attack"), ofSteps([{ steps: 1 }, { steps: 2 }]))],
-  ["epochs", at("training")],
-  ["lr", at("training")],
-  ["momentum", at("training")],
-  ["weightDecay", at("training")],
-  ["microBatch", at("training")],
+  ...Object.keys(optionEntries).filter(actingOf).map((name) => [name, at(name)] as const),
+  ["steps", all(at("steps"), ofSteps([{ steps: 1 }, { steps: 2 }]))],
   [
     "augmentation",
     all(
@@ -160,7 +163,7 @@ const idle: ReadonlyMap<string, Idle> = new Map<string, Idle>([
         network.augmentation === 0
           ? [`${network.name} never learns from crops`, leaveOut]
           : undefined,
-      at("training"),
+      at("augmentation"),
     ),
   ],
   ...protocolOptionNames.map((name) => [name, ofProtocol(name)] as const),
@@ -223,7 +226,8 @@ function typedIn(args: readonly string[]): ReadonlySet<string> {
   return new Set(args.map((arg) => arg.split("=")[0] ?? ""));
 }
 
-function flagFor(name: string): string {
+/** The flag of an option of a run: `--no-augmentation` of `augmentation`. */
+export function flagFor(name: string): string {
   return name === "augmentation" ? "--no-augmentation" : flagOf(name);
 }
 

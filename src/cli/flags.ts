@@ -1,40 +1,152 @@
 /**
- * The flags of the command line, in the groups that help shows them in.
+ * The flags of the command line, in the groups that help shows them in. What an option is, its range and its
+ * default are those of its schema in `src/experiment/config.ts`.
  *
  * @module
  */
 import { object } from "@optique/core/constructs";
 import { message, text } from "@optique/core/message";
 import { map, multiple, optional, withDefault } from "@optique/core/modifiers";
+import type { NonEmptyString } from "@optique/core/nonempty";
 import type { Parser } from "@optique/core/parser";
 import { flag, option } from "@optique/core/primitives";
 import { choice, float, type ValueParser, type ValueParserResult } from "@optique/core/valueparser";
 import { path } from "@optique/run/valueparser";
-import { type NormName, norms, type ObjectiveName, objectives } from "../attack/mod.ts";
+import { z } from "zod";
 import { shortened } from "../base/errors.ts";
-import { modes, runConfigSchema } from "../experiment/config.ts";
-import { gpKernels, methods, type Network, networks } from "../methods/mod.ts";
-import { paperTables } from "../experiment/paper.ts";
+import { evalBatch, modes, optionEntries, optionFacts, trainBatch } from "../experiment/config.ts";
 import {
-  type Procedure,
-  type ProtocolOption,
-  type ProtocolOptionName,
-  protocolOptions,
-} from "../methods/protocol.ts";
+  defaultMethod,
+  hyperparameterNames,
+  type Hyperparameters,
+  type Method,
+  methods,
+  type Network,
+  networks,
+} from "../methods/mod.ts";
+import { paperTables } from "../experiment/paper.ts";
+import { type Procedure, protocolOptionNames } from "../methods/protocol.ts";
 import { whole } from "./whole.ts";
 
 const attackModes = modes.map((m) => `attack_${m}`);
 const models = [
-  ...new Set(Object.values(methods).flatMap((m): readonly string[] => m.models)),
+  ...new Set(Object.values<Method>(methods).flatMap((m): readonly string[] => m.models)),
 ];
 /** A misspelt value gets a guess. */
 export const near = { suggest: "nearest" } as const;
-const normNames = Object.keys(norms) as NormName[];
-const objectiveNames = Object.keys(objectives) as ObjectiveName[];
-const defaults = runConfigSchema.parse({ mode: modes[0] });
-const radii = text(
-  Object.values<Network>(networks).map(({ name, epsilon }) => `${name}: ${epsilon}`).join(", "),
-);
+
+/** What a command does with models: its defaults follow. */
+export type Purpose = "train" | "use";
+
+/** What the schema does not say of a flag. */
+interface Typed {
+  /** What stands for its value; `N` for whole numbers, `NUMBER` for others, `NAME` for words when not given. */
+  readonly metavar?: NonEmptyString;
+  readonly purpose?: Purpose;
+  /** The largest value, where only the command line has one. */
+  readonly max?: number;
+  /** The default, where the schema has none. */
+  readonly otherwise?: number;
+}
+
+/** `epsilonAttack` as it is typed: `epsilon-attack`. */
+export function nameOf(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** `epsilonAttack` as a flag: `--epsilon-attack`. */
+export function flagOf(name: string): `--${string}` {
+  return `--${nameOf(name)}`;
+}
+
+/**
+ * The flag of an option, made of its schema: `--name VALUE`, or `--name` where it is yes or no, `--no-name`
+ * where yes is the default.
+ */
+export function flagFrom(
+  name: string,
+  schema: z.ZodType,
+  { metavar, purpose = "use", max, otherwise }: Typed = {},
+): Parser<"sync", unknown> {
+  const about = text(schema.description ?? "");
+  const facts = optionFacts.get(schema) ?? {};
+  const fallback = schema instanceof z.ZodDefault ? schema.def.defaultValue : otherwise;
+  const inner = unwrapped(schema);
+  if (inner instanceof z.ZodBoolean) {
+    const [first = "", ...rest] = schema.description ?? "";
+    const without = [text(`Without ${first.toLowerCase()}${rest.join("")}`)];
+    return fallback === true
+      ? withDefault(map(flag(`--no-${nameOf(name)}`, { description: without }), () => false), true)
+      : withDefault(flag(flagOf(name), { description: [about] }), false);
+  }
+  const usual = fallback === undefined && facts.otherwise?.[purpose];
+  const range = facts.unit === "pixels"
+    ? ", as 0.1 or 8/255; pixels are in 0 to 1"
+    : rangeOf(inner, max);
+  const description = message`${about}${text(range)}${text(usual ? ` [${usual}]` : "")}`;
+  const made = option(flagOf(name), valueOf(inner, facts.unit, { metavar, max }), { description });
+  return fallback === undefined ? optional(made) : withDefault(made, fallback);
+}
+
+/** A schema without what it is where nobody says. */
+function unwrapped(schema: z.ZodType): z.ZodType {
+  let inner: unknown = schema;
+  while (inner instanceof z.ZodOptional || inner instanceof z.ZodDefault) inner = inner.unwrap();
+  if (!(inner instanceof z.ZodType)) throw new Error("Unreachable: a schema of nothing");
+  return inner;
+}
+
+/** What a flag's value may be. */
+function valueOf(
+  schema: z.ZodType,
+  unit: "pixels" | undefined,
+  { metavar, max }: {
+    readonly metavar: NonEmptyString | undefined;
+    readonly max: number | undefined;
+  },
+): ValueParser<"sync", string | number> {
+  if (schema instanceof z.ZodEnum) {
+    return choice(schema.options.map(String), { ...near, metavar: metavar ?? "NAME" });
+  }
+  if (schema instanceof z.ZodString) return path({ metavar: metavar ?? "FILE" });
+  if (!(schema instanceof z.ZodNumber)) throw new Error("Unreachable: a flag of no kind");
+  const [low, high] = bounds(schema, max);
+  if (unit === "pixels") return radius(high ?? Infinity);
+  const range = {
+    ...low === undefined ? {} : { min: low },
+    ...high === undefined ? {} : { max: high },
+  };
+  return schema.isInt
+    ? whole({ ...range, min: low ?? 0, metavar: metavar ?? "N" })
+    : float({ ...range, metavar: metavar ?? "NUMBER" });
+}
+
+/** A number's bounds, where there are any that are smaller than what a number holds. */
+function bounds(
+  schema: z.ZodNumber,
+  max?: number,
+): readonly [low: number | undefined, high: number | undefined] {
+  const bound = (value: number | null | undefined): number | undefined =>
+    value == null || Math.abs(value) >= Number.MAX_SAFE_INTEGER ? undefined : value;
+  return [bound(schema.minValue), max ?? bound(schema.maxValue)];
+}
+
+/** A number's range in words, where it has two ends. */
+function rangeOf(schema: z.ZodType, max?: number): string {
+  if (!(schema instanceof z.ZodNumber)) return "";
+  const [low, high] = bounds(schema, max);
+  return low === undefined || high === undefined ? "" : `, ${low} to ${high}`;
+}
+
+type Entries = typeof optionEntries;
+
+/** As {@linkcode flagFrom}, of an option of a run. */
+function of<K extends keyof Entries>(
+  name: K,
+  typed: Typed = {},
+): Parser<"sync", z.output<Entries[K]>> {
+  return flagFrom(name, optionEntries[name], typed) as Parser<"sync", z.output<Entries[K]>>;
+}
 
 /** What every command takes. */
 export const output = {
@@ -45,7 +157,7 @@ export const output = {
 };
 
 /** A run to repeat. */
-export const repeated = object({
+export const repeated = object("A run again", {
   config: optional(option("--config", path({ metavar: "FILE" }), {
     description: message`Repeat the run of this run.json; only where things are may differ`,
   })),
@@ -77,228 +189,100 @@ function radius(largest: number): ValueParser<"sync", number> {
 }
 
 /** Where runs are. */
-export const runsIn = {
-  savePath: withDefault(
-    option("--save-path", path({ metavar: "DIR" }), {
-      description: message`Folder of the checkpoints and runs`,
-    }),
-    defaults.savePath,
-  ),
-};
+export const runsIn = { savePath: of("savePath", { metavar: "DIR" }) };
 
-/** Which experiment. */
-export const experiment = object("Experiment", {
+const which = {
   mode: withDefault(
-    option("--mode", choice([...modes, ...attackModes], near), {
+    option("--mode", choice([...modes, ...attackModes], { ...near, metavar: "NAME" }), {
       description: message`Method; ${text("attack_X")} means ${text("attack --mode X")}`,
     }),
-    "sngp",
+    defaultMethod,
   ),
-  model: optional(option("--model", choice(models, near), {
-    description: message`Network; the method's own when not given`,
+  model: optional(option("--model", choice(models, { ...near, metavar: "NAME" }), {
+    description: [text(optionEntries.model.description ?? "")],
   })),
-  seed: withDefault(
-    option("--seed", whole({ min: 0, metavar: "N" }), {
-      description:
-        message`Seed of every random number of the run; models that it trains count up from it`,
-    }),
-    defaults.seed,
-  ),
-});
+  seed: of("seed"),
+};
 
-/** Where things are, and what is said. */
-export const shared = object("Data and output", {
-  dataPath: optional(option("--data-path", path({ metavar: "DIR" }), {
-    description: message`Folder of the data sets; the embedded data when ./Data has none`,
-  })),
-  savePath: withDefault(
-    option("--save-path", path({ metavar: "DIR" }), {
-      description: message`Folder of the checkpoints and runs`,
-    }),
-    defaults.savePath,
-  ),
-  limit: optional(option("--limit", whole({ min: 1, metavar: "N" }), {
-    description:
-      message`The first N images of each set (N/10 of each folder), the training set too; attack and eval use a model of all images where there is one`,
-  })),
-  out: optional(option("--out", path({ metavar: "FILE" }), {
-    description: message`Write the JSON document to a file as well`,
-  })),
-  saveImages: withDefault(
-    flag("--save-images", { description: message`Keep every attacked image with the run` }),
-    false,
-  ),
-  explain: withDefault(
-    flag("--explain", { description: message`List the programs' dispatches, buffers and bytes` }),
-    false,
-  ),
-  time: withDefault(
-    flag("--time", {
-      description: message`Time the programs' dispatches on the device, the longest first`,
-    }),
-    false,
-  ),
-  ...output,
-});
+/** Which model to train. */
+export const experiment = object("Experiment", which);
 
-/** What determines a training. */
-export const training = object("Training", {
-  epochs: optional(option("--epochs", whole({ min: 1 }), {
-    description: message`Passes over the training set [train: 80; else 10, or 20 on embedded data]`,
-  })),
-  lr: withDefault(
-    option("--lr", float({ min: 0 }), {
-      description: message`Learning rate; a tenth of it from epoch 30, of that from epoch 60 on`,
-    }),
-    defaults.lr,
-  ),
-  momentum: withDefault(
-    option("--momentum", float({ min: 0, max: 1 }), { description: message`Momentum, 0 to 1` }),
-    defaults.momentum,
-  ),
-  weightDecay: withDefault(
-    option("--weight-decay", float({ min: 0 }), { description: message`L2 penalty` }),
-    defaults.weightDecay,
-  ),
-  numEnsembles: optional(
-    option("--num-ensembles", whole({ min: 1 }), {
-      description:
-        message`Members of an ensemble [10; on embedded data 3, adversarially trained 2]`,
-    }),
-  ),
-  microBatch: optional(
-    option("--micro-batch", whole({ min: 1, max: 65536 }), {
-      description:
-        message`Images that go through the network at once in training [as many as the GPU holds]`,
-    }),
-  ),
-  augmentation: withDefault(
-    map(
-      flag("--no-augmentation", {
-        description: message`ResNet-18 learns from the images as they are, not from crops of them`,
-      }),
-      () => false,
-    ),
-    defaults.augmentation,
-  ),
-  nInducingPoints: optional(
-    option("--n-inducing-points", whole({ min: 1, max: 512 }), {
-      description: message`Inducing points of DUE [what the checkpoint has, else 10]`,
-    }),
-  ),
-  kernel: optional(
-    option("--kernel", choice(gpKernels, near), {
-      description: message`Kernel of DUE's GP [what the checkpoint has, else RBF]`,
-    }),
-  ),
-});
-
-/** Adversarial training; a table's rows have their own. */
-export const epsilon = object({
-  epsilon: optional(
-    option("--epsilon", radius(1), {
-      description:
-        message`Radius of adversarial training, as 0.1 or 8/255; pixels are in 0 to 1 [${radii}]`,
-    }),
-  ),
-});
-
-/** The original's default weight of the penalty differs between training and evaluation. */
-export const lambdaReg = (otherwise: string) => ({
-  lambdaReg: optional(
-    option("--lambda-reg", float({ min: 0 }), {
-      description: message`Weight of DUQ's gradient penalty [${text(otherwise)}]`,
-    }),
-  ),
-});
-
-export const batchSize = (value: number) => ({
-  batchSize: withDefault(
-    option("--batch-size", whole({ min: 1, max: 65536 }), {
-      description: message`Images in one step`,
-    }),
-    value,
-  ),
-});
-
-export const checkpoint = object({
+/** Which model to use. */
+export const used = object("Experiment", {
+  ...which,
   checkpoint: map(
     multiple(option("--checkpoint", path({ metavar: "FILE" }), {
-      description:
-        message`Model to use: a .safetensors, or a .checkpoint of PyTorch; once a member, or with ${
-          text("{seed}")
-        } in its path`,
+      description: [text(optionEntries.checkpoint.description ?? "")],
     })),
     (paths) => paths.length === 0 ? undefined : [...paths],
   ),
 });
 
-export const attacking = object("Attack", {
-  epsilonAttack: optional(
-    option("--epsilon-attack", radius(1000), {
-      description:
-        message`Radius of the attack, as 0.1 or 8/255; pixels are in 0 to 1 [${radii}; of --norm l2 none]`,
-    }),
-  ),
-  norm: optional(option("--norm", choice(normNames, near), {
-    description: message`Norm that the radius is measured in [linf]`,
+/** Where things are, and what is said. */
+export const shared = object("Data and output", {
+  dataPath: of("dataPath", { metavar: "DIR" }),
+  ...runsIn,
+  limit: of("limit"),
+  out: optional(option("--out", path({ metavar: "FILE" }), {
+    description: message`Write the JSON document to a file as well`,
   })),
-  objective: optional(option("--objective", choice(objectiveNames, near), {
-    description: message`What the attack lowers [published: the loss of the method's own attack]`,
-  })),
-  steps: withDefault(
-    option("--steps", whole({ min: 1, max: 10_000, metavar: "N" }), {
-      description: message`Iterations of pgd`,
-    }),
-    defaults.steps,
-  ),
-  targeted: optional(option("--targeted", whole({ min: 0, max: 9, metavar: "CLASS" }), {
-    description: message`Steer to this class instead of the model's own prediction`,
-  })),
+  saveImages: of("saveImages"),
+  explain: of("explain"),
+  time: of("time"),
+  ...output,
 });
 
-/** `epsilonAttack` as it is typed: `epsilon-attack`. */
-export function nameOf(name: string): string {
-  return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-}
+/** What determines a training, and how many images there are in a step. */
+export const training = (purpose: Purpose) =>
+  object("Training", {
+    epochs: of("epochs", { purpose }),
+    lr: of("lr"),
+    momentum: of("momentum"),
+    weightDecay: of("weightDecay"),
+    // Only `train` takes --batch-size for training steps.
+    batchSize: purpose === "train"
+      ? (flagFrom("batchSize", optionEntries.trainBatchSize, { otherwise: trainBatch }) as Batch)
+      : (flagFrom("batchSize", optionEntries.batchSize, { otherwise: evalBatch }) as Batch),
+    microBatch: of("microBatch"),
+    augmentation: of("augmentation"),
+    numEnsembles: of("numEnsembles"),
+  });
+type Batch = Parser<"sync", number>;
 
-/** `epsilonAttack` as a flag: `--epsilon-attack`. */
-export function flagOf(name: string): `--${string}` {
-  return `--${nameOf(name)}`;
-}
+/** Hyper-parameters of the methods, but for those that the rows of the paper's tables have of their own. */
+export const owned = (purpose: Purpose, rows = false) => {
+  const ofRows = Object.values(paperTables).flatMap((of) => of.rows.flatMap(Object.keys));
+  return object(
+    "Hyper-parameters of one method",
+    Object.fromEntries(
+      hyperparameterNames.filter((name) => !rows || !ofRows.includes(name))
+        .map((name) => [name, of(name, { purpose })]),
+    ) as { [K in keyof Hyperparameters]: Parser<"sync", Hyperparameters[K] | undefined> },
+  );
+};
+
+/** Classes of the networks there are. */
+const classes = Math.max(...Object.values<Network>(networks).map(({ classes }) => classes));
+
+export const attacking = object("Attack", {
+  objective: of("objective"),
+  norm: of("norm"),
+  epsilonAttack: of("epsilonAttack"),
+  steps: of("steps"),
+  targeted: of("targeted", { metavar: "CLASS", max: classes - 1 }),
+});
 
 /** Modes that the paper's tables have a row of. */
 export const tableModes = [
   ...new Set(Object.values(paperTables).flatMap(({ rows }) => rows.map(({ mode }) => mode))),
 ];
 
-/** One flag for each difference between the protocols. */
-function differences(): { [K in ProtocolOptionName]: Parser<"sync", Procedure[K] | undefined> } {
-  const flags = Object.entries<ProtocolOption>(protocolOptions).map(([name, difference]) => {
-    const { about, paper, corrected, modes } = difference;
-    const values: ValueParser<"sync", string | number> = "values" in difference
-      ? choice(difference.values, near)
-      : difference.whole
-      ? whole({ min: difference.min, max: difference.max, metavar: "N" })
-      : float({ min: difference.min, max: difference.max });
-    const whom = modes ? ` (${modes.join(", ")})` : "";
-    const description = message`${text(about)}${text(whom)} [paper: ${
-      text(String(paper))
-    }, corrected: ${text(String(corrected))}]`;
-    return [name, optional(option(flagOf(name), values, { description }))];
-  });
-  return Object.fromEntries(flags);
-}
-
 /** The published procedure or the corrected one, and every difference by itself. */
 export const protocol = object("Protocol", {
-  protocol: withDefault(
-    option("--protocol", choice(["paper", "corrected"], near), {
-      description: message`The published procedure with its faults, or without them`,
-    }),
-    defaults.protocol,
-  ),
-  ...differences(),
+  protocol: of("protocol"),
+  ...Object.fromEntries(
+    protocolOptionNames.map((name) => [name, of(name)]),
+  ) as { [K in keyof Procedure]: Parser<"sync", Procedure[K] | undefined> },
 });
 
 /** Flags in the original's snake_case, as ours: `--batch_size 8` means `--batch-size 8`. */

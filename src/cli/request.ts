@@ -4,7 +4,7 @@
  * @module
  */
 import {
-  optionNames,
+  optionEntries,
   type RunConfig,
   runConfig,
   runConfigSchema,
@@ -13,6 +13,7 @@ import {
 import { UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
 import { commandOf } from "../base/invocation.ts";
+import { defaultMethod } from "../methods/mod.ts";
 import { protocolOptionNames } from "../methods/protocol.ts";
 import { ownMode } from "../experiment/verify.ts";
 import { checkRun } from "../experiment/identity.ts";
@@ -120,7 +121,7 @@ export function toTable(
   args: readonly string[],
 ): TableOptions {
   const { pair, seeds, ensembles, modes, ablate, ablateOnly, ...run } = invocation;
-  const { mode: _, ...checked } = checkedOptions("table", { ...run, mode: "sngp" });
+  const { mode: _, ...checked } = checkedOptions("table", { ...run, mode: defaultMethod });
   const named = protocolOptionNames.filter((name) => ablateOnly.includes(nameOf(name)));
   const table: TableOptions = {
     pair,
@@ -136,10 +137,9 @@ export function toTable(
 
 /** The options of a run among what was typed, with messages that name flags. */
 function checkedOptions(command: string, given: Readonly<Record<string, unknown>>): RunOptions {
+  const known = Object.keys(optionEntries);
   const options = Object.fromEntries(
-    Object.entries(given).filter(([key, value]) =>
-      optionNames.includes(key) && value !== undefined
-    ),
+    Object.entries(given).filter(([key, value]) => known.includes(key) && value !== undefined),
   );
   const checked = runConfigSchema.safeParse(options);
   const [issue] = checked.error?.issues ?? [];

@@ -3,20 +3,18 @@
  *
  * @module
  */
-import type { RunConfig } from "./config.ts";
+import { evalBatch, type RunConfig } from "./config.ts";
 import { ResidentSet } from "../evaluate/resident_set.ts";
 import type { ImageSet } from "../../data/mod.ts";
 import type { MeanOptions } from "../measure/metrics.ts";
 import type { Device } from "../nn/mod.ts";
 import type { Job } from "../evaluate/predict.ts";
+import { ownOf } from "../methods/mod.ts";
 import { concerning } from "../methods/protocol.ts";
 import type { Reporter } from "../base/reporter.ts";
 import { versions } from "../base/version.ts";
 import type { LoadedModel, Workbench } from "./workbench.ts";
 import type { EvalResult } from "./documents.ts";
-
-/** Images in a step of evaluation or attack: the paper's. */
-export const evalBatch = 200;
 
 /** A job over a set, as the run is configured. */
 export function job(
@@ -58,9 +56,7 @@ export function common({ config, trainingConfig, procedure, device, method, netw
     model: network,
     protocol,
     procedure: concerning(procedure, { mode, model: network }),
-    hyperparameters: Object.fromEntries(
-      method.hyperparameters.map((name) => [name, trainingConfig[name]]),
-    ),
+    hyperparameters: ownOf(method, trainingConfig),
     seed,
     adapter,
     versions: versions(),

@@ -1,18 +1,30 @@
 /**
- * Everything that determines a run, checked once at the door.
+ * Everything that determines a run, checked once at the door: of every option its range, its default, what it
+ * is, and where it acts. The command line's flags and their help are made of this.
  *
  * @module
  */
 import { z } from "zod";
+import { type Norm, type NormName, norms, type ObjectiveName, objectives } from "../attack/mod.ts";
 import { described, type Schema } from "../base/schema.ts";
 import { shortened, shownValue, UserError } from "../base/errors.ts";
-import { type Norm, type NormName, norms, type ObjectiveName, objectives } from "../attack/mod.ts";
-import { gpKernels, type MethodName, methods, networkOf } from "../methods/mod.ts";
+import {
+  type Hyperparameter,
+  type Hyperparameters,
+  hyperparameters,
+  type Method,
+  type MethodName,
+  methods,
+  type Network,
+  networkOf,
+  networks,
+} from "../methods/mod.ts";
 import {
   type Procedure,
   procedureOf,
   type ProtocolOption,
   protocolOptions,
+  type Stage,
 } from "../methods/protocol.ts";
 import type { CompleteOptions, RunConfig, RunOptions } from "./options.ts";
 
@@ -24,113 +36,193 @@ export const modes = Object.keys(methods) as [MethodName, ...MethodName[]];
 /** Thresholds of the rejection rate. */
 export const thresholds = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9] as const;
 
-const fraction = z.number().min(0).max(1);
+/** Epochs that `train` makes where nobody says otherwise. */
+export const trainEpochs = 80;
+
+/**
+ * Epochs where an attack or an evaluation has to train first and nobody says how many; the embedded
+ * training set is small.
+ */
+export const quickEpochs = { embedded: 20, downloaded: 10 } as const;
+
+/** Images in a training step: the paper's. */
+export const trainBatch = 256;
+
+/** Images in a step of evaluation or attack: the paper's. */
+export const evalBatch = 200;
+
+/** What is known of an option besides what its schema says. */
+export interface OptionFacts {
+  /** What it is where nobody says, in words: in a training, and where a model is used. */
+  readonly otherwise?: { readonly train: string; readonly use: string };
+  /** Where it acts; everywhere when not given. */
+  readonly acts?: readonly Stage[];
+  /** Of a distance between pixels in 0 to 1. */
+  readonly unit?: "pixels";
+}
+
+/** What is known of the options, by their schemas; what they are is each schema's description. */
+export const optionFacts = z.registry<OptionFacts>();
+
+/** Describes an option, for people and for the command line. */
+function told<S extends z.ZodType>(schema: S, about: string, facts: OptionFacts = {}): S {
+  const described = schema.describe(about);
+  optionFacts.add(described, facts);
+  return described;
+}
+
 const count = z.int().min(1);
 const batch = z.int().min(1).max(65536);
+const same = (words: string): { train: string; use: string } => ({ train: words, use: words });
+const training = { acts: ["training"] } as const;
+const attacking = { acts: ["attack"] } as const;
+const ofNetworks = (value: (network: Network) => string | number): string =>
+  Object.values<Network>(networks).map((of) => `${of.name}: ${value(of)}`).join(", ");
 
-/** One optional entry for each difference between the protocols. */
-const entries: Record<string, z.ZodType> = Object.fromEntries(
-  Object.entries<ProtocolOption>(protocolOptions).map(([name, option]) => {
-    const value = "values" in option
-      ? z.enum(option.values)
-      : (option.whole ? z.int() : z.number()).min(option.min).max(option.max);
-    return [name, value.optional()];
-  }),
-);
-const differences = entries as {
-  [K in keyof Procedure]: z.ZodOptional<z.ZodType<Procedure[K], Procedure[K]>>;
+/** A number's or a word's schema, as a method declares it. */
+function domain(option: Hyperparameter | ProtocolOption): z.ZodType {
+  if ("values" in option) return z.enum(option.values);
+  const { min, max, whole } = option;
+  const number = (whole ? z.int() : z.number()).min(min);
+  return max === undefined ? number : number.max(max);
+}
+
+/** The entry of a hyper-parameter, which is settled later where nobody chooses it. */
+export function hyperparameterEntry(option: Hyperparameter): z.ZodType {
+  const { about, default: usual, defaultInUse = usual } = option;
+  const words = (of: typeof usual): string =>
+    typeof of === "function" ? ofNetworks(of) : String(of);
+  return told(domain(option).optional(), about, {
+    otherwise: { train: words(usual), use: `what was trained, else ${words(defaultInUse)}` },
+    ..."unit" in option && option.unit ? { unit: option.unit } : {},
+  });
+}
+
+/** The entry of a difference between the protocols, which follows the protocol where nobody chooses it. */
+export function differenceEntry(option: ProtocolOption): z.ZodType {
+  const { about, modes, stage, also = [], paper, corrected } = option;
+  return told(domain(option).optional(), modes ? `${about} (${modes.join(", ")})` : about, {
+    otherwise: same(`paper: ${paper}, corrected: ${corrected}`),
+    acts: [stage, ...also],
+  });
+}
+
+const ownEntries = Object.fromEntries(
+  Object.entries<{ option: Hyperparameter }>(hyperparameters)
+    .map(([name, { option }]) => [name, hyperparameterEntry(option)]),
+) as {
+  [K in keyof Hyperparameters]: z.ZodOptional<z.ZodType<Hyperparameters[K], Hyperparameters[K]>>;
 };
 
-/** {@linkcode RunOptions}, with ranges and defaults. */
-const options = z.strictObject({
-  /** Method of uncertainty estimation. */
-  mode: z.enum(modes),
-  /** Network; the method's first one when not given. */
-  model: z.string().optional(),
-  /** The published procedure with its faults, or without them. */
-  protocol: z.enum(["paper", "corrected"]).default("paper"),
-  /** Seed of every random number of the run, 0 to 2^53 - 1; a model that is named has its own behind it. */
-  seed: z.int().min(0).default(0),
-  /**
-   * Passes over the training set: 80 for `train`; where an attack or an evaluation has to train first,
-   * as many as the checkpoint was to have, else 10 (20 on the embedded data).
-   */
-  epochs: count.optional(),
-  /** Images in a step of evaluation or attack; 200 when not given. */
-  batchSize: batch.optional(),
-  /** Images in a training step; 256 when not given. */
-  trainBatchSize: batch.optional(),
-  /** Images that go through the network at once in training; as many as the GPU holds when not given. */
-  microBatch: batch.optional(),
-  /** Whether ResNet-18 learns from random crops and mirror images, as published; LeNet never does. */
-  augmentation: z.boolean().default(true),
-  /** Learning rate at the start; x 0.1 from epoch 30 and again from epoch 60 on. */
-  lr: z.number().positive().default(0.01),
-  momentum: z.number().min(0).max(1).default(0.9),
-  /** L2 penalty on every parameter. */
-  weightDecay: z.number().min(0).default(1e-4),
-  /**
-   * Radius of adversarial training (pixels are in [0, 1]): that of a checkpoint that says it, else 0.1 for
-   * LeNet, 0.016 for ResNet-18.
-   */
-  epsilon: fraction.optional(),
-  /**
-   * Radius of the attack in its norm (pixels are in [0, 1]): in L-infinity 0.1 for LeNet, 0.016 for ResNet-18,
-   * in another norm none but what is given.
-   */
-  epsilonAttack: z.number().min(0).max(1000).optional(),
-  /**
-   * Members of an ensemble, of the seeds `seed`, `seed + 1`, ...: as many as there are checkpoints, else
-   * 10 (on the embedded data 3, or 2 that are adversarially trained).
-   */
-  numEnsembles: count.optional(),
-  /**
-   * Weight of DUQ's gradient penalty: 0.3 for `train`; an evaluation or an attack takes what was
-   * trained, else 0.1.
-   */
-  lambdaReg: z.number().min(0).optional(),
-  /** Inducing points of DUE, 512 at most (the kernels factorise no larger matrix): those of a checkpoint that says how many it has, else 10. */
-  nInducingPoints: count.max(512).optional(),
-  /** Kernel of DUE's Gaussian process: that of a checkpoint that says which it has, else RBF. */
-  kernel: z.enum(gpKernels).optional(),
-  /** What the attack lowers: what the method's published attack does when not given. */
-  objective: z.enum(Object.keys(objectives) as [ObjectiveName, ...ObjectiveName[]]).optional(),
-  /** Norm of the attack's ball: L-infinity when not given. */
-  norm: z.enum(Object.keys(norms) as [NormName, ...NormName[]]).optional(),
-  /** Iterations of pgd. */
-  steps: count.max(10_000).default(10),
-  /** Class that the attack steers to; the model's own prediction when not given. */
-  targeted: z.int().min(0).optional(),
-  /** Folder of the data sets; the embedded data when not given and not found in ./Data. */
-  dataPath: z.string().optional(),
-  /** Folder that checkpoints go to. */
-  savePath: z.string().default("trained_models"),
-  /**
-   * Checkpoints to use instead of those under savePath, also `.checkpoint`s of PyTorch: one a member.
-   * `{seed}` in a path stands for each member's seed.
-   */
-  checkpoint: z.union([z.string(), z.array(z.string()).min(1)]).optional(),
-  /**
-   * Images of each set: the first N, of a set in folders the first N/10 of each. A training learns from them
-   * too; an attack or an evaluation takes a model that was trained on all images where there is one.
-   */
-  limit: count.optional(),
-  /** Keep every attacked image with the run. */
-  saveImages: z.boolean().default(false),
-  /** Print what the compiled programs do and cost. */
-  explain: z.boolean().default(false),
-  /** Print what each dispatch of the compiled programs takes on the device. */
-  time: z.boolean().default(false),
-  ...differences,
-});
+const differenceEntries = Object.fromEntries(
+  Object.entries<ProtocolOption>(protocolOptions)
+    .map(([name, option]) => [name, differenceEntry(option)]),
+) as { [K in keyof Procedure]: z.ZodOptional<z.ZodType<Procedure[K], Procedure[K]>> };
+
+const cropped = Object.values<Network>(networks).filter(({ augmentation }) => augmentation > 0)
+  .map(({ name }) => name).join(" or ");
+const ensembles = Object.values<Method>(methods)
+  .flatMap(({ name, members }) => members ? [{ name, ...members }] : []);
+const ofEnsembles = `${[...new Set(ensembles.map(({ usual }) => usual))].join(" or ")}; on the ` +
+  `embedded data ${ensembles.map(({ name, quick }) => `${quick} of ${name}`).join(", ")}`;
+
+/** The schema of each option. */
+export const optionEntries = {
+  mode: told(z.enum(modes), "Method of uncertainty estimation"),
+  model: told(z.string().optional(), "Network; the method's first one when not given"),
+  protocol: told(
+    z.enum(["paper", "corrected"]).default("paper"),
+    "paper: as published, faults included; corrected: without them",
+  ),
+  seed: told(
+    z.int().min(0).default(0),
+    "Seed of every random number of the run; models that it trains count up from it, a model that is " +
+      "named has its own behind it",
+  ),
+  epochs: told(count.optional(), "Passes over the training set", {
+    otherwise: {
+      train: String(trainEpochs),
+      use: `what was begun, else ${quickEpochs.downloaded}, or ${quickEpochs.embedded} on the ` +
+        "embedded data",
+    },
+    ...training,
+  }),
+  batchSize: told(batch.optional(), "Images in a step of evaluation or attack", {
+    otherwise: same(String(evalBatch)),
+  }),
+  trainBatchSize: told(batch.optional(), "Images in a training step", {
+    otherwise: same(String(trainBatch)),
+  }),
+  microBatch: told(batch.optional(), "Images that go through the network at once in training", {
+    otherwise: same("as many as the GPU holds"),
+    ...training,
+  }),
+  augmentation: told(
+    z.boolean().default(true),
+    `Random crops and mirror images, which ${cropped} learns from as published`,
+    training,
+  ),
+  lr: told(
+    z.number().positive().default(0.01),
+    "Learning rate; a tenth of it from epoch 30, of that from epoch 60 on",
+    training,
+  ),
+  momentum: told(z.number().min(0).max(1).default(0.9), "Momentum", training),
+  weightDecay: told(z.number().min(0).default(1e-4), "L2 penalty on every parameter", training),
+  ...ownEntries,
+  objective: told(
+    z.enum(Object.keys(objectives) as [ObjectiveName, ...ObjectiveName[]]).optional(),
+    "What the attack lowers: the published loss, or another",
+    { otherwise: same("published"), ...attacking },
+  ),
+  norm: told(
+    z.enum(Object.keys(norms) as [NormName, ...NormName[]]).optional(),
+    "Norm that the radius is measured in",
+    { otherwise: same("linf"), ...attacking },
+  ),
+  epsilonAttack: told(z.number().min(0).max(1000).optional(), "Radius of the attack", {
+    otherwise: same(ofNetworks(({ epsilon }) => epsilon)),
+    unit: "pixels",
+    ...attacking,
+  }),
+  numEnsembles: told(
+    count.optional(),
+    "Members of an ensemble, of the seeds from --seed on",
+    { otherwise: same(ofEnsembles) },
+  ),
+  steps: told(count.max(10_000).default(10), "Iterations of pgd", attacking),
+  targeted: told(
+    z.int().min(0).optional(),
+    "Class to steer to instead of the model's own prediction",
+    attacking,
+  ),
+  dataPath: told(
+    z.string().optional(),
+    "Folder of the data sets; the embedded data when ./Data has none",
+  ),
+  savePath: told(z.string().default("trained_models"), "Folder of the checkpoints and runs"),
+  checkpoint: told(
+    z.union([z.string(), z.array(z.string()).min(1)]).optional(),
+    "Model to use: a .safetensors, or a .checkpoint of PyTorch; once a member, or with {seed} in its path",
+  ),
+  limit: told(
+    count.optional(),
+    "The first N images of each set (N/10 of each folder), the training set too; attack and eval use a " +
+      "model of all images where there is one",
+  ),
+  saveImages: told(z.boolean().default(false), "Keep every attacked image with the run", attacking),
+  explain: told(z.boolean().default(false), "List the programs' dispatches, buffers and bytes"),
+  time: told(
+    z.boolean().default(false),
+    "Time the programs' dispatches on the device, the longest first",
+  ),
+  ...differenceEntries,
+};
 
 /** Checks {@linkcode RunOptions}, and fills in the defaults that are the same for every run. */
 export const runConfigSchema: Schema<CompleteOptions> = described<CompleteOptions, RunOptions>().by(
-  options,
+  z.strictObject(optionEntries),
 );
-
-/** Names of the options, in order. */
-export const optionNames: readonly string[] = Object.keys(options.shape);
 
 /** How a configuration's experiment is run: its protocol with the options that were chosen otherwise. */
 export function procedureFor(config: RunConfig): Procedure {

@@ -4,14 +4,19 @@
  * @module
  */
 import type { NormName, ObjectiveName } from "../attack/mod.ts";
-import type { GpKernel, MethodName } from "../methods/mod.ts";
+import type { Hyperparameters, MethodName } from "../methods/mod.ts";
 import type { Procedure, Protocol } from "../methods/protocol.ts";
 
 /** Differences between the protocols that are chosen otherwise than the protocol has them. */
 export type ChosenDifferences = { readonly [K in keyof Procedure]?: Procedure[K] | undefined };
 
+/** Hyper-parameters of the methods' own that are chosen: each method's file says what they are where they are not. */
+export type ChosenHyperparameters = {
+  readonly [K in keyof Hyperparameters]?: Hyperparameters[K] | undefined;
+};
+
 /** What a caller gives: `mode`, and whatever should differ from the defaults. */
-export interface RunOptions extends ChosenDifferences {
+export interface RunOptions extends ChosenDifferences, ChosenHyperparameters {
   /** Method of uncertainty estimation. */
   readonly mode: MethodName;
   /** Network; the method's first one when not given. */
@@ -43,11 +48,6 @@ export interface RunOptions extends ChosenDifferences {
   /** L2 penalty on every parameter, 0 or more; 1e-4 when not given. */
   readonly weightDecay?: number | undefined;
   /**
-   * Radius of adversarial training (pixels are in [0, 1]): that of a checkpoint that says it, else 0.1 for
-   * LeNet, 0.016 for ResNet-18.
-   */
-  readonly epsilon?: number | undefined;
-  /**
    * Radius of the attack in its norm, 0 to 1000; pixels are in [0, 1]. In L-infinity 1 at most, and 0.1 for LeNet,
    * 0.016 for ResNet-18 when not given; in another norm it has to be given.
    */
@@ -57,15 +57,6 @@ export interface RunOptions extends ChosenDifferences {
    * 10 (on the embedded data 3, or 2 that are adversarially trained).
    */
   readonly numEnsembles?: number | undefined;
-  /**
-   * Weight of DUQ's gradient penalty, 0 or more: 0.3 for `train`; an evaluation or an attack takes what was
-   * trained, else 0.1.
-   */
-  readonly lambdaReg?: number | undefined;
-  /** Inducing points of DUE, 1 to 512: those of a checkpoint that says how many it has, else 10. */
-  readonly nInducingPoints?: number | undefined;
-  /** Kernel of DUE's Gaussian process: that of a checkpoint that says which it has, else RBF. */
-  readonly kernel?: GpKernel | undefined;
   /** What the attack lowers: what the method's published attack does when not given. */
   readonly objective?: ObjectiveName | undefined;
   /** Norm of the attack's ball; L-infinity when not given. */

@@ -30,7 +30,7 @@ import { type Device, type Tensor, useTuning } from "../nn/mod.ts";
 import { checkFiles, readFigures, readRun, type RunResults, type RunSpec } from "../runs/folder.ts";
 import { attackArchives, shownImages } from "./archives.ts";
 import { attackFigures, type AttackMade, makeAttack } from "./attack_figures.ts";
-import { evalBatch } from "./common.ts";
+import { evalBatch } from "./config.ts";
 import { type AttackResult, attackResultSchema } from "./documents.ts";
 import { evaluateOnSet } from "./evaluate.ts";
 import { recordedByOutcome } from "./recorded.ts";

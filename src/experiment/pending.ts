@@ -4,7 +4,7 @@
  * @module
  */
 import { progressOf } from "../checkpoint/stored.ts";
-import { checkpointsOf, type RunConfig } from "./config.ts";
+import { checkpointsOf, quickEpochs, type RunConfig } from "./config.ts";
 import {
   augmentOf,
   heldOut,
@@ -16,12 +16,6 @@ import {
   type TrainingPlace,
 } from "./setup.ts";
 import { accountOf } from "../train/account.ts";
-
-/**
- * Epochs where an attack or an evaluation has to train first and nobody says how many; the embedded
- * training set is small.
- */
-const quickEpochs = { embedded: 20, downloaded: 10 } as const;
 
 /** How far a training has come. */
 export interface TrainingState {

@@ -8,31 +8,28 @@ import { type ImageSet, limit, type OpenPair, openPair } from "../../data/mod.ts
 import { checkpointPaths } from "../checkpoint/checkpoint.ts";
 import { checkpointFormat, fromMetadata, type Statement } from "../checkpoint/statement.ts";
 import { readCheckpointArrays } from "../checkpoint/torch.ts";
-import { checkpointsOf, listedMembers, membersOf, procedureFor, type RunConfig } from "./config.ts";
+import {
+  checkpointsOf,
+  listedMembers,
+  membersOf,
+  procedureFor,
+  type RunConfig,
+  trainBatch,
+} from "./config.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import { display, isFile } from "../base/files.ts";
-import { type Hyperparameters, type Method, methods, networkOf } from "../methods/mod.ts";
+import {
+  type Hyperparameters,
+  type Method,
+  methods,
+  networkOf,
+  ownOf,
+  settledHyperparameters,
+} from "../methods/mod.ts";
 import { concerning, type Procedure } from "../methods/protocol.ts";
 import { listed, type ModelSeeds, rising } from "./seeds.ts";
 import { sha256 } from "../base/digest.ts";
 import { agreed } from "./stated.ts";
-
-/** Images in a training step: the paper's. */
-const trainBatch = 256;
-
-/**
- * Members of an ensemble where nobody says how many: the paper's, or as many as the first look at the
- * embedded data has minutes for.
- */
-const defaultMembers = 10;
-const quickMembers: Readonly<Record<string, number>> = { deep_ensemble_at: 2 };
-const otherQuickMembers = 3;
-
-/** Weights of DUQ's penalty: the original trains with one by default, and evaluates with the other. */
-const lambdas = { train: 0.3, use: 0.1 } as const;
-
-/** Hyper-parameters where neither the user nor a checkpoint says otherwise. */
-const fallback = { nInducingPoints: 10, kernel: "RBF" } as const;
 
 /** What is known before the GPU is open. */
 export interface Place {
@@ -176,9 +173,9 @@ function isTemplate(config: RunConfig, member: number): boolean {
 function memberSeeds(
   { config, method, pair }: Pick<Place, "config" | "method" | "pair">,
 ): number[] {
-  const quick = pair.embedded ? quickMembers[method.name] ?? otherQuickMembers : defaultMembers;
+  const { usual, quick } = method.members ?? { usual: 1, quick: 1 };
   const named = listedMembers(config);
-  const count = method.ensemble ? membersOf(config) ?? quick : 1;
+  const count = method.ensemble ? membersOf(config) ?? (pair.embedded ? quick : usual) : 1;
   if (named !== undefined && named !== count) {
     throw new UserError(
       `Cannot run mode "${method.name}" with ${named} checkpoint${named === 1 ? "" : "s"}: it ` +
@@ -190,7 +187,8 @@ function memberSeeds(
 
 /**
  * The training to use, or to begin: that of the whole training set where there is one, although --limit
- * asks for few images to attack; and that of the weight of DUQ's penalty that there is.
+ * asks for few images to attack; and, where a method trains with another hyper-parameter than it is used
+ * with, that of which there is.
  */
 async function settleTraining(
   place: Omit<Place, "seeds" | "modelSeeds" | "trainingConfig" | "unstated"> & {
@@ -200,20 +198,17 @@ async function settleTraining(
   seed: number,
 ): Promise<Place["trainingConfig"]> {
   const { limit: _, ...unlimited } = place.config;
-  const settle = (config: RunConfig, lambdaReg: number): Place["trainingConfig"] => ({
+  const settle = (config: RunConfig, as: "train" | "use"): Place["trainingConfig"] => ({
     ...config,
-    epsilon: config.epsilon ?? networkOf(place.network).epsilon,
-    lambdaReg: config.lambdaReg ?? lambdaReg,
-    nInducingPoints: config.nInducingPoints ?? fallback.nInducingPoints,
-    kernel: config.kernel ?? fallback.kernel,
+    ...settledHyperparameters(config, networkOf(place.network), as),
     ...place.hyperparameters,
   });
-  if (purpose === "train") return settle(place.config, lambdas.train);
-  const wanted = settle(place.config, lambdas.use);
+  const wanted = settle(place.config, purpose);
+  if (purpose === "train") return wanted;
   if (checkpointsOf(place.config)) return wanted;
   for (const config of [unlimited, place.config]) {
-    for (const value of [lambdas.use, lambdas.train]) {
-      const candidate = settle(config, value);
+    for (const as of ["use", "train"] as const) {
+      const candidate = settle(config, as);
       const { folder } = await trainingFolder({ ...place, trainingConfig: candidate }, seed);
       if (await isFile(checkpointPaths(folder).last)) return candidate;
     }
@@ -232,7 +227,7 @@ export async function trainingFolder(
   const { trainingConfig: config, procedure, method, network, pair } = place;
   const set = limited(await pair.train(), config);
   const { lr, momentum, weightDecay } = config;
-  const own = Object.fromEntries(method.hyperparameters.map((name) => [name, config[name]]));
+  const own = ownOf(method, config);
   const key = sha256(JSON.stringify({
     format: checkpointFormat,
     procedure: concerning(
@@ -256,8 +251,9 @@ export async function trainingFolder(
   const parts = [
     method.family,
     network,
-    ...("epsilon" in own ? [`eps_${own["epsilon"]}`] : []),
-    ...("lambdaReg" in own ? [`lambda_reg_${own["lambdaReg"]}`] : []),
+    ...Object.entries(method.hyperparameters).flatMap(([name, { folder }]) =>
+      folder === undefined ? [] : [`${folder}_${own[name]}`]
+    ),
     `seed_${seed}`,
     `${pair.embedded ? "embedded" : pair.name}-${key.slice(0, 8)}`,
   ];

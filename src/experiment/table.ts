@@ -10,9 +10,16 @@
 import { join } from "node:path";
 import type { PairName } from "../../data/mod.ts";
 import { makeFolder, writeAtomic } from "../base/atomic.ts";
-import { membersOf, procedureFor, type RunConfig, runConfig, type RunOptions } from "./config.ts";
+import {
+  evalBatch,
+  membersOf,
+  procedureFor,
+  type RunConfig,
+  runConfig,
+  type RunOptions,
+} from "./config.ts";
 import { UserError } from "../base/errors.ts";
-import { type Method, type MethodName, methods, networkOf } from "../methods/mod.ts";
+import { defaultMethod, type Method, type MethodName, methods, networkOf } from "../methods/mod.ts";
 import { type PaperRow, paperTables } from "./paper.ts";
 import {
   type ProtocolOption,
@@ -23,7 +30,6 @@ import {
 import { type Progress, type Reporter, silent } from "../base/reporter.ts";
 import type { AttackResult } from "./documents.ts";
 import { attackSettings, attackWithExamples } from "./attack.ts";
-import { evalBatch } from "./common.ts";
 import { type TableResult, tableResultSchema } from "./table_document.ts";
 import { differsIn, trainedUnlike, trainingsOf, waysOf } from "./likeness.ts";
 import { summarise } from "./table_rows.ts";
@@ -77,7 +83,7 @@ export async function table(
   options: TableOptions,
   reporter: Reporter = silent,
 ): Promise<TableResult> {
-  const { savePath } = runConfig({ ...options.run, mode: "sngp" });
+  const { savePath } = runConfig({ ...options.run, mode: defaultMethod });
   const { document } = await recordedByOutcome(
     savePath,
     reporter,
@@ -176,9 +182,9 @@ function plan({ pair, run, seeds, ensembles, modes, ablate }: TableOptions): Var
   const { epsilons, rows } = paperTables[pair];
   const wanted = rows.filter(({ mode }) => modes.length === 0 || modes.includes(mode));
   const cellsOf = (row: PaperRow, changed: Partial<RunOptions>): Cell[] => {
-    const { ensemble, models }: Method = methods[row.mode];
+    const { ensemble, members: byDefault, models }: Method = methods[row.mode];
     const model = models.find((name) => networkOf(name).pair === pair);
-    const members = run.numEnsembles ?? 10;
+    const members = run.numEnsembles ?? byDefault?.usual ?? 1;
     return Array.from({ length: ensemble ? ensembles : seeds }, (_, i) => i).flatMap((i) =>
       epsilons.map((epsilonAttack) => ({
         row,
@@ -232,9 +238,9 @@ export function withoutRows(options: TableOptions): ProtocolOptionName[] {
  * of several members to one.
  */
 function differs(option: ProtocolOptionName, a: RunConfig, b: RunConfig | undefined): boolean {
-  const { ofMembers }: ProtocolOption = protocolOptions[option];
+  const { ofMembers, modes, stage }: ProtocolOption = protocolOptions[option];
   if (ofMembers && membersOf(a) === 1) return false;
-  const ofSteps = ["attack", "stepFactor", "start", "keep"].includes(option);
+  const ofSteps = stage === "attack" && modes === undefined;
   const settings = (config: RunConfig): string => JSON.stringify(attackSettings(config));
   return !ofSteps || b === undefined || settings(a) !== settings(b);
 }

@@ -4,11 +4,10 @@
  * @module
  */
 import { Clock } from "../base/clock.ts";
-import { type RunConfig } from "./config.ts";
+import { type RunConfig, trainEpochs } from "./config.ts";
 import { type Reporter, silent } from "../base/reporter.ts";
 import { type TrainResult, trainResultSchema } from "./documents.ts";
 import { common } from "./common.ts";
-import { trainEpochs } from "./used_models.ts";
 import { recorded } from "./recorded.ts";
 import { openWorkbench, type TrainedMember, trainMembers, type Workbench } from "./workbench.ts";
 

@@ -6,17 +6,15 @@
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { checkpointPaths, loadCheckpoint, stateDigest } from "../checkpoint/checkpoint.ts";
-import { checkpointsOf } from "./config.ts";
+import { checkpointsOf, trainEpochs } from "./config.ts";
 import { shownValue, UserError } from "../base/errors.ts";
 import { display, isFile, readFile } from "../base/files.ts";
+import { ownOf } from "../methods/mod.ts";
 import { Random } from "../nn/mod.ts";
 import { trainingState } from "./pending.ts";
 import { givenCheckpoints, type Place, trainBatchOf } from "./setup.ts";
 import { sha256 } from "../base/digest.ts";
 import type { Run } from "../runs/schema.ts";
-
-/** Epochs that `train` makes where nobody says otherwise. */
-export const trainEpochs = 80;
 
 /** Epochs that a training will have behind it when it has been used, or made. */
 export async function epochsOf(
@@ -32,7 +30,7 @@ export async function epochsOf(
 /** What decides the training, as it was settled. */
 export function trainingOptions({ method, trainingConfig }: Place): Record<string, unknown> {
   return {
-    ...Object.fromEntries(method.hyperparameters.map((name) => [name, trainingConfig[name]])),
+    ...ownOf(method, trainingConfig),
     trainBatchSize: trainBatchOf(trainingConfig),
     trainingLimit: trainingConfig.limit ?? null,
   };

@@ -11,7 +11,7 @@ import { membersOf, type RunConfig } from "./config.ts";
 import { chosen, ResidentSet } from "../evaluate/resident_set.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
-import type { Model, Subject } from "../methods/mod.ts";
+import { type Model, networkOf, ownOf, type Subject } from "../methods/mod.ts";
 import { type Device, openDevice, push, Random, release, useTuning } from "../nn/mod.ts";
 import {
   augmentOf,
@@ -24,7 +24,6 @@ import {
   trainingFolder,
 } from "./setup.ts";
 import { planTraining, tooMany, trainingState } from "./pending.ts";
-import { concerning } from "../methods/protocol.ts";
 import { hold } from "../base/lock.ts";
 import type { Reporter } from "../base/reporter.ts";
 import { type Learner, learnTogether } from "../train/step.ts";
@@ -103,10 +102,10 @@ export async function findOrTrain(
   const { config, device, members } = bench;
   const given = givenCheckpoints(config, bench.seeds);
   const loaded: LoadedModel[] = [];
-  if (bench.unstated && bench.method.hyperparameters.length > 0) {
-    const believed = bench.method.hyperparameters.map((name) =>
-      `${name} ${bench.trainingConfig[name]}`
-    );
+  const believed = Object.entries(ownOf(bench.method, bench.trainingConfig)).map((of) =>
+    of.join(" ")
+  );
+  if (bench.unstated && believed.length > 0) {
     reporter.note(
       `The checkpoint does not say how it was trained; taken as ${believed.join(", ")}`,
     );
@@ -225,8 +224,7 @@ async function trainTogether(
   const [first] = learners;
   if (!first || !common) throw new Error("Unreachable: no member to train");
   const set = common;
-  const whom = { mode: method.name, model: network };
-  const { epochOrder, batchStatistics } = concerning(procedure, whom, "training");
+  const usual = { fixedOrder: false, evalAfterFirstStep: false };
   const train = new ResidentSet(set);
   const numbers = positions.map((position) => position + 1);
   await using holds = new AsyncDisposableStack();
@@ -239,8 +237,7 @@ async function trainTogether(
       learners,
       config: trainingConfig,
       procedure,
-      fixedOrder: epochOrder === "fixed",
-      evalAfterFirstStep: batchStatistics === "first-step",
+      ...(method.schedule?.(procedure, networkOf(network)) ?? usual),
       augment: augmentOf(bench),
       dropLast: method.dropLast,
       title: members.length === 1 ? "train" : `train ${runs(numbers)}/${members.length}`,

@@ -5,16 +5,17 @@
  */
 import { Classifier, classifiers } from "./classifier.ts";
 import { single } from "./single.ts";
-import type { Method } from "./types.ts";
+import type { MethodOf } from "./types.ts";
 
 /** One plain classifier. */
-export const baseline: Method = {
+export const baseline: MethodOf = {
   name: "baseline",
   title: "Baseline",
   models: classifiers,
   family: "baseline",
   ensemble: false,
-  hyperparameters: [],
+  hyperparameters: {},
+  differences: {},
   dropLast: false,
   passes: { train: 3, attack: 3 },
   attack: "fgsm",

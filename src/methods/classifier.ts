@@ -14,7 +14,7 @@ import {
 } from "../nn/mod.ts";
 import { labelOf, type LossOptions } from "../attack/mod.ts";
 import { modelsOf, networkOf } from "../networks/mod.ts";
-import type { Model, ModelOptions, TrainContext, TrainStep } from "./types.ts";
+import type { Model, NetworkOptions, TrainContext, TrainStep } from "./types.ts";
 
 /** Networks of a plain classifier. */
 export const classifiers: readonly string[] = modelsOf();
@@ -32,10 +32,7 @@ export class Classifier implements Model {
    * @param name of the network
    * @throws UserError when there is none of that name
    */
-  constructor(
-    readonly name: string,
-    options: Pick<ModelOptions, "random" | "imageShape" | "classes">,
-  ) {
+  constructor(readonly name: string, options: NetworkOptions) {
     const network = networkOf(name);
     const { random, imageShape = network.imageShape, classes = network.classes } = options;
     this.imageShape = imageShape;

@@ -28,19 +28,42 @@ import {
   sum,
   type Tensor,
 } from "../nn/mod.ts";
-import type { Procedure } from "./protocol.ts";
 import { type Attackable, labelOf } from "../attack/mod.ts";
 import { Classifier, classifiers } from "./classifier.ts";
-import type { Method, Model, Score, Subject } from "./types.ts";
+import type { Own, ValuesOf } from "./options.ts";
+import type { MethodOf, Model, Score, Subject } from "./types.ts";
+
+/** Where the protocols of an ensemble differ. */
+export const ensembleDifferences = {
+  ensembleAttack: {
+    about: "Each member is attacked on its own copy of the image, or all on one image",
+    stage: "attack",
+    ofMembers: true,
+    values: ["per-member", "joint"],
+    paper: "per-member",
+    corrected: "joint",
+  },
+  ensembleMean: {
+    about: "An ensemble averages logits, or probabilities",
+    stage: "evaluation",
+    ofMembers: true,
+    values: ["logits", "probabilities"],
+    paper: "logits",
+    corrected: "probabilities",
+  },
+} as const satisfies Own["differences"];
+
+const own = { hyperparameters: {}, differences: ensembleDifferences } as const satisfies Own;
 
 /** Several baselines. */
-export const deepEnsemble: Method = {
+export const deepEnsemble: MethodOf<typeof own> = {
+  ...own,
   name: "deep_ensemble",
   title: "Deep ensemble",
   models: classifiers,
   family: "baseline",
   ensemble: true,
-  hyperparameters: [],
+  members: { usual: 10, quick: 3 },
   dropLast: false,
   passes: { train: 3, attack: 3 },
   attack: "fgsm",
@@ -52,7 +75,7 @@ export const deepEnsemble: Method = {
 /** Averages classifiers. */
 export function ensemble(
   models: readonly Model[],
-  { ensembleAttack, ensembleMean }: Procedure,
+  { ensembleAttack, ensembleMean }: ValuesOf<typeof ensembleDifferences>,
 ): Subject {
   const members = models.filter((m) => m instanceof Classifier);
   if (members.length !== models.length || members.length === 0) {

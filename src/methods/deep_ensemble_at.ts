@@ -22,20 +22,36 @@ import {
   type Tensor,
 } from "../nn/mod.ts";
 import { Classifier, classifiers } from "./classifier.ts";
-import { ensemble } from "./deep_ensemble.ts";
-import type { Method, ModelOptions, TrainContext, TrainStep } from "./types.ts";
+import { ensemble, ensembleDifferences } from "./deep_ensemble.ts";
+import type { Own } from "./options.ts";
+import type { MethodOf, ModelOptionsOf, TrainContext, TrainStep } from "./types.ts";
 
 /** Standard deviation of the noise on the image that the training's attack starts from. */
 const startNoise = 0.001;
 
+const own = {
+  hyperparameters: {
+    epsilon: {
+      about: "Radius of adversarial training",
+      min: 0,
+      max: 1,
+      unit: "pixels",
+      default: (network) => network.epsilon,
+      folder: "eps",
+    },
+  },
+  differences: ensembleDifferences,
+} as const satisfies Own;
+
 /** Several adversarially trained classifiers. */
-export const deepEnsembleAt: Method = {
+export const deepEnsembleAt: MethodOf<typeof own> = {
+  ...own,
   name: "deep_ensemble_at",
   title: "Adversarially trained ensemble",
   models: classifiers,
   family: "deep_ensemble_at",
   ensemble: true,
-  hyperparameters: ["epsilon"],
+  members: { usual: 10, quick: 2 },
   dropLast: false,
   passes: { train: 9, attack: 3 },
   attack: "fgsm",
@@ -47,7 +63,7 @@ export const deepEnsembleAt: Method = {
 class AdversariallyTrained extends Classifier {
   readonly #epsilon: number;
 
-  constructor(name: string, options: ModelOptions) {
+  constructor(name: string, options: ModelOptionsOf<typeof own>) {
     super(name, options);
     this.#epsilon = options.epsilon;
   }

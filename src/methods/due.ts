@@ -40,16 +40,17 @@ import {
   type State,
   type Tensor,
 } from "../nn/mod.ts";
-import type { Procedure } from "./protocol.ts";
 import { type Attackable, labelOf, type LossOptions } from "../attack/mod.ts";
 import { type Features, modelsOf, networkOf } from "../networks/mod.ts";
+import { gpKernels } from "./gp_kernels.ts";
+import type { Own, ValuesOf } from "./options.ts";
 import { single } from "./single.ts";
 import { type Marginals, SparseGaussianProcess } from "./svgp.ts";
 import type {
   InitialiseContext,
-  Method,
+  MethodOf,
   Model,
-  ModelOptions,
+  ModelOptionsOf,
   Score,
   Subject,
   TrainContext,
@@ -66,14 +67,57 @@ const settings = {
   initialBatches: 10,
 } as const;
 
+const own = {
+  hyperparameters: {
+    // The kernels factorise no larger matrix.
+    nInducingPoints: {
+      about: "Inducing points of DUE",
+      min: 1,
+      max: 512,
+      whole: true,
+      default: 10,
+    },
+    kernel: { about: "Kernel of DUE's Gaussian process", values: gpKernels, default: "RBF" },
+  },
+  differences: {
+    dueSamples: {
+      about: "Samples of DUE's latent functions in evaluation",
+      stage: "evaluation",
+      // The best epoch is chosen by them.
+      also: ["training"],
+      min: 1,
+      max: 100_000,
+      whole: true,
+      paper: 10,
+      corrected: 1000,
+    },
+    dueAttackSamples: {
+      about: "Samples of DUE's latent functions in a step of the attack",
+      stage: "attack",
+      min: 1,
+      max: 100_000,
+      whole: true,
+      paper: 10,
+      corrected: 256,
+    },
+    dueNoise: {
+      about: "The attack on DUE draws fresh samples at every step, or keeps common random numbers",
+      stage: "attack",
+      values: ["fresh", "common"],
+      paper: "fresh",
+      corrected: "common",
+    },
+  },
+} as const satisfies Own;
+
 /** DUE. */
-export const due: Method = {
+export const due: MethodOf<typeof own> = {
+  ...own,
   name: "due",
   title: "DUE",
   models: modelsOf("_DUE"),
   family: "DUE",
   ensemble: false,
-  hyperparameters: ["nInducingPoints", "kernel"],
   dropLast: true,
   passes: { train: 4, attack: 3 },
   attack: "pgd",
@@ -104,13 +148,13 @@ export class Due implements Model {
   readonly #classes: number;
   /** The head. */
   readonly process: SparseGaussianProcess;
-  readonly #procedure: Procedure;
+  readonly #procedure: ValuesOf<typeof own.differences>;
   readonly #random: Random;
   readonly #inducingPoints: number;
 
   constructor(
     readonly name: string,
-    options: ModelOptions,
+    options: ModelOptionsOf<typeof own>,
   ) {
     const network = networkOf(name);
     const { random, procedure, nInducingPoints, kernel } = options;

@@ -47,14 +47,14 @@ import {
   type Updates,
   where,
 } from "../nn/mod.ts";
-import type { Procedure } from "./protocol.ts";
 import { labelOf, type LossOptions } from "../attack/mod.ts";
 import { type Features, modelsOf, networkOf } from "../networks/mod.ts";
+import type { Own, ValuesOf } from "./options.ts";
 import { single } from "./single.ts";
 import type {
-  Method,
+  MethodOf,
   Model,
-  ModelOptions,
+  ModelOptionsOf,
   Reading,
   Score,
   TrainContext,
@@ -75,27 +75,71 @@ const settings = {
   lengthScale: 0.1,
 } as const;
 
+const own = {
+  hyperparameters: {
+    // The original trains with one weight by default, and evaluates with the other.
+    lambdaReg: {
+      about: "Weight of DUQ's gradient penalty",
+      min: 0,
+      default: 0.3,
+      defaultInUse: 0.1,
+      folder: "lambda_reg",
+    },
+  },
+  differences: {
+    epochOrder: {
+      about: "DUQ sees the images in the same order in every epoch, or in a fresh one",
+      stage: "training",
+      values: ["fixed", "fresh"],
+      paper: "fixed",
+      corrected: "fresh",
+    },
+    batchStatistics: {
+      about:
+        "Batch normalisation is in train mode at the first step of an epoch only, or at every step",
+      stage: "training",
+      batchNorm: true,
+      values: ["first-step", "every-step"],
+      paper: "first-step",
+      corrected: "every-step",
+    },
+    kernelArithmetic: {
+      about: "DUQ's kernel values directly, so that all of them may underflow, or as logarithms",
+      stage: "training",
+      // The same kernel answers afterwards.
+      also: ["evaluation"],
+      values: ["direct", "log"],
+      paper: "direct",
+      corrected: "log",
+    },
+  },
+} as const satisfies Own;
+
 /** DUQ. */
-export const duq: Method = {
+export const duq: MethodOf<typeof own> = {
+  ...own,
   name: "duq",
   title: "DUQ",
   models: modelsOf("_DUQ"),
   family: "DUQ",
   ensemble: false,
-  hyperparameters: ["lambdaReg"],
   dropLast: true,
   passes: { train: 10, attack: 3 },
   attack: "pgd",
   startNoise: 0.001,
   create: (model, options) => new Duq(model, options),
   subject: single,
+  schedule: ({ epochOrder, batchStatistics }, { batchNorm }) => ({
+    fixedOrder: epochOrder === "fixed",
+    evalAfterFirstStep: batchNorm && batchStatistics === "first-step",
+  }),
 };
 
 class Duq implements Model {
   readonly imageShape: readonly number[];
   readonly ignored = [];
   readonly state: State;
-  readonly #arithmetic: Procedure["kernelArithmetic"];
+  readonly #arithmetic: ValuesOf<typeof own.differences>["kernelArithmetic"];
   readonly #lambda: number;
   readonly #encoder: Features;
   readonly #classes: number;
@@ -106,7 +150,7 @@ class Duq implements Model {
   readonly #counts: Parameter;
   readonly #sums: Parameter;
 
-  constructor(readonly name: string, options: ModelOptions) {
+  constructor(readonly name: string, options: ModelOptionsOf<typeof own>) {
     const { initialCount, centroidStd } = settings;
     const network = networkOf(name);
     const { random, procedure, lambdaReg } = options;

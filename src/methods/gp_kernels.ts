@@ -19,7 +19,12 @@ import {
   squaredDistance,
   type Tensor,
 } from "../nn/mod.ts";
-import type { GpKernel } from "./types.ts";
+
+/** Names of the kernels on the command line. */
+export const gpKernels = ["RBF", "Matern12", "Matern32", "Matern52", "RQ"] as const;
+
+/** The name of a kernel of DUE's Gaussian process. */
+export type GpKernel = (typeof gpKernels)[number];
 
 /** What a covariance function depends on besides its arguments. */
 export interface KernelParameters {
@@ -32,7 +37,7 @@ export interface KernelParameters {
 /** `k_c(a_n, b_m)` with `k_c(a, a) = 1`: a `[N, D]`, b `[M, D]` to `[C, N, M]`. */
 export type CovarianceFunction = (a: Tensor, b: Tensor, parameters: KernelParameters) => Tensor;
 
-/** Every kernel by its name on the command line; r is the distance in length scales. */
+/** Every kernel by its name; r is the distance in length scales. */
 export const covarianceFunctions: Readonly<Record<GpKernel, CovarianceFunction>> = {
   /** `exp(-r^2 / 2)` */
   RBF: (a, b, { lengthScale }) => rbf(a, b, lengthScale),

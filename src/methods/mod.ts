@@ -3,30 +3,40 @@
  *
  * @module
  */
+import { type Network } from "../networks/mod.ts";
 import { baseline } from "./baseline.ts";
 import { deepEnsemble } from "./deep_ensemble.ts";
 import { deepEnsembleAt } from "./deep_ensemble_at.ts";
 import { due } from "./due.ts";
 import { duq } from "./duq.ts";
 import { sngp } from "./sngp.ts";
-import type { Method } from "./types.ts";
+import {
+  defaultOf,
+  type Hyperparameter,
+  type Together,
+  together,
+  type ValuesOf,
+} from "./options.ts";
+import type { MethodFacts, MethodOf, ModelOptionsOf } from "./types.ts";
 
 export type {
   Answering,
-  GpKernel,
-  Hyperparameters,
   InitialiseContext,
-  Method,
+  MethodFacts,
+  MethodOf,
   Model,
-  ModelOptions,
+  ModelOptionsOf,
+  NetworkOptions,
   Reading,
+  Schedule,
   Score,
   Subject,
   TrainContext,
   TrainStep,
 } from "./types.ts";
+export type { Difference, Hyperparameter, Own, Stage, ValuesOf } from "./options.ts";
 export { type ImageShape, type Network, networkOf, networks } from "../networks/mod.ts";
-export { gpKernels } from "./types.ts";
+export { type GpKernel, gpKernels } from "./gp_kernels.ts";
 export { ofLogits, single } from "./single.ts";
 
 /** Every method by its name on the command line. */
@@ -37,7 +47,59 @@ export const methods = {
   duq,
   due,
   sngp,
-} as const satisfies Record<string, Method>;
+} as const satisfies Record<string, MethodFacts>;
 
 /** The name of a method. */
 export type MethodName = keyof typeof methods;
+
+/** The method where nobody says which. */
+export const defaultMethod: MethodName = "sngp";
+
+/** What all methods declare. */
+interface All {
+  readonly hyperparameters: Together<typeof methods, "hyperparameters">;
+  readonly differences: Together<typeof methods, "differences">;
+}
+
+/** Any method: it takes what its own ask for among the hyper-parameters and the choices of all. */
+export interface Method
+  extends MethodFacts, Pick<MethodOf<All>, "create" | "subject" | "schedule"> {}
+
+/** What determines a model of any method before it is trained. */
+export type ModelOptions = ModelOptionsOf<All>;
+
+/** Hyper-parameters that belong to one method or another. */
+export type Hyperparameters = ValuesOf<All["hyperparameters"]>;
+
+/** Every hyper-parameter by its name, with the methods that have it. */
+export const hyperparameters = together(methods, (own) => own.hyperparameters);
+
+/** Names of the hyper-parameters, in order. */
+export const hyperparameterNames = Object.keys(hyperparameters) as (keyof Hyperparameters)[];
+
+/** The hyper-parameters that are a method's own, out of those of all. */
+export function ownOf(
+  method: MethodFacts,
+  values: Hyperparameters,
+): Record<string, string | number> {
+  const all: Readonly<Record<string, string | number>> = values;
+  return Object.fromEntries(
+    Object.keys(method.hyperparameters).map((name) => [name, all[name] ?? ""]),
+  );
+}
+
+/** Every hyper-parameter: as chosen, else its default for a network, in a training or where a model is used. */
+export function settledHyperparameters(
+  chosen: { readonly [K in keyof Hyperparameters]?: Hyperparameters[K] | undefined },
+  network: Network,
+  purpose: "train" | "use",
+): Hyperparameters {
+  const values = Object.entries<{ option: Hyperparameter }>(hyperparameters).map((
+    [name, { option }],
+  ) => [
+    name,
+    Object.entries(chosen).find(([key]) => key === name)?.[1] ??
+      defaultOf(option, network, purpose),
+  ]);
+  return Object.fromEntries(values) as Hyperparameters;
+}

@@ -48,8 +48,9 @@ import {
 import { labelOf, type LossOptions } from "../attack/mod.ts";
 import { modelsOf, networkOf } from "../networks/mod.ts";
 import { inversePositiveDefinite } from "./inverse.ts";
+import type { Own } from "./options.ts";
 import { single } from "./single.ts";
-import type { Method, Model, ModelOptions, Score, TrainContext, TrainStep } from "./types.ts";
+import type { MethodOf, Model, ModelOptionsOf, Score, TrainContext, TrainStep } from "./types.ts";
 
 /** Hyper-parameters, with the paper's values. */
 const settings = {
@@ -62,14 +63,28 @@ const settings = {
   spectralCoeff: 3,
 } as const;
 
+const own = {
+  hyperparameters: {},
+  differences: {
+    precision: {
+      about:
+        "SNGP's precision sums over the last epoch's moving weights, or over a clean pass after it",
+      stage: "training",
+      values: ["moving", "clean"],
+      paper: "moving",
+      corrected: "clean",
+    },
+  },
+} as const satisfies Own;
+
 /** SNGP. */
-export const sngp: Method = {
+export const sngp: MethodOf<typeof own> = {
+  ...own,
   name: "sngp",
   title: "SNGP",
   models: modelsOf("_SNGP"),
   family: "SNGP",
   ensemble: false,
-  hyperparameters: [],
   dropLast: false,
   passes: { train: 4, attack: 3 },
   attack: "pgd",
@@ -94,7 +109,7 @@ class Sngp implements Model {
   readonly #covariance: Parameter;
   readonly gather?: (images: Tensor) => Updates;
 
-  constructor(readonly name: string, options: ModelOptions) {
+  constructor(readonly name: string, options: ModelOptionsOf<typeof own>) {
     const { projectionStd, spectralCoeff: coeff } = settings;
     const network = networkOf(name);
     const { random, procedure } = options;

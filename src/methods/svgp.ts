@@ -40,8 +40,7 @@ import {
   transpose,
   triangularSolve,
 } from "../nn/mod.ts";
-import { covarianceFunctions } from "./gp_kernels.ts";
-import type { GpKernel } from "./types.ts";
+import { covarianceFunctions, type GpKernel } from "./gp_kernels.ts";
 
 /** Numbers added to diagonals, as gpytorch adds them. */
 const jitter = { inducing: 1e-3, data: 1e-4, smallest: 1e-6 } as const;

@@ -8,44 +8,24 @@
  */
 import type { Attackable, AttackName } from "../attack/mod.ts";
 import type { Device, Draws, Pass, Random, State, Tensor, Updates } from "../nn/mod.ts";
-import type { ImageShape } from "../networks/mod.ts";
-import type { Procedure } from "./protocol.ts";
+import type { ImageShape, Network } from "../networks/mod.ts";
+import type { NothingOwn, Own, ValuesOf } from "./options.ts";
 
-/** The name of a kernel of DUE's Gaussian process. */
-export type GpKernel = "RBF" | "Matern12" | "Matern32" | "Matern52" | "RQ";
-
-/** All of them. */
-export const gpKernels = [
-  "RBF",
-  "Matern12",
-  "Matern32",
-  "Matern52",
-  "RQ",
-] as const satisfies readonly GpKernel[];
-
-/** Hyper-parameters that belong to one method or another. */
-export interface Hyperparameters {
-  /** Radius of adversarial training, 0 to 1. */
-  readonly epsilon: number;
-  /** Weight of DUQ's gradient penalty. */
-  readonly lambdaReg: number;
-  /** Inducing points of DUE. */
-  readonly nInducingPoints: number;
-  /** Kernel of DUE's Gaussian process. */
-  readonly kernel: GpKernel;
-}
-
-/** What determines a model before it is trained. */
-export interface ModelOptions extends Hyperparameters {
+/** What determines any model before it is trained. */
+export interface NetworkOptions {
   /** `[C, H, W]` of an image; what the network was published for when not given. */
   readonly imageShape?: ImageShape;
   /** Classes to tell apart, 2 or more; those that the network was published for when not given. */
   readonly classes?: number;
   /** Draws the initial weights. */
   readonly random: Random;
-  /** A choice for every difference between the protocols. */
-  readonly procedure: Procedure;
 }
+
+/** What determines a model of a method before it is trained: its hyper-parameters are among it by their names. */
+export type ModelOptionsOf<O extends Own> = NetworkOptions & ValuesOf<O["hyperparameters"]> & {
+  /** A choice for every difference between the protocols. */
+  readonly procedure: ValuesOf<O["differences"]>;
+};
 
 /** What a training step knows. */
 export interface TrainContext {
@@ -139,8 +119,8 @@ export interface Subject {
   scores(images: readonly Tensor[]): Readonly<Record<string, Score>>;
 }
 
-/** A method of uncertainty estimation. */
-export interface Method {
+/** What a method says of itself. */
+export interface MethodFacts extends Own {
   /** Its name on the command line. */
   readonly name: string;
   /** Its name in prose. */
@@ -151,8 +131,11 @@ export interface Method {
   readonly family: string;
   /** Whether it takes several models. */
   readonly ensemble: boolean;
-  /** The hyper-parameters that are its own. */
-  readonly hyperparameters: readonly (keyof Hyperparameters)[];
+  /**
+   * Of an ensemble, how many members it has where nobody says: the paper's number, or as many as the first
+   * look at the embedded data has minutes for.
+   */
+  readonly members?: { readonly usual: number; readonly quick: number };
   /** Whether training leaves out the last, incomplete batch of an epoch. */
   readonly dropLast: boolean;
   /** Work of a training step and of an attack's step in forward passes an image, to foretell time. */
@@ -161,13 +144,31 @@ export interface Method {
   readonly attack: AttackName;
   /** Standard deviation of the noise that the paper's attack on it starts with. */
   readonly startNoise: number;
+}
+
+/** How the steps of an epoch follow one another, where not as usual. */
+export interface Schedule {
+  /** Whether every epoch sees the same images in the same order: its random numbers start anew. */
+  readonly fixedOrder: boolean;
+  /** Whether batch normalisation is in train mode at an epoch's first step only. */
+  readonly evalAfterFirstStep: boolean;
+}
+
+/** A method of uncertainty estimation, with what is its own. */
+export interface MethodOf<O extends Own = NothingOwn> extends MethodFacts {
+  /** The hyper-parameters that are its own, by name. */
+  readonly hyperparameters: O["hyperparameters"];
+  /** Where its protocols differ, besides the differences that concern every method. */
+  readonly differences: O["differences"];
   /**
    * Makes a model before its training.
    *
    * @param model one of `models`
    * @throws UserError when its network is unknown
    */
-  create(model: string, options: ModelOptions): Model;
+  create(model: string, options: ModelOptionsOf<O>): Model;
   /** Makes one subject of trained models. */
-  subject(models: readonly Model[], procedure: Procedure): Subject;
+  subject(models: readonly Model[], procedure: ValuesOf<O["differences"]>): Subject;
+  /** How its steps follow one another; a fresh order and train mode at every step when not given. */
+  schedule?(procedure: ValuesOf<O["differences"]>, network: Network): Schedule;
 }

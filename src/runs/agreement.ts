@@ -6,7 +6,7 @@
 import { z } from "zod";
 import { digestOf } from "../base/digest.ts";
 import { shortened, shownValue } from "../base/errors.ts";
-import { methods } from "../methods/mod.ts";
+import { hyperparameterNames } from "../methods/mod.ts";
 import type { Run } from "./schema.ts";
 
 /** Options that change nothing in the figures: where things are, and what is shown. */
@@ -24,7 +24,7 @@ const settled: ReadonlySet<string> = new Set([
   "model",
   "trainBatchSize",
   "trainingLimit",
-  ...Object.values(methods).flatMap(({ hyperparameters }) => hyperparameters),
+  ...hyperparameterNames,
 ]);
 
 type Options = Readonly<Record<string, unknown>>;

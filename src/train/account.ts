@@ -5,7 +5,7 @@
  */
 import type { ImageSet } from "../../data/mod.ts";
 import type { Account } from "../checkpoint/statement.ts";
-import { type Method, methods } from "../methods/mod.ts";
+import { type Method, methods, ownOf } from "../methods/mod.ts";
 import { concerning, type Procedure } from "../methods/protocol.ts";
 import type { TrainingConfig } from "./step.ts";
 
@@ -35,7 +35,7 @@ export function accountOf(
     family: method.family,
     model: network,
     seed,
-    hyperparameters: Object.fromEntries(method.hyperparameters.map((of) => [of, config[of]])),
+    hyperparameters: ownOf(method, config),
     procedure: concerning(
       procedure,
       { mode: config.mode, model: network },

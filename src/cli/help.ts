@@ -1,0 +1,123 @@
+/**
+ * What a command's help shows: by `--help` the options that people use, by `--help-all` every one that can act
+ * there.
+ *
+ * @module
+ */
+import { type DocEntry, type DocSection, formatDocPage } from "@optique/core/doc";
+import { formatMessage, type Message, message, text } from "@optique/core/message";
+import { getDocPage } from "@optique/core/parser";
+import type { Usage } from "@optique/core/usage";
+import { commandOf } from "../base/invocation.ts";
+import { modes, optionEntries } from "../experiment/config.ts";
+import { commands } from "./commands.ts";
+import { actsIn, flagFor } from "./effect.ts";
+
+/** The name of a command. */
+export type CommandName = keyof typeof commands;
+
+/** Commands of so many options that help shows those that people use. */
+const long = ["attack", "eval", "train", "table"] as const satisfies readonly CommandName[];
+
+/** Flags that their short help shows, where they act. */
+const common: ReadonlySet<string> = new Set([
+  "--mode",
+  "--model",
+  "--protocol",
+  "--attack",
+  "--epsilon-attack",
+  "--steps",
+  "--targeted",
+  "--checkpoint",
+  "--epochs",
+  "--seeds",
+  "--ablate",
+  "--limit",
+  "--data-path",
+  "--json",
+]);
+
+/** Whose help was asked for. */
+export interface HelpAsked {
+  readonly command: CommandName;
+  /** Whether all of it. */
+  readonly all: boolean;
+}
+
+/** How help is laid out. */
+export interface Layout {
+  /** Columns, 60 or more. */
+  readonly width: number;
+  readonly colors: boolean;
+}
+
+/** The help that was asked for by `COMMAND --help`, `COMMAND --help-all` or `help COMMAND`, if any was. */
+export function helpAsked(args: readonly string[]): HelpAsked | undefined {
+  const [first = "", second = ""] = args;
+  const named = (name: string): CommandName | undefined =>
+    Object.keys(commands).find((known): known is CommandName => known === name);
+  const all = args.includes("--help-all");
+  const command = named(first === "help" ? second : first);
+  if (!command || !(first === "help" || all || args.includes("--help"))) return undefined;
+  return { command, all };
+}
+
+/** A command's help: what it does, how it is typed, and its options in groups. */
+export function helpOf({ command, all }: HelpAsked, { width, colors }: Layout): string {
+  const page = getDocPage(commands[command], [command]);
+  if (!page) throw new Error(`Unreachable: ${command} has no help`);
+  const run = long.find((name) => name === command);
+  const shown = (entry: DocEntry): boolean => {
+    const flag = flagIn(entry);
+    if (!run || flag === undefined) return true;
+    return flagActsIn(run, flag) && (all || common.has(flag));
+  };
+  const sections = page.sections.map((section): DocSection => ({
+    ...section,
+    entries: section.entries.filter(shown).map(inBrackets),
+  }));
+  const help = formatDocPage(commandOf(command), {
+    ...page,
+    sections,
+    usage: [...page.usage?.filter(isArgument) ?? [], { type: "literal", value: "[OPTION...]" }],
+    ...(run && !all ? { footer: restOf(command) } : {}),
+  }, {
+    colors,
+    maxWidth: width,
+    termWidth: "auto",
+  });
+  // Lines that are broken keep the space that they are broken at.
+  return help.replaceAll(/ +$/gm, "").trimEnd();
+}
+
+function restOf(command: string): Message {
+  return message`${text(commandOf(`${command} --help-all`))} shows the rest`;
+}
+
+/** Whether a part of a usage line stands for itself or an argument, not for an option. */
+function isArgument(term: Usage[number]): boolean {
+  if (term.type === "optional" || term.type === "multiple") return term.terms.every(isArgument);
+  return term.type === "argument";
+}
+
+/** The flag that an entry is about, if it is about one. */
+function flagIn({ term }: DocEntry): string | undefined {
+  return term.type === "option" ? term.names[0] : undefined;
+}
+
+/** Whether a flag can change anything in a command; what is no option of a run always does. */
+function flagActsIn(command: (typeof long)[number], flag: string): boolean {
+  const name = Object.keys(optionEntries).find((option) => flagFor(option) === flag);
+  return name === undefined || actsIn(command, name);
+}
+
+/** An entry with its choices and its default in its text, so that they wrap as the rest does. */
+function inBrackets({ default: usual, choices, ...entry }: DocEntry): DocEntry {
+  const values = choices?.flatMap((term) => term.type === "value" ? [term.value] : []) ?? [];
+  const some = values.length > modes.length ? [...values.slice(0, modes.length), "..."] : values;
+  const added = [
+    values.length > 0 ? ` (${some.join(", ")})` : "",
+    usual ? ` [${formatMessage(usual, { quotes: false })}]` : "",
+  ];
+  return { ...entry, description: [...entry.description ?? [], text(added.join(""))] };
+}
