@@ -34,7 +34,21 @@ export type {
   TrainContext,
   TrainStep,
 } from "./types.ts";
-export type { Difference, Hyperparameter, Own, Stage, ValuesOf } from "./options.ts";
+export type {
+  Choice,
+  Declared,
+  Difference,
+  Domain,
+  Hyperparameter,
+  Intersection,
+  NothingOwn,
+  Own,
+  Quantity,
+  Stage,
+  Together,
+  ValueOf,
+  ValuesOf,
+} from "./options.ts";
 export { type ImageShape, type Network, networkOf, networks } from "../networks/mod.ts";
 export { type GpKernel, gpKernels } from "./gp_kernels.ts";
 export { ofLogits, single } from "./single.ts";
@@ -56,20 +70,22 @@ export type MethodName = keyof typeof methods;
 export const defaultMethod: MethodName = "sngp";
 
 /** What all methods declare. */
-interface All {
+export interface Declarations {
+  /** Their hyper-parameters, by name. */
   readonly hyperparameters: Together<typeof methods, "hyperparameters">;
+  /** Where their protocols differ, by name. */
   readonly differences: Together<typeof methods, "differences">;
 }
 
 /** Any method: it takes what its own ask for among the hyper-parameters and the choices of all. */
 export interface Method
-  extends MethodFacts, Pick<MethodOf<All>, "create" | "subject" | "schedule"> {}
+  extends MethodFacts, Pick<MethodOf<Declarations>, "create" | "subject" | "schedule"> {}
 
 /** What determines a model of any method before it is trained. */
-export type ModelOptions = ModelOptionsOf<All>;
+export type ModelOptions = ModelOptionsOf<Declarations>;
 
 /** Hyper-parameters that belong to one method or another. */
-export type Hyperparameters = ValuesOf<All["hyperparameters"]>;
+export type Hyperparameters = ValuesOf<Declarations["hyperparameters"]>;
 
 /** Every hyper-parameter by its name, with the methods that have it. */
 export const hyperparameters = together(methods, (own) => own.hyperparameters);

@@ -12,12 +12,14 @@ import type { Network } from "../networks/mod.ts";
 export type Stage = "training" | "evaluation" | "attack";
 
 /** One of a few words. */
-interface Choice {
+export interface Choice {
+  /** All of them. */
   readonly values: readonly string[];
 }
 
 /** A number in a range. */
-interface Quantity {
+export interface Quantity {
+  /** The smallest. */
   readonly min: number;
   /** Unbounded when not given. */
   readonly max?: number;
@@ -69,17 +71,23 @@ export type Difference =
 
 /** What is one method's own. */
 export interface Own {
+  /** Numbers or words that decide how its models are built or trained, by name. */
   readonly hyperparameters: Readonly<Record<string, Hyperparameter>>;
+  /** Where its protocols differ, by name. */
   readonly differences: Readonly<Record<string, Difference>>;
 }
 
 /** Of a method that has nothing of its own. */
 export interface NothingOwn extends Own {
+  /** None. */
   readonly hyperparameters: Readonly<Record<never, Hyperparameter>>;
+  /** None. */
   readonly differences: Readonly<Record<never, Difference>>;
 }
 
-type Intersection<U> = (U extends unknown ? (u: U) => void : never) extends (i: infer I) => void ? I
+/** Everything that each of some types has. */
+export type Intersection<U> = (U extends unknown ? (u: U) => void : never) extends
+  (i: infer I) => void ? I
   : never;
 
 /** Declarations of all methods of a registry, by the options' names. */
@@ -88,6 +96,7 @@ export type Together<M extends Readonly<Record<string, Own>>, Part extends keyof
 
 /** A declaration, and the methods that make it. */
 export interface Declared<O> {
+  /** The declaration, the same object of all of them. */
   readonly option: O;
   /** Names of methods. */
   readonly modes: readonly string[];
