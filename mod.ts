@@ -45,7 +45,12 @@ export { train } from "./src/experiment/train.ts";
 export type { LoadedModel, TrainedOn } from "./src/experiment/workbench.ts";
 export { table, type TableOptions } from "./src/experiment/table.ts";
 export { type TableResult, tableResultSchema } from "./src/experiment/table_document.ts";
-export { type PaperFigures, type PaperRow, paperTables } from "./src/experiment/paper.ts";
+export {
+  type PairName,
+  type PaperFigures,
+  type PaperRow,
+  paperTables,
+} from "./src/experiment/paper.ts";
 export {
   type Attacked,
   type AttackJob,
@@ -132,7 +137,10 @@ export {
   type TrainStep,
 } from "./src/methods/mod.ts";
 export {
+  type ChosenSets,
+  type DataSet,
   type EmbeddedSplit,
+  type Found,
   type ImageSet,
   limit,
   loadCifar10,
@@ -141,10 +149,14 @@ export {
   loadNotMnist,
   loadSvhn,
   type NotMnistOptions,
-  type OpenPair,
-  openPair,
-  type OpenPairOptions,
-  type PairName,
+  type OpenSet,
+  type OpenSets,
+  openSets,
+  type OpenSetsOptions,
+  type Part,
+  type SetName,
+  sets as dataSets,
+  type SourceFile,
   type Split,
 } from "./data/mod.ts";
 export {

@@ -10,9 +10,9 @@ import type { InferValue } from "@optique/core/parser";
 import { argument, command, constant, flag, option } from "@optique/core/primitives";
 import { choice } from "@optique/core/valueparser";
 import { path } from "@optique/run/valueparser";
-import { type PairName, type SourceName, sources } from "../../data/mod.ts";
+import { setNames } from "../../data/mod.ts";
 import { modes } from "../experiment/config.ts";
-import { paperTables } from "../experiment/paper.ts";
+import { type PairName, paperTables } from "../experiment/paper.ts";
 import { protocolOptionNames } from "../methods/protocol.ts";
 import { runCommands } from "../runs/schema.ts";
 import { runStates, sortKeys } from "../runs/list.ts";
@@ -20,6 +20,7 @@ import {
   attacking,
   batchSize,
   checkpoint,
+  domains,
   epsilon,
   experiment,
   lambdaReg,
@@ -31,6 +32,7 @@ import {
   runsIn,
   shared,
   tableModes,
+  taught,
   training,
 } from "./flags.ts";
 import { whole } from "./whole.ts";
@@ -43,6 +45,7 @@ export const commands = {
       object({ command: constant("attack") }),
       repeated,
       experiment,
+      domains,
       attacking,
       checkpoint,
       training,
@@ -59,6 +62,7 @@ export const commands = {
       object({ command: constant("eval") }),
       repeated,
       experiment,
+      domains,
       attacking,
       checkpoint,
       training,
@@ -75,6 +79,7 @@ export const commands = {
       object({ command: constant("train") }),
       repeated,
       experiment,
+      taught,
       training,
       epsilon,
       protocol,
@@ -188,7 +193,7 @@ export const commands = {
     object({
       command: constant("data"),
       names: multiple(
-        argument(choice(Object.keys(sources) as SourceName[], near), {
+        argument(choice(setNames, near), {
           description: message`Data sets to download; none shows what is there`,
         }),
       ),

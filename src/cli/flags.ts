@@ -10,6 +10,7 @@ import type { Parser } from "@optique/core/parser";
 import { flag, option } from "@optique/core/primitives";
 import { choice, float, type ValueParser, type ValueParserResult } from "@optique/core/valueparser";
 import { path } from "@optique/run/valueparser";
+import { setNames } from "../../data/mod.ts";
 import { shortened } from "../base/errors.ts";
 import { modes, runConfigSchema } from "../experiment/config.ts";
 import { gpKernels, methods, type Network, networks } from "../methods/mod.ts";
@@ -99,6 +100,30 @@ export const experiment = object("Experiment", {
     }),
     defaults.seed,
   ),
+});
+
+const published = (which: "inDomain" | "outDomain"): string =>
+  Object.values<Network>(networks).map((of) => `${of.name}: ${of[which]}`).join(", ");
+
+const inDomain = {
+  inDomain: optional(option("--in-domain", choice(setNames, near), {
+    description: message`Set that models are trained and tested on [${
+      text(published("inDomain"))
+    }]`,
+  })),
+};
+
+/** What a model is taught. */
+export const taught = object("Data sets", inDomain);
+
+/** What a model is taught, and what it is evaluated on and attacked with besides. */
+export const domains = object("Data sets", {
+  ...inDomain,
+  outDomain: optional(option("--out-domain", choice(setNames, near), {
+    description: message`Set of what models do not know, which is attacked [${
+      text(published("outDomain"))
+    }]`,
+  })),
 });
 
 /** Where things are, and what is said. */
@@ -240,7 +265,7 @@ export const attacking = object("Attack", {
     }),
     defaults.steps,
   ),
-  targeted: optional(option("--targeted", whole({ min: 0, max: 9, metavar: "CLASS" }), {
+  targeted: optional(option("--targeted", whole({ min: 0, metavar: "CLASS" }), {
     description: message`Steer to this class instead of the model's own prediction`,
   })),
 });

@@ -22,7 +22,7 @@ import { type Method, methods, single } from "../methods/mod.ts";
 import { type Attacked, attackSet, knownTarget } from "../evaluate/predict.ts";
 import type { Answers } from "../measure/answers.ts";
 import { iterationOf } from "../methods/protocol.ts";
-import { limited } from "./setup.ts";
+import { outDomainOf } from "./setup.ts";
 import { type Reporter, silent } from "../base/reporter.ts";
 import { type AttackResult, attackResultSchema } from "./documents.ts";
 import { examine, type Examined, warningsOf, withAccuracy } from "../evaluate/checks.ts";
@@ -108,7 +108,7 @@ async function attackOn(
 ): Promise<RunResults & Omit<AttackRun, "result"> & { readonly document: AttackResult }> {
   const { config } = bench;
   const made = await clock.time("work", async () => {
-    const outDomain = limited(await bench.pair.outDomain(), config);
+    const outDomain = await outDomainOf(bench);
     const work = {
       ...job(bench, outDomain, reporter),
       settings: attackSettings(config),

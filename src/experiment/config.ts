@@ -4,6 +4,7 @@
  * @module
  */
 import { z } from "zod";
+import { setNames } from "../../data/mod.ts";
 import { shortened, shownValue, UserError } from "../base/errors.ts";
 import { gpKernels, type MethodName, methods, networkOf } from "../methods/mod.ts";
 import {
@@ -42,6 +43,10 @@ export const runConfigSchema = z.strictObject({
   mode: z.enum(modes),
   /** Network; the method's first one when not given. */
   model: z.string().optional(),
+  /** Set that models are trained and tested on; what the network was published with when not given. */
+  inDomain: z.enum(setNames).optional(),
+  /** Set that models are evaluated on and attacked with; what the network was published with when not given. */
+  outDomain: z.enum(setNames).optional(),
   /** The published procedure with its faults, or without them. */
   protocol: z.enum(["paper", "corrected"]).default("paper"),
   /** Seed of every random number of the run, 0 to 2^53 - 1; a model that is named has its own behind it. */
@@ -146,17 +151,24 @@ export function membersOf(config: RunConfig): number | undefined {
 export type RunOptions = z.input<typeof runConfigSchema>;
 
 /**
- * Checks options and fills in defaults.
+ * Checks options and fills in defaults. Sets that the network was published with are left out: named or not,
+ * the run is the same one.
  *
  * @throws UserError naming the first option that is out of range
  */
 export function runConfig(options: RunOptions): RunConfig {
   const parsed = runConfigSchema.safeParse(options);
   if (parsed.success) {
-    const { mode, model = methods[mode].models[0] ?? "" } = parsed.data;
-    const fallback = networkOf(model).epsilon;
-    const { epsilonAttack = fallback } = parsed.data;
-    return Object.freeze({ ...parsed.data, epsilonAttack });
+    const { inDomain, outDomain, ...rest } = parsed.data;
+    const { mode, model = methods[mode].models[0] ?? "" } = rest;
+    const network = networkOf(model);
+    const { epsilonAttack = network.epsilon } = rest;
+    return Object.freeze({
+      ...rest,
+      ...(inDomain === undefined || inDomain === network.inDomain ? {} : { inDomain }),
+      ...(outDomain === undefined || outDomain === network.outDomain ? {} : { outDomain }),
+      epsilonAttack,
+    });
   }
   const [issue] = parsed.error.issues;
   const path = issue?.path.join(".") ?? "";
