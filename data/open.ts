@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { UserError } from "../src/base/errors.ts";
+import { shortened, UserError } from "../src/base/errors.ts";
 import { display } from "../src/base/files.ts";
 import { commandOf } from "../src/base/invocation.ts";
 import { once } from "../src/base/once.ts";
@@ -77,47 +77,57 @@ export async function openSets(
   const whole = missing.size === 0;
   const standIn = dataPath === undefined && chosen.every(hasEmbedded);
   if (!whole && !standIn) throw notWhole(chosen, [...missing], dataPath, path);
-  const open = (set: DataSet, load: typeof set.load): OpenSet => opened(set, path, load);
-  const load = (set: DataSet): typeof set.load =>
-    whole ? (at, split) => set.load(at, split) : (_, split) => loadStandIn(set, split);
+  const open = (set: DataSet): OpenSet => {
+    const load = whole ? set.load : (_: string, split: Split) => loadStandIn(set, split);
+    return opened(set, path, load, set === inside);
+  };
   return {
-    inDomain: open(inside, labelled(inside, load(inside))),
-    outDomain: outside && open(outside, load(outside)),
+    inDomain: open(inside),
+    outDomain: outside && open(outside),
     embedded: !whole,
     missing: [...missing],
   };
 }
 
-function opened(set: DataSet, path: string, load: DataSet["load"]): OpenSet {
-  const read = {
-    train: once(() => load(path, "train")),
-    test: once(() => load(path, "test")),
+/** A set whose parts are read once, and held against what it says of them. */
+function opened(set: DataSet, path: string, load: DataSet["load"], isTaught: boolean): OpenSet {
+  const read = async (split: Split): Promise<ImageSet> => {
+    const images = await load(path, split);
+    checkImages(set, images, isTaught);
+    return images;
   };
-  return {
-    set,
-    images: async (split) => {
-      const images = await read[split]();
-      const [is, should] = [images.shape, set.imageShape].map((shape) => shape.join("x"));
-      if (is === should) return images;
-      throw new UserError(
-        `Cannot use ${images.name}: its images are ${is}, those of ${set.title} are ${should}; fetch ` +
-          "it again",
-      );
-    },
-  };
+  const parts = { train: once(() => read("train")), test: once(() => read("test")) };
+  return { set, images: (split) => parts[split]() };
 }
 
-/** Reads images of which each has a class of the set. */
-function labelled({ title, classes }: DataSet, load: DataSet["load"]): DataSet["load"] {
-  return async (path, split) => {
-    const images = await load(path, split);
-    const wrong = images.labels.findIndex((label) => label >= classes.length);
-    if (wrong < 0) return images;
-    throw new UserError(
-      `Cannot teach a model ${images.name}: image ${wrong} is of class ${images.labels[wrong]}, ` +
-        `${title} has ${classes.length} classes, from 0 on; use it by --out-domain, or fetch it again`,
+/**
+ * Holds images against what their set says of them.
+ *
+ * @param isTaught whether a model is to know their classes
+ * @throws UserError when they have another shape, or a class that the set has not and a model is to know
+ */
+export function checkImages(
+  { title, imageShape, classes }: DataSet,
+  { name, shape, labels }: ImageSet,
+  isTaught: boolean,
+): void {
+  const cannot = (state: string, remedy: string): UserError =>
+    new UserError(`Cannot use ${shortened(name)}: ${state}; ${remedy}`);
+  if (shape.join() !== imageShape.join()) {
+    throw cannot(
+      `its images are ${shape.join("x")}, those of ${title} are ${imageShape.join("x")}`,
+      "make the reader and the imageShape of the set's file agree",
     );
-  };
+  }
+  const wrong = isTaught ? labels.findIndex((label) => label >= classes.length) : -1;
+  if (wrong >= 0) {
+    throw cannot(
+      `image ${wrong} is of class ${
+        labels[wrong]
+      }, ${title} has ${classes.length} classes, from 0 on`,
+      "make the reader and the classes of the set's file agree, or use it out-domain",
+    );
+  }
 }
 
 /**
