@@ -78,41 +78,36 @@ Deno.test("images that contradict their set are refused, with where to mend it",
     );
   }));
 
-const refused: readonly (readonly [what: string, args: string[], message: string])[] = [
+const refused: readonly (readonly [what: string, args: string[], message: RegExp])[] = [
   [
     "a set that nothing is trained on",
     ["train", "--in-domain", "notmnist"],
-    "Cannot use notMNIST in-domain: it has one part only, to evaluate on, and no images to train on; " +
-    "choose --in-domain mnist, cifar10 or fashion-mnist",
+    /^Cannot use notMNIST in-domain: it has one part only, to evaluate on, and no images to train on; choose --in-domain mnist, cifar10[a-z, -]* or [a-z-]+\n$/,
   ],
   [
     "one set in both places",
     ["attack", "--out-domain", "mnist"],
-    "Cannot use MNIST both in-domain and out-domain: a model knows what it was taught; choose " +
-    "--out-domain notmnist or fashion-mnist",
+    /^Cannot use MNIST both in-domain and out-domain: a model knows what it was taught; choose --out-domain notmnist or [a-z, -]+\n$/,
   ],
   [
     "an out-domain set of another shape",
     ["eval", "--out-domain", "svhn"],
-    "Cannot attack a model of MNIST with SVHN: its images are 3x32x32, those of MNIST are 1x28x28; " +
-    "choose --out-domain notmnist or fashion-mnist",
+    /^Cannot attack a model of MNIST with SVHN: its images are 3x32x32, those of MNIST are 1x28x28; choose --out-domain notmnist or [a-z, -]+\n$/,
   ],
   [
     "the network's own out-domain set beside another shape",
     ["attack", "--model", "LeNet_SNGP", "--in-domain", "cifar10"],
-    "Cannot attack a model of CIFAR-10 with notMNIST: its images are 1x28x28, those of CIFAR-10 are " +
-    "3x32x32; choose --out-domain svhn",
+    /^Cannot attack a model of CIFAR-10 with notMNIST: its images are 1x28x28, those of CIFAR-10 are 3x32x32; choose --out-domain svhn/,
   ],
   [
     "a set that is not there",
     ["attack", "--out-domain", "fashion-mnist", "--data-path", "."],
-    'Cannot use the data in ".": "MNIST/raw/train-images-idx3-ubyte.gz" (and 5 more) is missing; run ' +
-    "./denow task data mnist fashion-mnist --data-path .",
+    /^Cannot use the data in "\.": "MNIST.raw.train-images-idx3-ubyte\.gz" \(and 5 more\) is missing; run \.\/denow task data mnist fashion-mnist --data-path \.\n$/,
   ],
   [
     "a class that the in-domain set has not",
     ["attack", "--targeted", "10", "--limit", "20"],
-    "Cannot steer to class 10: the model has 10 classes, from 0 on; name one of them by --targeted",
+    /^Cannot steer to class 10: the model has 10 classes, from 0 on; name one of them by --targeted\n$/,
   ],
 ];
 
@@ -120,7 +115,8 @@ Deno.test("sets that do not go together are told in a sentence, and nothing is m
   inFolder(async (cwd) => {
     for (const [what, [command = "", ...args], message] of refused) {
       const { code, stdout, stderr } = await task(command, args, { cwd });
-      assert.deepEqual([code, stdout, stderr], [1, "", `${message}\n`], what);
+      assert.match(stderr, message, what);
+      assert.deepEqual([code, stdout], [1, ""], what);
     }
     assert.deepEqual([...Deno.readDirSync(cwd)], []);
   }));

@@ -6,7 +6,7 @@
 import Table from "cli-table3";
 import { z } from "zod";
 import { describeData, downloadSet, type SetName, setOfImages } from "../../data/mod.ts";
-import { type Network, networks } from "../networks/mod.ts";
+import { type Network, networks } from "../methods/mod.ts";
 import { commandOf } from "../base/invocation.ts";
 import type { Progress, Reporter } from "../base/reporter.ts";
 
