@@ -55,7 +55,12 @@ export { train } from "./src/experiment/train.ts";
 export type { LoadedModel, TrainedOn } from "./src/experiment/workbench.ts";
 export { table, type TableOptions } from "./src/experiment/table.ts";
 export { tableResultSchema } from "./src/experiment/table_document.ts";
-export { type PaperFigures, type PaperRow, paperTables } from "./src/experiment/paper.ts";
+export {
+  type PairName,
+  type PaperFigures,
+  type PaperRow,
+  paperTables,
+} from "./src/experiment/paper.ts";
 export { type Attacked, type AttackJob, attackSet } from "./src/evaluate/attack_set.ts";
 export { type Job, predict } from "./src/evaluate/predict.ts";
 export type { Answers, ReadingValues, ScoreValues } from "./src/measure/answers.ts";
@@ -197,7 +202,10 @@ export {
   type ValuesOf,
 } from "./src/methods/mod.ts";
 export {
+  type ChosenSets,
+  type DataSet,
   type EmbeddedSplit,
+  type Found,
   type ImageSet,
   imageSet,
   type ImageSetParts,
@@ -208,10 +216,14 @@ export {
   loadNotMnist,
   loadSvhn,
   type NotMnistOptions,
-  type OpenPair,
-  openPair,
-  type OpenPairOptions,
-  type PairName,
+  type OpenSet,
+  type OpenSets,
+  openSets,
+  type OpenSetsOptions,
+  type Part,
+  type SetName,
+  sets as dataSets,
+  type SourceFile,
   type Split,
 } from "./data/mod.ts";
 export {

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { shortened, shownValue, UserError } from "../src/base/errors.ts";
 import { display, readFile } from "../src/base/files.ts";
 import { commandOf } from "../src/base/invocation.ts";
+import type { DataSet, Found } from "./data_set.ts";
 import { concatenate, readUnzipped, sizeOf } from "./files.ts";
 import type { Split } from "./idx.ts";
 import { type ImageSet, imageSet } from "./image_set.ts";
@@ -14,12 +15,8 @@ import { ByteArray, readNumpyDictionary } from "./numpy.ts";
 import { PickleError } from "./pickle.ts";
 import { readTar } from "./tar.ts";
 
-/** Where one part of CIFAR-10 was found. */
-export interface Cifar10Place {
-  /** Its folder or archive. */
-  readonly path: string;
-  /** The files to read: the batches of a folder that are there, in order, or the archive. */
-  readonly files: readonly string[];
+/** Where one part of CIFAR-10 was found: the batches of a folder that are there, in order, or an archive. */
+export interface Cifar10Place extends Found {
   readonly isArchive: boolean;
   readonly version: Version;
 }
@@ -74,6 +71,30 @@ const pixels = 3 * 32 * 32;
 const mostArchive = 256 * 2 ** 20;
 /** Bytes that one batch may have: the published ones have 31,035,704 and 30,730,000. */
 const mostBatch = 64 * 2 ** 20;
+
+/** CIFAR-10. */
+export const cifar10 = {
+  name: "cifar10",
+  title: "CIFAR-10",
+  shows: "objects",
+  classes,
+  imageShape: [3, 32, 32],
+  downloads: [{
+    name: "cifar-10-python.tar.gz",
+    path: "cifar-10-python.tar.gz",
+    size: 170_498_071,
+    // The MD5 sum that torchvision goes by.
+    checksum: { algorithm: "md5", hex: "c58f30108f718f92721af3b95e74349a" },
+    urls: ["https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"],
+  }],
+  parts: {
+    train: { name: "CIFAR-10 train", count: 50_000 },
+    test: { name: "CIFAR-10 test", count: 10_000 },
+  },
+  find: findCifar10,
+  missing: missingCifar10,
+  load: loadCifar10,
+} as const satisfies DataSet;
 
 /**
  * CIFAR-10 from the first of these under the data path that has a batch of the part: the folders

@@ -3,17 +3,16 @@
  *
  * @module
  */
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { UserError } from "../src/base/errors.ts";
 import { commandOf } from "../src/base/invocation.ts";
-import { findCifar10, loadCifar10, missingCifar10 } from "./cifar.ts";
-import { embeddedFiles, type EmbeddedSplit, loadEmbedded } from "./embedded.ts";
+import type { DataSet, Found, Part } from "./data_set.ts";
+import { embeddedFiles, embeddedName, type EmbeddedSplit, loadEmbedded } from "./embedded.ts";
 import { checkDataPath, sizeOf } from "./files.ts";
-import { loadMnist, missingMnist, presentMnist, type Split } from "./idx.ts";
+import type { Split } from "./idx.ts";
 import type { ImageSet } from "./image_set.ts";
-import { findNotMnist, loadNotMnist, notMnistPaths } from "./notmnist.ts";
-import { type SourceFile, type SourceName, sources, verify } from "./sources.ts";
-import { findSvhn, loadSvhn, svhnPaths } from "./svhn.ts";
+import { allSets } from "./sets.ts";
+import { type SourceFile, verify } from "./sources.ts";
 
 /** What is known of one set on this machine. */
 export interface DataRow {
@@ -36,125 +35,92 @@ export interface DataRow {
 }
 
 /**
- * Looks at every set: those under `dataPath`, then the embedded ones. Reads them whole.
+ * Looks at every part of every set: those under `dataPath`, then the embedded ones. Reads them whole.
  *
  * @throws {UserError} when `dataPath` is no folder.
  */
 export async function describeData(dataPath: string): Promise<DataRow[]> {
   await checkDataPath(dataPath);
-  return [
-    await describeMnist(dataPath, "train"),
-    await describeMnist(dataPath, "test"),
-    await describeNotMnist(dataPath),
-    await describeCifar10(dataPath, "train"),
-    await describeCifar10(dataPath, "test"),
-    await describeSvhn(dataPath),
-    await describeEmbedded("train"),
-    await describeEmbedded("test"),
-    await describeEmbedded("letters"),
-  ];
-}
-
-async function describeMnist(dataPath: string, split: Split): Promise<DataRow> {
-  const missing = await missingMnist(dataPath, split);
-  const present = await presentMnist(dataPath, split);
-  const path = join(dataPath, "MNIST", "raw");
-  const name = `MNIST ${split}`;
-  if (missing.length > 0) {
-    return absent(name, path, `${missing.join(" and ")} missing; run ${commandOf("data mnist")}`);
+  const rows: DataRow[] = [];
+  for (const set of allSets) {
+    if (set.parts.train) rows.push(await describePart(dataPath, set, "train", set.parts.train));
+    rows.push(await describePart(dataPath, set, "test", set.parts.test));
   }
-  const checksum = await compare(dataPath, present, sources.mnist);
-  return await describe(name, path, present, checksum, () => loadMnist(dataPath, split));
-}
-
-async function describeNotMnist(dataPath: string): Promise<DataRow> {
-  const { archive } = notMnistPaths(dataPath);
-  const path = await findNotMnist(dataPath);
-  if (path === undefined) return absent("notMNIST", archive, `run ${commandOf("data notmnist")}`);
-  const files = path === archive ? [archive] : [];
-  const checksum = await compare(dataPath, files, sources.notmnist);
-  return await describe("notMNIST", path, files, checksum, () => loadNotMnist(dataPath));
-}
-
-async function describeCifar10(dataPath: string, split: Split): Promise<DataRow> {
-  const name = `CIFAR-10 ${split}`;
-  const place = await findCifar10(dataPath, split);
-  if (place === undefined) {
-    const [archive = ""] = await missingCifar10(dataPath, split);
-    return absent(name, archive, `run ${commandOf("data cifar10")}`);
+  for (const split of ["train", "test", "letters"] as const) {
+    rows.push(await describeEmbedded(split));
   }
-  const { path, files } = place;
-  const checksum = await compare(dataPath, files, sources.cifar10);
-  return await describe(name, path, files, checksum, () => loadCifar10(dataPath, split));
+  return rows;
 }
 
-async function describeSvhn(dataPath: string): Promise<DataRow> {
-  const { test, subset } = svhnPaths(dataPath);
-  const path = await findSvhn(dataPath);
-  if (path === undefined) return absent("SVHN test", test, `run ${commandOf("data svhn")}`);
-  const name = path === subset ? "SVHN (subset)" : "SVHN test";
-  const checksum = await compare(dataPath, [path], sources.svhn);
-  return await describe(name, path, [path], checksum, () => loadSvhn(dataPath));
+async function describePart(
+  dataPath: string,
+  set: DataSet,
+  split: Split,
+  part: Part,
+): Promise<DataRow> {
+  const found = await set.find(dataPath, split);
+  if (found === undefined) return absent(set, part, await set.missing(dataPath, split));
+  const { name, standIn } = part;
+  const checksum = await compare(dataPath, found.files, set.downloads);
+  return await describe(
+    { ...found, name: found.isStandIn ? standIn ?? name : name },
+    checksum,
+    () => set.load(dataPath, split),
+    (images) => noteOn(images, set, part, found, checksum),
+  );
 }
 
 async function describeEmbedded(split: EmbeddedSplit): Promise<DataRow> {
-  const files = embeddedFiles(split);
-  const name = split === "letters" ? "embedded letters" : `embedded digits ${split}`;
-  return await describe(name, "embedded", files, "none", () => loadEmbedded(split));
+  return await describe(
+    { name: embeddedName(split), path: "embedded", files: embeddedFiles(split) },
+    "none",
+    () => loadEmbedded(split),
+    () => "",
+  );
 }
 
 async function describe(
-  name: string,
-  path: string,
-  files: readonly (string | URL)[],
+  { name, path, files }: {
+    readonly name: string;
+    readonly path: string;
+    readonly files: readonly (string | URL)[];
+  },
   checksum: DataRow["checksum"],
   load: () => Promise<ImageSet>,
+  noteOf: (images: ImageSet) => string,
 ): Promise<DataRow> {
   const sizes = await Promise.all(files.map((file) => sizeOf(file)));
   const bytes = sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0);
   const present = !sizes.includes(undefined);
   try {
-    const set = await load();
-    const { count, sha256 } = set;
-    const note = noteOn(set, checksum);
-    return { name, present, count, bytes, sha256, checksum, path, note };
+    const images = await load();
+    const { count, sha256 } = images;
+    return { name, present, count, bytes, sha256, checksum, path, note: noteOf(images) };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return { name, present, count: 0, bytes, sha256: "", checksum, path, note: error.message };
   }
 }
 
-/** Images of the sets that may be there in part, and what downloads all of them. */
-const wholes: Readonly<Record<string, readonly [images: number, source: SourceName]>> = {
-  "MNIST train": [60_000, "mnist"],
-  "MNIST test": [10_000, "mnist"],
-  "notMNIST": [10_000, "notmnist"],
-  "CIFAR-10 train": [50_000, "cifar10"],
-  "CIFAR-10 test": [10_000, "cifar10"],
-  "SVHN test": [26_032, "svhn"],
-};
-
 /**
- * What a reader of results should know of a set: that it is a part or not the published one, both of which
- * can be used, and that files were passed over.
+ * What a reader of results should know of images: that they are a part or not the published ones, both of
+ * which can be used, and that files were passed over.
  */
 function noteOn(
-  { name, count, skipped = [] }: ImageSet,
+  { count, skipped = [] }: ImageSet,
+  { name }: DataSet,
+  { count: whole, which }: Part,
+  { isStandIn }: Found,
   checksum: DataRow["checksum"],
 ): string {
   const notes: string[] = [];
-  const [whole = 0, source = "mnist"] = wholes[name] ?? [];
-  if (name === "SVHN (subset)") {
-    notes.push(`a stand-in for the test set, ${count} images; run ${commandOf("data svhn")}`);
+  const remedy = commandOf(`data ${name}`);
+  if (isStandIn) {
+    notes.push(`a stand-in for the test set, ${count} images; run ${remedy}`);
   } else if (count < whole) {
-    const those = name === "notMNIST" ? " that the paper uses" : "";
-    notes.push(
-      `a usable part, ${count} of the ${whole} images${those}: run ${
-        commandOf(`data ${source}`)
-      } for all`,
-    );
+    const those = which === undefined ? "" : ` ${which}`;
+    notes.push(`a usable part, ${count} of the ${whole} images${those}: run ${remedy} for all`);
   } else if (checksum === "differs") {
-    const remedy = commandOf(`data ${source}`);
     notes.push(`usable, but not the published files: run ${remedy} for those`);
   }
   if (skipped.length > 0) {
@@ -163,8 +129,21 @@ function noteOn(
   return notes.join("; ");
 }
 
-function absent(name: string, path: string, note: string): DataRow {
-  return { name, present: false, count: 0, bytes: 0, sha256: "", checksum: "none", path, note };
+/** A part of a set of one file is where that would be, one of several files in their folder. */
+function absent(set: DataSet, { name }: Part, missing: readonly string[]): DataRow {
+  const [first = ""] = missing;
+  const several = set.downloads.length > 1;
+  const what = several ? `${missing.join(" and ")} missing; ` : "";
+  return {
+    name,
+    present: false,
+    count: 0,
+    bytes: 0,
+    sha256: "",
+    checksum: "none",
+    path: several ? dirname(first) : first,
+    note: `${what}run ${commandOf(`data ${set.name}`)}`,
+  };
 }
 
 /** Holds files against the published checksums; an unpacked file or a folder has none. */

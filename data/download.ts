@@ -9,7 +9,8 @@ import { UserError } from "../src/base/errors.ts";
 import { display } from "../src/base/files.ts";
 import { commandOf } from "../src/base/invocation.ts";
 import { checkDataPath, checkPlace, discard, sizeOf, writing } from "./files.ts";
-import { type SourceFile, type SourceName, sources, verify } from "./sources.ts";
+import { type SetName, sets } from "./sets.ts";
+import { type SourceFile, verify } from "./sources.ts";
 
 /** How far one file is. */
 export interface DownloadProgress {
@@ -61,11 +62,11 @@ type Outcome = "complete" | { readonly reason: string; readonly again: boolean }
  * @throws {UserError} as {@link download} does.
  */
 export async function downloadSet(
-  name: SourceName,
+  name: SetName,
   options: Omit<DownloadOptions, "urls">,
 ): Promise<Downloaded[]> {
   const done: Downloaded[] = [];
-  for (const source of sources[name]) done.push(await download(source, options));
+  for (const source of sets[name].downloads) done.push(await download(source, options));
   return done;
 }
 

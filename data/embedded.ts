@@ -40,6 +40,11 @@ export async function loadEmbedded(split: EmbeddedSplit): Promise<ImageSet> {
   });
 }
 
+/** The name of one part in results: "embedded digits test". */
+export function embeddedName(split: EmbeddedSplit): string {
+  return names[split];
+}
+
 /** Where one part lies: its images, its labels. */
 export function embeddedFiles(split: EmbeddedSplit): [images: URL, labels: URL] {
   const at = (kind: string): URL =>

@@ -4,11 +4,9 @@
  *
  * @module
  */
-import { join } from "node:path";
 import { shortened, UserError } from "../src/base/errors.ts";
 import { display } from "../src/base/files.ts";
-import { commandOf } from "../src/base/invocation.ts";
-import { readUnzipped, sizeOf } from "./files.ts";
+import { readUnzipped } from "./files.ts";
 import { type ImageSet, imageSet } from "./image_set.ts";
 
 /** The contents of one IDX file of unsigned bytes. */
@@ -25,53 +23,16 @@ const mostBytes = 64 * 2 ** 20;
 /** What of a file's content an error may quote. */
 const shown = (shape: readonly number[]): string => `[${shortened(shape.join())}]`;
 
-/** MNIST and CIFAR-10 as published have a part to train on and a part to test on. */
+/** The parts of a data set: images to train on and images to evaluate on. */
 export type Split = "train" | "test";
 
-/**
- * MNIST from DATA/MNIST/raw: {train,t10k}-{images-idx3,labels-idx1}-ubyte, each with `.gz` or
- * without. Images are [N, 1, 28, 28], white digits on black; labels are the digits.
- *
- * @throws {UserError} when a file is missing, damaged, or does not fit its partner.
- */
-export async function loadMnist(dataPath: string, split: Split): Promise<ImageSet> {
-  const [images, labels] = mnistStems(split).map((stem) => findIdx(dataPath, stem));
-  const [imagePath, labelPath] = [await images, await labels];
-  if (imagePath === undefined || labelPath === undefined) {
-    const [missing] = await missingMnist(dataPath, split);
-    throw new UserError(
-      `Cannot read "${display(missing ?? "")}": there is no such file; ` +
-        `run ${commandOf("data mnist")}`,
-    );
-  }
-  return await loadIdxPair(`MNIST ${split}`, imagePath, labelPath, imagePath);
-}
-
-/** Paths of the files that `loadMnist` would miss, under the names that a download gives them. */
-export async function missingMnist(dataPath: string, split: Split): Promise<string[]> {
-  const missing: string[] = [];
-  for (const stem of mnistStems(split)) {
-    if (await findIdx(dataPath, stem) === undefined) missing.push(mnistPath(dataPath, stem));
-  }
-  return missing;
-}
-
-/** Paths of the files of one part of MNIST that are there, images before labels. */
-export async function presentMnist(dataPath: string, split: Split): Promise<string[]> {
-  const paths: string[] = [];
-  for (const stem of mnistStems(split)) {
-    const path = await findIdx(dataPath, stem);
-    if (path !== undefined) paths.push(path);
-  }
-  return paths;
-}
-
 /** What the digits are called, by label. */
-const digits = Array.from({ length: 10 }, (_, digit) => `digit ${digit}`);
+export const digits: readonly string[] = Array.from({ length: 10 }, (_, digit) => `digit ${digit}`);
 
 /**
- * A set from one IDX file of 28x28 images and one of labels 0 to 9.
+ * A set from one IDX file of 28x28 images and one of labels.
  *
+ * @param classes what they are called, by label; the digits unless told
  * @throws {UserError} when either file is damaged or the two do not fit each other.
  */
 export async function loadIdxPair(
@@ -79,6 +40,7 @@ export async function loadIdxPair(
   imagePath: string | URL,
   labelPath: string | URL,
   source: string,
+  classes: readonly string[] = digits,
 ): Promise<ImageSet> {
   const [images, labels] = await Promise.all([readIdx(imagePath), readIdx(labelPath)]);
   const [count, height, width] = images.shape;
@@ -100,18 +62,18 @@ export async function loadIdxPair(
         `${labels.shape[0]} labels; fetch both again`,
     );
   }
-  const wrong = labels.data.findIndex((label) => label > 9);
+  const wrong = labels.data.findIndex((label) => label >= classes.length);
   if (wrong >= 0) {
     throw new UserError(
       `Cannot read "${display(labelPath)}": label ${wrong} is ${labels.data[wrong]}, labels are ` +
-        `0 to 9`,
+        `0 to ${classes.length - 1}`,
     );
   }
   return imageSet({
     name,
     images: images.data,
     labels: labels.data,
-    classes: digits,
+    classes,
     shape: [1, 28, 28],
     source,
   });
@@ -148,20 +110,4 @@ export function parseIdx(bytes: Uint8Array<ArrayBuffer>, name: string): Idx {
     throw fail(`it holds ${held} bytes of data, its header says ${expected}; fetch it again`);
   }
   return { shape, data: bytes.subarray(start) };
-}
-
-function mnistStems(split: Split): [images: string, labels: string] {
-  const prefix = split === "train" ? "train" : "t10k";
-  return [`${prefix}-images-idx3-ubyte`, `${prefix}-labels-idx1-ubyte`];
-}
-
-function mnistPath(dataPath: string, stem: string): string {
-  return join(dataPath, "MNIST", "raw", `${stem}.gz`);
-}
-
-async function findIdx(dataPath: string, stem: string): Promise<string | undefined> {
-  const zipped = mnistPath(dataPath, stem);
-  if (await sizeOf(zipped) !== undefined) return zipped;
-  const plain = zipped.slice(0, -".gz".length);
-  return await sizeOf(plain) === undefined ? undefined : plain;
 }

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { UserError } from "../src/base/errors.ts";
 import { display, explain, readFile } from "../src/base/files.ts";
 import { commandOf } from "../src/base/invocation.ts";
+import type { DataSet, Found } from "./data_set.ts";
 import { concatenate, isFolder, readUnzipped, sizeOf, unzip } from "./files.ts";
 import { type ImageSet, imageSet } from "./image_set.ts";
 import { decodePng } from "./png.ts";
@@ -14,6 +15,46 @@ import { readTar } from "./tar.ts";
 
 /** The letters, in label order: A is 0. */
 export const letters = ["A", "B", "C", "D", "E", "F", "G", "H", "I", "J"] as const;
+
+/** What they are called, by label. */
+const classes = letters.map((letter) => `letter ${letter}`);
+
+/** notMNIST, of which there is one part: nothing is trained on it. */
+export const notmnist = {
+  name: "notmnist",
+  title: "notMNIST",
+  shows: "letters",
+  classes,
+  imageShape: [1, 28, 28],
+  downloads: [{
+    name: "notMNIST_small.tar.gz",
+    path: "notMNIST_small.tar.gz",
+    size: 8_458_043,
+    // Only an MD5 sum of this archive was ever published.
+    checksum: { algorithm: "md5", hex: "c9890a473a9769fda4bdf314aaf500dd" },
+    urls: [
+      "http://yaroslavvb.com/upload/notMNIST/notMNIST_small.tar.gz",
+      "https://commondatastorage.googleapis.com/books1000/notMNIST_small.tar.gz",
+      "https://storage.googleapis.com/books1000/notMNIST_small.tar.gz",
+    ],
+  }],
+  parts: {
+    test: {
+      name: "notMNIST",
+      count: 10_000,
+      which: "that the paper uses",
+      embedded: "letters",
+    },
+  },
+  async find(dataPath): Promise<Found | undefined> {
+    const path = await findNotMnist(dataPath);
+    const { archive } = notMnistPaths(dataPath);
+    return path === undefined ? undefined : { path, files: path === archive ? [archive] : [] };
+  },
+  missing: async (dataPath) =>
+    await findNotMnist(dataPath) === undefined ? [notMnistPaths(dataPath).archive] : [],
+  load: (dataPath) => loadNotMnist(dataPath),
+} as const satisfies DataSet;
 
 /** Bytes that the archive may unpack to: the published one, of 18,726 PNGs, has 29,000,000. */
 const mostArchive = 128 * 2 ** 20;
@@ -106,7 +147,7 @@ async function collect(listing: Listing, source: string, perLetter: number): Pro
     name: "notMNIST",
     images: concatenate(images),
     labels: groups.flatMap((size, label) => new Array<number>(size).fill(label)),
-    classes: [...letters].map((letter) => `letter ${letter}`),
+    classes,
     shape: [1, 28, 28],
     source,
     groups,

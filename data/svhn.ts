@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { shortened, UserError } from "../src/base/errors.ts";
 import { display, readFile } from "../src/base/files.ts";
 import { commandOf } from "../src/base/invocation.ts";
+import type { DataSet, Found } from "./data_set.ts";
 import { sizeOf } from "./files.ts";
 import { type ImageSet, imageSet } from "./image_set.ts";
 import { type MatArray, readMat } from "./mat.ts";
@@ -22,6 +23,34 @@ const side = 32;
 const mostBytes = 384 * 2 ** 20;
 
 const plane = side * side;
+
+/** What the digits are called, by label. */
+const classes = Array.from({ length: 10 }, (_, digit) => `digit ${digit}`);
+
+/** SVHN, of which the test set is read alone: nothing is trained on it. */
+export const svhn = {
+  name: "svhn",
+  title: "SVHN",
+  shows: "digits",
+  classes,
+  imageShape: [3, side, side],
+  downloads: [{
+    name: "test_32x32.mat",
+    path: "SVHN/test_32x32.mat",
+    size: 64_275_384,
+    // The MD5 sum that torchvision goes by.
+    checksum: { algorithm: "md5", hex: "eb5a983be6a315427106f1b164d9cef3" },
+    urls: ["http://ufldl.stanford.edu/housenumbers/test_32x32.mat"],
+  }],
+  parts: { test: { name: "SVHN test", count: 26_032, standIn: "SVHN (subset)" } },
+  async find(dataPath): Promise<Found | undefined> {
+    const path = await findSvhn(dataPath);
+    const isStandIn = path === svhnPaths(dataPath).subset;
+    return path === undefined ? undefined : { path, files: [path], isStandIn };
+  },
+  missing: missingSvhn,
+  load: (dataPath) => loadSvhn(dataPath),
+} as const satisfies DataSet;
 
 /**
  * The test set from DATA/SVHN/test_32x32.mat or DATA/test_32x32.mat, "SVHN test"; where it is in
@@ -52,9 +81,15 @@ export function parseSvhn(bytes: Uint8Array, source: string, isSubset: boolean):
   }
   const images = toImages(x, source);
   const labels = toLabels(y, images.length / (3 * plane), isSubset, source);
-  const name = isSubset ? "SVHN (subset)" : "SVHN test";
-  const classes = Array.from({ length: 10 }, (_, digit) => `digit ${digit}`);
-  return imageSet({ name, images, labels, classes, shape: [3, side, side], source });
+  const { name, standIn } = svhn.parts.test;
+  return imageSet({
+    name: isSubset ? standIn : name,
+    images,
+    labels,
+    classes,
+    shape: svhn.imageShape,
+    source,
+  });
 }
 
 /** Path of the file that `loadSvhn` reads; undefined where there is none. */

@@ -6,7 +6,7 @@
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { stripVTControlCharacters } from "node:util";
-import { sources } from "../data/mod.ts";
+import { allSets } from "../data/mod.ts";
 import { failure } from "../src/cli/failure.ts";
 import { UserError } from "../src/base/errors.ts";
 import { attackResultSchema } from "../src/experiment/documents.ts";
@@ -29,7 +29,10 @@ export async function includedFiles(): Promise<string[]> {
 
 /** Hosts that `data` downloads from. */
 export const hosts: readonly string[] = [
-  ...new Set(Object.values(sources).flat().flatMap(({ urls }) => urls.map((u) => new URL(u).host))),
+  ...new Set(
+    allSets.flatMap(({ downloads }) => downloads)
+      .flatMap(({ urls }) => urls.map((u) => new URL(u).host)),
+  ),
 ];
 
 /** What every command may do; `data` may also reach {@linkcode hosts}. */

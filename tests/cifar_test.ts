@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { createTar } from "nanotar";
-import { describeData, download, loadCifar10, sources } from "../data/mod.ts";
+import { describeData, download, loadCifar10, sets } from "../data/mod.ts";
 import { findCifar10, missingCifar10 } from "../data/cifar.ts";
 import { readNumpyDictionary } from "../data/numpy.ts";
 import { latin1, PickleError, readPickle } from "../data/pickle.ts";
@@ -239,7 +239,7 @@ Deno.test("a download of CIFAR-10 lies where it is read", () =>
     const bytes = forms[2]?.files["cifar-10-python.tar.gz"] ?? new Uint8Array();
     const hex = createHash("md5").update(bytes).digest("hex");
     await served(bytes, async (url) => {
-      const [source] = sources.cifar10;
+      const [source] = sets.cifar10.downloads;
       const made = { ...source, size: bytes.length, checksum: { algorithm: "md5", hex } } as const;
       const { path } = await download(made, { destination, urls: [`${url}/${source.name}`] });
       assert.equal((await loadCifar10(destination, "train")).source, path);

@@ -50,7 +50,7 @@ Deno.test("`mirage` alone and `--help` list the commands; each command's help it
   assert.equal(code, 0);
   const flags =
     "mode model seed epochs batch-size lr momentum weight-decay epsilon epsilon-attack " +
-    "num-ensembles lambda-reg n-inducing-points kernel steps targeted data-path save-path " +
+    "in-domain out-domain num-ensembles lambda-reg n-inducing-points kernel steps targeted data-path save-path " +
     "checkpoint limit protocol json out explain time micro-batch no-augmentation config save-images";
   const differences = Object.keys(protocolOptions).map(nameOf);
   for (const flag of [...flags.split(" "), ...differences]) {
@@ -104,7 +104,10 @@ const mistakes: readonly [what: string, args: string[], message: RegExp][] = [
   ["a negative penalty", ["train", "--lambda-reg", "-1"], /`--lambda-reg`/],
   ["no inducing points", ["train", "--n-inducing-points", "0"], /`--n-inducing-points`/],
   ["an unknown kernel", ["train", "--kernel", "RBG"], /Did you mean "RBF"/],
-  ["a class that is none", ["attack", "--targeted", "10"], /`--targeted`/],
+  ["a class that is none", ["attack", "--targeted", "-1"], /`--targeted`/],
+  ["a misspelt set", ["attack", "--in-domain", "minst"], /`--in-domain`[^]*Did you mean "mnist"/],
+  ["a misspelt other set", ["eval", "--out-domain", "svnh"], /Did you mean "svhn"/],
+  ["an out-domain set to train", ["train", "--out-domain", "svhn"], /"--out-domain"/],
   ["an unknown protocol", ["attack", "--protocol", "papr"], /Did you mean "paper"/],
   ["no steps", ["attack", "--steps", "0"], /`--steps`/],
   ["a misspelt attack", ["attack", "--attack", "pgdd"], /Did you mean "pgd"/],

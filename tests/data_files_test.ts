@@ -3,51 +3,31 @@ import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import {
+  type DataSet,
   describeData,
   download,
   loadCifar10,
-  loadMnist,
   loadNotMnist,
   loadSvhn,
-  openPair,
+  openSets,
   readIdx,
-  sources,
+  sets,
 } from "../data/mod.ts";
-import { missingCifar10 } from "../data/cifar.ts";
-import { missingMnist } from "../data/idx.ts";
-import { findNotMnist } from "../data/notmnist.ts";
-import { missingSvhn } from "../data/svhn.ts";
 import { notMnistFiles, png, says } from "./data_support.ts";
 import { sharedPath, testWithShared } from "./shared.ts";
 import { inFolder } from "./support.ts";
 
-/** Files of the sets, what reads each, and what says whether it is there. */
-const places: readonly {
-  readonly path: string;
-  readonly load: (dataPath: string) => Promise<unknown>;
-  readonly isMissing: (dataPath: string) => Promise<boolean>;
-}[] = [
-  {
-    path: "MNIST/raw/t10k-images-idx3-ubyte.gz",
-    load: (dataPath) => loadMnist(dataPath, "test"),
-    isMissing: async (dataPath) => (await missingMnist(dataPath, "test")).length === 2,
-  },
-  {
-    path: "notMNIST_small.tar.gz",
-    load: (dataPath) => loadNotMnist(dataPath),
-    isMissing: async (dataPath) => await findNotMnist(dataPath) === undefined,
-  },
-  ...["cifar-10-python.tar.gz", "cifar-10-batches-bin/test_batch.bin"].map((path) => ({
-    path,
-    load: (dataPath: string) => loadCifar10(dataPath, "test"),
-    isMissing: async (dataPath: string) => (await missingCifar10(dataPath, "test")).length === 1,
-  })),
-  {
-    path: "SVHN/test_32x32.mat",
-    load: (dataPath) => loadSvhn(dataPath),
-    isMissing: async (dataPath) => (await missingSvhn(dataPath)).length === 1,
-  },
+/** Files of the sets: each holds images to evaluate on. */
+const places: readonly { readonly path: string; readonly set: DataSet }[] = [
+  { path: "MNIST/raw/t10k-images-idx3-ubyte.gz", set: sets.mnist },
+  { path: "FashionMNIST/raw/t10k-labels-idx1-ubyte.gz", set: sets["fashion-mnist"] },
+  { path: "notMNIST_small.tar.gz", set: sets.notmnist },
+  { path: "cifar-10-python.tar.gz", set: sets.cifar10 },
+  { path: "cifar-10-batches-bin/test_batch.bin", set: sets.cifar10 },
+  { path: "SVHN/test_32x32.mat", set: sets.svhn },
 ];
+
+const digits = { inDomain: "mnist", outDomain: "notmnist" } as const;
 
 async function pipe(path: string): Promise<void> {
   const { success } = await new Deno.Command("sh", { args: ["-c", 'mkfifo "$0"', path] }).output();
@@ -71,24 +51,27 @@ async function sparse(path: string, size: number): Promise<void> {
 }
 
 Deno.test("a folder, a pipe or a dead link in a file's place is not the file", posix, async () => {
-  for (const { path, load, isMissing } of places) {
+  for (const { path, set } of places) {
     for (const [what, make] of Object.entries(odd)) {
       await inFolder(async (folder) => {
         await Deno.mkdir(dirname(join(folder, path)), { recursive: true });
         await make(join(folder, path));
-        assert.ok(await isMissing(folder), `${path} as ${what}`);
-        await assert.rejects(load(folder), says(/there is no such file; run .*denow task data/));
+        assert.notDeepEqual(await set.missing(folder, "test"), [], `${path} as ${what}`);
+        await assert.rejects(
+          set.load(folder, "test"),
+          says(/there is no such file; run .*denow task data/),
+        );
       });
     }
   }
 });
 
 Deno.test("links in a circle are refused in a file's place", posix, async () => {
-  for (const { path, load } of places) {
+  for (const { path, set } of places) {
     await inFolder(async (folder) => {
       await Deno.mkdir(dirname(join(folder, path)), { recursive: true });
       await Deno.symlink(join(folder, path), join(folder, path));
-      await assert.rejects(load(folder), says(/its links lead in a circle/));
+      await assert.rejects(set.load(folder, "test"), says(/its links lead in a circle/));
     });
   }
 });
@@ -132,19 +115,19 @@ Deno.test(
       await pipe(fifo);
       await Deno.symlink(loop, loop);
       await Deno.symlink("nowhere", dead);
-      const [source] = sources.svhn;
+      const [source] = sets.svhn.downloads;
       for (
         const [path, state] of [[file, /it is no folder/], [fifo, /it is no folder/], [
           loop,
           /circle/,
         ]] as const
       ) {
-        await assert.rejects(openPair("mnist", path), says(state));
+        await assert.rejects(openSets(digits, path), says(state));
         await assert.rejects(describeData(path), says(state));
         await assert.rejects(download(source, { destination: path, urls: [] }), says(state));
       }
-      await assert.rejects(openPair("mnist", "/dev/zero"), says(/no folder|system's own files/));
-      await assert.rejects(openPair("mnist", dead), says(/is missing; run/));
+      await assert.rejects(openSets(digits, "/dev/zero"), says(/no folder|system's own files/));
+      await assert.rejects(openSets(digits, dead), says(/is missing; run/));
     }),
 );
 
@@ -153,7 +136,7 @@ Deno.test(
   posix,
   () =>
     inFolder(async (destination) => {
-      const [source] = sources.notmnist;
+      const [source] = sets.notmnist.downloads;
       await pipe(join(destination, `${source.path}.part`));
       const made = download(source, { destination, urls: ["http://127.0.0.1:1/"] });
       await assert.rejects(
@@ -170,14 +153,14 @@ Deno.test("a file that is larger than its set needs is refused unread", async ()
     "cifar-10-batches-bin/test_batch.bin": 64,
     "SVHN/test_32x32.mat": 384,
   };
-  for (const { path, load } of places) {
+  for (const { path, set } of places) {
     const mebibytes = large[path];
     if (mebibytes === undefined) continue;
     await inFolder(async (folder) => {
       await sparse(join(folder, path), mebibytes * 2 ** 20 + 1);
       const most = mebibytes * 2 ** 20;
       await assert.rejects(
-        load(folder),
+        set.load(folder, "test"),
         says(new RegExp(`has ${most + 1} bytes, more than ${most}`)),
       );
     });

@@ -49,9 +49,9 @@ export function png(seed: number, size = 28): Uint8Array {
   return encode({ width: size, height: size, data, depth: 8, channels: 1 });
 }
 
-/** MNIST with three images a part: training files zipped, test files not. */
-export async function writeMnist(dataPath: string): Promise<void> {
-  const raw = join(dataPath, "MNIST", "raw");
+/** MNIST, or a set like it, with three images a part: training files zipped, test files not. */
+export async function writeMnist(dataPath: string, folder = "MNIST"): Promise<void> {
+  const raw = join(dataPath, folder, "raw");
   await Deno.mkdir(raw, { recursive: true });
   const images = idx([3, 28, 28], Uint8Array.from([1, 2, 3].flatMap((seed) => [...glyph(seed)])));
   const labels = idx([3], Uint8Array.of(7, 0, 9));

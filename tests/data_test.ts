@@ -3,13 +3,13 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fc } from "./property.ts";
 import {
-  dataPairs,
+  allSets,
   describeData,
   type ImageSet,
   limit,
   loadEmbedded,
-  openPair,
-  sources,
+  type OpenSets,
+  openSets,
 } from "../data/mod.ts";
 import { imageSet } from "../data/image_set.ts";
 import {
@@ -70,44 +70,73 @@ Deno.test("limit() takes the first images of a set without groups, and refuses 0
   for (const n of [0, -1, 1.5, NaN]) assert.throws(() => limit(set, n), says(/whole number/));
 });
 
-Deno.test("openPair() opens the pair that is there", async () => {
+const digits = { inDomain: "mnist", outDomain: "notmnist" } as const;
+
+/** Names of what was opened: images to train on, to evaluate on, and out of domain. */
+async function namesOf({ inDomain, outDomain }: OpenSets): Promise<(string | undefined)[]> {
+  const images = [
+    await inDomain.images("train"),
+    await inDomain.images("test"),
+    await outDomain?.images("test"),
+  ];
+  return images.map((set) => set?.name);
+}
+
+Deno.test("openSets() opens the sets that are there", async () => {
   await inFolder(async (folder) => {
     await writeMnist(folder);
     await writeArchive(folder);
     for (
       const [dataPath, options] of [[folder, {}], [undefined, { defaultPath: folder }]] as const
     ) {
-      const pair = await openPair("mnist", dataPath, options);
-      assert.equal(pair.embedded, false);
-      assert.deepEqual(
-        [(await pair.train()).name, (await pair.test()).name, (await pair.outDomain()).name],
-        ["MNIST train", "MNIST test", "notMNIST"],
-      );
+      const open = await openSets(digits, dataPath, options);
+      assert.equal(open.embedded, false);
+      assert.deepEqual(await namesOf(open), ["MNIST train", "MNIST test", "notMNIST"]);
     }
+    // Each is read once.
+    const { inDomain } = await openSets(digits, folder);
+    const [first, second] = [await inDomain.images("test"), await inDomain.images("test")];
+    assert.equal(first, second);
   });
 });
 
-Deno.test("openPair() falls back on the embedded data by default, but not where a path is named", async () => {
+Deno.test("openSets() falls back on the embedded data by default, but not where a path is named", async () => {
   await inFolder(async (folder) => {
-    const fallback = await openPair("mnist", undefined, { defaultPath: folder });
+    const fallback = await openSets(digits, undefined, { defaultPath: folder });
     assert.equal(fallback.embedded, true);
     assert.equal(fallback.missing.length, 5);
-    assert.equal((await fallback.train()).name, "embedded digits train");
-    await assert.rejects(openPair("mnist", folder), says(/train-images.*and 4 more.* is missing/));
+    assert.deepEqual(await namesOf(fallback), [
+      "embedded digits train",
+      "embedded digits test",
+      "embedded letters",
+    ]);
+    await assert.rejects(openSets(digits, folder), says(/train-images.*and 4 more.* is missing/));
     await writeMnist(folder);
     const half = says(
       /"[^"]*notMNIST_small.tar.gz" is missing; run \.\/denow task data mnist notmnist/,
     );
-    await assert.rejects(openPair("mnist", folder), half);
-    const partial = await openPair("mnist", undefined, { defaultPath: folder });
+    await assert.rejects(openSets(digits, folder), half);
+    const partial = await openSets(digits, undefined, { defaultPath: folder });
     assert.deepEqual(partial.missing, [join(folder, "notMNIST_small.tar.gz")]);
+    assert.equal((await partial.inDomain.images("test")).name, "embedded digits test");
+    // To train, the in-domain set is enough; beside a set without a stand-in nothing is embedded.
+    const alone = await openSets({ inDomain: "mnist" }, undefined, { defaultPath: folder });
+    assert.deepEqual(await namesOf(alone), ["MNIST train", "MNIST test", undefined]);
+    const other = { inDomain: "mnist", outDomain: "fashion-mnist" } as const;
+    const none = says(/FashionMNIST.raw.t10k-images[^"]*" \(and 1 more\) is missing/);
+    await assert.rejects(openSets(other, undefined, { defaultPath: folder }), none);
+    await writeMnist(folder, "FashionMNIST");
+    assert.deepEqual(
+      await namesOf(await openSets(other, undefined, { defaultPath: folder })),
+      ["MNIST train", "MNIST test", "Fashion-MNIST test"],
+    );
   });
 });
 
-Deno.test("openPair() opens CIFAR-10 and SVHN, and says what to download where nothing stands in", async () => {
+Deno.test("openSets() opens CIFAR-10 and SVHN, and says what to download where nothing stands in", async () => {
   await inFolder(async (folder) => {
-    const open = (dataPath?: string): ReturnType<typeof openPair> =>
-      openPair("cifar10", dataPath, { defaultPath: folder });
+    const open = (dataPath?: string): ReturnType<typeof openSets> =>
+      openSets({ inDomain: "cifar10", outDomain: "svhn" }, dataPath, { defaultPath: folder });
     const nothing = new RegExp(
       '^Cannot use the data in "[^"]*": "[^"]*cifar-10-python.tar.gz" \\(and 1 more\\) is missing; ' +
         "run ./denow task data cifar10 svhn, or name the folder that has it with --data-path$",
@@ -123,22 +152,23 @@ Deno.test("openPair() opens CIFAR-10 and SVHN, and says what to download where n
       says(/test_32x32\.mat" is missing; run \.\/denow task data cifar10 svhn --data-path [^ ]+$/),
     );
     await Deno.writeFile(join(folder, "test_32x32.mat"), svhn([7]));
-    for (const pair of [await open(), await open(folder)]) {
-      assert.equal(pair.embedded, false);
-      const sets = [await pair.train(), await pair.test(), await pair.outDomain()];
-      assert.deepEqual(sets.map(({ name }) => name), [
-        "CIFAR-10 train",
-        "CIFAR-10 test",
-        "SVHN test",
-      ]);
+    for (const sets of [await open(), await open(folder)]) {
+      assert.equal(sets.embedded, false);
+      assert.deepEqual(await namesOf(sets), ["CIFAR-10 train", "CIFAR-10 test", "SVHN test"]);
     }
   });
 });
 
-Deno.test("dataPairs downloads just what a pair misses in an empty folder", async () => {
-  for (const pair of Object.values(dataPairs)) {
-    const files = pair.downloads.flatMap((name) => sources[name]).map(({ path }) => path);
-    assert.deepEqual(await pair.missing("nowhere"), files.map((path) => join("nowhere", path)));
+Deno.test("a set downloads just what it misses in an empty folder", async () => {
+  for (const { parts, downloads, missing } of allSets) {
+    const found = [
+      ...parts.train ? await missing("nowhere", "train") : [],
+      ...await missing("nowhere", "test"),
+    ];
+    assert.deepEqual(
+      [...new Set(found)],
+      downloads.map(({ path }) => join("nowhere", path)),
+    );
   }
 });
 

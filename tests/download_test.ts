@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import {
+  allSets,
   download,
   type DownloadOptions,
   type DownloadProgress,
   type SourceFile,
-  sources,
 } from "../data/mod.ts";
 import { UserError } from "../src/base/errors.ts";
 
@@ -326,14 +326,12 @@ Deno.test("download() says that a destination cannot be written", () =>
     );
   }));
 
-Deno.test("sources name hosts, a checksum and a path for every file", () => {
-  const files: readonly SourceFile[] = Object.values(sources).flat();
-  assert.equal(files.length, 7);
-  const colour: readonly SourceFile[] = [...sources.cifar10, ...sources.svhn];
-  for (const file of files) {
-    const { name, path, urls, checksum } = file;
-    const hosts = new Set(urls.map((url) => new URL(url).host));
-    assert.equal(hosts.size, colour.includes(file) ? 1 : 3);
+Deno.test("sets name hosts, a checksum and a path for every file to download", () => {
+  const files = allSets.flatMap(({ downloads }) => downloads);
+  assert.equal(new Set(files.map(({ path }) => path)).size, files.length);
+  for (const { name, path, size, urls, checksum } of files) {
+    assert.equal(new Set(urls.map((url) => new URL(url).host)).size, urls.length, path);
+    assert.ok(urls.length > 0 && size > 0, path);
     assert.ok(urls.every((url) => url.endsWith(`/${name}`)) && path.endsWith(name));
     assert.match(checksum.hex, checksum.algorithm === "md5" ? /^[0-9a-f]{32}$/ : /^[0-9a-f]{64}$/);
   }

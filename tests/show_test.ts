@@ -189,7 +189,13 @@ Deno.test("`verdict()` judges an attack that steers by the images in its class, 
 });
 
 Deno.test("`verdict()` speaks of what the network was taught", () => {
-  assert.match(verdict(result(0.8, 0.1, { model: "ResNet-18_SNGP" })), /are taken for objects;/);
+  const taught = (model: string, name: string): string =>
+    verdict(result(0.8, 0.1, { model, inDomain: { ...result(0.8, 0.1).inDomain, name } }));
+  assert.match(taught("ResNet-18_SNGP", "CIFAR-10 test"), /are taken for objects;/);
+  assert.match(taught("ResNet-18_SNGP", "embedded digits test"), /are taken for digits;/);
+  assert.match(taught("LeNet_SNGP", "Fashion-MNIST test"), /are taken for clothes;/);
+  // Of images that no set has, the network says what it was published with.
+  assert.match(taught("ResNet-18_SNGP", "a set of somebody's"), /are taken for objects;/);
 });
 
 Deno.test("`verdict()` counts images, and says about where only a mean of batch means is known", () => {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { fc } from "./property.ts";
-import { describeData, download, loadSvhn, sources } from "../data/mod.ts";
+import { describeData, download, loadSvhn, sets } from "../data/mod.ts";
 import { readMat } from "../data/mat.ts";
 import { findSvhn, missingSvhn } from "../data/svhn.ts";
 import { UserError } from "../src/base/errors.ts";
@@ -221,7 +221,7 @@ Deno.test("a download of SVHN lies where it is read", () =>
     const bytes = svhn([3]);
     const hex = createHash("md5").update(bytes).digest("hex");
     await served(bytes, async (url) => {
-      const [source] = sources.svhn;
+      const [source] = sets.svhn.downloads;
       const made = { ...source, size: bytes.length, checksum: { algorithm: "md5", hex } } as const;
       const { path } = await download(made, { destination, urls: [`${url}/${source.name}`] });
       assert.equal((await loadSvhn(destination)).source, path);

@@ -74,7 +74,8 @@ function fill(model: Model, { tensors }: CheckpointArrays, path: string): void {
       throw cannot(
         `parameter "${name}" is ${show(parameter.shape)}, the file has ${
           shortened(show(array.shape))
-        }; give the checkpoint of a ${model.name}`,
+        }; give the checkpoint of a ${model.name} that was trained on such images, or name its set by ` +
+          "--in-domain",
       );
     }
   }

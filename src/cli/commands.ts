@@ -10,14 +10,15 @@ import type { InferValue } from "@optique/core/parser";
 import { argument, command, constant, flag, option } from "@optique/core/primitives";
 import { choice } from "@optique/core/valueparser";
 import { path } from "@optique/run/valueparser";
-import { type PairName, type SourceName, sources } from "../../data/mod.ts";
+import { setNames } from "../../data/mod.ts";
 import { modes } from "../experiment/config.ts";
-import { paperTables } from "../experiment/paper.ts";
+import { type PairName, paperTables } from "../experiment/paper.ts";
 import { protocolOptionNames } from "../methods/protocol.ts";
 import { runCommands } from "../runs/schema.ts";
 import { runStates, sortKeys } from "../runs/list.ts";
 import {
   attacking,
+  domains,
   experiment,
   nameOf,
   near,
@@ -28,6 +29,7 @@ import {
   runsIn,
   shared,
   tableModes,
+  taught,
   training,
   used,
 } from "./flags.ts";
@@ -41,6 +43,7 @@ export const commands = {
       object({ command: constant("attack") }),
       repeated,
       used,
+      domains,
       attacking,
       protocol,
       training("use"),
@@ -55,6 +58,7 @@ export const commands = {
       object({ command: constant("eval") }),
       repeated,
       used,
+      domains,
       attacking,
       protocol,
       training("use"),
@@ -69,6 +73,7 @@ export const commands = {
       object({ command: constant("train") }),
       repeated,
       experiment,
+      taught,
       protocol,
       training("train"),
       owned("train"),
@@ -188,7 +193,7 @@ export const commands = {
     object({
       command: constant("data"),
       names: multiple(
-        argument(choice(Object.keys(sources) as SourceName[], near), {
+        argument(choice(setNames, near), {
           description: message`Data sets to download; none shows what is there`,
         }),
       ),

@@ -5,7 +5,8 @@
  */
 import Table from "cli-table3";
 import { z } from "zod";
-import { describeData, downloadSet, type SourceName } from "../../data/mod.ts";
+import { describeData, downloadSet, type SetName, setOfImages } from "../../data/mod.ts";
+import { type Network, networks } from "../methods/mod.ts";
 import { commandOf } from "../base/invocation.ts";
 import type { Progress, Reporter } from "../base/reporter.ts";
 
@@ -43,7 +44,7 @@ export type DataResult = z.infer<typeof dataResultSchema>;
  * @throws UserError when a download fails on every host, with the file to put where
  */
 export async function data(
-  names: readonly SourceName[],
+  names: readonly SetName[],
   dataPath: string,
   reporter: Reporter,
 ): Promise<DataResult> {
@@ -82,7 +83,7 @@ export function showData({ dataPath, sets, downloaded }: DataResult): string {
     const state = { right: "right", differs: "differs", none: "none" }[checksum];
     table.push([name, present ? String(count) : "missing", present ? state : "", path]);
   }
-  const missing = sets.some(({ present }) => !present);
+  const missing = downloadsOf(sets.filter(({ present }) => !present).map(({ name }) => name));
   return [
     ...downloaded.map(({ path, url, sha256 }) =>
       url === null
@@ -91,12 +92,23 @@ export function showData({ dataPath, sets, downloaded }: DataResult): string {
     ),
     table.toString(),
     ...sets.filter(({ note }) => note !== "").map(({ name, note }) => `${name}: ${note}`),
-    ...(missing
+    ...(missing.length > 0
       ? [
-        `Run ${commandOf("data mnist notmnist")}, or ${
-          commandOf("data cifar10 svhn")
+        `Run ${
+          missing.join(", or ")
         }, to download what is missing to ${dataPath}; the embedded data needs no download`,
       ]
       : []),
   ].join("\n");
+}
+
+/** Commands that download the sets of these images: those that a network was published with at once. */
+function downloadsOf(names: readonly string[]): string[] {
+  const missing = new Set(names.flatMap((name) => setOfImages(name)?.name ?? []));
+  const published = Object.values<Network>(networks).map((of) => [of.inDomain, of.outDomain]);
+  const others = [...missing].filter((name) => !published.flat().some((of) => of === name));
+  return [...published, ...others.map((name) => [name])]
+    .map((group) => group.filter((name) => missing.has(name)))
+    .filter((group) => group.length > 0)
+    .map((group) => commandOf(`data ${group.join(" ")}`));
 }

@@ -21,8 +21,6 @@ import {
   type Hyperparameters,
   type Method,
   methods,
-  type Network,
-  networks,
 } from "../methods/mod.ts";
 import { paperTables } from "../experiment/paper.ts";
 import { type Procedure, protocolOptionNames } from "../methods/protocol.ts";
@@ -218,6 +216,15 @@ export const used = object("Experiment", {
   ),
 });
 
+/** What a model is taught. */
+export const taught = object("Data sets", { inDomain: of("inDomain") });
+
+/** What a model is taught, and what it is evaluated on and attacked with besides. */
+export const domains = object("Data sets", {
+  inDomain: of("inDomain"),
+  outDomain: of("outDomain"),
+});
+
 /** Where things are, and what is said. */
 export const shared = object("Data and output", {
   dataPath: of("dataPath", { metavar: "DIR" }),
@@ -261,15 +268,12 @@ export const owned = (purpose: Purpose, rows = false) => {
   );
 };
 
-/** Classes of the networks there are. */
-const classes = Math.max(...Object.values<Network>(networks).map(({ classes }) => classes));
-
 export const attacking = object("Attack", {
   objective: of("objective"),
   norm: of("norm"),
   epsilonAttack: of("epsilonAttack"),
   steps: of("steps"),
-  targeted: of("targeted", { metavar: "CLASS", max: classes - 1 }),
+  targeted: of("targeted", { metavar: "CLASS" }),
 });
 
 /** Modes that the paper's tables have a row of. */

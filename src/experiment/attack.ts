@@ -19,7 +19,7 @@ import { procedureFor, type RunConfig } from "./config.ts";
 import { type AttackResult, attackResultSchema } from "./documents.ts";
 import { evaluateInDomain } from "./evaluate.ts";
 import { recorded } from "./recorded.ts";
-import { limited } from "./setup.ts";
+import { outDomainOf } from "./setup.ts";
 import {
   findOrTrain,
   type LoadedModel,
@@ -95,7 +95,7 @@ async function attackOn(
   keep: number,
 ): Promise<RunResults & Omit<AttackRun, "result"> & { readonly document: AttackResult }> {
   const { config } = bench;
-  const outDomain = limited(await bench.pair.outDomain(), config);
+  const outDomain = await outDomainOf(bench);
   const work = {
     ...job(bench, outDomain, reporter),
     settings: attackSettings(config),

@@ -5,6 +5,7 @@
  * @module
  */
 import { z } from "zod";
+import { setNames } from "../../data/mod.ts";
 import { type Norm, type NormName, norms, type ObjectiveName, objectives } from "../attack/mod.ts";
 import { described, type Schema } from "../base/schema.ts";
 import { shortened, shownValue, UserError } from "../base/errors.ts";
@@ -130,6 +131,14 @@ const ofEnsembles = `${[...new Set(ensembles.map(({ usual }) => usual))].join(" 
 export const optionEntries = {
   mode: told(z.enum(modes), "Method of uncertainty estimation"),
   model: told(z.string().optional(), "Network; the method's first one when not given"),
+  inDomain: told(z.enum(setNames).optional(), "Set that models are trained and tested on", {
+    otherwise: same(ofNetworks(({ inDomain }) => inDomain)),
+  }),
+  outDomain: told(
+    z.enum(setNames).optional(),
+    "Set of what models do not know, which they are evaluated on and attacked with",
+    { otherwise: same(ofNetworks(({ outDomain }) => outDomain)) },
+  ),
   protocol: told(
     z.enum(["paper", "corrected"]).default("paper"),
     "paper: as published, faults included; corrected: without them",
@@ -250,16 +259,18 @@ export function membersOf(config: RunConfig): number | undefined {
 }
 
 /**
- * Checks options and fills in defaults.
+ * Checks options and fills in defaults. Sets that the network was published with are left out: named or not,
+ * the run is the same one.
  *
  * @throws UserError naming the first option that is out of range
  */
 export function runConfig(options: RunOptions): RunConfig {
   const parsed = runConfigSchema.safeParse(options);
   if (parsed.success) {
-    const { mode, model = methods[mode].models[0] ?? "" } = parsed.data;
-    const { norm = "linf" } = parsed.data;
-    const { epsilonAttack = norm === "linf" ? networkOf(model).epsilon : undefined } = parsed.data;
+    const { inDomain, outDomain, ...rest } = parsed.data;
+    const { mode, model = methods[mode].models[0] ?? "", norm = "linf" } = rest;
+    const network = networkOf(model);
+    const { epsilonAttack = norm === "linf" ? network.epsilon : undefined } = rest;
     const { [norm]: by }: Record<NormName, Norm> = norms;
     if (epsilonAttack === undefined) {
       throw new UserError(
@@ -275,7 +286,12 @@ export function runConfig(options: RunOptions): RunConfig {
           "the radius; name another by --epsilon-attack, or add --norm l2",
       );
     }
-    return Object.freeze({ ...parsed.data, epsilonAttack });
+    return Object.freeze({
+      ...rest,
+      ...(inDomain === undefined || inDomain === network.inDomain ? {} : { inDomain }),
+      ...(outDomain === undefined || outDomain === network.outDomain ? {} : { outDomain }),
+      epsilonAttack,
+    });
   }
   const [issue] = parsed.error.issues;
   const path = issue?.path.join(".") ?? "";

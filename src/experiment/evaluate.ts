@@ -28,7 +28,7 @@ import { single } from "../methods/mod.ts";
 import type { Device } from "../nn/mod.ts";
 import { type Job, knownLabels, predict } from "../evaluate/predict.ts";
 import type { Answers } from "../measure/answers.ts";
-import { limited } from "./setup.ts";
+import { limited, outDomainOf } from "./setup.ts";
 import { type Reporter, silent } from "../base/reporter.ts";
 import { type EvalResult, evalResultSchema, type InDomain } from "./documents.ts";
 import { common, job, meanOptions, modelsOf } from "./common.ts";
@@ -78,7 +78,7 @@ async function evaluateOn(
   clock: Clock,
 ): Promise<RunResults & { readonly document: EvalResult }> {
   const made = await clock.time("work", async () => {
-    const outSet = limited(await bench.pair.outDomain(), bench.config);
+    const outSet = await outDomainOf(bench);
     const clean = await predict(job(bench, outSet, reporter));
     const inDomain = await evaluateInDomain(bench, reporter);
     const detection = detectionOf(inDomain.answers, { clean }, bench.config.seed);
@@ -144,7 +144,7 @@ export interface Evaluated {
 
 /** The test set: the model's quality on it, and what out-domain images are told apart from. */
 export async function evaluateInDomain(bench: Workbench, reporter: Reporter): Promise<Evaluated> {
-  const set = limited(await bench.pair.test(), bench.config);
+  const set = limited(await bench.sets.inDomain.images("test"), bench.config);
   return await evaluateOnSet(job(bench, set, reporter), meanOptions(bench));
 }
 

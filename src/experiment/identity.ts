@@ -8,7 +8,7 @@ import type { ImageSet } from "../../data/mod.ts";
 import { checkpointsOf, type RunConfig } from "./config.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
-import { limited, openPlace, type Place } from "./setup.ts";
+import { limited, openPlace, outDomainOf, type Place } from "./setup.ts";
 import { concerning } from "../methods/protocol.ts";
 import { sourceDigests } from "./source_digests.ts";
 import { versions } from "../base/version.ts";
@@ -79,18 +79,18 @@ interface SetIdentity {
 /** The sets that a run is made on, by their part in it. */
 async function setsOf(
   command: Run["command"],
-  { config, trainingConfig, pair }: Pick<Place, "config" | "trainingConfig" | "pair">,
+  { config, sets, trainingSet }: Pick<Place, "config" | "sets" | "trainingSet">,
 ): Promise<Record<string, ImageSet>> {
   return {
-    ...(checkpointsOf(config) ? {} : { train: limited(await pair.train(), trainingConfig) }),
-    test: limited(await pair.test(), config),
-    ...(command === "train" ? {} : { outDomain: limited(await pair.outDomain(), config) }),
+    ...(checkpointsOf(config) ? {} : { train: await trainingSet() }),
+    test: limited(await sets.inDomain.images("test"), config),
+    ...(command === "train" ? {} : { outDomain: await outDomainOf({ config, sets }) }),
   };
 }
 
 async function dataOf(
   command: Run["command"],
-  place: Pick<Place, "config" | "trainingConfig" | "pair">,
+  place: Pick<Place, "config" | "sets" | "trainingSet">,
 ): Promise<Record<string, SetIdentity>> {
   const sets = Object.entries(await setsOf(command, place));
   return Object.fromEntries(

@@ -7,12 +7,11 @@
  * @module
  */
 import { dirname } from "node:path";
-import type { PairName } from "../../data/mod.ts";
 import { checkpointPaths } from "../checkpoint/checkpoint.ts";
 import type { Statement } from "../checkpoint/statement.ts";
 import { readExtras } from "../checkpoint/stored.ts";
 import { type Method, methods, networkOf } from "../methods/mod.ts";
-import { paperTables, paperTraining } from "./paper.ts";
+import { type PairName, paperTables, paperTraining } from "./paper.ts";
 import { procedureOf, protocolOptionNames } from "../methods/protocol.ts";
 import type { AttackResult } from "./documents.ts";
 import type { TableRow } from "./table_document.ts";

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { SetName } from "../../data/mod.ts";
 import type { NormName, ObjectiveName } from "../attack/mod.ts";
 import type { Hyperparameters, MethodName } from "../methods/mod.ts";
 import type { Procedure, Protocol } from "../methods/protocol.ts";
@@ -21,6 +22,10 @@ export interface RunOptions extends ChosenDifferences, ChosenHyperparameters {
   readonly mode: MethodName;
   /** Network; the method's first one when not given. */
   readonly model?: string | undefined;
+  /** Set that models are trained and tested on; what the network was published with when not given. */
+  readonly inDomain?: SetName | undefined;
+  /** Set that models are evaluated on and attacked with; what the network was published with when not given. */
+  readonly outDomain?: SetName | undefined;
   /** The published procedure with its faults, or without them; `paper` when not given. */
   readonly protocol?: Protocol | undefined;
   /**

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { PairName } from "../../data/mod.ts";
+import type { SetName } from "../../data/mod.ts";
 import type { MethodName } from "../methods/mod.ts";
 
 /** Figures of a model's answers to one set of images. */
@@ -39,6 +39,9 @@ interface PaperSet {
 
 /** The tables of one pair of data sets. */
 export interface PaperTables {
+  /** The sets: what models were taught, and what they were attacked with. */
+  readonly inDomain: SetName;
+  readonly outDomain: SetName;
   /** What they were made on: sets in full. */
   readonly data: Readonly<Record<"training" | "test" | "outDomain", PaperSet>>;
   /** Radii of the attack: that of Table 1, then those of Table 2. */
@@ -77,6 +80,8 @@ function row(
 
 /** Tables 1a and 2a: MNIST against notMNIST, LeNet. */
 const mnist: PaperTables = {
+  inDomain: "mnist",
+  outDomain: "notmnist",
   data: {
     training: { name: "MNIST train", count: 60_000 },
     test: { name: "MNIST test", count: 10_000 },
@@ -105,6 +110,8 @@ const mnist: PaperTables = {
 
 /** Tables 1b and 2b: CIFAR-10 against SVHN, ResNet-18. */
 const cifar10: PaperTables = {
+  inDomain: "cifar10",
+  outDomain: "svhn",
   data: {
     training: { name: "CIFAR-10 train", count: 50_000 },
     test: { name: "CIFAR-10 test", count: 10_000 },
@@ -137,5 +144,8 @@ const cifar10: PaperTables = {
   ],
 };
 
-/** The tables by pair. */
-export const paperTables = { mnist, cifar10 } as const satisfies Record<PairName, PaperTables>;
+/** The tables by the in-domain set of their pair. */
+export const paperTables = { mnist, cifar10 } as const satisfies Record<string, PaperTables>;
+
+/** The name of a pair of sets that the paper has tables of. */
+export type PairName = keyof typeof paperTables;

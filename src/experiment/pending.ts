@@ -5,16 +5,7 @@
  */
 import { progressOf } from "../checkpoint/stored.ts";
 import { checkpointsOf, quickEpochs, type RunConfig } from "./config.ts";
-import {
-  augmentOf,
-  heldOut,
-  limited,
-  openPlace,
-  type Place,
-  trainBatchOf,
-  trainingFolder,
-  type TrainingPlace,
-} from "./setup.ts";
+import { augmentOf, heldOut, openPlace, type Place, trainBatchOf } from "./setup.ts";
 import { accountOf } from "../train/account.ts";
 
 /** How far a training has come. */
@@ -35,8 +26,8 @@ export interface TrainingState {
  *
  * @throws UserError when its checkpoints are damaged, or of another training
  */
-export async function trainingState(place: TrainingPlace, seed: number): Promise<TrainingState> {
-  const { folder, set } = await trainingFolder(place, seed);
+export async function trainingState(place: Place, seed: number): Promise<TrainingState> {
+  const [folder, set] = [await place.trainingFolder(seed), await place.trainingSet()];
   const { trainingConfig: config, network, procedure } = place;
   const learn = procedure.selection === "test" ? set.count : set.count - heldOut(set);
   const batchSize = Math.min(trainBatchOf(config), learn);
@@ -50,7 +41,7 @@ export async function trainingState(place: TrainingPlace, seed: number): Promise
     augment: augmentOf(place),
   });
   const { history, bestIsThere, targetEpochs } = await progressOf(folder, asked);
-  const usual = place.pair.embedded ? quickEpochs.embedded : quickEpochs.downloaded;
+  const usual = place.sets.embedded ? quickEpochs.embedded : quickEpochs.downloaded;
   const target = place.config.epochs ?? targetEpochs ?? usual;
   return { folder, done: history.length, target, usual, usable: bestIsThere };
 }
@@ -79,8 +70,8 @@ export interface TrainingPlan {
 /** What is left to train before a run's models can be used: those that no --checkpoint names. */
 export async function planTraining(place: Place): Promise<TrainingPlan> {
   const { network, seeds, config } = place;
-  const whole = await place.pair.train();
-  const { count: images } = limited(whole, place.trainingConfig);
+  const whole = await place.sets.inDomain.images("train");
+  const { count: images } = await place.trainingSet();
   const limit = images < whole.count
     ? ` on the first ${images} of ${whole.count} images (--limit)`
     : "";

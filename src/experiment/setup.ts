@@ -4,7 +4,7 @@
  * @module
  */
 import { join } from "node:path";
-import { type ImageSet, limit, type OpenPair, openPair } from "../../data/mod.ts";
+import { type ChosenSets, type ImageSet, limit, type OpenSets, openSets } from "../../data/mod.ts";
 import { checkpointPaths } from "../checkpoint/checkpoint.ts";
 import { checkpointFormat, fromMetadata, type Statement } from "../checkpoint/statement.ts";
 import { readCheckpointArrays } from "../checkpoint/torch.ts";
@@ -29,6 +29,7 @@ import {
 import { concerning, type Procedure } from "../methods/protocol.ts";
 import { listed, type ModelSeeds, rising } from "./seeds.ts";
 import { sha256 } from "../base/digest.ts";
+import { once } from "../base/once.ts";
 import { agreed } from "./stated.ts";
 
 /** What is known before the GPU is open. */
@@ -40,13 +41,17 @@ export interface Place {
   readonly method: Method;
   /** Name of the network. */
   readonly network: string;
-  readonly pair: OpenPair;
+  readonly sets: OpenSets;
   /** Of the models to train, or in whose names they are looked for: one, or those of an ensemble. */
   readonly seeds: readonly number[];
   /** What the models were or will be trained with: of those that were named, what their files say. */
   readonly modelSeeds: ModelSeeds;
   /** Whether a checkpoint that was named does not say how it was trained: then the options are believed. */
   readonly unstated: boolean;
+  /** The images that models learn from, as --limit leaves them; read when first asked for. */
+  readonly trainingSet: () => Promise<ImageSet>;
+  /** The folder of the training of a seed, but for the number of epochs; resolved once for each. */
+  readonly trainingFolder: (seed: number) => Promise<string>;
 }
 
 /**
@@ -68,23 +73,40 @@ export async function openPlace(
       }`,
     );
   }
-  const pair = await openPair(networkOf(network).pair, config.dataPath);
+  const sets = await openSets(chosenSets(config, network, purpose), config.dataPath);
   const procedure = procedureFor(config);
-  const place = { config, procedure, method, network, pair };
+  const place = { config, procedure, method, network, sets };
   const seeds = memberSeeds(place);
   const given = givenCheckpoints(config, seeds);
   if (given && method.ensemble) await checkMembers(config, given, seeds);
   const statements = given ? await statementsOf(given) : [];
   const stated = agreed(place, given ?? [], statements);
   if (given) checkSeeds(config, { given, seeds, statements });
-  const trainingConfig = await settleTraining({ ...place, ...stated }, purpose, seeds[0] ?? 0);
+  const training = await settleTraining({ ...place, ...stated }, purpose, seeds[0] ?? 0);
   return {
     ...place,
-    procedure: { ...procedure, ...stated.procedure },
+    ...training,
+    procedure: stated.procedure,
     seeds,
     modelSeeds: given ? statements.map((statement) => statement?.seed ?? null) : seeds,
-    trainingConfig,
     unstated: given !== undefined && statements.includes(undefined),
+  };
+}
+
+/**
+ * The sets that were asked for, else those that the network was published with. Whoever trains on another set
+ * needs no out-domain one.
+ */
+function chosenSets(
+  { inDomain, outDomain }: RunConfig,
+  network: string,
+  purpose: "train" | "use",
+): ChosenSets {
+  const published = networkOf(network);
+  const needed = purpose === "use" || inDomain === undefined;
+  return {
+    inDomain: inDomain ?? published.inDomain,
+    outDomain: outDomain ?? (needed ? published.outDomain : undefined),
   };
 }
 
@@ -171,11 +193,11 @@ function isTemplate(config: RunConfig, member: number): boolean {
 
 /** Seeds of the models: the run's own, or as many from it on as an ensemble has members. */
 function memberSeeds(
-  { config, method, pair }: Pick<Place, "config" | "method" | "pair">,
+  { config, method, sets }: Pick<Place, "config" | "method" | "sets">,
 ): number[] {
   const { usual, quick } = method.members ?? { usual: 1, quick: 1 };
   const named = listedMembers(config);
-  const count = method.ensemble ? membersOf(config) ?? (pair.embedded ? quick : usual) : 1;
+  const count = method.ensemble ? membersOf(config) ?? (sets.embedded ? quick : usual) : 1;
   if (named !== undefined && named !== count) {
     throw new UserError(
       `Cannot run mode "${method.name}" with ${named} checkpoint${named === 1 ? "" : "s"}: it ` +
@@ -185,47 +207,62 @@ function memberSeeds(
   return Array.from({ length: count }, (_, i) => config.seed + i);
 }
 
+/** What is known before the training is settled. */
+type Unsettled = Pick<Place, "config" | "procedure" | "method" | "network" | "sets">;
+
+/** A training that is settled, for whatever seed. */
+type Settled = Pick<Place, "trainingConfig" | "trainingSet" | "trainingFolder">;
+
 /**
  * The training to use, or to begin: that of the whole training set where there is one, although --limit
  * asks for few images to attack; and, where a method trains with another hyper-parameter than it is used
  * with, that of which there is.
  */
 async function settleTraining(
-  place: Omit<Place, "seeds" | "modelSeeds" | "trainingConfig" | "unstated"> & {
-    readonly hyperparameters: Partial<Hyperparameters>;
-  },
+  place: Unsettled & { readonly hyperparameters: Partial<Hyperparameters> },
   purpose: "train" | "use",
   seed: number,
-): Promise<Place["trainingConfig"]> {
+): Promise<Settled> {
   const { limit: _, ...unlimited } = place.config;
-  const settle = (config: RunConfig, as: "train" | "use"): Place["trainingConfig"] => ({
-    ...config,
-    ...settledHyperparameters(config, networkOf(place.network), as),
-    ...place.hyperparameters,
+  const purposes = purpose === "train" ? ["train"] as const : ["use", "train"] as const;
+  const candidates = [place.config, unlimited].map((config) => {
+    const trainingSet = once(async () =>
+      limited(await place.sets.inDomain.images("train"), config)
+    );
+    return purposes.map((as): Settled => {
+      const trainingConfig = {
+        ...config,
+        ...settledHyperparameters(config, networkOf(place.network), as),
+        ...place.hyperparameters,
+      };
+      const folders = new Map<number, Promise<string>>();
+      const trainingFolder = async (seed: number): Promise<string> => {
+        const folder = folders.get(seed) ??
+          trainingSet().then((set) => folderOf({ ...place, trainingConfig }, seed, set));
+        folders.set(seed, folder);
+        return await folder;
+      };
+      return { trainingConfig, trainingSet, trainingFolder };
+    });
   });
-  const wanted = settle(place.config, purpose);
-  if (purpose === "train") return wanted;
-  if (checkpointsOf(place.config)) return wanted;
-  for (const config of [unlimited, place.config]) {
-    for (const as of ["use", "train"] as const) {
-      const candidate = settle(config, as);
-      const { folder } = await trainingFolder({ ...place, trainingConfig: candidate }, seed);
-      if (await isFile(checkpointPaths(folder).last)) return candidate;
-    }
+  const [asked = [], whole = []] = candidates;
+  const [first] = asked;
+  if (!first) throw new Error("Unreachable: no training to settle on");
+  if (purpose === "train" || checkpointsOf(place.config)) return first;
+  for (const candidate of [...whole, ...asked]) {
+    if (await isFile(checkpointPaths(await candidate.trainingFolder(seed)).last)) return candidate;
   }
-  return wanted;
+  return first;
 }
 
-/** What determines the folder of a training. */
-export type TrainingPlace = Omit<Place, "seeds" | "modelSeeds" | "unstated">;
-
-/** The folder of a training run, named by what determines it (but for the number of epochs). */
-export async function trainingFolder(
-  place: TrainingPlace,
+/** The folder of a training run, named by what determines it. */
+function folderOf(
+  { trainingConfig: config, procedure, method, network, sets }:
+    & Unsettled
+    & Pick<Place, "trainingConfig">,
   seed: number,
-): Promise<{ folder: string; set: ImageSet }> {
-  const { trainingConfig: config, procedure, method, network, pair } = place;
-  const set = limited(await pair.train(), config);
+  set: ImageSet,
+): string {
   const { lr, momentum, weightDecay } = config;
   const own = ownOf(method, config);
   const key = sha256(JSON.stringify({
@@ -248,16 +285,16 @@ export async function trainingFolder(
     data: set.sha256,
     count: set.count,
   }));
-  const parts = [
+  return join(
+    config.savePath,
     method.family,
     network,
     ...Object.entries(method.hyperparameters).flatMap(([name, { folder }]) =>
       folder === undefined ? [] : [`${folder}_${own[name]}`]
     ),
     `seed_${seed}`,
-    `${pair.embedded ? "embedded" : pair.name}-${key.slice(0, 8)}`,
-  ];
-  return { folder: join(config.savePath, ...parts), set };
+    `${sets.embedded ? "embedded" : sets.inDomain.set.name}-${key.slice(0, 8)}`,
+  );
 }
 
 /** Pixels by which training images are shifted at random. */
@@ -280,4 +317,16 @@ export function trainBatchOf({ trainBatchSize }: RunConfig): number {
 /** The part of a set that --limit leaves. */
 export function limited(set: ImageSet, { limit: n }: RunConfig): ImageSet {
   return n === undefined ? set : limit(set, n);
+}
+
+/**
+ * The images out of the model's domain, as --limit leaves them.
+ *
+ * @throws UserError when they cannot be read
+ */
+export async function outDomainOf(
+  { config, sets }: Pick<Place, "config" | "sets">,
+): Promise<ImageSet> {
+  if (!sets.outDomain) throw new Error("Unreachable: a training shows no images out of domain");
+  return limited(await sets.outDomain.images("test"), config);
 }

@@ -8,6 +8,7 @@ import type { Statement } from "../checkpoint/statement.ts";
 import type { RunConfig } from "./config.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
+import { type OpenSets, setOfImages } from "../../data/mod.ts";
 import { type Hyperparameters, type Method, methods } from "../methods/mod.ts";
 import type { Procedure } from "../methods/protocol.ts";
 
@@ -29,10 +30,11 @@ type Asked = Readonly<Record<string, unknown>>;
  * @throws UserError naming what is said by one and otherwise by another, or by an option
  */
 export function agreed(
-  { config, procedure, method }: {
+  { config, procedure, method, sets }: {
     readonly config: RunConfig;
     readonly procedure: Procedure;
     readonly method: Method;
+    readonly sets: Pick<OpenSets, "inDomain">;
   },
   paths: readonly string[],
   statements: readonly (Statement | undefined)[],
@@ -52,6 +54,7 @@ export function agreed(
         }; ${other ? `use --mode ${other.name}` : "name another"}`,
       );
     }
+    checkTaught(path, statement, sets);
     hyperparameters = joined(path, statement.hyperparameters, { ...config }, hyperparameters);
     own = joined(path, statement.procedure, { ...config }, own);
   }
@@ -59,6 +62,25 @@ export function agreed(
     hyperparameters: hyperparameters as Partial<Hyperparameters>,
     procedure: { ...procedure, ...own },
   };
+}
+
+/**
+ * Holds the set that a model was taught against the one that it is to know.
+ *
+ * @throws UserError naming both where they differ
+ */
+function checkTaught(
+  path: string,
+  { data: { name } }: Statement,
+  { inDomain: { set } }: Pick<OpenSets, "inDomain">,
+): void {
+  const taught = setOfImages(name);
+  if (taught?.name === set.name) return;
+  throw new UserError(
+    `Cannot use "${display(path)}" with ${set.title} in-domain: it says that it was trained on ${
+      shortened(name, 40)
+    }; ${taught ? `add --in-domain ${taught.name}` : "name another"}`,
+  );
 }
 
 /** What a file says, where neither an option nor the files before it say otherwise. */

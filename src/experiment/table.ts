@@ -8,7 +8,6 @@
  * @module
  */
 import { join } from "node:path";
-import type { PairName } from "../../data/mod.ts";
 import { makeFolder, writeAtomic } from "../base/atomic.ts";
 import {
   evalBatch,
@@ -20,7 +19,7 @@ import {
 } from "./config.ts";
 import { UserError } from "../base/errors.ts";
 import { defaultMethod, type Method, type MethodName, methods, networkOf } from "../methods/mod.ts";
-import { type PaperRow, paperTables } from "./paper.ts";
+import { type PairName, type PaperRow, paperTables } from "./paper.ts";
 import {
   type ProtocolOption,
   type ProtocolOptionName,
@@ -42,7 +41,7 @@ import { digestOf } from "../base/digest.ts";
 import { sha256 } from "../base/digest.ts";
 import { type Kept, readKept } from "./table_kept.ts";
 import { version, versions } from "../base/version.ts";
-import { limited, openPlace } from "./setup.ts";
+import { openPlace, outDomainOf } from "./setup.ts";
 import { pendingTraining } from "./pending.ts";
 
 /** What a table is made of. */
@@ -50,7 +49,7 @@ export interface TableOptions {
   /** The data sets; they decide the rows and the radii. */
   readonly pair: PairName;
   /** What every run has in common: data, epochs, protocol. */
-  readonly run: Omit<RunOptions, "mode">;
+  readonly run: Omit<RunOptions, "mode" | "inDomain" | "outDomain">;
   /** Seeds 0, 1, ... of the methods of one model. */
   readonly seeds: number;
   /** Ensembles without a member in common. */
@@ -179,11 +178,11 @@ async function makeTable(options: TableOptions, reporter: Reporter): Promise<Mad
 
 /** Every attack of the tables, that of the common procedure first. */
 function plan({ pair, run, seeds, ensembles, modes, ablate }: TableOptions): Variant[] {
-  const { epsilons, rows } = paperTables[pair];
+  const { epsilons, rows, inDomain } = paperTables[pair];
   const wanted = rows.filter(({ mode }) => modes.length === 0 || modes.includes(mode));
   const cellsOf = (row: PaperRow, changed: Partial<RunOptions>): Cell[] => {
     const { ensemble, members: byDefault, models }: Method = methods[row.mode];
-    const model = models.find((name) => networkOf(name).pair === pair);
+    const model = models.find((name) => networkOf(name).inDomain === inDomain);
     const members = run.numEnsembles ?? byDefault?.usual ?? 1;
     return Array.from({ length: ensemble ? ensembles : seeds }, (_, i) => i).flatMap((i) =>
       epsilons.map((epsilonAttack) => ({
@@ -365,7 +364,7 @@ export function resultPath(config: RunConfig): string {
 async function outDomainHash(config: RunConfig | undefined): Promise<string> {
   if (!config) return "";
   const place = await openPlace(config, "use");
-  return limited(await place.pair.outDomain(), config).sha256;
+  return (await outDomainOf(place)).sha256;
 }
 
 function found(results: ReadonlyMap<Cell, AttackResult>, cell: Cell): AttackResult {

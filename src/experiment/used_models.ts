@@ -9,11 +9,11 @@ import { checkpointPaths, loadCheckpoint, stateDigest } from "../checkpoint/chec
 import { checkpointsOf, trainEpochs } from "./config.ts";
 import { shownValue, UserError } from "../base/errors.ts";
 import { display, isFile, readFile } from "../base/files.ts";
-import { ownOf } from "../methods/mod.ts";
-import { Random } from "../nn/mod.ts";
+import { type Model, ownOf } from "../methods/mod.ts";
 import { trainingState } from "./pending.ts";
 import { givenCheckpoints, type Place, trainBatchOf } from "./setup.ts";
 import { sha256 } from "../base/digest.ts";
+import { newModel } from "./workbench.ts";
 import type { Run } from "../runs/schema.ts";
 
 /** Epochs that a training will have behind it when it has been used, or made. */
@@ -93,20 +93,14 @@ export async function checkModels(run: Run, place: Place, file: string): Promise
     // Another file may hold the same model; a training that was broken off has left none to compare with.
     const same = run.command === "train"
       ? wanted === undefined
-      : await digestOfModel(place, seed, path) === models[i];
+      : await digestOfModel(newModel(place, seed), path) === models[i];
     if (!same) {
       throw await cannotRepeat(run, file, `"${display(path)}" is not the model that it used`);
     }
   }
 }
 
-async function digestOfModel(
-  { method, network, trainingConfig, procedure }: Place,
-  seed: number,
-  path: string,
-): Promise<string> {
-  const random = new Random(seed).fork("model");
-  const model = method.create(network, { ...trainingConfig, procedure, random });
+async function digestOfModel(model: Model, path: string): Promise<string> {
   await loadCheckpoint(model, path);
   return stateDigest(model);
 }

@@ -21,7 +21,6 @@ import {
   openPlace,
   type Place,
   trainBatchOf,
-  trainingFolder,
 } from "./setup.ts";
 import { planTraining, tooMany, trainingState } from "./pending.ts";
 import { hold } from "../base/lock.ts";
@@ -66,11 +65,12 @@ export async function openWorkbench(
 
 /** A model before its training. */
 export function newModel(
-  { method, network, procedure, trainingConfig }: Place,
+  { method, network, procedure, trainingConfig, sets: { inDomain: { set } } }: Place,
   seed: number,
 ): Model {
   const random = new Random(seed).fork("model");
-  return method.create(network, { ...trainingConfig, procedure, random });
+  const { imageShape, classes: { length: classes } } = set;
+  return method.create(network, { ...trainingConfig, procedure, random, imageShape, classes });
 }
 
 /** A model's file, as it was loaded. */
@@ -113,7 +113,7 @@ export async function findOrTrain(
   if (bench.method.ensemble && membersOf(config) === undefined) {
     reporter.note(
       `The ensemble has ${members.length} members${
-        bench.pair.embedded ? " on the embedded data" : ""
+        bench.sets.embedded ? " on the embedded data" : ""
       }; --num-ensembles makes it larger or smaller`,
     );
   }
@@ -214,16 +214,14 @@ async function trainTogether(
 ): Promise<TrainedMember[]> {
   const { trainingConfig, procedure, device, method, members, network } = bench;
   const learners: Learner[] = [];
-  let common: ImageSet | undefined;
+  const set = await bench.trainingSet();
   for (const { seed, model } of positions.map((position) => memberAt(bench, position))) {
-    const { folder, set } = await trainingFolder(bench, seed);
+    const folder = await bench.trainingFolder(seed);
     const { learn, select } = await splitForSelection(bench, seed, set);
     learners.push({ model, seed, folder, trainIndex: learn, selection: new ResidentSet(select) });
-    common = set;
   }
   const [first] = learners;
-  if (!first || !common) throw new Error("Unreachable: no member to train");
-  const set = common;
+  if (!first) throw new Error("Unreachable: no member to train");
   const usual = { fixedOrder: false, evalAfterFirstStep: false };
   const train = new ResidentSet(set);
   const numbers = positions.map((position) => position + 1);
@@ -268,8 +266,7 @@ function runs(numbers: readonly number[]): string {
 
 /** The images that a member's best epoch is chosen by. */
 export async function selectionSet(bench: Workbench, seed: number): Promise<ImageSet> {
-  const set = limited(await bench.pair.train(), bench.trainingConfig);
-  return (await splitForSelection(bench, seed, set)).select;
+  return (await splitForSelection(bench, seed, await bench.trainingSet())).select;
 }
 
 /**
@@ -277,13 +274,13 @@ export async function selectionSet(bench: Workbench, seed: number): Promise<Imag
  * tenth image, at random, and choose on those.
  */
 async function splitForSelection(
-  { trainingConfig, procedure, pair }: Workbench,
+  { trainingConfig, procedure, sets }: Workbench,
   seed: number,
   set: ImageSet,
 ): Promise<{ learn: Uint32Array; select: ImageSet }> {
   if (procedure.selection === "test") {
     const learn = Uint32Array.from({ length: set.count }, (_, i) => i);
-    return { learn, select: limited(await pair.test(), trainingConfig) };
+    return { learn, select: limited(await sets.inDomain.images("test"), trainingConfig) };
   }
   const order = new Random(seed).fork("validation").permutation(set.count);
   const held = heldOut(set);

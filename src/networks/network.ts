@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { SetName } from "../../data/mod.ts";
 import type { Layer, Random } from "../nn/mod.ts";
 
 /** `[C, H, W]` of an image. */
@@ -32,10 +33,10 @@ export interface Network {
   readonly imageShape: ImageShape;
   /** Classes of what it was published for; it takes others. */
   readonly classes: number;
-  /** The pair of data sets that it was published with. */
-  readonly pair: "mnist" | "cifar10";
-  /** What those images show: "digits". */
-  readonly shows: string;
+  /** The set that it was published with, to be taught. */
+  readonly inDomain: SetName;
+  /** The set that it was published with, to be attacked with. */
+  readonly outDomain: SetName;
   /** The paper's smallest radius, of training and attack (pixels are in [0, 1]). */
   readonly epsilon: number;
   /** Pixels of padding that it learns random crops from, mirrored at random; 0: images as they are. */

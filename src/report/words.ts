@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { setOfImages, sets } from "../../data/mod.ts";
 import { percent } from "../measure/shown.ts";
 import { type NormName, norms } from "../attack/mod.ts";
 import { guesses, knows } from "../measure/guessing.ts";
@@ -25,6 +26,11 @@ interface Steered {
   readonly targeted?: number | null | undefined;
 }
 
+/** A set; runs of older versions do not name it. */
+interface Named {
+  readonly name?: string | undefined;
+}
+
 interface Area {
   readonly auroc: { readonly value: number | null };
 }
@@ -40,6 +46,7 @@ type Checks = Readonly<
 /** What a verdict on an attack looks at. */
 export interface AttackFigures extends Pick<AttackResult, "mode" | "model" | "epsilonAttack"> {
   readonly attack: Pick<AttackResult["attack"], "targeted" | "norm">;
+  readonly inDomain?: Named | undefined;
   readonly outDomain: { readonly count: number };
   readonly clean: Uncertainty & Counted & Steered;
   readonly adversarial:
@@ -54,7 +61,7 @@ export interface AttackFigures extends Pick<AttackResult, "mode" | "model" | "ep
 
 /** What a verdict on an evaluation looks at. */
 export interface EvalFigures extends Pick<EvalResult, "model"> {
-  readonly inDomain: {
+  readonly inDomain: Named & {
     readonly count: number;
     readonly right?: number | undefined;
     readonly classes?: number | undefined;
@@ -185,9 +192,11 @@ function rejected(
   return rejectedImages === undefined ? rejection[tau] ?? 0 : rejectedImages / count;
 }
 
-/** What the model was taught. */
-function known({ model }: { readonly model: string }): string {
-  return networkOf(model).shows;
+/** What the model was taught: what the images in-domain show, or where no set is of their name the network's. */
+function known(
+  { model, inDomain }: { readonly model: string; readonly inDomain?: Named | undefined },
+): string {
+  return (setOfImages(inDomain?.name ?? "") ?? sets[networkOf(model).inDomain]).shows;
 }
 
 /** How many images more pass; about, where only a mean of batch means is known. */

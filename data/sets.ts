@@ -1,0 +1,48 @@
+/**
+ * The data sets: one line each.
+ *
+ * @module
+ */
+import { cifar10 } from "./cifar.ts";
+import type { DataSet, Part } from "./data_set.ts";
+import { embeddedName } from "./embedded.ts";
+import { fashionMnist } from "./fashion_mnist.ts";
+import { mnist } from "./mnist.ts";
+import { notmnist } from "./notmnist.ts";
+import { svhn } from "./svhn.ts";
+
+/** Every data set by its name. */
+export const sets = {
+  mnist,
+  notmnist,
+  cifar10,
+  svhn,
+  "fashion-mnist": fashionMnist,
+} as const satisfies Record<string, DataSet>;
+
+/** The name of a data set. */
+export type SetName = keyof typeof sets;
+
+/** The names of all of them. */
+export const setNames = Object.keys(sets) as [SetName, ...SetName[]];
+
+/** All of them. */
+export const allSets: readonly DataSet[] = Object.values<DataSet>(sets);
+
+/** The parts that a data set has. */
+export function partsOf({ parts: { train, test } }: DataSet): readonly Part[] {
+  return train ? [train, test] : [test];
+}
+
+/**
+ * The data set that images are of, by their name in results: MNIST of "MNIST test" and of "embedded digits
+ * train"; undefined where no set has images of that name.
+ */
+export function setOfImages(name: string): DataSet | undefined {
+  return allSets.find((set) =>
+    partsOf(set).some((part) =>
+      part.name === name || part.standIn === name ||
+      (part.embedded !== undefined && embeddedName(part.embedded) === name)
+    )
+  );
+}
