@@ -5,7 +5,15 @@ import { flagOf } from "../src/cli/flags.ts";
 import { modes, runConfig, type RunOptions } from "../src/experiment/config.ts";
 import { UserError } from "../src/base/errors.ts";
 import { hyperparameterNames, type Method, methods } from "../src/methods/mod.ts";
-import { concerning, procedureOf, protocolOptionNames } from "../src/methods/protocol.ts";
+import {
+  concerning,
+  procedureOf,
+  type ProtocolOption,
+  type ProtocolOptionName,
+  protocolOptionNames,
+  protocolOptions,
+  type Stage,
+} from "../src/methods/protocol.ts";
 import type { TableOptions } from "../src/experiment/table.ts";
 import { task } from "./program.ts";
 import { inFolder } from "./support.ts";
@@ -39,8 +47,14 @@ function inTable(flag: string, options: Partial<TableOptions> = {}): string | un
 const ofAttack = ["--epsilon-attack", "--targeted", "--save-images"];
 const ofTraining = ["--epochs", "--lr", "--momentum", "--weight-decay", "--micro-batch"];
 
-/** Protocol options by the commands that they act in. */
-const attackOptions: readonly string[] = [
+/** Stages that a protocol's option acts in. */
+const stagesOf = (name: ProtocolOptionName): readonly Stage[] => {
+  const { stage, also = [] }: ProtocolOption = protocolOptions[name];
+  return [stage, ...also];
+};
+
+/** Protocol options that act in an attack only, and those that an evaluation is needed for. */
+const attackOptions = [
   "attack",
   "stepFactor",
   "start",
@@ -48,8 +62,8 @@ const attackOptions: readonly string[] = [
   "ensembleAttack",
   "dueAttackSamples",
   "dueNoise",
-];
-const evalOptions: readonly string[] = ["ensembleMean", "mean"];
+] as const;
+const evalOptions = ["ensembleMean", "mean"] as const;
 
 Deno.test("options of methods are taken where they concern the mode, and nowhere else", () => {
   for (const mode of modes) {
@@ -69,6 +83,8 @@ Deno.test("options of methods are taken where they concern the mode, and nowhere
 });
 
 Deno.test("options of the protocol are taken by the commands, modes and networks that they act in", () => {
+  for (const name of attackOptions) assert.deepEqual(stagesOf(name), ["attack"]);
+  for (const name of evalOptions) assert.deepEqual(stagesOf(name), ["evaluation"]);
   for (const mode of modes) {
     const method: Method = methods[mode];
     for (const model of method.models) {
@@ -76,9 +92,8 @@ Deno.test("options of the protocol are taken by the commands, modes and networks
       for (const command of commands) {
         for (const name of protocolOptionNames) {
           const acts = name in own &&
-            (attackOptions.includes(name)
-              ? command === "attack"
-              : !evalOptions.includes(name) || command !== "train");
+            (command === "attack" || stagesOf(name).includes("training") ||
+              (command === "eval" && stagesOf(name).includes("evaluation")));
           // One step of fgsm leaves nothing to choose; where no noise is added, the start is the image.
           const options = { mode, model, attack: "pgd" } as const;
           const stepless = name === "start" && method.startNoise === 0;
@@ -191,7 +206,7 @@ Deno.test("every flag that help shows either acts everywhere or has a rule", () 
     const flags = new Set<string>();
     for (const command of [...commands, "table"]) {
       const { stdout } = await task(command, ["--help-all"], { cwd });
-      for (const [flag] of stdout.matchAll(/(?<=^  )--[a-z-]+/gm)) flags.add(flag);
+      for (const [flag] of stdout.matchAll(/(?<=^ {2})--[a-z-]+/gm)) flags.add(flag);
     }
     assert.ok(flags.size > 40, `${flags.size}`);
     const somewhere = (flag: string): boolean =>

@@ -1,7 +1,6 @@
 /** Help as a user asks for it: short by default, whole on demand, and nothing that would be refused. */
 import assert from "node:assert/strict";
-import { optionEntries } from "../src/experiment/config.ts";
-import { modes, runConfig } from "../src/experiment/config.ts";
+import { modes, optionEntries, runConfig } from "../src/experiment/config.ts";
 import { actsIn, checkEffects, flagFor } from "../src/cli/effect.ts";
 import { helpAsked } from "../src/cli/help.ts";
 import { type Outcome, task } from "./program.ts";
@@ -11,7 +10,7 @@ const runCommands = ["attack", "eval", "train"] as const;
 
 /** Flags that help has an entry of. */
 function flagsIn({ stdout }: Outcome): string[] {
-  return [...stdout.matchAll(/(?<=^  )--[a-z-]+/gm)].map(([flag]) => flag);
+  return [...stdout.matchAll(/(?<=^ {2})--[a-z-]+/gm)].map(([flag]) => flag);
 }
 
 Deno.test("`--help` of a command shows what people use in 80 columns, and says how to see the rest", () =>
