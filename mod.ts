@@ -29,14 +29,15 @@ export {
   thresholds,
 } from "./src/experiment/config.ts";
 export {
+  commonDifferences,
   concerning,
   iterationOf,
   type Procedure,
   procedureOf,
   type Protocol,
+  type ProtocolOption,
   type ProtocolOptionName,
   protocolOptions,
-  type ProtocolValue,
   type Stage,
 } from "./src/methods/protocol.ts";
 export { attack, type AttackRun, attackWithExamples } from "./src/experiment/attack.ts";
@@ -114,22 +115,37 @@ export {
 } from "./src/attack/mod.ts";
 export { Classifier } from "./src/methods/classifier.ts";
 export {
+  type AllOwn,
+  type Difference,
+  type Domain,
   type GpKernel,
+  type Hyperparameter,
   type Hyperparameters,
   type ImageShape,
   type InitialiseContext,
   type LossOptions,
   type Method,
+  type MethodFacts,
   type MethodName,
+  type MethodOf,
   methods,
   type Model,
   type ModelOptions,
+  type ModelOptionsOf,
+  type NetworkOptions,
+  type NothingOwn,
+  type Own,
   type Reading,
+  type Schedule,
   type Score,
+  settledHyperparameters,
   single,
   type Subject,
+  type Together,
   type TrainContext,
   type TrainStep,
+  type ValueOf,
+  type ValuesOf,
 } from "./src/methods/mod.ts";
 export {
   type EmbeddedSplit,

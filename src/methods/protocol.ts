@@ -32,66 +32,58 @@ export type ProtocolOption = Difference & {
 
 const attackNames = Object.keys(attacks) as AttackName[];
 
-/** What every method's training has in common. */
-const ofTraining = {
-  selection: {
-    about: "The best epoch is chosen on the test set, or on a tenth of the training set held out",
-    stage: "training",
-    values: ["test", "validation"],
-    paper: "test",
-    corrected: "validation",
+/** Differences that concern every method: in training, in the steps of attacks, in figures. */
+export const commonDifferences = {
+  training: {
+    selection: {
+      about: "The best epoch is chosen on the test set, or on a tenth of the training set held out",
+      stage: "training",
+      values: ["test", "validation"],
+      paper: "test",
+      corrected: "validation",
+    },
   },
-} as const satisfies Own["differences"];
-
-/** What the attacks on all methods have in common. */
-const ofAttack = {
   attack: {
-    about: "The algorithm of the attack: the one published on the method, or one for all",
-    stage: "attack",
-    values: ["published", ...attackNames],
-    paper: "published",
-    corrected: "pgd",
+    attack: {
+      about: "The algorithm of the attack: the one published on the method, or one for all",
+      stage: "attack",
+      values: ["published", ...attackNames],
+      paper: "published",
+      corrected: "pgd",
+    },
+    stepFactor: {
+      about: "Length of a pgd step in units of epsilon / steps",
+      stage: "attack",
+      min: 0.01,
+      max: 100,
+      paper: 1,
+      corrected: 2.5,
+    },
+    start: {
+      about: "The noisy start of pgd is left as it is, or projected to the ball and to [0, 1]",
+      stage: "attack",
+      values: ["free", "projected"],
+      paper: "free",
+      corrected: "projected",
+    },
+    keep: {
+      about: "pgd returns its last iterate, or the one of lowest loss",
+      stage: "attack",
+      values: ["last", "best"],
+      paper: "last",
+      corrected: "best",
+    },
   },
-  stepFactor: {
-    about: "Length of a pgd step in units of epsilon / steps",
-    stage: "attack",
-    min: 0.01,
-    max: 100,
-    paper: 1,
-    corrected: 2.5,
+  figures: {
+    mean: {
+      about: "Figures are means of batch means, or means over samples",
+      stage: "evaluation",
+      values: ["batches", "samples"],
+      paper: "batches",
+      corrected: "samples",
+    },
   },
-  start: {
-    about: "The noisy start of pgd is left as it is, or projected to the ball and to [0, 1]",
-    stage: "attack",
-    values: ["free", "projected"],
-    paper: "free",
-    corrected: "projected",
-  },
-  keep: {
-    about: "pgd returns its last iterate, or the one of lowest loss",
-    stage: "attack",
-    values: ["last", "best"],
-    paper: "last",
-    corrected: "best",
-  },
-} as const satisfies Own["differences"];
-
-/** What all figures have in common. */
-const ofFigures = {
-  mean: {
-    about: "Figures are means of batch means, or means over samples",
-    stage: "evaluation",
-    values: ["batches", "samples"],
-    paper: "batches",
-    corrected: "samples",
-  },
-} as const satisfies Own["differences"];
-
-type ProtocolOptions =
-  & typeof ofTraining
-  & typeof ofAttack
-  & typeof ofFigures
-  & Together<typeof methods, "differences">;
+} as const satisfies Record<string, Own["differences"]>;
 
 /**
  * Every difference between the protocols, those of a registry's methods among those of all, in the order of
@@ -104,21 +96,23 @@ export function protocolOptionsOf(
     .map(([name, { option, modes }]): [string, ProtocolOption] => [name, { ...option, modes }]);
   const part = (training: boolean): Record<string, ProtocolOption> =>
     Object.fromEntries(own.filter(([, { stage }]) => (stage === "training") === training));
-  return { ...ofTraining, ...part(true), ...ofAttack, ...part(false), ...ofFigures };
+  const { training, attack, figures } = commonDifferences;
+  return { ...training, ...part(true), ...attack, ...part(false), ...figures };
 }
 
 /** Every difference between the protocols, in the order of the experiment. */
-export const protocolOptions = protocolOptionsOf(methods) as ProtocolOptions;
+export const protocolOptions = protocolOptionsOf(methods) as
+  & (typeof commonDifferences)["training"]
+  & (typeof commonDifferences)["attack"]
+  & (typeof commonDifferences)["figures"]
+  & Together<typeof methods, "differences">;
 
 /** The name of a difference. */
-export type ProtocolOptionName = keyof ProtocolOptions;
-
-/** What an option of {@linkcode protocolOptions} can be: one of its values, or a number. */
-export type ProtocolValue<O> = ValueOf<O>;
+export type ProtocolOptionName = keyof typeof protocolOptions;
 
 /** How an experiment is run: a value for every difference. */
 export type Procedure = {
-  readonly [K in ProtocolOptionName]: ValueOf<ProtocolOptions[K]>;
+  readonly [K in ProtocolOptionName]: ValueOf<(typeof protocolOptions)[K]>;
 };
 
 /** Names of the differences, in order. */
