@@ -98,15 +98,15 @@ const madeUp = {
 } as const satisfies Own;
 
 Deno.test("a method more has its options among the others, with flags, by its declarations alone", () => {
-  const options = protocolOptionsOf({ ...methods, tempered: madeUp });
+  const options = protocolOptionsOf({ ...methods, made_up: madeUp });
   const names = Object.keys(options);
   assert.equal(names.length, protocolOptionNames.length + 2);
   assert.equal(names[names.indexOf("precision") + 1], "cooling");
   assert.equal(names[names.indexOf("mean") - 1], "coolAttack");
-  assert.deepEqual(options["cooling"]?.modes, ["tempered"]);
+  assert.deepEqual(options["cooling"]?.modes, ["made_up"]);
   assert.deepEqual(names.filter((name) => !(name in madeUp.differences)), protocolOptionNames);
 
-  const { temperature } = together({ tempered: madeUp }, (own) => own.hyperparameters);
+  const { temperature } = together({ made_up: madeUp }, (own) => own.hyperparameters);
   assert.ok(temperature && options["coolAttack"]);
   const warm = flagFrom("temperature", hyperparameterEntry(temperature.option));
   const cool = flagFrom("coolAttack", differenceEntry(options["coolAttack"]));
@@ -129,7 +129,7 @@ Deno.test("a method more has its options among the others, with flags, by its de
 Deno.test("one name for two things is an error", () => {
   const { coolAttack } = madeUp.differences;
   const other = { hyperparameters: {}, differences: { coolAttack: { ...coolAttack, paper: 3 } } };
-  assert.throws(() => protocolOptionsOf({ tempered: madeUp, other }), /declare coolAttack/);
-  const shared = protocolOptionsOf({ tempered: madeUp, twin: madeUp });
-  assert.deepEqual(shared["coolAttack"]?.modes, ["tempered", "twin"]);
+  assert.throws(() => protocolOptionsOf({ made_up: madeUp, other }), /declare coolAttack/);
+  const shared = protocolOptionsOf({ made_up: madeUp, twin: madeUp });
+  assert.deepEqual(shared["coolAttack"]?.modes, ["made_up", "twin"]);
 });
