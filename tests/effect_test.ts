@@ -1,11 +1,19 @@
 /** Options that would change nothing are refused with what does; every other is taken. */
 import assert from "node:assert/strict";
 import { checkEffects, checkTableEffects } from "../src/cli/effect.ts";
-import { flagOf } from "../src/cli/flags.ts";
+import { flagOf, tableModes } from "../src/cli/flags.ts";
 import { modes, runConfig, type RunOptions } from "../src/experiment/config.ts";
 import { UserError } from "../src/base/errors.ts";
 import { hyperparameterNames, type Method, methods } from "../src/methods/mod.ts";
-import { concerning, procedureOf, protocolOptionNames } from "../src/methods/protocol.ts";
+import {
+  concerning,
+  procedureOf,
+  type ProtocolOption,
+  type ProtocolOptionName,
+  protocolOptionNames,
+  protocolOptions,
+  type Stage,
+} from "../src/methods/protocol.ts";
 import type { TableOptions } from "../src/experiment/table.ts";
 import { task } from "./program.ts";
 import { inFolder } from "./support.ts";
@@ -39,8 +47,14 @@ function inTable(flag: string, options: Partial<TableOptions> = {}): string | un
 const ofAttack = ["--epsilon-attack", "--targeted", "--save-images"];
 const ofTraining = ["--epochs", "--lr", "--momentum", "--weight-decay", "--micro-batch"];
 
-/** Protocol options by the commands that they act in. */
-const attackOptions: readonly string[] = [
+/** Stages that a protocol's option acts in. */
+const stagesOf = (name: ProtocolOptionName): readonly Stage[] => {
+  const { stage, also = [] }: ProtocolOption = protocolOptions[name];
+  return [stage, ...also];
+};
+
+/** Protocol options that act in an attack only, and those that an evaluation is needed for. */
+const attackOptions = [
   "attack",
   "stepFactor",
   "start",
@@ -48,8 +62,8 @@ const attackOptions: readonly string[] = [
   "ensembleAttack",
   "dueAttackSamples",
   "dueNoise",
-];
-const evalOptions: readonly string[] = ["ensembleMean", "mean"];
+] as const;
+const evalOptions = ["ensembleMean", "mean"] as const;
 
 Deno.test("options of methods are taken where they concern the mode, and nowhere else", () => {
   for (const mode of modes) {
@@ -69,6 +83,8 @@ Deno.test("options of methods are taken where they concern the mode, and nowhere
 });
 
 Deno.test("options of the protocol are taken by the commands, modes and networks that they act in", () => {
+  for (const name of attackOptions) assert.deepEqual(stagesOf(name), ["attack"]);
+  for (const name of evalOptions) assert.deepEqual(stagesOf(name), ["evaluation"]);
   for (const mode of modes) {
     const method: Method = methods[mode];
     for (const model of method.models) {
@@ -76,9 +92,8 @@ Deno.test("options of the protocol are taken by the commands, modes and networks
       for (const command of commands) {
         for (const name of protocolOptionNames) {
           const acts = name in own &&
-            (attackOptions.includes(name)
-              ? command === "attack"
-              : !evalOptions.includes(name) || command !== "train");
+            (command === "attack" || stagesOf(name).includes("training") ||
+              (command === "eval" && stagesOf(name).includes("evaluation")));
           // One step of fgsm leaves nothing to choose; where no noise is added, the start is the image.
           const options = { mode, model, attack: "pgd" } as const;
           const stepless = name === "start" && method.startNoise === 0;
@@ -153,8 +168,11 @@ Deno.test("a table refuses what concerns none of its rows", () => {
   const flags = ["--lambda-reg", "--kernel", "--n-inducing-points", "--num-ensembles", "--steps"];
   for (const flag of flags) assert.equal(inTable(flag), undefined, flag);
   for (const name of protocolOptionNames) {
-    assert.equal(inTable(flagOf(name)) === undefined, name !== "batchStatistics", name);
-    assert.equal(inTable(flagOf(name), { pair: "cifar10" }), undefined, name);
+    const { modes }: ProtocolOption = protocolOptions[name];
+    const inRows = modes?.some((mode) => tableModes.some((row) => row === mode)) ?? true;
+    const taken = inRows && name !== "batchStatistics";
+    assert.equal(inTable(flagOf(name)) === undefined, taken, name);
+    assert.equal(inTable(flagOf(name), { pair: "cifar10" }) === undefined, inRows, name);
   }
   assert.match(inTable("--no-augmentation") ?? "", /LeNet never learns from crops; leave it out$/);
   assert.equal(inTable("--no-augmentation", { pair: "cifar10" }), undefined);

@@ -1,7 +1,6 @@
 /** Help as a user asks for it: short by default, whole on demand, and nothing that would be refused. */
 import assert from "node:assert/strict";
-import { optionEntries } from "../src/experiment/config.ts";
-import { modes, runConfig } from "../src/experiment/config.ts";
+import { modes, optionEntries, runConfig } from "../src/experiment/config.ts";
 import { actsIn, checkEffects, flagFor } from "../src/cli/effect.ts";
 import { helpAsked } from "../src/cli/help.ts";
 import { type Outcome, task } from "./program.ts";

@@ -43,21 +43,22 @@ function valuesOf(nodes: readonly nn.Tensor[]): ArrayLike<number>[] {
   return nn.evaluate(nodes, new Map([[x, pixels]]));
 }
 
-const expected = {
+/** Scores of methods that have some of their own. */
+const expected: Readonly<Partial<Record<MethodName, readonly string[]>>> = {
   baseline: [],
   deep_ensemble: ["mutualInformation"],
   deep_ensemble_at: ["mutualInformation"],
   duq: ["maxKernel", "maxLogKernel"],
   due: ["variance"],
   sngp: ["variance"],
-} as const satisfies Record<MethodName, readonly string[]>;
+};
 
 for (const mode of Object.keys(methods) as MethodName[]) {
   Deno.test(`${mode} offers its scores, one number an image, from the same walk through the network`, () =>
     withDevice(async (device) => {
       const subject = subjectOf(mode);
       const scores = subject.scores(imagesOf(subject));
-      assert.deepEqual(Object.keys(scores), expected[mode]);
+      assert.deepEqual(Object.keys(scores), expected[mode] ?? []);
       for (const { values } of Object.values(scores)) assert.deepEqual(values.shape, [3]);
       const answer = subject.logProbabilities(imagesOf(subject), draws());
       const walks = async (outputs: nn.Tensor[]): Promise<number> => {

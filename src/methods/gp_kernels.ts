@@ -20,11 +20,17 @@ import {
   type Tensor,
 } from "../nn/mod.ts";
 
-/** Names of the kernels on the command line. */
-export const gpKernels = ["RBF", "Matern12", "Matern32", "Matern52", "RQ"] as const;
-
 /** The name of a kernel of DUE's Gaussian process. */
-export type GpKernel = (typeof gpKernels)[number];
+export type GpKernel = "RBF" | "Matern12" | "Matern32" | "Matern52" | "RQ";
+
+/** All of them. */
+export const gpKernels = [
+  "RBF",
+  "Matern12",
+  "Matern32",
+  "Matern52",
+  "RQ",
+] as const satisfies readonly GpKernel[];
 
 /** What a covariance function depends on besides its arguments. */
 export interface KernelParameters {

@@ -11,6 +11,7 @@ import { due } from "./due.ts";
 import { duq } from "./duq.ts";
 import { sngp } from "./sngp.ts";
 import {
+  type Declared,
   defaultOf,
   type Hyperparameter,
   type Together,
@@ -35,16 +36,11 @@ export type {
   TrainStep,
 } from "./types.ts";
 export type {
-  Choice,
-  Declared,
   Difference,
   Domain,
   Hyperparameter,
-  Intersection,
   NothingOwn,
   Own,
-  Quantity,
-  Stage,
   Together,
   ValueOf,
   ValuesOf,
@@ -70,22 +66,22 @@ export type MethodName = keyof typeof methods;
 export const defaultMethod: MethodName = "sngp";
 
 /** What all methods declare. */
-export interface Declarations {
-  /** Their hyper-parameters, by name. */
+export interface AllOwn {
+  /** Their hyper-parameters. */
   readonly hyperparameters: Together<typeof methods, "hyperparameters">;
-  /** Where their protocols differ, by name. */
+  /** Where their protocols differ. */
   readonly differences: Together<typeof methods, "differences">;
 }
 
 /** Any method: it takes what its own ask for among the hyper-parameters and the choices of all. */
 export interface Method
-  extends MethodFacts, Pick<MethodOf<Declarations>, "create" | "subject" | "schedule"> {}
+  extends MethodFacts, Pick<MethodOf<AllOwn>, "create" | "subject" | "schedule"> {}
 
 /** What determines a model of any method before it is trained. */
-export type ModelOptions = ModelOptionsOf<Declarations>;
+export type ModelOptions = ModelOptionsOf<AllOwn>;
 
 /** Hyper-parameters that belong to one method or another. */
-export type Hyperparameters = ValuesOf<Declarations["hyperparameters"]>;
+export type Hyperparameters = ValuesOf<AllOwn["hyperparameters"]>;
 
 /** Every hyper-parameter by its name, with the methods that have it. */
 export const hyperparameters = together(methods, (own) => own.hyperparameters);
@@ -98,9 +94,13 @@ export function ownOf(
   method: MethodFacts,
   values: Hyperparameters,
 ): Record<string, string | number> {
-  const all: Readonly<Record<string, string | number>> = values;
+  const chosen = new Map<string, string | number>(Object.entries(values));
   return Object.fromEntries(
-    Object.keys(method.hyperparameters).map((name) => [name, all[name] ?? ""]),
+    Object.keys(method.hyperparameters).map((name) => {
+      const value = chosen.get(name);
+      if (value === undefined) throw new Error(`Unreachable: ${name} is not settled`);
+      return [name, value];
+    }),
   );
 }
 
@@ -110,12 +110,8 @@ export function settledHyperparameters(
   network: Network,
   purpose: "train" | "use",
 ): Hyperparameters {
-  const values = Object.entries<{ option: Hyperparameter }>(hyperparameters).map((
-    [name, { option }],
-  ) => [
-    name,
-    Object.entries(chosen).find(([key]) => key === name)?.[1] ??
-      defaultOf(option, network, purpose),
-  ]);
+  const known = new Map<string, string | number | undefined>(Object.entries(chosen));
+  const values = Object.entries<Declared<Hyperparameter>>(hyperparameters)
+    .map(([name, { option }]) => [name, known.get(name) ?? defaultOf(option, network, purpose)]);
   return Object.fromEntries(values) as Hyperparameters;
 }

@@ -11,15 +11,8 @@ import type { Network } from "../networks/mod.ts";
 /** Where a difference acts: on what a training makes, what a trained model answers, or how it is attacked. */
 export type Stage = "training" | "evaluation" | "attack";
 
-/** One of a few words. */
-export interface Choice {
-  /** All of them. */
-  readonly values: readonly string[];
-}
-
-/** A number in a range. */
-export interface Quantity {
-  /** The smallest. */
+/** What an option may be: one of a few words, or a number in a range. */
+export type Domain = { readonly values: readonly string[] } | {
   readonly min: number;
   /** Unbounded when not given. */
   readonly max?: number;
@@ -27,10 +20,7 @@ export interface Quantity {
   readonly whole?: boolean;
   /** Of a distance between pixels in 0 to 1, which people also write as a fraction of bytes: `8/255`. */
   readonly unit?: "pixels";
-}
-
-/** What an option may be. */
-export type Domain = Choice | Quantity;
+};
 
 /** What an option can be: one of its values, or a number. */
 export type ValueOf<O> = O extends { readonly values: readonly (infer V)[] } ? V : number;
@@ -71,9 +61,9 @@ export type Difference =
 
 /** What is one method's own. */
 export interface Own {
-  /** Numbers or words that decide how its models are built or trained, by name. */
+  /** Its hyper-parameters by name. */
   readonly hyperparameters: Readonly<Record<string, Hyperparameter>>;
-  /** Where its protocols differ, by name. */
+  /** Where its protocols differ, by the options' names. */
   readonly differences: Readonly<Record<string, Difference>>;
 }
 
@@ -81,22 +71,17 @@ export interface Own {
 export interface NothingOwn extends Own {
   /** None. */
   readonly hyperparameters: Readonly<Record<never, Hyperparameter>>;
-  /** None. */
+  /** Nowhere. */
   readonly differences: Readonly<Record<never, Difference>>;
 }
 
-/** Everything that each of some types has. */
-export type Intersection<U> = (U extends unknown ? (u: U) => void : never) extends
-  (i: infer I) => void ? I
-  : never;
-
 /** Declarations of all methods of a registry, by the options' names. */
 export type Together<M extends Readonly<Record<string, Own>>, Part extends keyof Own> =
-  Intersection<{ [K in keyof M]: M[K][Part] }[keyof M]>;
+  { [K in keyof M]: (all: M[K][Part]) => void }[keyof M] extends (all: infer All) => void ? All
+    : never;
 
 /** A declaration, and the methods that make it. */
 export interface Declared<O> {
-  /** The declaration, the same object of all of them. */
   readonly option: O;
   /** Names of methods. */
   readonly modes: readonly string[];

@@ -32,7 +32,7 @@ export type ProtocolOption = Difference & {
 
 const attackNames = Object.keys(attacks) as AttackName[];
 
-/** Where the protocols differ for every method: how models are trained, how they are attacked, what is figured. */
+/** Differences that concern every method: in training, in the steps of attacks, in figures. */
 export const commonDifferences = {
   training: {
     selection: {
@@ -85,13 +85,6 @@ export const commonDifferences = {
   },
 } as const satisfies Record<string, Own["differences"]>;
 
-/** Every difference between the protocols: what it decides, its values, and what each protocol does. */
-export type ProtocolOptions =
-  & (typeof commonDifferences)["training"]
-  & (typeof commonDifferences)["attack"]
-  & (typeof commonDifferences)["figures"]
-  & Together<typeof methods, "differences">;
-
 /**
  * Every difference between the protocols, those of a registry's methods among those of all, in the order of
  * the experiment: how models are trained, how they are attacked, what is asked of them, what is figured.
@@ -108,14 +101,18 @@ export function protocolOptionsOf(
 }
 
 /** Every difference between the protocols, in the order of the experiment. */
-export const protocolOptions = protocolOptionsOf(methods) as ProtocolOptions;
+export const protocolOptions = protocolOptionsOf(methods) as
+  & (typeof commonDifferences)["training"]
+  & (typeof commonDifferences)["attack"]
+  & (typeof commonDifferences)["figures"]
+  & Together<typeof methods, "differences">;
 
 /** The name of a difference. */
-export type ProtocolOptionName = keyof ProtocolOptions;
+export type ProtocolOptionName = keyof typeof protocolOptions;
 
 /** How an experiment is run: a value for every difference. */
 export type Procedure = {
-  readonly [K in ProtocolOptionName]: ValueOf<ProtocolOptions[K]>;
+  readonly [K in ProtocolOptionName]: ValueOf<(typeof protocolOptions)[K]>;
 };
 
 /** Names of the differences, in order. */
