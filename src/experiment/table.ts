@@ -128,7 +128,7 @@ async function tableSpec(
 
 async function makeTable(options: TableOptions, reporter: Reporter): Promise<MadeTable> {
   const started = performance.now();
-  const variants = plan(options);
+  const variants = variantsOf(options);
   const cells = variants.flatMap(({ rows }) => rows.flatMap((r) => r.cells));
   const attacks = await runAll(cells, reporter);
   const results = new Map([...attacks].map(([cell, { result }]) => [cell, result]));
@@ -177,7 +177,7 @@ async function makeTable(options: TableOptions, reporter: Reporter): Promise<Mad
 }
 
 /** Every attack of the tables, that of the common procedure first. */
-function plan({ pair, run, seeds, ensembles, modes, ablate }: TableOptions): Variant[] {
+function variantsOf({ pair, run, seeds, ensembles, modes, ablate }: TableOptions): Variant[] {
   const { epsilons, rows, inDomain } = paperTables[pair];
   const wanted = rows.filter(({ mode }) => modes.length === 0 || modes.includes(mode));
   const cellsOf = (row: PaperRow, changed: Partial<RunOptions>): Cell[] => {
@@ -222,13 +222,13 @@ function plan({ pair, run, seeds, ensembles, modes, ablate }: TableOptions): Var
 
 /** The configurations of a table's rows, one each: what every one of them has to make of the options. */
 export function configsOf(options: TableOptions): RunConfig[] {
-  const [base] = plan({ ...options, ablate: [] });
+  const [base] = variantsOf({ ...options, ablate: [] });
   return (base?.rows ?? []).flatMap(({ cells: [cell] }) => cell ? [cell.config] : []);
 }
 
 /** Options among those to be changed whose change no row would notice. */
 export function withoutRows(options: TableOptions): ProtocolOptionName[] {
-  const made = plan(options).map(({ option }) => option);
+  const made = variantsOf(options).map(({ option }) => option);
   return options.ablate.filter((option) => !made.includes(option));
 }
 

@@ -27,8 +27,8 @@ const t975 = [
  */
 export function wilsonLow(hits: number, count: number, z: number): number {
   const share = hits / count;
-  const spread = z * Math.sqrt(share * (1 - share) / count + z * z / (4 * count * count));
-  return (share + z * z / (2 * count) - spread) / (1 + z * z / count);
+  const margin = z * Math.sqrt(share * (1 - share) / count + z * z / (4 * count * count));
+  return (share + z * z / (2 * count) - margin) / (1 + z * z / count);
 }
 
 /**

@@ -197,8 +197,8 @@ class Sngp implements Model {
     const pass = new Pass(false);
     const phi = this.#features(images, pass);
     const logits = this.#beta.forward(phi, pass);
-    const spread = sqrt(add(scale(this.#variance(phi), settings.meanFieldFactor), 1));
-    return div(logits, reshape(spread, [-1, 1]));
+    const meanFieldScale = sqrt(add(scale(this.#variance(phi), settings.meanFieldFactor), 1));
+    return div(logits, reshape(meanFieldScale, [-1, 1]));
   }
 
   /** Features `[B, D]` to `[B]`. */

@@ -5,7 +5,7 @@
  */
 import { scale } from "../ops/elementwise.ts";
 import { topologicalOrder } from "./grad.ts";
-import { type Place, place, shareEqualWork } from "./equal_work.ts";
+import { type Location, locationOf, shareEqualWork } from "./equal_work.ts";
 import { fuseElementwise, type Fusion } from "./fuse.ts";
 import type { Parameter, Tensor } from "../graph/tensor.ts";
 import type { TileProfile } from "../graph/tiles.ts";
@@ -60,7 +60,7 @@ export interface Arrangement {
   /** The node that another's work is shared from; itself where it is the first. */
   readonly same: ReadonlyMap<Tensor, Tensor>;
   /** The node that owns the memory of a node, and where in it that lies. */
-  readonly locate: (t: Tensor) => Place;
+  readonly locate: (t: Tensor) => Location;
   /** What a node is computed from; of one that does the work of a chain, what the chain is. */
   readonly inputsOf: (t: Tensor) => readonly Tensor[];
 }
@@ -70,7 +70,7 @@ export function arrange(spec: ProgramSpec): Arrangement {
   const updates = [...spec.updates ?? []].map(([parameter, value]) => ({
     parameter,
     // Another parameter's own buffer may change under the copies: take its value first.
-    value: place(value).owner.source.kind === "parameter" ? scale(value, 1) : value,
+    value: locationOf(value).owner.source.kind === "parameter" ? scale(value, 1) : value,
   }));
   const kept = [
     ...spec.outputs ?? [],
@@ -79,7 +79,7 @@ export function arrange(spec: ProgramSpec): Arrangement {
   ];
   const order = topologicalOrder([...kept, ...updates.map((u) => u.parameter.tensor)]);
   const same = shareEqualWork(order);
-  const locate = (t: Tensor): Place => place(t, same);
+  const locate = (t: Tensor): Location => locationOf(t, same);
   const updated = new Set(updates.map((u) => u.parameter.owner));
   const varying = dependents(
     order,

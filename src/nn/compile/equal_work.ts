@@ -9,7 +9,7 @@ import { type Data, show, type Source, type Tensor } from "../graph/tensor.ts";
 type Owned = Exclude<Source, { readonly kind: "view" }>;
 
 /** A node that owns memory, and where in it another node starts (in floats). */
-export interface Place {
+export interface Location {
   readonly owner: Tensor & { readonly source: Owned };
   readonly offset: number;
 }
@@ -30,7 +30,7 @@ export function shareEqualWork(order: readonly Tensor[]): Map<Tensor, Tensor> {
 function workKey(t: Tensor, same: ReadonlyMap<Tensor, Tensor>): string | undefined {
   const { source } = t;
   const inputs = t.inputs.map((x) => {
-    const { owner, offset } = place(x, same);
+    const { owner, offset } = locationOf(x, same);
     return `${owner.id}+${offset}`;
   }).join(" ");
   switch (source.kind) {
@@ -62,7 +62,7 @@ function constantKey(data: Data): string | undefined {
 }
 
 /** Follows views down to the node that owns the memory. */
-export function place(t: Tensor, same?: ReadonlyMap<Tensor, Tensor>): Place {
+export function locationOf(t: Tensor, same?: ReadonlyMap<Tensor, Tensor>): Location {
   let [owner, offset] = [t, 0];
   while (owner.source.kind === "view") {
     offset += owner.source.offset;
@@ -70,5 +70,5 @@ export function place(t: Tensor, same?: ReadonlyMap<Tensor, Tensor>): Place {
     if (!next) throw new Error("Unreachable: a view of nothing");
     owner = next;
   }
-  return { owner: (same?.get(owner) ?? owner) as Place["owner"], offset };
+  return { owner: (same?.get(owner) ?? owner) as Location["owner"], offset };
 }

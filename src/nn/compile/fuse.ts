@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Place } from "./equal_work.ts";
+import type { Location } from "./equal_work.ts";
 import { type Kernel, kernel, resolveOverrides } from "../graph/kernel.ts";
 import { type Dispatch, size, type Tensor } from "../graph/tensor.ts";
 
@@ -43,7 +43,7 @@ export function fuseElementwise(
   work: readonly Tensor[],
   kept: ReadonlySet<Tensor>,
   varying: ReadonlySet<Tensor>,
-  locate: (t: Tensor) => Place,
+  locate: (t: Tensor) => Location,
 ): Fused {
   const readers = new Map<Tensor, Set<Tensor>>();
   for (const t of work) {
@@ -100,7 +100,7 @@ function indexing({ source }: Tensor, i: number): { readonly div: number; readon
 }
 
 /** Whether t reads all of what a node holds, element by element, wherever it reads it. */
-function readsStraight(t: Tensor, node: Tensor, locate: (t: Tensor) => Place): boolean {
+function readsStraight(t: Tensor, node: Tensor, locate: (t: Tensor) => Location): boolean {
   return size(node.shape) === size(t.shape) && t.inputs.every((x, i) => {
     const { owner, offset } = locate(x);
     const { div, mod } = indexing(t, i);
@@ -116,7 +116,7 @@ interface Load {
   readonly mod: number;
 }
 
-function loadOf(t: Tensor, i: number, locate: (t: Tensor) => Place): Load {
+function loadOf(t: Tensor, i: number, locate: (t: Tensor) => Location): Load {
   const tensor = t.inputs[i] ?? t;
   const { div, mod } = indexing(t, i);
   const { owner, offset } = locate(tensor);
@@ -124,7 +124,7 @@ function loadOf(t: Tensor, i: number, locate: (t: Tensor) => Place): Load {
 }
 
 /** What a chain reads from memory, each once. */
-function loads(chain: Chain, locate: (t: Tensor) => Place): Load[] {
+function loads(chain: Chain, locate: (t: Tensor) => Location): Load[] {
   const inside = new Set(chain);
   const found = new Map<string, Load>();
   for (const t of chain) {
@@ -138,7 +138,7 @@ function loads(chain: Chain, locate: (t: Tensor) => Place): Load[] {
 }
 
 /** Writes a chain's kernel. */
-function compose(chain: Chain, root: Tensor, locate: (t: Tensor) => Place): Fusion {
+function compose(chain: Chain, root: Tensor, locate: (t: Tensor) => Location): Fusion {
   const operands = loads(chain, locate);
   const names = new Map(operands.map(({ key }, i) => [key, `e${i}`]));
   const made = new Map(chain.map((t, i) => [t, `v${i}`]));

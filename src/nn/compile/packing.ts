@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Place } from "./equal_work.ts";
+import type { Location } from "./equal_work.ts";
 import { alignment, size, type Tensor } from "../graph/tensor.ts";
 
 /** A node's place in the pack that gathers it. */
@@ -28,7 +28,7 @@ export function madeInPacks(
   work: readonly Tensor[],
   inputsOf: (t: Tensor) => readonly Tensor[],
   copied: ReadonlySet<Tensor>,
-  locate: (t: Tensor) => Place,
+  locate: (t: Tensor) => Location,
 ): ReadonlyMap<Tensor, Packed> {
   const found = new Map<Tensor, Packed>();
   for (const pack of work) {

@@ -164,7 +164,7 @@ class CompiledProgram implements Program {
       }
       if (this.plan.uses(t)) {
         const { buffer, offset, stride } = this.#resource(t);
-        gpu.queue.writeBuffer(buffer, offset, bytesOf(spread(data, copies, stride / 4)));
+        gpu.queue.writeBuffer(buffer, offset, bytesOf(atStride(data, copies, stride / 4)));
       }
     });
     for (const record of this.recorders) record.reserve(times);
@@ -254,7 +254,7 @@ function copyCommands(from: CopiedResource, to: CopiedResource): Command[] {
 }
 
 /** Values of copies, one after the other, to where each belongs. */
-function spread(data: Data, copies: number, stride: number): Data {
+function atStride(data: Data, copies: number, stride: number): Data {
   const n = data.length / copies;
   if (copies === 1 || stride === 0 || stride === n) return data;
   const apart = data instanceof Uint32Array

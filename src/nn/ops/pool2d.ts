@@ -83,11 +83,13 @@ function scatter(g: Tensor, index: Tensor, s: Window): Tensor {
   const shape = [...g.shape.slice(0, 2), s.H, s.W];
   const apart = s.STRIDE >= s.SIZE;
   const n = size(g.shape.slice(0, 2)) * (apart ? Math.ceil(s.H / s.STRIDE) : s.H);
-  const spread = node("poolScatter", [g, index], shape, {
+  const scattered = node("poolScatter", [g, index], shape, {
     kind: "dispatch",
     kernel: scatterKernel,
     overrides: { N: n, ...s },
     threads: n,
   }, (h) => [gather(h, index, s), null]);
-  return apart ? { ...spread, sparse: { values: g, places: index, window: s.STRIDE } } : spread;
+  return apart
+    ? { ...scattered, sparse: { values: g, places: index, window: s.STRIDE } }
+    : scattered;
 }

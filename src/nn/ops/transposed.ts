@@ -23,7 +23,7 @@ export function transposed(
   const aligned = B * CI * H * W % (alignment * STRIDE * STRIDE) === 0;
   if (STRIDE > 1 && even && aligned) return withVjp(byPhases(s, g, w), [g, w], vjp);
   // A correlation of the gradient, spread out by the stride, with the filters turned round.
-  const { framed, PAD } = frame(spread(g, s), s);
+  const { framed, PAD } = frame(dilate(g, s), s);
   const [OH, OW] = [dim(framed, 2), dim(framed, 3)];
   const mirrored = { ...s, CI: CO, CO: CI, H: OH, W: OW, OH: H, OW: W, PAD, STRIDE: 1 };
   if (CI === 1) return correlateRows(mirrored, [framed, w], vjp, [g, w]);
@@ -101,7 +101,7 @@ function weave(
 }
 
 /** Zeros between the elements of a gradient: `[B, C, OH, OW]` to what a stride of 1 would have made. */
-function spread(g: Tensor, { H, W, KH, KW, STRIDE, PAD }: ConvShape): Tensor {
+function dilate(g: Tensor, { H, W, KH, KW, STRIDE, PAD }: ConvShape): Tensor {
   return STRIDE === 1 ? g : apart(g, STRIDE, [H + 2 * PAD - KH + 1, W + 2 * PAD - KW + 1]);
 }
 
