@@ -280,7 +280,7 @@ Deno.test("without --json a table and a verdict are printed, with --explain the 
     assert.match(stdout, /rejected at 0.9/);
     assert.match(
       stdout,
-      /The attack, steered to class 3, (gives|works|backfires|moves next to nothing)/,
+      /The attack, steered to digit 3, (gives|works|backfires|moves next to nothing)/,
     );
     assert.match(stdout, /targeted at 3/);
     assert.match(

@@ -17,7 +17,7 @@ function result(before: number, after: number, change: Partial<AttackResult> = {
   const rejection = (at09: number): Record<string, number> =>
     Object.fromEntries([1, 2, 3, 4, 5, 6, 7, 8, 9].map((t) => [`0.${t}`, t === 9 ? at09 : 0]));
   return attackResultSchema.parse({
-    schema: "mirage/attack@5",
+    schema: "mirage/attack@6",
     mode: "sngp",
     model: "LeNet_SNGP",
     protocol: "paper",
@@ -114,7 +114,7 @@ Deno.test("`verdict()` counts the images that pass now", () => {
     verdict(result(0.8, 0.12)),
     "The attack works: SNGP had rejected 80.0 % of the images below a confidence of 0.9, now " +
       "12.0 %, so 680 more of 1000 out-domain images are taken for digits; the mean entropy went " +
-      "from 1.12 to 0.21 nats. No pixel changed by more than 0.1.",
+      "from 1.120 to 0.210 nats. No pixel changed by more than 0.1.",
   );
 });
 
@@ -132,7 +132,7 @@ Deno.test("`verdict()` names a change of entropy alone, up or down", () => {
   const up = result(0.5, 0.5);
   assert.match(
     verdict({ ...up, adversarial: { ...up.adversarial, entropy: 1.3 } }),
-    /^The attack makes the answers less sure .* from 1.12 to 1.3 nats/,
+    /^The attack makes the answers less sure .* from 1.120 to 1.300 nats/,
   );
 });
 
@@ -153,7 +153,7 @@ Deno.test("`verdict()` judges an attack that steers by the images in its class, 
     verdict(steered([100, 820], [0.8, 0.7], 1.2)),
     "The attack, steered to class 3, works: of 1000 out-domain images 100 (10.0 %) were taken for it, now " +
       "820 (82.0 %). The answers are surer by one figure and less sure by another: SNGP had rejected 80.0 % " +
-      "of the images below a confidence of 0.9, now 70.0 %; the mean entropy went from 1.12 to 1.2 nats. " +
+      "of the images below a confidence of 0.9, now 70.0 %; the mean entropy went from 1.120 to 1.200 nats. " +
       "No pixel changed by more than 0.1.",
   );
   const cases: readonly (readonly [number, string])[] = [
@@ -210,7 +210,7 @@ Deno.test("`verdict()` speaks of AUROC, and of a model that knows nothing", () =
   const scores = { maxProbability: { clean: separation(0.9), attacked: separation(0.4) } };
   assert.match(
     verdict({ ...result(0.8, 0.1), detection: { scores } }),
-    /; AUROC by max p went from 0\.9 to 0\.4\. No pixel/,
+    /; AUROC by max p went from 0\.900 to 0\.400\. No pixel/,
   );
   const accuracy = { holds: false, warning: "The model is no better than guessing" };
   assert.match(
@@ -266,7 +266,7 @@ Deno.test("`showAttack()` says how many images make a figure infinite, or have n
     text,
     /NLL infinite \(3 of 10 images\); 2 answers are no numbers and count as wrong$/m,
   );
-  assert.match(text, /mean of log max │ +-0\.500 │ infinite \(7 of 1000 images\) │/);
+  assert.match(text, /mean of log max │ +-0\.500 │ infinite \(7 of 1000\) │/);
 });
 
 Deno.test("`showAttack()` shows no change as zero without a sign, and stays within 80 columns", () => {

@@ -20,7 +20,7 @@ import { classRows } from "../measure/metrics.ts";
 import type { EpsilonPoint } from "../measure/schema.ts";
 import { type Method, methods, single } from "../methods/mod.ts";
 import { type Attacked, attackSet, knownTarget } from "../evaluate/predict.ts";
-import type { Answers } from "../measure/answers.ts";
+import { type Answers, answersAt } from "../measure/answers.ts";
 import { iterationOf } from "../methods/protocol.ts";
 import { limited } from "./setup.ts";
 import { type Reporter, silent } from "../base/reporter.ts";
@@ -149,12 +149,12 @@ function attackDocument(
   const settings = attackSettings(config);
   const mean = meanOptions(bench);
   const point = (answers: Answers, epsilon: number): EpsilonPoint =>
-    epsilonPoint(inDomain.answers, answers, epsilon);
+    epsilonPoint(inDomain.answers, answers, epsilon, config.seed);
   const inTarget = ({ predictions }: Answers): number | null =>
     config.targeted === undefined ? null : classRows(predictions, config.targeted);
   const { name, steps, stepSize, startNoise, projectStart } = settings;
   return attackResultSchema.parse({
-    schema: "mirage/attack@5",
+    schema: "mirage/attack@6",
     ...common(bench),
     seeds: bench.modelSeeds,
     ...modelsOf(models),
@@ -187,9 +187,9 @@ function attackDocument(
     curves: {
       tau: tauCurve(inDomain.answers, sets),
       epsilon: [
-        point(attacked.clean, 0),
+        point(answersAt(attacked.clean, examined.index), 0),
         point(examined.half.adversarial, settings.epsilon / 2),
-        point(attacked.adversarial, settings.epsilon),
+        point(answersAt(attacked.adversarial, examined.index), settings.epsilon),
       ],
     },
     sanity: sanityResult(examined.sanity),

@@ -102,7 +102,7 @@ const trained = z.array(
 
 /** What `attack --json` prints. */
 export const attackResultSchema = z.strictObject({
-  schema: z.literal("mirage/attack@5"),
+  schema: z.literal("mirage/attack@6"),
   ...common,
   ...models,
   trained,

@@ -16,7 +16,15 @@ export const statisticSchema = z.strictObject({
   /** Ours less the paper's; null where the two were not made alike. */
   difference: z.number().nullable(),
 });
-const figures = { entropy: statisticSchema, rejection: statisticSchema };
+/** A figure over seeds of which the paper has none. */
+export const ownStatisticSchema = statisticSchema.omit({ paper: true, difference: true });
+
+const figures = {
+  entropy: statisticSchema,
+  rejection: statisticSchema,
+  /** By the largest probability. */
+  auroc: ownStatisticSchema,
+};
 
 /** A row of the tables. */
 export const tableRowSchema = z.strictObject({
@@ -36,7 +44,7 @@ export const tableRowSchema = z.strictObject({
 
 /** What `table --json` prints. */
 export const tableResultSchema = z.strictObject({
-  schema: z.literal("mirage/table@3"),
+  schema: z.literal("mirage/table@4"),
   pair: z.string(),
   protocol: z.enum(["paper", "corrected"]),
   /** Epochs that the models have behind them; null where some have more than others. */
@@ -64,5 +72,7 @@ export const tableResultSchema = z.strictObject({
 export type TableResult = z.infer<typeof tableResultSchema>;
 /** See {@linkcode tableRowSchema}. */
 export type TableRow = z.infer<typeof tableRowSchema>;
+/** See {@linkcode ownStatisticSchema}. */
+export type OwnStatistic = z.infer<typeof ownStatisticSchema>;
 /** See {@linkcode statisticSchema}. */
 export type Statistic = z.infer<typeof statisticSchema>;

@@ -30,6 +30,10 @@ export const runRowSchema = z.strictObject({
   /** The attack's name, and its radius. */
   attack: z.string().nullable(),
   epsilon: figure,
+  /** The class that an attack steers to. */
+  targeted: z.int().nullable(),
+  /** How many images of each set were used at most, the training set too. */
+  limit: z.int().nullable(),
   /** Out-domain images that were evaluated or attacked; of a training those learned from. */
   images: z.int().nullable(),
   /** Mean entropy of the out-domain set in nats, clean and attacked. */
@@ -46,7 +50,7 @@ export const runRowSchema = z.strictObject({
 
 /** What `runs --json` prints. */
 export const runsResultSchema = z.strictObject({
-  schema: z.literal("mirage/runs@2"),
+  schema: z.literal("mirage/runs@3"),
   folder: z.string(),
   runs: z.array(runRowSchema),
 });
@@ -105,7 +109,7 @@ export async function listRuns(savePath: string, query: RunsQuery): Promise<Runs
     return sort === "started" ? -sign : sign;
   };
   wanted.sort((a, b) => order(a, b) || (a.folder < b.folder ? -1 : 1));
-  return runsResultSchema.parse({ schema: "mirage/runs@2", folder, runs: wanted });
+  return runsResultSchema.parse({ schema: "mirage/runs@3", folder, runs: wanted });
 }
 
 async function describeRun(folder: string): Promise<RunRow> {
@@ -116,12 +120,15 @@ async function describeRun(folder: string): Promise<RunRow> {
     seed: null,
     protocol: null,
     epsilon: null,
+    limit: null,
     ...noFigures,
     started: null,
   };
   try {
     const run = await readRun(folder);
-    const { mode, model, seed, protocol, epsilonAttack } = runOptionsSchema.parse(run.config);
+    const { mode, model, seed, protocol, epsilonAttack, limit } = runOptionsSchema.parse(
+      run.config,
+    );
     return {
       folder,
       command: run.command,
@@ -130,6 +137,7 @@ async function describeRun(folder: string): Promise<RunRow> {
       seed: seed ?? null,
       protocol: protocol ?? null,
       epsilon: run.command === "attack" ? epsilonAttack ?? null : null,
+      limit: limit ?? null,
       ...await outcome(folder, run),
       started: run.started,
     };
@@ -159,6 +167,7 @@ const runOptionsSchema = z.object({
   seed: z.int().optional(),
   protocol: z.string().optional(),
   epsilonAttack: z.number().optional(),
+  limit: z.int().nullish(),
 });
 
 const uncertainty = z.object({
@@ -169,7 +178,7 @@ const uncertainty = z.object({
 const headlineSchema = z.object({
   model: z.string().optional(),
   hyperparameters: runRowSchema.shape.hyperparameters.default({}),
-  attack: z.object({ name: z.string() }).optional().catch(undefined),
+  attack: z.object({ name: z.string(), targeted: z.int().nullish() }).optional().catch(undefined),
   seeds: z.array(z.unknown()).optional().catch(undefined),
   data: z.object({ count: z.int() }).optional().catch(undefined),
   inDomain: z.object({ accuracy: z.number() }).optional().catch(undefined),
@@ -183,6 +192,7 @@ const noFigures = {
   hyperparameters: {},
   members: null,
   attack: null,
+  targeted: null,
   images: null,
   entropy: null,
   entropyAttacked: null,
@@ -204,6 +214,7 @@ function headline(figures: Record<string, unknown>): Headline {
     hyperparameters: own.hyperparameters,
     members: seeds?.length ?? members?.length ?? null,
     attack: attack?.name ?? null,
+    targeted: attack?.targeted ?? null,
     images: outDomain?.count ?? data?.count ?? null,
     entropy: before?.entropy ?? null,
     entropyAttacked: adversarial?.entropy ?? null,
