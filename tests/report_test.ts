@@ -5,10 +5,15 @@ import { decode } from "fast-png";
 import { type RunConfig, runConfig } from "../src/experiment/config.ts";
 import { leaveReport, reportResultSchema, writeReport } from "../src/cli/report.ts";
 import { UserError } from "../src/base/errors.ts";
+import type { Chart } from "../src/report/charts.ts";
+import { type Bin, reliability } from "../src/report/curves.ts";
+import { evidenceOf, rejections } from "../src/report/evidence.ts";
 import { markup } from "../src/report/html.ts";
+import { apart, type Line, lines, topOf } from "../src/report/lines.ts";
 import { readContent, report, reportOn } from "../src/report/mod.ts";
 import { perturbation, pngOf } from "../src/report/pictures.ts";
 import { furtherFigures } from "../src/report/sections.ts";
+import { evalVerdict } from "../src/report/words.ts";
 import { attack } from "../src/experiment/attack.ts";
 import { evaluate } from "../src/experiment/evaluate.ts";
 import { train } from "../src/experiment/train.ts";
@@ -68,7 +73,8 @@ Deno.test("the page of a table holds the figures beside the paper's, and their c
     const page = await report([folder]);
     checkPage(page);
     holds(page, /<h1>[^<]*the paper(?:'|&#39;)s tables<\/h1>/);
-    assert.equal(count(page, /<svg /g), 4);
+    assert.equal(count(page, /<svg /g), 5);
+    holds(page, /<th scope="col">AUROC, 0.3<\/th>/);
     holds(page, /\(1\.22\)/);
     await assert.rejects(report([folder, folder + "/"]), /a table stands alone/);
   }));
@@ -98,8 +104,9 @@ Deno.test("the page of an attack holds verdict, tables, charts, images and how i
     assert.equal(count(page, /<details>/g), 2);
     assert.equal(count(page.split("<details>")[0] ?? "", /<img /g), 6 * 3);
     holds(page, /<p>Image \d+, letter [A-J]: digit \d \(\d+ %\) → <b>digit \d \(\d+ %\)<\/b>/);
-    holds(page, /AUROC by the largest probability<\/th><td>[\d.]+ \[[\d., ]+\]/);
-    assert.equal(count(page, /<svg /g), 18 + 2 + 3 + 1);
+    holds(page, /AUROC by the largest probability<\/th><td>[\d.]+ \[[\d.]+,\u00a0[\d.]+\]/);
+    assert.equal(count(page, /<svg /g), 18 + 2 + 3 + 2);
+    holds(page, /Every point is of the same 64 out-domain images; at 0 they are clean/);
     assert.equal(count(page, /alt="Image \d+: perturbation/g), 18);
     const { run, figures } = await readContent(folder);
     for (const digest of [run.digest, ...run.checkpoints.map(({ sha256 }) => sha256)]) {
@@ -140,9 +147,12 @@ Deno.test("trainings, evaluations and comparisons have pages of their own", () =
     holds(comparison, /<h1>7 runs compared<\/h1>/);
     holds(comparison, /SNGP, seed 1<\/th><td>0.2<\/td>/);
     holds(comparison, /<th scope="col">AUROC attacked<\/th>/);
-    holds(comparison, /<td>[01]\.\d{3} \[[01]\.\d{3}, [01]\.\d{3}\]<\/td><td><code>attack-/);
+    holds(comparison, /<td>0\.2<\/td>(<td>[01]\.\d{3} \[[01]\.\d{3},\u00a0[01]\.\d{3}\]<\/td>){2}/);
+    holds(comparison, /<td><code>attack-sngp-/);
     holds(comparison, /SNGP, attack&#39;s epsilon 0.2<\/th><td>2<\/td><td>[\d.]+ ± [\d.]+<\/td>/);
-    assert.equal(count(comparison, /<svg /g), 3 + 2);
+    assert.equal(count(comparison, /<svg /g), 3 + 2 + 2);
+    // Once for the three charts of two runs whose names are short, and in each of the trainings'.
+    holds(comparison, /aria-hidden="true" style="color: #\w{6}">■<\/b> /);
 
     const out = join(savePath, "page.html");
     const written = await writeReport([attacks[0] ?? "", attacks[0] ?? "", attacks[1] ?? ""], out);
@@ -161,6 +171,153 @@ Deno.test("trainings, evaluations and comparisons have pages of their own", () =
       (e) => e instanceof UserError && /the run is not finished/.test(e.message),
     );
     await assert.rejects(report([]), UserError);
+  }));
+
+Deno.test("curves have a point a radius, of the same images, and every set the same thresholds", () =>
+  inFolder(async (savePath) => {
+    const content = await readContent(await folderOf(attack, { savePath, limit: 230 }));
+    const evidence = evidenceOf(content.figures);
+    const points = evidence.curves?.epsilon ?? [];
+    assert.deepEqual(points.map(({ epsilon }) => epsilon), [0, 0.05, 0.1]);
+    // The sample of the checks, not all 230.
+    assert.deepEqual(points.map(({ images }) => images), [200, 200, 200]);
+    for (const { entropy, rejected, auroc } of points) {
+      for (const { value, low, high } of [entropy, rejected, ...Object.values(auroc)]) {
+        assert.ok(value !== null && low !== null && high !== null);
+        assert.ok(low <= value && value <= high && low < high && low >= 0);
+      }
+    }
+    const { "in-domain": own, clean, attacked } = rejections(evidence);
+    assert.equal(Object.keys(own ?? {}).length, 20);
+    assert.deepEqual(Object.keys(clean ?? {}), Object.keys(own ?? {}));
+    assert.deepEqual(Object.keys(attacked ?? {}), Object.keys(own ?? {}));
+  }));
+
+/** What a layer of a chart is drawn from. */
+const valuesOf = (chart: Chart, layer: number): Record<string, unknown>[] => {
+  const { data } = chart.layer[layer] ?? {};
+  assert.ok(data && "values" in data && Array.isArray(data.values));
+  return data.values as Record<string, unknown>[];
+};
+
+Deno.test("panels that compare have one range, runs of a method one colour and a mark each", () => {
+  const line = (series: string, group: string, y: number): Line => ({
+    series,
+    group,
+    points: [[0, y], [0.1, { value: y / 2, low: y / 4, high: y }], [0.2, null]],
+  });
+  const all = [line("SNGP, seed 0, limit 64", "SNGP", 2), line("SNGP, seed 1", "SNGP", 1)];
+  const axes = { title: "H", alt: "", x: "epsilon", y: "H" };
+  const domain = (chart: Chart): unknown => {
+    const { encoding } = chart.layer[1] as { encoding: { y: { scale: { domain: unknown } } } };
+    return encoding.y.scale.domain;
+  };
+  const [ours, paper] = [all, [line("SNGP", "SNGP", 1)]];
+  const top = Math.max(topOf(ours), topOf(paper));
+  assert.equal(top, 2);
+  assert.deepEqual(domain(lines(ours, { ...axes, top })), domain(lines(paper, { ...axes, top })));
+  assert.deepEqual(domain(lines(ours, { ...axes, share: true })), [0, 1]);
+  const { legend, ...chart } = lines(ours, { ...axes, ticks: [0, 0.1] });
+  const [first, second, ...more] = legend ?? [];
+  assert.deepEqual([first?.label, second?.label, more], [ours[0]?.series, ours[1]?.series, []]);
+  assert.equal(first?.color, second?.color);
+  assert.notEqual(first?.shape, second?.shape);
+  // A null is no point, and a value without ends has no interval.
+  assert.equal(valuesOf(chart, 1).length, 4);
+  assert.deepEqual(valuesOf(chart, 0).map(({ low, high }) => [low, high]), [[0.5, 2], [0.25, 1]]);
+
+  const short = [line("DE", "DE", 2), line("SNGP", "SNGP", 1.999)];
+  const named = lines(short, { ...axes, ticks: [0, 0.1] });
+  assert.equal(named.legend, undefined);
+  assert.deepEqual(valuesOf(named, 3).map(({ series }) => series), ["DE", "SNGP"]);
+  assert.notEqual(
+    legendColor(named, "DE"),
+    legendColor(named, "SNGP"),
+  );
+  for (const places of [[5, 5, 5], [0, 229, 230, 100], [230, 230], [3]]) {
+    const moved = apart(places, 15, 230).sort((a, b) => a - b);
+    moved.forEach((place, i) => {
+      assert.ok(place >= 0 && place <= 230);
+      assert.ok(i === 0 || place - (moved[i - 1] ?? 0) >= 15 - 1e-9);
+    });
+  }
+});
+
+/** The colour of a series. */
+function legendColor(chart: Chart, series: string): unknown {
+  type Coloured = { encoding: { color: { scale: { domain: string[]; range: string[] } } } };
+  const { domain, range } = (chart.layer[1] as Coloured).encoding.color.scale;
+  return range[domain.indexOf(series)];
+}
+
+Deno.test("the reliability diagram leaves out empty bins, and says how many images the others hold", () => {
+  const bin = (i: number, count: number, accuracy: number | null): Bin => ({
+    from: i / 3,
+    to: (i + 1) / 3,
+    count,
+    confidence: accuracy,
+    accuracy,
+  });
+  const [accuracy, counts] = reliability([bin(0, 0, null), bin(1, 4, 0.5), bin(2, 100, 0.9)]);
+  const points = valuesOf(accuracy, 2);
+  assert.deepEqual(points.map(({ value }) => value), [0.5, 0.9]);
+  // Four images tell less than a hundred.
+  const [few = 0, many = 0] = points.map(({ low, high }) => Number(high) - Number(low));
+  assert.ok(few > 0.5 && many < 0.2, `${few} ${many}`);
+  assert.deepEqual(valuesOf(counts, 1).map(({ count }) => count), [4, 100]);
+});
+
+Deno.test("names that nobody knows are shown as they are", () =>
+  inFolder(async (savePath) => {
+    const content = await readContent(await folderOf(attack, { savePath }));
+    assert.ok(content.command === "attack");
+    const { figures, run } = content;
+    const { detection, sanity } = evidenceOf(figures);
+    const { maxProbability } = detection?.scores ?? {};
+    const page = await reportOn([{
+      ...content,
+      run: { ...run, checkpoints: [] },
+      figures: {
+        ...figures,
+        mode: "my model",
+        model: "Mine",
+        seeds: [],
+        attack: { ...figures.attack, name: "mineToo", objective: "toString", targeted: 77 },
+        inDomain: { ...figures.inDomain, name: "shapes", classNames: null },
+        outDomain: { ...figures.outDomain, name: "constructor", classNames: null },
+        clean: { ...figures.clean, readings: {} },
+        detection: { ...detection, scores: { maxProbability, myOwnScore: maxProbability } },
+        sanity: {
+          ...sanity,
+          checks: { ownCheck: { holds: true, figures: { ownFigure: 0.25 }, warning: null } },
+        },
+      },
+    }]);
+    checkPage(page);
+    assert.ok(!page.includes("native code"));
+    holds(page, /<h1>my model attacked, epsilon 0.1, seed 0<\/h1>/);
+    holds(
+      page,
+      /Mine; protocol paper; mineToo, [^;]*; steered to class 77; 64 images of constructor/,
+    );
+    holds(page, /share taken for class 77/);
+    holds(page, /my own score: AUROC/);
+    holds(page, /own check<\/th><td>yes<\/td><td>own figure: 0\.250</);
+    const compared = await reportOn([content, {
+      ...content,
+      figures: { ...figures, mode: "my model", model: "Mine" },
+    }]);
+    checkPage(compared);
+    holds(compared, /my model/);
+    const evaluated = evalVerdict({
+      model: "Mine",
+      inDomain: { count: 10 },
+      outDomain: { ...figures.clean, count: 64 },
+    });
+    assert.match(
+      evaluated,
+      /^Of 64 images of no class that it knows .* taken for something known\.$/,
+    );
   }));
 
 Deno.test("hostile names stay text, and figures that nobody knows are shown", () =>

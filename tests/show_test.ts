@@ -1,6 +1,8 @@
 /** Verdicts in plain words, for every way an attack may go. */
 import assert from "node:assert/strict";
 import { showAttack } from "../src/cli/show.ts";
+import { showRuns } from "../src/cli/show_runs.ts";
+import type { RunRow } from "../src/runs/list.ts";
 import type { SeparationResult } from "../src/measure/schema.ts";
 import { evidenceOf, evidenceSections } from "../src/report/evidence.ts";
 import { markup } from "../src/report/html.ts";
@@ -274,6 +276,96 @@ Deno.test("`showAttack()` shows no change as zero without a sign, and stays with
   const lines = showAttack(still).split("\n");
   assert.ok(lines.some((line) => /rejected at 0.9 .* 0.500 .* 0.500 │ +0.000 /.test(line)));
   assert.ok(lines.filter((line) => /^[│┌├└]/.test(line)).every((line) => line.length <= 80));
+});
+
+Deno.test("tables fit a terminal of 80 columns and one of 40, and leave nothing out", () => {
+  const attacked = result(0.8, 0.12);
+  for (const width of [80, 40]) {
+    const text = showAttack(attacked, width);
+    for (const line of text.split("\n")) {
+      if (/^[│┌├└ ]/.test(line)) assert.ok(line.length <= width, line);
+    }
+    for (const figure of ["1.120", "-0.910", "0.950 [0.940, 0.960]", "0.600 [0.590, 0.610]"]) {
+      assert.ok(text.includes(figure), `${figure} at ${width}`);
+    }
+  }
+  const row: RunRow = {
+    folder: "trained_models/runs/attack-deep_ensemble_at-0123456789ab",
+    command: "attack",
+    mode: "deep_ensemble_at",
+    model: "ResNet-18",
+    hyperparameters: { epsilon: 0.01 },
+    seed: 30,
+    members: 10,
+    protocol: "corrected",
+    attack: "fgsm",
+    targeted: 3,
+    limit: 5000,
+    epsilon: 0.016,
+    images: 4999,
+    entropy: 1.25,
+    entropyAttacked: 0.75,
+    rejected: 0.5,
+    rejectedAttacked: 0.25,
+    accuracy: 0.9321,
+    started: new Date().toISOString(),
+    state: "finished",
+  };
+  const training = {
+    ...row,
+    command: "train",
+    attack: null,
+    targeted: null,
+    epsilon: null,
+  } as const;
+  const runs = [row, { ...training, entropyAttacked: null, rejectedAttacked: null, images: 1 }];
+  for (const width of [300, 80, 40]) {
+    const text = showRuns({ schema: "mirage/runs@3", folder: "trained_models/runs", runs }, width);
+    for (const line of text.split("\n")) assert.ok(line.length <= width, line);
+    for (
+      const figure of [
+        "attack-deep_ensemble_at-0123456789ab",
+        "10 x ResNet-18, epsilon 0.01",
+        "30",
+        "4999",
+        "5000",
+        "fgsm 0.016 to class 3",
+        "corrected",
+        "0.9321",
+        "1.250",
+        "0.750",
+        "0.500",
+        "0.250",
+        "finished",
+      ]
+    ) assert.ok(text.includes(figure), `${figure} at ${width}:\n${text}`);
+  }
+});
+
+Deno.test("one is shown as one, and what is not known not at all", () => {
+  const { attack, outDomain, inDomain } = result(0.8, 0.1);
+  const text = showAttack(result(0.8, 0.1, {
+    mode: "my model",
+    model: "Mine",
+    trained: [{ epochs: 1, data: { name: "shapes", count: 1 } }],
+    attack: { ...attack, steps: 1, targeted: 7 },
+    outDomain: { ...outDomain, skipped: 1 },
+    inDomain: { ...inDomain, classNames: ["a", "b"] },
+  }));
+  assert.match(text, /^my model \(Mine, protocol paper, seed 0\)$/m);
+  assert.match(text, /^trained: 1 epoch on 1 image of shapes$/m);
+  assert.match(text, /\(1 broken file left out\)$/m);
+  assert.match(text, /, 1 step of 0\.01, steered to class 7$/m);
+  assert.match(verdict(result(0.8, 0.1, { model: "Mine" })), /are taken for something known;/);
+  assert.match(
+    verdict(result(0.8, 0.1, {
+      attack: { ...attack, targeted: 1 },
+      inDomain: { ...inDomain, classNames: ["letter A", "letter B"] },
+    })),
+    /^The attack, steered to letter B, /,
+  );
+  const own = { ...result(0.8, 0.1), seeds: [], trained: [], checkpoints: [] };
+  assert.doesNotMatch(showAttack(own), /undefined|null|trained:|checkpoint:/);
 });
 
 Deno.test("`showAttack()` and the page print next to nothing as less than can be shown, and shares alike", async () => {

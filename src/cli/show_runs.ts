@@ -37,10 +37,10 @@ export function showRuns({ folder, runs }: RunsResult, width = columns()): strin
   const all = runs.map(cellsOf);
   const head = Object.keys(all[0] ?? {});
   const rows = all.map((cells) => Object.values(cells));
-  const meaning = "H: mean entropy out-domain in nats, R: share rejected at 0.9";
+  const meaning = ["H: mean entropy out-domain in nats", "R: share rejected at 0.9"];
   const where = `in ${display(folder)}`;
   const wide = fittingTable(head, rows, { width, texts });
-  if (wide !== undefined) return `${wide}\n${meaning}; ${where}`;
+  if (wide !== undefined) return `${wide}\n${meaning.join(", ")}; ${where}`;
   const below = fittingTable(["run", "accuracy", "H", "R"], all.map((of) => stacked(of, width)), {
     width,
     divided: true,
@@ -48,7 +48,7 @@ export function showRuns({ folder, runs }: RunsResult, width = columns()): strin
   return [
     below ?? tableText(head, rows, { width, texts }),
     ...wrapped(
-      [meaning, ...(below === undefined ? [] : ["the attacked figure below"]), where],
+      [...meaning, ...(below === undefined ? [] : ["the attacked figure below"]), where],
       width,
     ),
   ].join("\n");

@@ -49,17 +49,7 @@ export function showTable(result: TableResult): string {
       ]),
     ),
     `## Table 2: epsilon ${others.join(" and ")}`,
-    markdown(
-      ["", ...rows.map((row) => titleAmong(rows, row))],
-      others.flatMap((epsilon, i) => {
-        const at = rows.map((row) => row.attacked[i + 1]);
-        return [
-          [`H attacked, epsilon ${epsilon}`, ...at.map((of) => cell(of?.entropy))],
-          [`R attacked, epsilon ${epsilon}`, ...at.map((of) => cell(of?.rejection))],
-          [`AUROC attacked, epsilon ${epsilon}`, ...at.map((of) => own(of?.auroc))],
-        ];
-      }),
-    ),
+    markdown(["", ...rows.map((row) => titleAmong(rows, row))], radii(rows, others)),
   ];
   const unlike = rows.filter(({ differs }) => differs.length > 0);
   if (unlike.length > 0) {
@@ -71,6 +61,18 @@ export function showTable(result: TableResult): string {
   if (notes.length > 0) sections.push(notes.map((note) => `Note: ${note}.`).join("\n"));
   if (ablation.length > 0) sections.push(...ablationSections(result));
   return sections.join("\n\n");
+}
+
+/** Lines of the second table: a figure at a radius each. */
+function radii(rows: readonly TableRow[], epsilons: readonly number[]): string[][] {
+  return epsilons.flatMap((epsilon, i) => {
+    const at = rows.map((row) => row.attacked[i + 1]);
+    return [
+      [`H attacked, epsilon ${epsilon}`, ...at.map((of) => cell(of?.entropy))],
+      [`R attacked, epsilon ${epsilon}`, ...at.map((of) => cell(of?.rejection))],
+      [`AUROC attacked, epsilon ${epsilon}`, ...at.map((of) => own(of?.auroc))],
+    ];
+  });
 }
 
 /** One option changed at a time, and what that does to each figure. */

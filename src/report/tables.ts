@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { z } from "zod";
 import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
 import { titleAmong } from "../experiment/likeness.ts";
@@ -24,6 +25,8 @@ import { numbers } from "./sections.ts";
 
 const schema = tableResultSchema.omit({ adapter: true, versions: true, seconds: true });
 
+type Made = z.infer<typeof schema>;
+
 /**
  * The page about a table.
  *
@@ -42,7 +45,7 @@ export async function tablesPage(folder: string): Promise<string> {
       }; repeat the run's command, which goes on with it`,
     );
   }
-  const { inDomain, outDomain, pair, protocol, epochs, rows, notes, epsilons } = made;
+  const { inDomain, outDomain, pair, protocol, epochs, rows, epsilons } = made;
   const about = [
     `pair ${pair}`,
     `protocol ${protocol}`,
@@ -58,37 +61,39 @@ export async function tablesPage(folder: string): Promise<string> {
       "AUROC: by the largest probability, of which the paper has no figures. In brackets the paper's figure. Ours are means over repetitions, with half of the 95 % interval.",
     ),
     section("Against the radius", await charts(rows, epsilons)),
-    section(
-      "Figures",
-      numbers(
-        [
-          "",
-          "accuracy",
-          "H clean",
-          "R clean",
-          "AUROC clean",
-          ...epsilons.flatMap((e) => [`H, ${e}`, `R, ${e}`, `AUROC, ${e}`]),
-        ],
-        rows.map((row) => [
-          titleAmong(rows, row),
-          shown(mean(row.accuracy), "accuracy"),
-          cell(row.clean.entropy),
-          cell(row.clean.rejection),
-          own(row.clean.auroc),
-          ...row.attacked.flatMap(({ entropy, rejection, auroc }) => [
-            cell(entropy),
-            cell(rejection),
-            own(auroc),
-          ]),
-        ]),
-      ),
-      rows.filter(({ differs }) => differs.length > 0).map(({ title, differs }) =>
-        paragraph("about", `${title} was not made as the paper's: ${differs.join("; ")}.`)
-      ),
-      notes.map((note) => paragraph("about", `${note}.`)),
-    ),
+    figuresSection(made),
     made.ablation.length > 0 ? ablation(made.ablation) : null,
     how(run, folder),
+  );
+}
+
+/** Every row's figures, and in what it was not made as the paper's. */
+function figuresSection({ rows, notes, epsilons }: Made): Html {
+  return section(
+    "Figures",
+    numbers(
+      [
+        "",
+        "accuracy",
+        "H clean",
+        "R clean",
+        "AUROC clean",
+        ...epsilons.flatMap((e) => [`H, ${e}`, `R, ${e}`, `AUROC, ${e}`]),
+      ],
+      rows.map((row) => [
+        titleAmong(rows, row),
+        shown(mean(row.accuracy), "accuracy"),
+        ...[row.clean, ...row.attacked].flatMap(({ entropy, rejection, auroc }) => [
+          cell(entropy),
+          cell(rejection),
+          own(auroc),
+        ]),
+      ]),
+    ),
+    rows.filter(({ differs }) => differs.length > 0).map(({ title, differs }) =>
+      paragraph("about", `${title} was not made as the paper's: ${differs.join("; ")}.`)
+    ),
+    notes.map((note) => paragraph("about", `${note}.`)),
   );
 }
 
@@ -144,7 +149,7 @@ function spread({ mean, halfWidth }: OwnStatistic, largest: number): Value {
   };
 }
 
-function ablation(options: ReturnType<typeof schema.parse>["ablation"]): Html {
+function ablation(options: Made["ablation"]): Html {
   return section(
     "One option changed at a time",
     numbers(

@@ -4,7 +4,7 @@
  * @module
  */
 import { title } from "./words.ts";
-import { percent, shown } from "../measure/shown.ts";
+import { counted, percent, shown } from "../measure/shown.ts";
 import { draw } from "./charts.ts";
 import type { TrainContent } from "./content.ts";
 import { type Html, paragraph, section } from "./html.ts";
@@ -24,7 +24,7 @@ export async function trainPage(content: TrainContent): Promise<string> {
     `${title(mode)} trained, ${whose}`,
     paragraph(
       "about",
-      `${model}, protocol ${protocol}; ${data.count} images of ${data.name}; `,
+      `${model}; protocol ${protocol}; ${counted(data.count, "image")} of ${data.name}`,
     ),
     paragraph("verdict", trainVerdict(content)),
     section(
