@@ -10,7 +10,7 @@ import { type Bin, reliability } from "../src/report/curves.ts";
 import { evidenceOf, rejections } from "../src/report/evidence.ts";
 import { markup } from "../src/report/html.ts";
 import { apart, type Line, lines, topOf } from "../src/report/lines.ts";
-import { readContent, report, reportOn } from "../src/report/mod.ts";
+import { readContent, report, reportOn, type RunContent } from "../src/report/mod.ts";
 import { perturbation, pngOf } from "../src/report/pictures.ts";
 import { furtherFigures } from "../src/report/sections.ts";
 import { evalVerdict } from "../src/report/words.ts";
@@ -440,6 +440,25 @@ Deno.test("`mirage attack` leaves a report, `mirage report` makes it again, and 
     assert.match(said, /\nNo report on attack-sngp-\S+: Cannot write "[^\n]+\n$/);
   }));
 
+/** Runs of as many names as there are marks, each longer than a phone is wide. */
+async function manyNames(
+  folders: { readonly attack: string; readonly train: string },
+): Promise<RunContent[]> {
+  const contents = await Promise.all([folders.attack, folders.train].map(readContent));
+  return Array.from({ length: 8 }, (_, i) => `${i}: a model of somebody's own, whose name is long`)
+    .flatMap((mode): RunContent[] =>
+      contents.flatMap((content): RunContent[] => {
+        if (content.command === "attack") {
+          return [{ ...content, figures: { ...content.figures, mode } }];
+        }
+        if (content.command === "train") {
+          return [{ ...content, figures: { ...content.figures, mode } }];
+        }
+        return [];
+      })
+    );
+}
+
 const looks: readonly Look[] = [1280, 390].flatMap((width) => [
   { width, dark: false },
   { width, dark: true },
@@ -466,11 +485,13 @@ Deno.test({
         [0, await page("eval.html", await report([folders.eval]))],
         [0, await page("train.html", await report([folders.train]))],
         [0, await page("all.html", await report(Object.values(folders)))],
+        [0, await page("long.html", await reportOn(await manyNames(folders)))],
       ];
       const bad = await page(
         "bad.html",
         `<meta name="viewport" content="width=device-width"><img src="none.png" alt="gone">
          <p style="width: 3000px">wide</p><svg width="10" height="9"><text x="5">cut</text></svg>
+         <svg width="99" height="30"><text y="15">one</text><text x="5" y="16">two</text></svg>
          <script>console.error("told"); throw new Error("thrown");</script>`,
       );
       await withBrowser(browser ?? "", async (look) => {
@@ -486,6 +507,7 @@ Deno.test({
               broken: [],
               scrollWidth: how.width,
               beyond: [],
+              overlapping: [],
             };
             assert.deepEqual(found, right, `${path} at ${how.width}`);
           }
@@ -495,6 +517,7 @@ Deno.test({
         assert.deepEqual(found.broken, ["gone"]);
         assert.ok(found.scrollWidth >= 3000 && found.requests.length === 1);
         assert.deepEqual(found.beyond, ["p: wide", "text: cut"]);
+        assert.deepEqual(found.overlapping, ["text: one / text: two"]);
         assert.ok(found.errors.some((text) => text === "told"));
         assert.ok(found.errors.some((text) => text.includes("Uncaught")));
       });
