@@ -1,16 +1,13 @@
-/** Reports: what is on the pages, that nothing gets out of its place, and how a real browser shows them. */
+/** Reports: what is on the pages, that nothing gets out of its place. */
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { decode } from "fast-png";
-import { type RunConfig, runConfig } from "../src/experiment/config.ts";
 import { leaveReport, reportResultSchema, writeReport } from "../src/cli/report.ts";
 import { UserError } from "../src/base/errors.ts";
-import type { Chart } from "../src/report/charts.ts";
-import { type Bin, reliability } from "../src/report/curves.ts";
-import { evidenceOf, rejections } from "../src/report/evidence.ts";
+import type { SanityResult } from "../src/measure/schema.ts";
+import { evidenceOf, evidenceSections } from "../src/report/evidence.ts";
 import { markup } from "../src/report/html.ts";
-import { apart, type Line, lines, topOf } from "../src/report/lines.ts";
-import { readContent, report, reportOn, type RunContent } from "../src/report/mod.ts";
+import { readContent, report, reportOn } from "../src/report/mod.ts";
 import { perturbation, pngOf } from "../src/report/pictures.ts";
 import { furtherFigures } from "../src/report/sections.ts";
 import { evalVerdict } from "../src/report/words.ts";
@@ -18,27 +15,9 @@ import { attack } from "../src/experiment/attack.ts";
 import { evaluate } from "../src/experiment/evaluate.ts";
 import { train } from "../src/experiment/train.ts";
 import { table } from "../src/experiment/table.ts";
-import type { Reporter } from "../src/base/reporter.ts";
-import { browser, type Findings, type Look, withBrowser } from "./browser.ts";
 import { task } from "./program.ts";
+import { folderOf, quick } from "./run_folder.ts";
 import { inFolder } from "./support.ts";
-
-const quick = { mode: "sngp", epochs: 1, limit: 64 } as const;
-
-/** The folder that a run leaves. */
-async function folderOf(
-  run: (config: RunConfig, reporter: Reporter) => Promise<unknown>,
-  options: Partial<RunConfig> & { readonly savePath: string },
-): Promise<string> {
-  let folder = "";
-  await run(runConfig({ ...quick, ...options }), {
-    note: () => {},
-    progress: () => ({ update: () => {}, stop: () => {} }),
-    kept: (path) => folder = path,
-  });
-  assert.notEqual(folder, "");
-  return folder;
-}
 
 const count = (text: string, pattern: RegExp): number => [...text.matchAll(pattern)].length;
 
@@ -173,100 +152,6 @@ Deno.test("trainings, evaluations and comparisons have pages of their own", () =
     await assert.rejects(report([]), UserError);
   }));
 
-Deno.test("curves have a point a radius, of the same images, and every set the same thresholds", () =>
-  inFolder(async (savePath) => {
-    const content = await readContent(await folderOf(attack, { savePath, limit: 230 }));
-    const evidence = evidenceOf(content.figures);
-    const points = evidence.curves?.epsilon ?? [];
-    assert.deepEqual(points.map(({ epsilon }) => epsilon), [0, 0.05, 0.1]);
-    // The sample of the checks, not all 230.
-    assert.deepEqual(points.map(({ images }) => images), [200, 200, 200]);
-    for (const { entropy, rejected, auroc } of points) {
-      for (const { value, low, high } of [entropy, rejected, ...Object.values(auroc)]) {
-        assert.ok(value !== null && low !== null && high !== null);
-        assert.ok(low <= value && value <= high && low < high && low >= 0);
-      }
-    }
-    const { "in-domain": own, clean, attacked } = rejections(evidence);
-    assert.equal(Object.keys(own ?? {}).length, 20);
-    assert.deepEqual(Object.keys(clean ?? {}), Object.keys(own ?? {}));
-    assert.deepEqual(Object.keys(attacked ?? {}), Object.keys(own ?? {}));
-  }));
-
-/** What a layer of a chart is drawn from. */
-const valuesOf = (chart: Chart, layer: number): Record<string, unknown>[] => {
-  const { data } = chart.layer[layer] ?? {};
-  assert.ok(data && "values" in data && Array.isArray(data.values));
-  return data.values as Record<string, unknown>[];
-};
-
-Deno.test("panels that compare have one range, runs of a method one colour and a mark each", () => {
-  const line = (series: string, group: string, y: number): Line => ({
-    series,
-    group,
-    points: [[0, y], [0.1, { value: y / 2, low: y / 4, high: y }], [0.2, null]],
-  });
-  const all = [line("SNGP, seed 0, limit 64", "SNGP", 2), line("SNGP, seed 1", "SNGP", 1)];
-  const axes = { title: "H", alt: "", x: "epsilon", y: "H" };
-  const domain = (chart: Chart): unknown => {
-    const { encoding } = chart.layer[1] as { encoding: { y: { scale: { domain: unknown } } } };
-    return encoding.y.scale.domain;
-  };
-  const [ours, paper] = [all, [line("SNGP", "SNGP", 1)]];
-  const top = Math.max(topOf(ours), topOf(paper));
-  assert.equal(top, 2);
-  assert.deepEqual(domain(lines(ours, { ...axes, top })), domain(lines(paper, { ...axes, top })));
-  assert.deepEqual(domain(lines(ours, { ...axes, share: true })), [0, 1]);
-  const { legend, ...chart } = lines(ours, { ...axes, ticks: [0, 0.1] });
-  const [first, second, ...more] = legend ?? [];
-  assert.deepEqual([first?.label, second?.label, more], [ours[0]?.series, ours[1]?.series, []]);
-  assert.equal(first?.color, second?.color);
-  assert.notEqual(first?.shape, second?.shape);
-  // A null is no point, and a value without ends has no interval.
-  assert.equal(valuesOf(chart, 1).length, 4);
-  assert.deepEqual(valuesOf(chart, 0).map(({ low, high }) => [low, high]), [[0.5, 2], [0.25, 1]]);
-
-  const short = [line("DE", "DE", 2), line("SNGP", "SNGP", 1.999)];
-  const named = lines(short, { ...axes, ticks: [0, 0.1] });
-  assert.equal(named.legend, undefined);
-  assert.deepEqual(valuesOf(named, 3).map(({ series }) => series), ["DE", "SNGP"]);
-  assert.notEqual(
-    legendColor(named, "DE"),
-    legendColor(named, "SNGP"),
-  );
-  for (const places of [[5, 5, 5], [0, 229, 230, 100], [230, 230], [3]]) {
-    const moved = apart(places, 15, 230).sort((a, b) => a - b);
-    moved.forEach((place, i) => {
-      assert.ok(place >= 0 && place <= 230);
-      assert.ok(i === 0 || place - (moved[i - 1] ?? 0) >= 15 - 1e-9);
-    });
-  }
-});
-
-/** The colour of a series. */
-function legendColor(chart: Chart, series: string): unknown {
-  type Coloured = { encoding: { color: { scale: { domain: string[]; range: string[] } } } };
-  const { domain, range } = (chart.layer[1] as Coloured).encoding.color.scale;
-  return range[domain.indexOf(series)];
-}
-
-Deno.test("the reliability diagram leaves out empty bins, and says how many images the others hold", () => {
-  const bin = (i: number, count: number, accuracy: number | null): Bin => ({
-    from: i / 3,
-    to: (i + 1) / 3,
-    count,
-    confidence: accuracy,
-    accuracy,
-  });
-  const [accuracy, counts] = reliability([bin(0, 0, null), bin(1, 4, 0.5), bin(2, 100, 0.9)]);
-  const points = valuesOf(accuracy, 2);
-  assert.deepEqual(points.map(({ value }) => value), [0.5, 0.9]);
-  // Four images tell less than a hundred.
-  const [few = 0, many = 0] = points.map(({ low, high }) => Number(high) - Number(low));
-  assert.ok(few > 0.5 && many < 0.2, `${few} ${many}`);
-  assert.deepEqual(valuesOf(counts, 1).map(({ count }) => count), [4, 100]);
-});
-
 Deno.test("names that nobody knows are shown as they are", () =>
   inFolder(async (savePath) => {
     const content = await readContent(await folderOf(attack, { savePath }));
@@ -359,6 +244,39 @@ Deno.test("hostile names stay text, and figures that nobody knows are shown", ()
     assert.equal(furtherFigures({ seed: 1 }, ["seed"]), null);
   }));
 
+Deno.test("the page lists the checks in words, and counts as whole numbers", async () => {
+  const figure = (
+    ...names: string[]
+  ): { holds: true; figures: Record<string, number>; warning: null } => ({
+    holds: true,
+    figures: Object.fromEntries(names.map((name) => [name, 0.25])),
+    warning: null,
+  });
+  const checks: SanityResult["checks"] = {
+    zeroGradient: figure("share"),
+    finiteGradient: figure("share"),
+    ball: figure("largest", "allowed", "share"),
+    box: figure("largest", "allowed", "share"),
+    loss: figure("before", "after"),
+    control: figure("attack", "noise", "margin"),
+    epsilon: figure("full", "half"),
+    convergence: figure("full", "stronger", "auroc", "aurocStronger"),
+    accuracy: { ...figure(), figures: { accuracy: 0.9731, chance: 0.1, images: 2000 } },
+  };
+  const sanity = { images: 200, effect: "entropy", checks } as const;
+  const page = markup`${await evidenceSections(evidenceOf({ sanity }))}`.text;
+  assert.doesNotMatch(
+    page,
+    /zeroGradient|finiteGradient|>(ball|box|control)<|aurocStronger|2000\.0/,
+  );
+  assert.match(
+    page,
+    /does more than noise of the same size<[^]*this attack: 0\.250, noise: 0\.250/,
+  );
+  assert.match(page, /AUROC under the stronger attack: 0\.250/);
+  assert.match(page, /accuracy: 0\.973, by guessing: 0\.100, images: 2000</);
+});
+
 Deno.test("`pngOf()` keeps the bytes of grey and coloured images, and cuts what is beyond", () => {
   const bytesOf = (address: string): Uint8Array =>
     Uint8Array.fromBase64(address.replace("data:image/png;base64,", ""));
@@ -439,87 +357,3 @@ Deno.test("`mirage attack` leaves a report, `mirage report` makes it again, and 
     assert.match(document, /"schema": "mirage\/attack@\d+"/);
     assert.match(said, /\nNo report on attack-sngp-\S+: Cannot write "[^\n]+\n$/);
   }));
-
-/** Runs of as many names as there are marks, each longer than a phone is wide. */
-async function manyNames(
-  folders: { readonly attack: string; readonly train: string },
-): Promise<RunContent[]> {
-  const contents = await Promise.all([folders.attack, folders.train].map(readContent));
-  return Array.from({ length: 8 }, (_, i) => `${i}: a model of somebody's own, whose name is long`)
-    .flatMap((mode): RunContent[] =>
-      contents.flatMap((content): RunContent[] => {
-        if (content.command === "attack") {
-          return [{ ...content, figures: { ...content.figures, mode } }];
-        }
-        if (content.command === "train") {
-          return [{ ...content, figures: { ...content.figures, mode } }];
-        }
-        return [];
-      })
-    );
-}
-
-const looks: readonly Look[] = [1280, 390].flatMap((width) => [
-  { width, dark: false },
-  { width, dark: true },
-]);
-
-Deno.test({
-  name: "a browser shows the pages without an error, a gap or an overflow" +
-    (browser ? "" : " (skipped: no Chromium is installed)"),
-  ignore: browser === undefined,
-  fn: () =>
-    inFolder(async (savePath) => {
-      const folders = {
-        attack: await folderOf(attack, { savePath, saveImages: false }),
-        eval: await folderOf(evaluate, { savePath }),
-        train: await folderOf(train, { savePath }),
-        other: await folderOf(attack, { savePath, epsilonAttack: 0.25, steps: 3 }),
-      };
-      const page = async (name: string, content: string): Promise<string> => {
-        await Deno.writeTextFile(join(savePath, name), content);
-        return join(savePath, name);
-      };
-      const pages: [images: number, path: string][] = [
-        [54, await page("attack.html", await report([folders.attack]))],
-        [0, await page("eval.html", await report([folders.eval]))],
-        [0, await page("train.html", await report([folders.train]))],
-        [0, await page("all.html", await report(Object.values(folders)))],
-        [0, await page("long.html", await reportOn(await manyNames(folders)))],
-      ];
-      const bad = await page(
-        "bad.html",
-        `<meta name="viewport" content="width=device-width"><img src="none.png" alt="gone">
-         <p style="width: 3000px">wide</p><svg width="10" height="9"><text x="5">cut</text></svg>
-         <svg width="99" height="30"><text y="15">one</text><text x="5" y="16">two</text></svg>
-         <script>console.error("told"); throw new Error("thrown");</script>`,
-      );
-      await withBrowser(browser ?? "", async (look) => {
-        for (const [images, path] of pages) {
-          const grounds = new Set<string>();
-          for (const how of looks) {
-            const { background, ...found } = await look(path, how);
-            grounds.add(background);
-            const right: Omit<Findings, "background"> = {
-              errors: [],
-              requests: [],
-              images,
-              broken: [],
-              scrollWidth: how.width,
-              beyond: [],
-              overlapping: [],
-            };
-            assert.deepEqual(found, right, `${path} at ${how.width}`);
-          }
-          assert.equal(grounds.size, 2, "light and dark");
-        }
-        const found = await look(bad, { width: 390, dark: false });
-        assert.deepEqual(found.broken, ["gone"]);
-        assert.ok(found.scrollWidth >= 3000 && found.requests.length === 1);
-        assert.deepEqual(found.beyond, ["p: wide", "text: cut"]);
-        assert.deepEqual(found.overlapping, ["text: one / text: two"]);
-        assert.ok(found.errors.some((text) => text === "told"));
-        assert.ok(found.errors.some((text) => text.includes("Uncaught")));
-      });
-    }),
-});

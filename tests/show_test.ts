@@ -1,8 +1,6 @@
 /** Verdicts in plain words, for every way an attack may go. */
 import assert from "node:assert/strict";
 import { showAttack } from "../src/cli/show.ts";
-import { showRuns } from "../src/cli/show_runs.ts";
-import type { RunRow } from "../src/runs/list.ts";
 import type { SeparationResult } from "../src/measure/schema.ts";
 import { evidenceOf, evidenceSections } from "../src/report/evidence.ts";
 import { markup } from "../src/report/html.ts";
@@ -278,7 +276,7 @@ Deno.test("`showAttack()` shows no change as zero without a sign, and stays with
   assert.ok(lines.filter((line) => /^[│┌├└]/.test(line)).every((line) => line.length <= 80));
 });
 
-Deno.test("tables fit a terminal of 80 columns and one of 40, and leave nothing out", () => {
+Deno.test("an attack fits a terminal of 80 columns and one of 40, and leaves nothing out", () => {
   const attacked = result(0.8, 0.12);
   for (const width of [80, 40]) {
     const text = showAttack(attacked, width);
@@ -288,57 +286,6 @@ Deno.test("tables fit a terminal of 80 columns and one of 40, and leave nothing 
     for (const figure of ["1.120", "-0.910", "0.950 [0.940, 0.960]", "0.600 [0.590, 0.610]"]) {
       assert.ok(text.includes(figure), `${figure} at ${width}`);
     }
-  }
-  const row: RunRow = {
-    folder: "trained_models/runs/attack-deep_ensemble_at-0123456789ab",
-    command: "attack",
-    mode: "deep_ensemble_at",
-    model: "ResNet-18",
-    hyperparameters: { epsilon: 0.01 },
-    seed: 30,
-    members: 10,
-    protocol: "corrected",
-    attack: "fgsm",
-    targeted: 3,
-    limit: 5000,
-    epsilon: 0.016,
-    images: 4999,
-    entropy: 1.25,
-    entropyAttacked: 0.75,
-    rejected: 0.5,
-    rejectedAttacked: 0.25,
-    accuracy: 0.9321,
-    started: new Date().toISOString(),
-    state: "finished",
-  };
-  const training = {
-    ...row,
-    command: "train",
-    attack: null,
-    targeted: null,
-    epsilon: null,
-  } as const;
-  const runs = [row, { ...training, entropyAttacked: null, rejectedAttacked: null, images: 1 }];
-  for (const width of [300, 80, 40]) {
-    const text = showRuns({ schema: "mirage/runs@3", folder: "trained_models/runs", runs }, width);
-    for (const line of text.split("\n")) assert.ok(line.length <= width, line);
-    for (
-      const figure of [
-        "attack-deep_ensemble_at-0123456789ab",
-        "10 x ResNet-18, epsilon 0.01",
-        "30",
-        "4999",
-        "5000",
-        "fgsm 0.016 to class 3",
-        "corrected",
-        "0.9321",
-        "1.250",
-        "0.750",
-        "0.500",
-        "0.250",
-        "finished",
-      ]
-    ) assert.ok(text.includes(figure), `${figure} at ${width}:\n${text}`);
   }
 });
 
@@ -392,39 +339,6 @@ Deno.test("`showAttack()` and the page print next to nothing as less than can be
   ) {
     assert.ok(page.includes(`<td>${share}</td>`), share);
   }
-});
-
-Deno.test("the page lists the checks in words, and counts as whole numbers", async () => {
-  const figure = (
-    ...names: string[]
-  ): { holds: true; figures: Record<string, number>; warning: null } => ({
-    holds: true,
-    figures: Object.fromEntries(names.map((name) => [name, 0.25])),
-    warning: null,
-  });
-  const checks: AttackResult["sanity"]["checks"] = {
-    zeroGradient: figure("share"),
-    finiteGradient: figure("share"),
-    ball: figure("largest", "allowed", "share"),
-    box: figure("largest", "allowed", "share"),
-    loss: figure("before", "after"),
-    control: figure("attack", "noise", "margin"),
-    epsilon: figure("full", "half"),
-    convergence: figure("full", "stronger", "auroc", "aurocStronger"),
-    accuracy: { ...figure(), figures: { accuracy: 0.9731, chance: 0.1, images: 2000 } },
-  };
-  const sanity = { images: 200, effect: "entropy", checks } as const;
-  const page = markup`${await evidenceSections(evidenceOf(result(0.8, 0.1, { sanity })))}`.text;
-  assert.doesNotMatch(
-    page,
-    /zeroGradient|finiteGradient|>(ball|box|control)<|aurocStronger|2000\.0/,
-  );
-  assert.match(
-    page,
-    /does more than noise of the same size<[^]*this attack: 0\.250, noise: 0\.250/,
-  );
-  assert.match(page, /AUROC under the stronger attack: 0\.250/);
-  assert.match(page, /accuracy: 0\.973, by guessing: 0\.100, images: 2000</);
 });
 
 Deno.test("`verdict()` tells of answers that are no numbers", () => {

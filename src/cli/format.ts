@@ -56,7 +56,8 @@ export function tableText(
     rows.map((row) => block(head, row, options.width ?? columns())).join("\n");
 }
 
-function block(
+/** A row without a frame: its name, and below it its other cells with the names of their columns. */
+export function block(
   head: readonly string[],
   [name = "", ...cells]: readonly string[],
   width: number,

@@ -12,9 +12,18 @@ import type {
 import { counted, noNumber, shown, signed, withSpread } from "../measure/shown.ts";
 import { titleAmong } from "../experiment/likeness.ts";
 import { flagOf } from "./flags.ts";
+import { block, columns } from "./format.ts";
 
-/** Both tables, what was made of them, and the ablation. */
-export function showTable(result: TableResult): string {
+/**
+ * Both tables, what was made of them, and the ablation.
+ *
+ * @param width columns of the terminal, beyond which a table's rows are a list; any number where the output
+ * goes elsewhere, as to a file of Markdown
+ */
+export function showTable(
+  result: TableResult,
+  width = Deno.stdout.isTerminal() ? columns() : Infinity,
+): string {
   const { pair, protocol, epochs, inDomain, outDomain, rows, notes, ablation, epsilons } = result;
   const [first = 0, ...others] = epsilons;
   const training = epochs === null ? "" : `, ${counted(epochs, "epoch")}`;
@@ -47,9 +56,10 @@ export function showTable(result: TableResult): string {
         own(row.clean.auroc),
         own(row.attacked[0]?.auroc),
       ]),
+      width,
     ),
     `## Table 2: epsilon ${others.join(" and ")}`,
-    markdown(["", ...rows.map((row) => titleAmong(rows, row))], radii(rows, others)),
+    markdown(["", ...rows.map((row) => titleAmong(rows, row))], radii(rows, others), width),
   ];
   const unlike = rows.filter(({ differs }) => differs.length > 0);
   if (unlike.length > 0) {
@@ -59,7 +69,7 @@ export function showTable(result: TableResult): string {
     ].join("\n"));
   }
   if (notes.length > 0) sections.push(notes.map((note) => `Note: ${note}.`).join("\n"));
-  if (ablation.length > 0) sections.push(...ablationSections(result));
+  if (ablation.length > 0) sections.push(...ablationSections(result, width));
   return sections.join("\n\n");
 }
 
@@ -76,7 +86,10 @@ function radii(rows: readonly TableRow[], epsilons: readonly number[]): string[]
 }
 
 /** One option changed at a time, and what that does to each figure. */
-function ablationSections({ rows, ablation, epsilons }: TableResult): string[] {
+function ablationSections(
+  { rows, ablation, epsilons }: TableResult,
+  width: number,
+): string[] {
   const unlike = ablation.flatMap(({ option, value, rows: changed }) =>
     changed.filter((row) => row.unlike.length > 0).map((row) =>
       `- ${flagOf(option)} ${value}, ${row.title}: ${row.unlike.join("; ")}`
@@ -110,6 +123,7 @@ function ablationSections({ rows, ablation, epsilons }: TableResult): string[] {
           ];
         })
       ),
+      width,
     ),
     ...unlike.length === 0 ? [] : [
       [
@@ -145,11 +159,18 @@ function average(values: readonly number[]): string {
   return shown(values.reduce((a, b) => a + b, 0) / values.length, "accuracy");
 }
 
-/** A Markdown table, its columns as wide as their widest cell. */
-function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** A Markdown table, its columns as wide as their widest cell; a list of its rows where it is too wide. */
+function markdown(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  width: number,
+): string {
   const widths = head.map((_, i) => Math.max(...[head, ...rows].map((r) => (r[i] ?? "").length)));
   const line = (cells: readonly string[]): string =>
     `| ${cells.map((c, i) => c.padEnd(widths[i] ?? 0)).join(" | ")} |`;
   const rule = `|${widths.map((w) => "-".repeat(w + 2)).join("|")}|`;
+  if (rule.length > width) {
+    return rows.map((row) => `- ${block(head, row, width)}`).join("\n");
+  }
   return [line(head), rule, ...rows.map(line)].join("\n");
 }

@@ -58,7 +58,7 @@ export async function tablesPage(folder: string): Promise<string> {
     paragraph(
       "about",
       `H: mean entropy out-domain in nats; R: share of the images rejected at a confidence of ${tau}; `,
-      "AUROC: by the largest probability, of which the paper has no figures. In brackets the paper's figure. Ours are means over repetitions, with half of the 95 % interval.",
+      "AUROC: by the largest probability, of which the paper has no figures. In brackets the paper's figure. Ours are means over repetitions, with half of the 95 % interval; in charts it is an upright line.",
     ),
     section("Against the radius", await charts(rows, epsilons)),
     figuresSection(made),
