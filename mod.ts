@@ -90,6 +90,7 @@ export type {
   EvalResult,
   InDomain,
   ModelFacts,
+  OwnStatistic,
   ReadingResult,
   RowFigures,
   RunFacts,

@@ -21,6 +21,8 @@ export interface Findings {
   readonly broken: readonly string[];
   /** How wide the page's content is. */
   readonly scrollWidth: number;
+  /** Texts of a chart that stand in each other. */
+  readonly overlapping: readonly string[];
   /** Elements that reach beyond the right edge, and texts that are cut off at a chart's edge. */
   readonly beyond: readonly string[];
   readonly background: string;
@@ -50,7 +52,19 @@ const inspection = `(() => {
     const [a, b] = [text.getBoundingClientRect(), text.closest("svg").getBoundingClientRect()];
     return a.left < b.left - 1 || a.right > b.right + 1 || a.top < b.top - 1 || a.bottom > b.bottom + 1;
   });
+  const overlapping = [...document.querySelectorAll("svg")].flatMap((svg) => {
+    const texts = [...svg.querySelectorAll("text")]
+      .filter((text) => text.getAttribute("opacity") !== "0" && text.textContent !== "");
+    const boxes = texts.map((text) => text.getBoundingClientRect());
+    return boxes.flatMap((a, i) => boxes.slice(i + 1).flatMap((b, j) => {
+      const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+      const high = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+      const least = Math.min(a.height, b.height, a.width, b.width);
+      return wide > 1 && high > least / 3 ? [name(texts[i]) + " / " + name(texts[i + 1 + j])] : [];
+    }));
+  });
   return {
+    overlapping,
     images: document.images.length,
     broken: [...document.images].filter((i) => !i.complete || i.naturalWidth === 0).map((i) => i.alt),
     scrollWidth: document.documentElement.scrollWidth,

@@ -22,7 +22,7 @@ import {
 import { showAttack, showEval } from "../src/cli/show.ts";
 import { runConfig } from "../src/experiment/config.ts";
 import type { Predictions } from "../src/measure/metrics.ts";
-import type { Answers } from "../src/measure/answers.ts";
+import { type Answers, answersAt } from "../src/measure/answers.ts";
 import { attackPage } from "../src/report/attack.ts";
 import { readContent } from "../src/report/content.ts";
 import { attack } from "../src/experiment/attack.ts";
@@ -87,16 +87,29 @@ Deno.test("shares above 0.9 and the curves against tau count images", () => {
 });
 
 Deno.test("a point of the curve against epsilon has mean entropy, rejection and AUROC by score", () => {
-  const point = epsilonSchema.parse(epsilonPoint(inDomain, attacked, 0.1));
+  const point = epsilonSchema.parse(epsilonPoint(inDomain, attacked, 0.1, 0));
   assert.equal(point.images, 3);
-  assert.equal(point.rejected, 0);
-  assert.equal(point.auroc["distance"], 0.25);
+  assert.equal(point.rejected.value, 0);
+  assert.equal(point.rejected.low, 0);
+  // Wilson's upper end for none of three: z^2 / (n + z^2).
+  assert.ok(Math.abs((point.rejected.high ?? NaN) - 1.96 ** 2 / (3 + 1.96 ** 2)) < 1e-12);
+  assert.equal(point.auroc["distance"]?.value, 0.25);
+  for (
+    const { value, low, high } of [point.entropy, point.rejected, ...Object.values(point.auroc)]
+  ) {
+    assert.ok(value !== null && low !== null && high !== null && low <= value && value <= high);
+  }
+  const one = epsilonPoint(inDomain, answersAt(attacked, [1]), 0.1, 0);
+  assert.equal(one.images, 1);
+  const h = -(0.98 * Math.log(0.98) + 0.02 * Math.log(0.02));
+  assert.ok(Math.abs((one.entropy.value ?? NaN) - h) < 1e-6);
+  assert.deepEqual([one.entropy.low, one.entropy.high], [null, null]);
 });
 
 Deno.test("what no image gave is null", () => {
   const none = answers(NaN, NaN);
-  assert.equal(epsilonPoint(inDomain, none, 0).entropy, null);
-  assert.equal(epsilonPoint(inDomain, none, 0).rejected, 1);
+  assert.equal(epsilonPoint(inDomain, none, 0, 0).entropy.value, null);
+  assert.equal(epsilonPoint(inDomain, none, 0, 0).rejected.value, 1);
   const { ece, bins } = calibrationSchema.parse(calibrationOf(none.predictions, [0, 0]));
   assert.equal(ece, null);
   assert.equal(bins.length, 15);
@@ -123,11 +136,12 @@ Deno.test("`attack()` and `evaluate()` tell the same of clean images, and show i
     ]);
     for (const [name, { clean }] of Object.entries(evaluated.detection.scores)) {
       assert.deepEqual(clean, attacked.detection.scores[name]?.clean);
-      assert.deepEqual(attacked.curves.epsilon[0]?.auroc[name], clean.auroc.value);
+      assert.deepEqual(attacked.curves.epsilon[0]?.auroc[name], clean.auroc);
     }
     assert.deepEqual(attacked.calibration, evaluated.calibration);
     assert.equal(attacked.calibration.bins.reduce((n, bin) => n + bin.count, 0), 64);
     assert.deepEqual(attacked.curves.epsilon.map(({ epsilon }) => epsilon), [0, 0.05, 0.1]);
+    assert.deepEqual(attacked.curves.epsilon.map(({ images }) => images), [64, 64, 64]);
     assert.equal(attacked.sanity.effect, "loss");
     const { checks } = attacked.sanity;
     assert.equal(Object.keys(checks).length, 9);
@@ -149,10 +163,10 @@ Deno.test("`attack()` and `evaluate()` tell the same of clean images, and show i
     assert.equal(attacked.clean.targeted, inClass(content.clean));
     assert.equal(attacked.adversarial.targeted, inClass(content.attacked));
     const page = await attackPage(content);
-    assert.match(page, /<th[^>]*>share taken for class 3<\/th>/);
-    assert.ok(page.includes("The attack, steered to class 3, "));
+    assert.match(page, /<th[^>]*>share taken for digit 3<\/th>/);
+    assert.ok(page.includes("The attack, steered to digit 3, "));
     const shown = showAttack(attacked);
-    assert.match(shown, /│ taken for class 3 +│/);
+    assert.match(shown, /│ taken for digit 3 +│/);
     assert.match(shown, /│ variance +│ \d\.\d{3} \[/);
     assert.match(shown, /checks: \d of 9 hold; on 64 images the loss falls by/);
     assert.match(showEval(evaluated), /│ score +│ +AUROC │ AUPR-in │ AUPR-out │ FPR95 │/);

@@ -27,6 +27,7 @@ function result(mode: "deep_ensemble" | "due", changed: object = {}): AttackResu
     adversarial: figures,
     seed: 0,
     ...changed,
+    detection: { scores: {} },
   } as unknown as AttackResult;
 }
 

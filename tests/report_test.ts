@@ -1,39 +1,23 @@
-/** Reports: what is on the pages, that nothing gets out of its place, and how a real browser shows them. */
+/** Reports: what is on the pages, that nothing gets out of its place. */
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { decode } from "fast-png";
-import { type RunConfig, runConfig } from "../src/experiment/config.ts";
 import { leaveReport, reportResultSchema, writeReport } from "../src/cli/report.ts";
 import { UserError } from "../src/base/errors.ts";
+import type { SanityResult } from "../src/measure/schema.ts";
+import { evidenceOf, evidenceSections } from "../src/report/evidence.ts";
 import { markup } from "../src/report/html.ts";
 import { readContent, report, reportOn } from "../src/report/mod.ts";
 import { perturbation, pngOf } from "../src/report/pictures.ts";
 import { furtherFigures } from "../src/report/sections.ts";
+import { evalVerdict } from "../src/report/words.ts";
 import { attack } from "../src/experiment/attack.ts";
 import { evaluate } from "../src/experiment/evaluate.ts";
 import { train } from "../src/experiment/train.ts";
 import { table } from "../src/experiment/table.ts";
-import type { Reporter } from "../src/base/reporter.ts";
-import { browser, type Findings, type Look, withBrowser } from "./browser.ts";
 import { task } from "./program.ts";
+import { folderOf, quick } from "./run_folder.ts";
 import { inFolder } from "./support.ts";
-
-const quick = { mode: "sngp", epochs: 1, limit: 64 } as const;
-
-/** The folder that a run leaves. */
-async function folderOf(
-  run: (config: RunConfig, reporter: Reporter) => Promise<unknown>,
-  options: Partial<RunConfig> & { readonly savePath: string },
-): Promise<string> {
-  let folder = "";
-  await run(runConfig({ ...quick, ...options }), {
-    note: () => {},
-    progress: () => ({ update: () => {}, stop: () => {} }),
-    kept: (path) => folder = path,
-  });
-  assert.notEqual(folder, "");
-  return folder;
-}
 
 const count = (text: string, pattern: RegExp): number => [...text.matchAll(pattern)].length;
 
@@ -68,7 +52,8 @@ Deno.test("the page of a table holds the figures beside the paper's, and their c
     const page = await report([folder]);
     checkPage(page);
     holds(page, /<h1>[^<]*the paper(?:'|&#39;)s tables<\/h1>/);
-    assert.equal(count(page, /<svg /g), 4);
+    assert.equal(count(page, /<svg /g), 5);
+    holds(page, /<th scope="col">AUROC, 0.3<\/th>/);
     holds(page, /\(1\.22\)/);
     await assert.rejects(report([folder, folder + "/"]), /a table stands alone/);
   }));
@@ -98,8 +83,9 @@ Deno.test("the page of an attack holds verdict, tables, charts, images and how i
     assert.equal(count(page, /<details>/g), 2);
     assert.equal(count(page.split("<details>")[0] ?? "", /<img /g), 6 * 3);
     holds(page, /<p>Image \d+, letter [A-J]: digit \d \(\d+ %\) → <b>digit \d \(\d+ %\)<\/b>/);
-    holds(page, /AUROC by the largest probability<\/th><td>[\d.]+ \[[\d., ]+\]/);
-    assert.equal(count(page, /<svg /g), 18 + 2 + 3 + 1);
+    holds(page, /AUROC by the largest probability<\/th><td>[\d.]+ \[[\d.]+,\u00a0[\d.]+\]/);
+    assert.equal(count(page, /<svg /g), 18 + 2 + 3 + 2);
+    holds(page, /Every point is of the same 64 out-domain images; at 0 they are clean/);
     assert.equal(count(page, /alt="Image \d+: perturbation/g), 18);
     const { run, figures } = await readContent(folder);
     for (const digest of [run.digest, ...run.checkpoints.map(({ sha256 }) => sha256)]) {
@@ -140,9 +126,12 @@ Deno.test("trainings, evaluations and comparisons have pages of their own", () =
     holds(comparison, /<h1>7 runs compared<\/h1>/);
     holds(comparison, /SNGP, seed 1<\/th><td>0.2<\/td>/);
     holds(comparison, /<th scope="col">AUROC attacked<\/th>/);
-    holds(comparison, /<td>[01]\.\d{3} \[[01]\.\d{3}, [01]\.\d{3}\]<\/td><td><code>attack-/);
+    holds(comparison, /<td>0\.2<\/td>(<td>[01]\.\d{3} \[[01]\.\d{3},\u00a0[01]\.\d{3}\]<\/td>){2}/);
+    holds(comparison, /<td><code>attack-sngp-/);
     holds(comparison, /SNGP, attack&#39;s epsilon 0.2<\/th><td>2<\/td><td>[\d.]+ ± [\d.]+<\/td>/);
-    assert.equal(count(comparison, /<svg /g), 3 + 2);
+    assert.equal(count(comparison, /<svg /g), 3 + 2 + 2);
+    // Once for the three charts of two runs whose names are short, and in each of the trainings'.
+    holds(comparison, /aria-hidden="true" style="color: #\w{6}">■<\/b> /);
 
     const out = join(savePath, "page.html");
     const written = await writeReport([attacks[0] ?? "", attacks[0] ?? "", attacks[1] ?? ""], out);
@@ -161,6 +150,59 @@ Deno.test("trainings, evaluations and comparisons have pages of their own", () =
       (e) => e instanceof UserError && /the run is not finished/.test(e.message),
     );
     await assert.rejects(report([]), UserError);
+  }));
+
+Deno.test("names that nobody knows are shown as they are", () =>
+  inFolder(async (savePath) => {
+    const content = await readContent(await folderOf(attack, { savePath }));
+    assert.ok(content.command === "attack");
+    const { figures, run } = content;
+    const { detection, sanity } = evidenceOf(figures);
+    const { maxProbability } = detection?.scores ?? {};
+    const page = await reportOn([{
+      ...content,
+      run: { ...run, checkpoints: [] },
+      figures: {
+        ...figures,
+        mode: "my model",
+        model: "Mine",
+        seeds: [],
+        attack: { ...figures.attack, name: "mineToo", objective: "toString", targeted: 77 },
+        inDomain: { ...figures.inDomain, name: "shapes", classNames: null },
+        outDomain: { ...figures.outDomain, name: "constructor", classNames: null },
+        clean: { ...figures.clean, readings: {} },
+        detection: { ...detection, scores: { maxProbability, myOwnScore: maxProbability } },
+        sanity: {
+          ...sanity,
+          checks: { ownCheck: { holds: true, figures: { ownFigure: 0.25 }, warning: null } },
+        },
+      },
+    }]);
+    checkPage(page);
+    assert.ok(!page.includes("native code"));
+    holds(page, /<h1>my model attacked, epsilon 0.1, seed 0<\/h1>/);
+    holds(
+      page,
+      /Mine; protocol paper; mineToo, [^;]*; steered to class 77; 64 images of constructor/,
+    );
+    holds(page, /share taken for class 77/);
+    holds(page, /my own score: AUROC/);
+    holds(page, /own check<\/th><td>yes<\/td><td>own figure: 0\.250</);
+    const compared = await reportOn([content, {
+      ...content,
+      figures: { ...figures, mode: "my model", model: "Mine" },
+    }]);
+    checkPage(compared);
+    holds(compared, /my model/);
+    const evaluated = evalVerdict({
+      model: "Mine",
+      inDomain: { count: 10 },
+      outDomain: { ...figures.clean, count: 64 },
+    });
+    assert.match(
+      evaluated,
+      /^Of 64 images of no class that it knows .* taken for something known\.$/,
+    );
   }));
 
 Deno.test("hostile names stay text, and figures that nobody knows are shown", () =>
@@ -201,6 +243,39 @@ Deno.test("hostile names stay text, and figures that nobody knows are shown", ()
     assert.ok(!/seed|entropy|curve/.test(text));
     assert.equal(furtherFigures({ seed: 1 }, ["seed"]), null);
   }));
+
+Deno.test("the page lists the checks in words, and counts as whole numbers", async () => {
+  const figure = (
+    ...names: string[]
+  ): { holds: true; figures: Record<string, number>; warning: null } => ({
+    holds: true,
+    figures: Object.fromEntries(names.map((name) => [name, 0.25])),
+    warning: null,
+  });
+  const checks: SanityResult["checks"] = {
+    zeroGradient: figure("share"),
+    finiteGradient: figure("share"),
+    ball: figure("largest", "allowed", "share"),
+    box: figure("largest", "allowed", "share"),
+    loss: figure("before", "after"),
+    control: figure("attack", "noise", "margin"),
+    epsilon: figure("full", "half"),
+    convergence: figure("full", "stronger", "auroc", "aurocStronger"),
+    accuracy: { ...figure(), figures: { accuracy: 0.9731, chance: 0.1, images: 2000 } },
+  };
+  const sanity = { images: 200, effect: "entropy", checks } as const;
+  const page = markup`${await evidenceSections(evidenceOf({ sanity }))}`.text;
+  assert.doesNotMatch(
+    page,
+    /zeroGradient|finiteGradient|>(ball|box|control)<|aurocStronger|2000\.0/,
+  );
+  assert.match(
+    page,
+    /does more than noise of the same size<[^]*this attack: 0\.250, noise: 0\.250/,
+  );
+  assert.match(page, /AUROC under the stronger attack: 0\.250/);
+  assert.match(page, /accuracy: 0\.973, by guessing: 0\.100, images: 2000</);
+});
 
 Deno.test("`pngOf()` keeps the bytes of grey and coloured images, and cuts what is beyond", () => {
   const bytesOf = (address: string): Uint8Array =>
@@ -282,64 +357,3 @@ Deno.test("`mirage attack` leaves a report, `mirage report` makes it again, and 
     assert.match(document, /"schema": "mirage\/attack@\d+"/);
     assert.match(said, /\nNo report on attack-sngp-\S+: Cannot write "[^\n]+\n$/);
   }));
-
-const looks: readonly Look[] = [1280, 390].flatMap((width) => [
-  { width, dark: false },
-  { width, dark: true },
-]);
-
-Deno.test({
-  name: "a browser shows the pages without an error, a gap or an overflow" +
-    (browser ? "" : " (skipped: no Chromium is installed)"),
-  ignore: browser === undefined,
-  fn: () =>
-    inFolder(async (savePath) => {
-      const folders = {
-        attack: await folderOf(attack, { savePath, saveImages: false }),
-        eval: await folderOf(evaluate, { savePath }),
-        train: await folderOf(train, { savePath }),
-        other: await folderOf(attack, { savePath, epsilonAttack: 0.25, steps: 3 }),
-      };
-      const page = async (name: string, content: string): Promise<string> => {
-        await Deno.writeTextFile(join(savePath, name), content);
-        return join(savePath, name);
-      };
-      const pages: [images: number, path: string][] = [
-        [54, await page("attack.html", await report([folders.attack]))],
-        [0, await page("eval.html", await report([folders.eval]))],
-        [0, await page("train.html", await report([folders.train]))],
-        [0, await page("all.html", await report(Object.values(folders)))],
-      ];
-      const bad = await page(
-        "bad.html",
-        `<meta name="viewport" content="width=device-width"><img src="none.png" alt="gone">
-         <p style="width: 3000px">wide</p><svg width="10" height="9"><text x="5">cut</text></svg>
-         <script>console.error("told"); throw new Error("thrown");</script>`,
-      );
-      await withBrowser(browser ?? "", async (look) => {
-        for (const [images, path] of pages) {
-          const grounds = new Set<string>();
-          for (const how of looks) {
-            const { background, ...found } = await look(path, how);
-            grounds.add(background);
-            const right: Omit<Findings, "background"> = {
-              errors: [],
-              requests: [],
-              images,
-              broken: [],
-              scrollWidth: how.width,
-              beyond: [],
-            };
-            assert.deepEqual(found, right, `${path} at ${how.width}`);
-          }
-          assert.equal(grounds.size, 2, "light and dark");
-        }
-        const found = await look(bad, { width: 390, dark: false });
-        assert.deepEqual(found.broken, ["gone"]);
-        assert.ok(found.scrollWidth >= 3000 && found.requests.length === 1);
-        assert.deepEqual(found.beyond, ["p: wide", "text: cut"]);
-        assert.ok(found.errors.some((text) => text === "told"));
-        assert.ok(found.errors.some((text) => text.includes("Uncaught")));
-      });
-    }),
-});

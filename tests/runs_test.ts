@@ -168,6 +168,8 @@ Deno.test("`runs` and `verify` print nothing that moves the cursor, whatever sta
     protocol: hostile,
     attack: hostile,
     epsilon: 0.1,
+    targeted: 3,
+    limit: null,
     images: 5,
     entropy: 1,
     entropyAttacked: 1,
@@ -188,8 +190,8 @@ Deno.test("`runs` and `verify` print nothing that moves the cursor, whatever sta
     verified: false,
   } as const;
   const shown = [
-    showRuns({ schema: "mirage/runs@2", folder: hostile, runs: [row] }),
-    showRuns({ schema: "mirage/runs@2", folder: hostile, runs: [] }),
+    showRuns({ schema: "mirage/runs@3", folder: hostile, runs: [row] }),
+    showRuns({ schema: "mirage/runs@3", folder: hostile, runs: [] }),
     showVerify({ ...verified, differences }),
     showVerify({ ...verified, differences: [], verified: true }),
   ];

@@ -101,6 +101,7 @@ Deno.test("the checks find an attack that has not converged, and say what a stro
 Deno.test("a model that is no better than guessing is told, whatever its attack does", () => {
   const examined = {
     sanity: { images: 1, effect: "entropy", checks: {} },
+    index: [],
     half: {} as never,
   } as const;
   const of = (right: number, wrong: number, classes: number): Sanity =>
@@ -124,7 +125,7 @@ Deno.test("a model that is no better than guessing is told, whatever its attack 
 Deno.test("of a model that only guesses that is told first; figures have no sign where they have no size", () => {
   const failed = { holds: false, figures: {}, warning: "Noise does as much" };
   const sanity: Sanity = { images: 1, effect: "entropy", checks: { control: failed } };
-  const examined = withAccuracy({ sanity, half: {} as never }, {
+  const examined = withAccuracy({ sanity, index: [], half: {} as never }, {
     right: 1,
     count: 40,
     classes: 10,

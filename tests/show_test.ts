@@ -116,7 +116,7 @@ Deno.test("`verdict()` counts the images that pass now", () => {
     verdict(result(0.8, 0.12)),
     "The attack works: SNGP had rejected 80.0 % of the images below a confidence of 0.9, now " +
       "12.0 %, so 680 more of 1000 out-domain images are taken for digits; the mean entropy went " +
-      "from 1.12 to 0.21 nats. No pixel changed by more than 0.1.",
+      "from 1.120 to 0.210 nats. No pixel changed by more than 0.1.",
   );
 });
 
@@ -134,7 +134,7 @@ Deno.test("`verdict()` names a change of entropy alone, up or down", () => {
   const up = result(0.5, 0.5);
   assert.match(
     verdict({ ...up, adversarial: { ...up.adversarial, entropy: 1.3 } }),
-    /^The attack makes the answers less sure .* from 1.12 to 1.3 nats/,
+    /^The attack makes the answers less sure .* from 1.120 to 1.300 nats/,
   );
 });
 
@@ -155,7 +155,7 @@ Deno.test("`verdict()` judges an attack that steers by the images in its class, 
     verdict(steered([100, 820], [0.8, 0.7], 1.2)),
     "The attack, steered to class 3, works: of 1000 out-domain images 100 (10.0 %) were taken for it, now " +
       "820 (82.0 %). The answers are surer by one figure and less sure by another: SNGP had rejected 80.0 % " +
-      "of the images below a confidence of 0.9, now 70.0 %; the mean entropy went from 1.12 to 1.2 nats. " +
+      "of the images below a confidence of 0.9, now 70.0 %; the mean entropy went from 1.120 to 1.200 nats. " +
       "No pixel changed by more than 0.1.",
   );
   const cases: readonly (readonly [number, string])[] = [
@@ -218,7 +218,7 @@ Deno.test("`verdict()` speaks of AUROC, and of a model that knows nothing", () =
   const scores = { maxProbability: { clean: separation(0.9), attacked: separation(0.4) } };
   assert.match(
     verdict({ ...result(0.8, 0.1), detection: { scores } }),
-    /; AUROC by max p went from 0\.9 to 0\.4\. No pixel/,
+    /; AUROC by max p went from 0\.900 to 0\.400\. No pixel/,
   );
   const accuracy = { holds: false, warning: "The model is no better than guessing" };
   assert.match(
@@ -274,7 +274,7 @@ Deno.test("`showAttack()` says how many images make a figure infinite, or have n
     text,
     /NLL infinite \(3 of 10 images\); 2 answers are no numbers and count as wrong$/m,
   );
-  assert.match(text, /mean of log max │ +-0\.500 │ infinite \(7 of 1000 images\) │/);
+  assert.match(text, /mean of log max │ +-0\.500 │ infinite \(7 of 1000\) │/);
 });
 
 Deno.test("`showAttack()` shows no change as zero without a sign, and stays within 80 columns", () => {
@@ -282,6 +282,45 @@ Deno.test("`showAttack()` shows no change as zero without a sign, and stays with
   const lines = showAttack(still).split("\n");
   assert.ok(lines.some((line) => /rejected at 0.9 .* 0.500 .* 0.500 │ +0.000 /.test(line)));
   assert.ok(lines.filter((line) => /^[│┌├└]/.test(line)).every((line) => line.length <= 80));
+});
+
+Deno.test("an attack fits a terminal of 80 columns and one of 40, and leaves nothing out", () => {
+  const attacked = result(0.8, 0.12);
+  for (const width of [80, 40]) {
+    const text = showAttack(attacked, width);
+    for (const line of text.split("\n")) {
+      if (/^[│┌├└ ]/.test(line)) assert.ok(line.length <= width, line);
+    }
+    for (const figure of ["1.120", "-0.910", "0.950 [0.940, 0.960]", "0.600 [0.590, 0.610]"]) {
+      assert.ok(text.includes(figure), `${figure} at ${width}`);
+    }
+  }
+});
+
+Deno.test("one is shown as one, and what is not known not at all", () => {
+  const { attack, outDomain, inDomain } = result(0.8, 0.1);
+  const text = showAttack(result(0.8, 0.1, {
+    mode: "my model",
+    model: "Mine",
+    trained: [{ epochs: 1, data: { name: "shapes", count: 1 } }],
+    attack: { ...attack, steps: 1, targeted: 7 },
+    outDomain: { ...outDomain, skipped: 1 },
+    inDomain: { ...inDomain, classNames: ["a", "b"] },
+  }));
+  assert.match(text, /^my model \(Mine, protocol paper, seed 0\)$/m);
+  assert.match(text, /^trained: 1 epoch on 1 image of shapes$/m);
+  assert.match(text, /\(1 broken file left out\)$/m);
+  assert.match(text, /, 1 step of 0\.01, steered to class 7$/m);
+  assert.match(verdict(result(0.8, 0.1, { model: "Mine" })), /are taken for something known;/);
+  assert.match(
+    verdict(result(0.8, 0.1, {
+      attack: { ...attack, targeted: 1 },
+      inDomain: { ...inDomain, classNames: ["letter A", "letter B"] },
+    })),
+    /^The attack, steered to letter B, /,
+  );
+  const own = { ...result(0.8, 0.1), seeds: [], trained: [], checkpoints: [] };
+  assert.doesNotMatch(showAttack(own), /undefined|null|trained:|checkpoint:/);
 });
 
 Deno.test("`showAttack()` and the page print next to nothing as less than can be shown, and shares alike", async () => {
@@ -308,40 +347,6 @@ Deno.test("`showAttack()` and the page print next to nothing as less than can be
   ) {
     assert.ok(page.includes(`<td>${share}</td>`), share);
   }
-});
-
-Deno.test("the page lists the checks in words, and counts as whole numbers", async () => {
-  const figure = (
-    ...names: string[]
-  ): { holds: true; figures: Record<string, number>; warning: null } => ({
-    holds: true,
-    figures: Object.fromEntries(names.map((name) => [name, 0.25])),
-    warning: null,
-  });
-  const checks: AttackResult["sanity"]["checks"] = {
-    zeroGradient: figure("share"),
-    finiteGradient: figure("share"),
-    ball: figure("largest", "allowed", "share"),
-    box: figure("largest", "allowed", "share"),
-    loss: figure("before", "after"),
-    control: figure("attack", "noise", "margin"),
-    epsilon: figure("full", "half"),
-    convergence: figure("full", "stronger", "auroc", "aurocStronger"),
-    accuracy: { ...figure(), figures: { accuracy: 0.9731, chance: 0.1, images: 2000 } },
-  };
-  const sanity = { images: 200, effect: "entropy", checks } as const;
-  const page =
-    markup`${await evidenceSections(evidenceOf({ ...result(0.8, 0.1, { sanity }) }))}`.text;
-  assert.doesNotMatch(
-    page,
-    /zeroGradient|finiteGradient|>(ball|box|control)<|aurocStronger|2000\.0/,
-  );
-  assert.match(
-    page,
-    /does more than noise of the same size<[^]*this attack: 0\.250, noise: 0\.250/,
-  );
-  assert.match(page, /AUROC under the stronger attack: 0\.250/);
-  assert.match(page, /accuracy: 0\.973, by guessing: 0\.100, images: 2000</);
 });
 
 Deno.test("`verdict()` tells of answers that are no numbers", () => {

@@ -12,79 +12,101 @@ import type {
   Uncertainty,
 } from "../experiment/documents.ts";
 import { type ModelSeeds, seedsText } from "../experiment/seeds.ts";
-import { evalVerdict, meanNote, round, tau, title, verdict } from "../report/words.ts";
-import { percent } from "../measure/shown.ts";
+import {
+  evalVerdict,
+  meanNote,
+  readingName,
+  targetName,
+  tau,
+  title,
+  verdict,
+} from "../report/words.ts";
+import { changed, counted, percent, plain, shown } from "../measure/shown.ts";
 import { flagOf } from "./flags.ts";
-import { newTable, number } from "./format.ts";
+import { columns, tableText } from "./format.ts";
 import { showEvidence } from "./show_evidence.ts";
 
-/** An attack's result. */
-export function showAttack(result: AttackResult): string {
+/**
+ * An attack's result.
+ *
+ * @param width columns of the terminal
+ */
+export function showAttack(result: AttackResult, width = columns()): string {
   const { clean, adversarial, outDomain, epsilonAttack, attack, seconds } = result;
-  const table = newTable(["", "clean", "attacked", "change"]);
-  if (attack.targeted !== null) {
-    const share = (images: number | null): number => (images ?? 0) / outDomain.count;
-    const shares = change(share(clean.targeted), share(adversarial.targeted));
-    table.push([`taken for class ${attack.targeted}`, ...shares]);
-  }
-  table.push(["mean entropy (nats)", ...change(clean.entropy, adversarial.entropy)]);
-  for (const threshold of Object.keys(clean.rejection)) {
-    const rates = change(clean.rejection[threshold] ?? 0, adversarial.rejection[threshold] ?? 0);
-    table.push([`rejected at ${threshold}`, ...rates]);
-  }
-  for (const [name, rates] of readingRows(result)) table.push([name, ...rates]);
-  const target = attack.targeted === null ? "" : `, targeted at ${attack.targeted}`;
+  const target = targetName(result);
   return [
     heading(result, result.seeds),
-    trainedLine(result),
+    ...trainedLine(result),
     inDomain(result.inDomain),
-    `out-domain: ${outDomain.count} images of ${outDomain.name}` +
-    (outDomain.skipped > 0 ? ` (${outDomain.skipped} broken files left out)` : ""),
-    `attack: ${attack.name}, epsilon ${epsilonAttack}, ${attack.steps} ` +
-    `step${attack.steps === 1 ? "" : "s"} of ${round(attack.stepSize, 4)}${target}`,
-    table.toString(),
+    `out-domain: ${counted(outDomain.count, "image")} of ${outDomain.name}` +
+    (outDomain.skipped > 0 ? ` (${counted(outDomain.skipped, "broken file")} left out)` : ""),
+    `attack: ${attack.name}, epsilon ${epsilonAttack}, ${counted(attack.steps, "step")} of ` +
+    plain(attack.stepSize) + (target === undefined ? "" : `, steered to ${target}`),
+    tableText(["", "clean", "attacked", "change"], attackRows(result), { width }),
     ...noted([clean, adversarial], outDomain.count),
     verdict(result),
-    ...showEvidence(result),
+    ...showEvidence(result, width),
     ...result.warnings.map((warning) => `Warning: ${warning}`),
     footer(result, { attack: seconds.attack }),
   ].join("\n");
 }
 
-/** An evaluation's result. */
-export function showEval(result: EvalResult): string {
+/** Figures before, after, and what they changed by. */
+function attackRows(result: AttackResult): string[][] {
+  const { clean, adversarial, outDomain } = result;
+  const target = targetName(result);
+  const share = (images: number | null): number => (images ?? 0) / outDomain.count;
+  return [
+    ...(target === undefined ? [] : [[
+      `taken for ${target}`,
+      ...changed(share(clean.targeted), share(adversarial.targeted), "share"),
+    ]]),
+    ["mean entropy (nats)", ...changed(clean.entropy, adversarial.entropy, "entropy")],
+    ...Object.keys(clean.rejection).map((threshold) => [
+      `rejected at ${threshold}`,
+      ...changed(clean.rejection[threshold], adversarial.rejection[threshold], "share"),
+    ]),
+    ...readingRows(result),
+  ];
+}
+
+/**
+ * An evaluation's result.
+ *
+ * @param width columns of the terminal
+ */
+export function showEval(result: EvalResult, width = columns()): string {
   const { outDomain, seconds } = result;
-  const table = newTable(["out-domain", outDomain.name]);
-  for (const [label, value] of rows(outDomain)) table.push([label, value]);
   return [
     heading(result, result.seeds),
-    trainedLine(result),
+    ...trainedLine(result),
     inDomain(result.inDomain),
-    table.toString(),
+    tableText(["out-domain", outDomain.name], rows(outDomain), { width }),
     ...noted([outDomain], outDomain.count),
     evalVerdict(result),
-    ...showEvidence(result),
+    ...showEvidence(result, width),
     footer(result, { eval: seconds.eval }),
   ].join("\n");
 }
 
-/** A training's result; people count epochs from 1, documents from 0. */
-export function showTrain(result: TrainResult): string {
+/**
+ * A training's result; people count epochs from 1, documents from 0.
+ *
+ * @param width columns of the terminal
+ */
+export function showTrain(result: TrainResult, width = columns()): string {
   const { members } = result;
   const several = members.length > 1;
   const lines = members.flatMap(({ seed, epochs, best, last }) => {
-    const table = newTable(["epoch", "loss", "accuracy", "selection"]);
-    for (const e of epochs.slice(-20)) {
-      table.push([
-        String(e.epoch + 1),
-        e.loss.toFixed(4),
-        e.trainAccuracy.toFixed(4),
-        e.accuracy.toFixed(4),
-      ]);
-    }
+    const rows = epochs.slice(-20).map((e) => [
+      String(e.epoch + 1),
+      shown(e.loss, "loss"),
+      shown(e.trainAccuracy, "accuracy"),
+      shown(e.accuracy, "accuracy"),
+    ]);
     const whose = several ? `Seed ${seed}, best` : "Best";
     return [
-      ...(several ? [] : [table.toString()]),
+      ...(several ? [] : [tableText(["epoch", "loss", "accuracy", "selection"], rows, { width })]),
       `${whose}: ${percent(best.accuracy)} right in epoch ${best.epoch + 1}, in ${best.path}`,
       ...(several
         ? []
@@ -92,9 +114,9 @@ export function showTrain(result: TrainResult): string {
     ];
   });
   return [
-    `${
-      heading(result, members.map(({ seed }) => seed))
-    }, trained on ${result.data.count} images of ` +
+    `${heading(result, members.map(({ seed }) => seed))}, trained on ${
+      counted(result.data.count, "image")
+    } of ` +
     result.data.name,
     ...lines,
     footer(result, {}),
@@ -122,45 +144,38 @@ function heading(
 }
 
 /** What the models have learned, one after the other where they differ. */
-function trainedLine({ trained, seed }: AttackResult | EvalResult): string {
+function trainedLine({ trained, seed }: AttackResult | EvalResult): string[] {
+  if (trained.length === 0) return [];
   const lines = trained.map((model) =>
     model
-      ? `${model.epochs} epoch${model.epochs === 1 ? "" : "s"} on ${model.data.count} images of ` +
-        model.data.name
+      ? `${counted(model.epochs, "epoch")} on ${
+        counted(model.data.count, "image")
+      } of ${model.data.name}`
       : "the checkpoint does not say how long and on what"
   );
   const alike = lines.every((line) => line === lines[0]);
   const each = alike ? lines.slice(0, 1) : lines.map((line, i) => `seed ${seed + i}: ${line}`);
-  return `trained: ${each.join("; ")}${alike && lines.length > 1 ? " each" : ""}`;
+  return [`trained: ${each.join("; ")}${alike && lines.length > 1 ? " each" : ""}`];
 }
 
-/** What readings are called. */
-const readingNames: Readonly<Record<string, string>> = {
-  kernel: "kernel value",
-  meanOfLogits: "mean of logits",
-  meanOfProbabilities: "mean of probabilities",
-};
-
 /** The other readings of the answers, before and after. */
-function readingRows(
-  { clean, adversarial, outDomain: { count } }: AttackResult,
-): [string, [string, string, string]][] {
+function readingRows({ clean, adversarial, outDomain: { count } }: AttackResult): string[][] {
   return Object.entries(clean.readings).flatMap(([key, before]) => {
     const after = adversarial.readings[key];
-    const name = readingNames[key] ?? key;
+    const name = readingName(key);
     if (!after) return [];
-    const rates = change(before.rejection[tau] ?? 0, after.rejection[tau] ?? 0);
-    const rows: [string, [string, string, string]][] = [[`${name}: rejected at ${tau}`, rates]];
+    const rates = changed(before.rejection[tau], after.rejection[tau], "share");
+    const rejected = [`${name}: rejected at ${tau}`, ...rates];
     if (before.entropy === null) {
-      const logs = change(
-        before.logConfidence,
-        after.logConfidence,
-        infinite(before.logConfidenceInfinite, count),
-        infinite(after.logConfidenceInfinite, count),
-      );
-      return [...rows, [`${name}: mean of log max`, logs]];
+      const [was, is, by] = changed(before.logConfidence, after.logConfidence, "log");
+      const logs = [
+        infinite(before.logConfidenceInfinite, count, "") ?? was,
+        infinite(after.logConfidenceInfinite, count, "") ?? is,
+        by,
+      ];
+      return [rejected, [`${name}: mean of log max`, ...logs]];
     }
-    return [[`${name}: entropy`, change(before.entropy, after.entropy)], ...rows];
+    return [[`${name}: entropy`, ...changed(before.entropy, after.entropy, "entropy")], rejected];
   });
 }
 
@@ -172,34 +187,24 @@ function noted(...given: Parameters<typeof meanNote>): string[] {
 function inDomain(
   { name, count, accuracy, brier, nll, nllInfinite, nanRows }: InDomain,
 ): string {
-  return `in-domain: ${count} images of ${name}, accuracy ${accuracy.toFixed(4)}, ` +
-    `Brier ${number(brier, 5)}, NLL ${number(nll, 4, infinite(nllInfinite, count))}` +
+  return `in-domain: ${counted(count, "image")} of ${name}, accuracy ${
+    shown(accuracy, "accuracy")
+  }, ` +
+    `Brier ${shown(brier, "brier")}, NLL ${infinite(nllInfinite, count) ?? shown(nll, "nll")}` +
     (nanRows > 0 ? `; ${nanRows} answers are no numbers and count as wrong` : "");
 }
 
 /** What stands for a mean that some images make infinite. */
-function infinite(images: number, count: number): string | undefined {
-  return images > 0 ? `infinite (${images} of ${count} images)` : undefined;
+function infinite(images: number, count: number, noun = " images"): string | undefined {
+  return images > 0 ? `infinite (${images} of ${count}${noun})` : undefined;
 }
 
 function rows({ entropy, rejection }: Uncertainty): [string, string][] {
   const rates = Object.entries(rejection).map(([threshold, rate]): [string, string] => [
     `rejected at ${threshold}`,
-    rate.toFixed(3),
+    shown(rate, "share"),
   ]);
-  return [["mean entropy (nats)", number(entropy, 3)], ...rates];
-}
-
-function change(
-  before: number | null,
-  after: number | null,
-  withoutBefore?: string,
-  withoutAfter?: string,
-): [string, string, string] {
-  const difference = before === null || after === null ? null : after - before;
-  const shown = number(difference, 3).replace(/^-(0\.0+)$/, "$1");
-  const sign = difference !== null && Number(shown) > 0 ? "+" : "";
-  return [number(before, 3, withoutBefore), number(after, 3, withoutAfter), sign + shown];
+  return [["mean entropy (nats)", shown(entropy, "entropy")], ...rates];
 }
 
 function footer(

@@ -3,22 +3,18 @@
  *
  * @module
  */
-import type { SanityResult, SeparationResult } from "../measure/schema.ts";
+import type { SanityResult } from "../measure/schema.ts";
 import type { AttackResult, EvalResult } from "../experiment/documents.ts";
-import { round } from "../measure/shown.ts";
-import { percent } from "../measure/shown.ts";
-import { newTable, number } from "./format.ts";
+import { percent, round, shown, withInterval } from "../measure/shown.ts";
+import { shortScoreName } from "../report/words.ts";
+import { tableText } from "./format.ts";
 
-/** What scores are called. */
-const scoreNames: Readonly<Record<string, string>> = {
-  maxProbability: "max p",
-  maxKernel: "max K",
-  maxLogKernel: "max log K",
-  mutualInformation: "mutual inf.",
-};
-
-/** Lines on how well in-domain and out-domain images are told apart, and on what to think of it. */
-export function showEvidence(result: AttackResult | EvalResult): string[] {
+/**
+ * Lines on how well in-domain and out-domain images are told apart, and on what to think of it.
+ *
+ * @param width columns of the terminal
+ */
+export function showEvidence(result: AttackResult | EvalResult, width: number): string[] {
   const { detection, calibration, confident } = result;
   const interval = `${Math.round(100 * detection.bootstrap.confidence)} % intervals`;
   const shares = [
@@ -29,43 +25,39 @@ export function showEvidence(result: AttackResult | EvalResult): string[] {
   return [
     `Telling in-domain (positive) from out-domain images, with ${interval}; FPR95 is the share of`,
     "out-domain images let through where 95 % of the in-domain ones are:",
-    "sanity" in result ? attackedTable(result) : cleanTable(result),
-    `calibration in-domain: ECE ${number(calibration.ece, 4)}; confidence above 0.9: ` +
+    "sanity" in result ? attackedTable(result, width) : cleanTable(result, width),
+    `calibration in-domain: ECE ${shown(calibration.ece, "calibration")}; confidence above 0.9: ` +
     shares.join(", "),
     ..."sanity" in result ? [checks(result.sanity)] : [],
   ];
 }
 
-function attackedTable({ detection }: AttackResult): string {
-  const table = newTable(["score", "AUROC clean", "AUROC attacked", "FPR95", "attacked"]);
-  for (const [name, { clean, attacked }] of Object.entries(detection.scores)) {
-    table.push([
-      scoreNames[name] ?? name,
+function attackedTable({ detection }: AttackResult, width: number): string {
+  return tableText(
+    ["score", "AUROC clean", "AUROC attacked", "FPR95", "attacked"],
+    Object.entries(detection.scores).map(([name, { clean, attacked }]) => [
+      shortScoreName(name),
       withInterval(clean.auroc),
       withInterval(attacked.auroc),
-      number(clean.fprAt95Tpr.value, 3),
-      number(attacked.fprAt95Tpr.value, 3),
-    ]);
-  }
-  return table.toString();
+      shown(clean.fprAt95Tpr.value, "share"),
+      shown(attacked.fprAt95Tpr.value, "share"),
+    ]),
+    { width },
+  );
 }
 
-function cleanTable({ detection }: EvalResult): string {
-  const table = newTable(["score", "AUROC", "AUPR-in", "AUPR-out", "FPR95"]);
-  for (const [name, { clean }] of Object.entries(detection.scores)) {
-    table.push([
-      scoreNames[name] ?? name,
+function cleanTable({ detection }: EvalResult, width: number): string {
+  return tableText(
+    ["score", "AUROC", "AUPR-in", "AUPR-out", "FPR95"],
+    Object.entries(detection.scores).map(([name, { clean }]) => [
+      shortScoreName(name),
       withInterval(clean.auroc),
-      number(clean.auprIn.value, 3),
-      number(clean.auprOut.value, 3),
-      number(clean.fprAt95Tpr.value, 3),
-    ]);
-  }
-  return table.toString();
-}
-
-function withInterval({ value, low, high }: SeparationResult["auroc"]): string {
-  return `${number(value, 3)} [${number(low, 3)}, ${number(high, 3)}]`;
+      shown(clean.auprIn.value, "area"),
+      shown(clean.auprOut.value, "area"),
+      shown(clean.fprAt95Tpr.value, "share"),
+    ]),
+    { width },
+  );
 }
 
 /** The checks in a line; those that fail have their warnings. */

@@ -4,12 +4,13 @@
  * @module
  */
 import { basename } from "node:path";
-import Table from "cli-table3";
 import { shortened, shownValue } from "../base/errors.ts";
 import { display } from "../base/files.ts";
 import { duration } from "../base/lock.ts";
 import type { RunRow, RunsResult } from "../runs/list.ts";
 import type { VerifyResult } from "../experiment/verify.ts";
+import { counted, type FigureKind, shown } from "../measure/shown.ts";
+import { columns, fittingTable, tableText, wrapped } from "./format.ts";
 
 /** Columns that hold no numbers. */
 const texts: ReadonlySet<string> = new Set([
@@ -21,58 +22,106 @@ const texts: ReadonlySet<string> = new Set([
   "state",
 ]);
 
-/** One line a run. */
-export function showRuns({ folder, runs }: RunsResult): string {
+/**
+ * A table of runs with a line each, where the terminal is wide enough; else with what was done below the
+ * run's name and the attacked figures below the clean ones, or, narrower still, without a frame.
+ *
+ * @param width columns of the terminal
+ */
+export function showRuns({ folder, runs }: RunsResult, width = columns()): string {
   if (runs.length === 0) {
     return `There are no such runs in ${
       display(folder)
     }; every train, eval, attack and table leaves one`;
   }
-  const head = [
-    "run",
-    "model",
-    "seed",
-    "images",
-    "attack",
-    "protocol",
-    "accuracy",
-    "H",
-    "H attacked",
-    "R",
-    "R attacked",
-    "age",
-    "state",
-  ];
-  const table = new Table({
-    head,
-    colAligns: head.map((name) => texts.has(name) ? "left" : "right"),
-    style: { head: [], border: [], compact: true },
+  const all = runs.map(cellsOf);
+  const head = Object.keys(all[0] ?? {});
+  const rows = all.map((cells) => Object.values(cells));
+  const meaning = ["H: mean entropy out-domain in nats", "R: share rejected at 0.9"];
+  const where = `in ${display(folder)}`;
+  const wide = fittingTable(head, rows, { width, texts });
+  if (wide !== undefined) return `${wide}\n${meaning.join(", ")}; ${where}`;
+  const below = fittingTable(["run", "accuracy", "H", "R"], all.map((of) => stacked(of, width)), {
+    width,
+    divided: true,
   });
-  for (const row of runs) table.push(cells(row));
-  return `${table}\nH: mean entropy out-domain in nats, R: share rejected at 0.9; in ${
-    display(folder)
-  }`;
+  return [
+    below ?? tableText(head, rows, { width, texts }),
+    ...wrapped(
+      [...meaning, ...(below === undefined ? [] : ["the attacked figure below"]), where],
+      width,
+    ),
+  ].join("\n");
 }
 
-function cells(row: RunRow): string[] {
-  const number = (value: number | null, digits: number): string =>
-    value === null ? "" : value.toFixed(digits);
+type Cells = ReturnType<typeof cellsOf>;
+
+/** Columns of numbers with their frames, and the frame of the run's own. */
+const framed = 11 + 8 + 8 + 4;
+
+/** The cells of a row of several lines: nothing is left out. */
+function stacked(cells: Cells, width: number): string[] {
+  const { run, model, seed, images, limit, attack, protocol, age, state } = cells;
+  const parts = [
+    model,
+    seed === "" ? "" : `seed ${seed}`,
+    images === "" ? "" : `${images} image${images === "1" ? "" : "s"}`,
+    limit === "" ? "" : `limit ${limit}`,
+    attack,
+    protocol,
+    age,
+    state,
+  ].filter((part) => part !== "");
+  const both = (clean: string, attacked: string): string =>
+    attacked === "" ? clean : `${clean}\n${attacked}`;
   return [
-    display(basename(row.folder)),
-    shortened(modelOf(row)),
-    row.seed === null ? "" : String(row.seed),
-    row.images === null ? "" : String(row.images),
-    [row.attack, row.epsilon].filter((of) => of !== null).map((of) => shortened(String(of), 20))
-      .join(" "),
-    shortened(row.protocol ?? "", 20),
-    number(row.accuracy, 4),
-    number(row.entropy, 3),
-    number(row.entropyAttacked, 3),
-    number(row.rejected, 2),
-    number(row.rejectedAttacked, 2),
-    row.started === null ? "" : duration(Date.now() - Date.parse(row.started)),
-    row.state,
+    [run, ...wrapped(parts, width - framed)].join("\n"),
+    cells.accuracy,
+    both(cells.H, cells["H attacked"]),
+    both(cells.R, cells["R attacked"]),
   ];
+}
+
+function cellsOf(row: RunRow): {
+  readonly run: string;
+  readonly model: string;
+  readonly seed: string;
+  readonly images: string;
+  readonly limit: string;
+  readonly attack: string;
+  readonly protocol: string;
+  readonly accuracy: string;
+  readonly H: string;
+  readonly "H attacked": string;
+  readonly R: string;
+  readonly "R attacked": string;
+  readonly age: string;
+  readonly state: string;
+} {
+  const figure = (value: number | null, kind: FigureKind): string =>
+    value === null ? "" : shown(value, kind);
+  return {
+    run: display(basename(row.folder)),
+    model: shortened(modelOf(row)),
+    seed: row.seed === null ? "" : String(row.seed),
+    images: row.images === null ? "" : String(row.images),
+    limit: row.limit === null ? "" : String(row.limit),
+    attack: attackOf(row),
+    protocol: shortened(row.protocol ?? "", 20),
+    accuracy: figure(row.accuracy, "accuracy"),
+    H: figure(row.entropy, "entropy"),
+    "H attacked": figure(row.entropyAttacked, "entropy"),
+    R: figure(row.rejected, "share"),
+    "R attacked": figure(row.rejectedAttacked, "share"),
+    age: row.started === null ? "" : duration(Date.now() - Date.parse(row.started)),
+    state: row.state,
+  };
+}
+
+/** `pgd 0.1 to class 3`: the attack, its radius, and where it steers. */
+function attackOf({ attack, epsilon, targeted }: RunRow): string {
+  const parts = [attack, epsilon, targeted === null ? null : `to class ${targeted}`];
+  return parts.filter((of) => of !== null).map((of) => shortened(String(of), 20)).join(" ");
 }
 
 /** `5 x LeNet, epsilon 0.1`: the models, and what is the mode's own. */
@@ -82,8 +131,12 @@ function modelOf({ model, members, hyperparameters }: RunRow): string {
   return model === null ? "" : `${many}${model}${own.join("")}`;
 }
 
-/** Whether a run's figures came out again, and which did not. */
-export function showVerify(result: VerifyResult): string {
+/**
+ * Whether a run's figures came out again, and which did not.
+ *
+ * @param width columns of the terminal
+ */
+export function showVerify(result: VerifyResult, width = columns()): string {
   const { figures, differences, sameMachine, tolerance, verified } = result;
   const folder = display(result.folder);
   const how = sameMachine
@@ -91,15 +144,18 @@ export function showVerify(result: VerifyResult): string {
     : `the same within ${tolerance} of their size, on another adapter or version`;
   const [all, are] = figures === 1 ? ["the one figure", "is"] : [`all ${figures} figures`, "are"];
   if (verified) return `Verified: ${all} of ${folder} ${are} ${how}.`;
-  const table = new Table({
-    head: ["figure", "then", "now", "apart"],
-    style: { head: [], border: [], compact: true },
-  });
-  for (const { figure, before, now, by } of differences) {
-    table.push([shortened(figure), text(before), text(now), by === null ? "" : by.toPrecision(2)]);
-  }
-  return `${table}\nNot verified: ${differences.length} of ${figures} figure${
-    figures === 1 ? "" : "s"
+  const table = tableText(
+    ["figure", "then", "now", "apart"],
+    differences.map(({ figure, before, now, by }) => [
+      shortened(figure),
+      text(before),
+      text(now),
+      by === null ? "" : by.toPrecision(2),
+    ]),
+    { width, texts: new Set(["figure", "then", "now", "apart"]) },
+  );
+  return `${table}\nNot verified: ${differences.length} of ${
+    counted(figures, "figure")
   } of ${folder} ${differences.length === 1 ? "is" : "are"} not ${how}.`;
 }
 

@@ -3,23 +3,48 @@
  *
  * @module
  */
-import type { Statistic, TableResult, TableRow } from "../experiment/table_document.ts";
+import type {
+  OwnStatistic,
+  Statistic,
+  TableResult,
+  TableRow,
+} from "../experiment/table_document.ts";
+import { counted, noNumber, shown, signed, withSpread } from "../measure/shown.ts";
 import { titleAmong } from "../experiment/likeness.ts";
 import { flagOf } from "./flags.ts";
+import { block, columns } from "./format.ts";
 
-/** Both tables, what was made of them, and the ablation. */
-export function showTable(result: TableResult): string {
+/**
+ * Both tables, what was made of them, and the ablation.
+ *
+ * @param width columns of the terminal, beyond which a table's rows are a list; any number where the output
+ * goes elsewhere, as to a file of Markdown
+ */
+export function showTable(
+  result: TableResult,
+  width = Deno.stdout.isTerminal() ? columns() : Infinity,
+): string {
   const { pair, protocol, epochs, inDomain, outDomain, rows, notes, ablation, epsilons } = result;
   const [first = 0, ...others] = epsilons;
-  const training = epochs === null ? "" : `, ${epochs} epoch${epochs === 1 ? "" : "s"}`;
+  const training = epochs === null ? "" : `, ${counted(epochs, "epoch")}`;
   const sections = [
     `# ${inDomain} against ${outDomain.name} (${pair}), protocol ${protocol}${training}`,
     `${outDomain.count} out-domain images. H is the mean entropy in nats, R the share of images ` +
-    "rejected at a confidence of 0.9. Each cell: ours (mean, +- half of the 95 % interval over " +
+    "rejected at a confidence of 0.9, AUROC by the largest probability, which the paper does not report. Each cell: ours (mean, +- half of the 95 % interval over " +
     "repetitions where there are several), the paper's figure, and the difference where both were made alike.",
     `## Table 1: epsilon ${first}`,
     markdown(
-      ["", "runs", "accuracy", "H clean", "H attacked", "R clean", "R attacked"],
+      [
+        "",
+        "runs",
+        "accuracy",
+        "H clean",
+        "H attacked",
+        "R clean",
+        "R attacked",
+        "AUROC clean",
+        "AUROC attacked",
+      ],
       rows.map((row) => [
         titleAmong(rows, row),
         String(row.seeds.length),
@@ -28,18 +53,13 @@ export function showTable(result: TableResult): string {
         cell(row.attacked[0]?.entropy),
         cell(row.clean.rejection),
         cell(row.attacked[0]?.rejection),
+        own(row.clean.auroc),
+        own(row.attacked[0]?.auroc),
       ]),
+      width,
     ),
     `## Table 2: epsilon ${others.join(" and ")}`,
-    markdown(
-      ["", ...rows.map((row) => titleAmong(rows, row))],
-      (["entropy", "rejection"] as const).flatMap((measure) =>
-        others.map((epsilon, i) => [
-          `${measure === "entropy" ? "H" : "R"} attacked, epsilon ${epsilon}`,
-          ...rows.map((row) => cell(row.attacked[i + 1]?.[measure])),
-        ])
-      ),
-    ),
+    markdown(["", ...rows.map((row) => titleAmong(rows, row))], radii(rows, others), width),
   ];
   const unlike = rows.filter(({ differs }) => differs.length > 0);
   if (unlike.length > 0) {
@@ -49,12 +69,27 @@ export function showTable(result: TableResult): string {
     ].join("\n"));
   }
   if (notes.length > 0) sections.push(notes.map((note) => `Note: ${note}.`).join("\n"));
-  if (ablation.length > 0) sections.push(...ablationSections(result));
+  if (ablation.length > 0) sections.push(...ablationSections(result, width));
   return sections.join("\n\n");
 }
 
+/** Lines of the second table: a figure at a radius each. */
+function radii(rows: readonly TableRow[], epsilons: readonly number[]): string[][] {
+  return epsilons.flatMap((epsilon, i) => {
+    const at = rows.map((row) => row.attacked[i + 1]);
+    return [
+      [`H attacked, epsilon ${epsilon}`, ...at.map((of) => cell(of?.entropy))],
+      [`R attacked, epsilon ${epsilon}`, ...at.map((of) => cell(of?.rejection))],
+      [`AUROC attacked, epsilon ${epsilon}`, ...at.map((of) => own(of?.auroc))],
+    ];
+  });
+}
+
 /** One option changed at a time, and what that does to each figure. */
-function ablationSections({ rows, ablation, epsilons }: TableResult): string[] {
+function ablationSections(
+  { rows, ablation, epsilons }: TableResult,
+  width: number,
+): string[] {
   const unlike = ablation.flatMap(({ option, value, rows: changed }) =>
     changed.filter((row) => row.unlike.length > 0).map((row) =>
       `- ${flagOf(option)} ${value}, ${row.title}: ${row.unlike.join("; ")}`
@@ -88,6 +123,7 @@ function ablationSections({ rows, ablation, epsilons }: TableResult): string[] {
           ];
         })
       ),
+      width,
     ),
     ...unlike.length === 0 ? [] : [
       [
@@ -100,33 +136,41 @@ function ablationSections({ rows, ablation, epsilons }: TableResult): string[] {
 
 /** `1.21 +- 0.05 (paper 1.22, -0.01)`, without the difference where there is none. */
 function cell(statistic: Statistic | undefined): string {
-  if (!statistic || statistic.mean === null) return "no number";
+  if (!statistic || statistic.mean === null) return noNumber;
   const { mean, halfWidth, paper, difference } = statistic;
-  const spread = halfWidth === null ? "" : ` +- ${halfWidth.toFixed(2)}`;
-  const change = difference === null ? "" : `, ${signed(difference)}`;
-  return `${mean.toFixed(2)}${spread} (paper ${paper.toFixed(2)}${change})`;
+  const change = difference === null ? "" : `, ${signed(difference, "paper")}`;
+  return `${withSpread(mean, halfWidth, "paper", "+-")} (paper ${shown(paper, "paper")}${change})`;
+}
+
+/** `0.970 +- 0.005`: of this the paper has no figure. */
+function own(statistic: OwnStatistic | undefined): string {
+  return statistic ? withSpread(statistic.mean, statistic.halfWidth, "area", "+-") : noNumber;
 }
 
 function against(now: Statistic, before: Statistic | undefined): string {
-  if (now.mean === null) return "no number";
-  const change = typeof before?.mean === "number" ? ` (${signed(now.mean - before.mean)})` : "";
-  return now.mean.toFixed(2) + change;
+  if (now.mean === null) return noNumber;
+  const change = typeof before?.mean === "number"
+    ? ` (${signed(now.mean - before.mean, "paper")})`
+    : "";
+  return shown(now.mean, "paper") + change;
 }
 
 function average(values: readonly number[]): string {
-  return (values.reduce((a, b) => a + b, 0) / values.length).toFixed(4);
+  return shown(values.reduce((a, b) => a + b, 0) / values.length, "accuracy");
 }
 
-function signed(value: number): string {
-  const text = value.toFixed(2).replace(/^-(0\.00)$/, "$1");
-  return Number(text) > 0 ? `+${text}` : text;
-}
-
-/** A Markdown table, its columns as wide as their widest cell. */
-function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** A Markdown table, its columns as wide as their widest cell; a list of its rows where it is too wide. */
+function markdown(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  width: number,
+): string {
   const widths = head.map((_, i) => Math.max(...[head, ...rows].map((r) => (r[i] ?? "").length)));
   const line = (cells: readonly string[]): string =>
     `| ${cells.map((c, i) => c.padEnd(widths[i] ?? 0)).join(" | ")} |`;
   const rule = `|${widths.map((w) => "-".repeat(w + 2)).join("|")}|`;
+  if (rule.length > width) {
+    return rows.map((row) => `- ${block(head, row, width)}`).join("\n");
+  }
   return [line(head), rule, ...rows.map(line)].join("\n");
 }

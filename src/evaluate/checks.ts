@@ -26,6 +26,8 @@ import type { Reporter } from "../base/reporter.ts";
 /** A sanity check's verdict, and the attack with half the radius that it made on its sample. */
 export interface Examined {
   readonly sanity: Sanity;
+  /** Which images of the set the sample is. */
+  readonly index: ArrayLike<number>;
   readonly half: Attacked;
 }
 
@@ -98,7 +100,7 @@ export async function examine(
         effect,
       ),
     };
-    return { sanity: { images: index.length, effect, checks }, half };
+    return { sanity: { images: index.length, effect, checks }, index, half };
   } finally {
     release(device, sample.parameters);
   }
@@ -253,11 +255,11 @@ function convergence(
  *
  * @param hits counts of the in-domain images
  */
-export function withAccuracy({ sanity, half }: Examined, hits: Hits): Examined {
+export function withAccuracy({ sanity, ...sample }: Examined, hits: Hits): Examined {
   const { right, count, classes } = hits;
   const figures = { accuracy: right / count, chance: 1 / classes, images: count };
   const accuracy = check(knows(hits), figures, guesses(hits));
-  return { sanity: { ...sanity, checks: { ...sanity.checks, accuracy } }, half };
+  return { sanity: { ...sanity, checks: { ...sanity.checks, accuracy } }, ...sample };
 }
 
 function growth(full: number, half: number, effect: Sanity["effect"], what: string): Check {

@@ -4,7 +4,7 @@
  * @module
  */
 import type { ImageSet } from "../../data/mod.ts";
-import type { Answers } from "../measure/answers.ts";
+import { type Answers, answersAt } from "../measure/answers.ts";
 import {
   confidentShares,
   type Detection,
@@ -58,13 +58,13 @@ export async function makeAttack(
 
 /** A document's figures of an attack: all but what is said of its model, and of where it ran. */
 export function attackFigures(
-  { settings, target, objective = objectives.published }: AttackJob,
+  { settings, target, seed, objective = objectives.published }: AttackJob,
   { inDomain, attacked, outDomain, examined, sets, detection }: AttackMade,
   mean: MeanOptions,
 ): Readonly<Record<string, unknown>> {
   const { name, norm, epsilon, steps, stepSize, startNoise, projectStart } = settings;
   const point = (answers: Answers, epsilon: number): EpsilonPoint =>
-    epsilonPoint(inDomain.answers, answers, epsilon);
+    epsilonPoint(inDomain.answers, answers, epsilon, seed);
   const inTarget = ({ predictions }: Answers): number | null =>
     target === undefined ? null : classRows(predictions, target);
   return {
@@ -99,9 +99,9 @@ export function attackFigures(
     curves: {
       tau: tauCurve(inDomain.answers, sets),
       epsilon: [
-        point(attacked.clean, 0),
+        point(answersAt(attacked.clean, examined.index), 0),
         point(examined.half.adversarial, epsilon / 2),
-        point(attacked.adversarial, epsilon),
+        point(answersAt(attacked.adversarial, examined.index), epsilon),
       ],
     },
     sanity: sanityResult(examined.sanity),

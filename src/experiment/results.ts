@@ -186,13 +186,17 @@ export interface TrainResult extends RunFacts {
 }
 
 /** A figure over seeds. */
-export interface Statistic {
+export interface OwnStatistic {
   /** One a repetition. */
   readonly values: readonly number[];
   /** Their mean; null where there are none. */
   readonly mean: number | null;
   /** Half the width of the 95 % interval of the mean by Student's t; null for one value. */
   readonly halfWidth: number | null;
+}
+
+/** A figure over seeds beside the paper's. */
+export interface Statistic extends OwnStatistic {
   /** The paper's figure. */
   readonly paper: number;
   /** Ours less the paper's; null where the two were not made alike. */
@@ -205,6 +209,8 @@ export interface RowFigures {
   readonly entropy: Statistic;
   /** Share of images with `max p <= 0.9`, 0 to 1. */
   readonly rejection: Statistic;
+  /** Area under the ROC curve by the largest probability, of which the paper has none. */
+  readonly auroc: OwnStatistic;
 }
 
 /** A row of the tables. */
@@ -232,7 +238,7 @@ export interface TableRow {
 /** What `table --json` prints. */
 export interface TableResult extends Pick<RunFacts, "protocol" | "adapter" | "versions"> {
   /** The document's format. */
-  readonly schema: "mirage/table@3";
+  readonly schema: "mirage/table@4";
   /** The in-domain set and the out-domain set, by the pair's name. */
   readonly pair: string;
   /** Epochs that the models have behind them; null where some have more than others. */

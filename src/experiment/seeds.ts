@@ -9,6 +9,7 @@ export type ModelSeeds = readonly (number | null)[];
 
 /** A run's seed, and those of its models where they are not known, or not as many from the run's own on. */
 export function seedsText(seed: number, models: ModelSeeds = [seed]): string {
+  if (models.length === 0) return `seed ${seed}`;
   const [first = null] = models;
   const whose = models.length === 1 ? "model of" : "models of";
   if (rising(models) && first === seed) return listed(models);

@@ -155,7 +155,7 @@ async function makeTable(options: TableOptions, reporter: Reporter): Promise<Mad
   const [base, ...others] = made;
   const [trained = null, ...otherwise] = epochs;
   const document = tableResultSchema.parse({
-    schema: "mirage/table@3",
+    schema: "mirage/table@4",
     pair: options.pair,
     protocol: first.protocol,
     epochs: otherwise.length === 0 ? trained : null,

@@ -8,7 +8,7 @@ import { described, type Schema } from "../base/schema.ts";
 import { attackDocument } from "./documents.ts";
 import type { TableResult } from "./results.ts";
 
-export type { Statistic, TableResult, TableRow } from "./results.ts";
+export type { OwnStatistic, Statistic, TableResult, TableRow } from "./results.ts";
 
 const statisticSchema = z.strictObject({
   values: z.array(z.number()),
@@ -17,7 +17,15 @@ const statisticSchema = z.strictObject({
   paper: z.number(),
   difference: z.number().nullable(),
 });
-const figures = { entropy: statisticSchema, rejection: statisticSchema };
+/** A figure over seeds of which the paper has none. */
+const ownStatisticSchema = statisticSchema.omit({ paper: true, difference: true });
+
+const figures = {
+  entropy: statisticSchema,
+  rejection: statisticSchema,
+  /** By the largest probability. */
+  auroc: ownStatisticSchema,
+};
 
 const tableRowSchema = z.strictObject({
   title: z.string(),
@@ -33,7 +41,7 @@ const tableRowSchema = z.strictObject({
 
 /** {@linkcode TableResult}. */
 export const tableDocument = z.strictObject({
-  schema: z.literal("mirage/table@3"),
+  schema: z.literal("mirage/table@4"),
   pair: z.string(),
   protocol: z.enum(["paper", "corrected"]),
   epochs: z.int().nullable(),

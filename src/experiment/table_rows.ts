@@ -6,7 +6,7 @@
 import type { PaperRow } from "./paper.ts";
 import type { AttackResult } from "./documents.ts";
 import { halfWidth95, mean } from "../measure/statistics.ts";
-import type { Statistic, TableRow } from "./table_document.ts";
+import type { OwnStatistic, Statistic, TableRow } from "./table_document.ts";
 import { tau as threshold } from "../measure/evidence.ts";
 
 /** The threshold of the paper's tables, as documents name it. */
@@ -42,6 +42,7 @@ export function summarise(
     clean: {
       entropy: statistic(clean.map((r) => r.clean.entropy), row.clean.entropy),
       rejection: statistic(clean.map((r) => r.clean.rejection[tau]), row.clean.rejection),
+      auroc: over(clean.map(({ detection }) => areaOf(detection, "clean"))),
     },
     attacked: epsilons.map((epsilon, i) => ({
       epsilon,
@@ -53,7 +54,26 @@ export function summarise(
         at(epsilon).map((r) => r.adversarial.rejection[tau]),
         row.attacked[i]?.rejection ?? NaN,
       ),
+      auroc: over(at(epsilon).map(({ detection }) => areaOf(detection, "attacked"))),
     })),
+  };
+}
+
+/** AUROC by the largest probability. */
+function areaOf(
+  { scores }: AttackResult["detection"],
+  set: "clean" | "attacked",
+): number | null | undefined {
+  return scores["maxProbability"]?.[set].auroc.value;
+}
+
+/** A figure over repetitions. */
+function over(values: readonly (number | null | undefined)[]): OwnStatistic {
+  const numbers = values.filter((v) => typeof v === "number");
+  return {
+    values: numbers,
+    mean: numbers.length === 0 ? null : mean(numbers),
+    halfWidth: halfWidth95(numbers),
   };
 }
 
@@ -63,13 +83,10 @@ function against(
   paper: number,
   alike: boolean,
 ): Statistic {
-  const numbers = values.filter((v) => typeof v === "number");
-  const average = numbers.length === 0 ? null : mean(numbers);
+  const ours = over(values);
   return {
-    values: numbers,
-    mean: average,
-    halfWidth: halfWidth95(numbers),
+    ...ours,
     paper,
-    difference: average === null || !alike ? null : average - paper,
+    difference: ours.mean === null || !alike ? null : ours.mean - paper,
   };
 }

@@ -15,6 +15,37 @@ export interface Answers {
   readonly scores: Readonly<Record<string, ScoreValues>>;
 }
 
+/**
+ * Answers to some images of a set.
+ *
+ * @param index which of them, in the order of the result
+ */
+export function answersAt(
+  { predictions, readings, scores }: Answers,
+  index: ArrayLike<number>,
+): Answers {
+  return {
+    predictions: rowsAt(predictions, index),
+    readings: mapped(readings, (of) => ({ ...of, predictions: rowsAt(of.predictions, index) })),
+    scores: mapped(scores, ({ values, higher }) => ({
+      values: Float64Array.from(index, (i) => values[i] ?? NaN),
+      higher,
+    })),
+  };
+}
+
+function rowsAt({ logProbabilities, classes }: Predictions, index: ArrayLike<number>): Predictions {
+  const rows = new Float32Array(index.length * classes);
+  Array.from(index).forEach((from, to) =>
+    rows.set(logProbabilities.subarray(from * classes, (from + 1) * classes), to * classes)
+  );
+  return { logProbabilities: rows, classes };
+}
+
+function mapped<T>(record: Readonly<Record<string, T>>, change: (of: T) => T): Record<string, T> {
+  return Object.fromEntries(Object.entries(record).map(([name, of]) => [name, change(of)]));
+}
+
 /** A reading of a set. */
 export interface ReadingValues {
   /** Logarithms of confidences, `[N, C]`. */

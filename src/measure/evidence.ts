@@ -8,13 +8,20 @@ import { calibration } from "./calibration.ts";
 import {
   bootstrap,
   type BootstrapOptions,
+  type Estimate,
   estimate,
-  separation,
   shareBelow,
   thresholdKeeping,
 } from "./detection.ts";
 import type { CalibrationResult, EpsilonPoint, SeparationResult } from "./schema.ts";
-import { confidences, entropies, type Predictions, rejectionRate } from "./metrics.ts";
+import { meanEstimate, shareEstimate } from "./intervals.ts";
+import {
+  confidences,
+  entropies,
+  type Predictions,
+  rejectedRows,
+  rejectionRate,
+} from "./metrics.ts";
 import type { Answers, ScoreValues } from "./answers.ts";
 
 /** The threshold of the paper's tables. */
@@ -123,21 +130,35 @@ function leftAt(
   };
 }
 
-/** A point of the curves against the radius. */
-export function epsilonPoint(inDomain: Answers, outDomain: Answers, epsilon: number): EpsilonPoint {
-  const valid = entropies(outDomain.predictions).filter((h) => !Number.isNaN(h));
-  const others = scoresOf(outDomain);
-  const areas = Object.entries(scoresOf(inDomain)).map(([name, score]): [string, number | null] => {
+/**
+ * A point of the curves against the radius.
+ *
+ * @param seed of the bootstrap
+ */
+export function epsilonPoint(
+  inDomain: Answers,
+  outDomain: Answers,
+  epsilon: number,
+  seed: number,
+): EpsilonPoint {
+  const { predictions } = outDomain;
+  const [images, others] = [rowsOf(predictions), scoresOf(outDomain)];
+  const areas = Object.entries(scoresOf(inDomain)).map(([name, score]) => {
     const other = others[name];
-    return [name, other ? finite(separation(upright(score), upright(other)).auroc) : null];
+    const values = other ? upright(other) : new Float64Array();
+    return [name, finiteEnds(estimate(upright(score), values, { ...bootstrap, seed }).auroc)];
   });
   return {
     epsilon,
-    images: rowsOf(outDomain.predictions),
-    entropy: finite(valid.reduce((a, b) => a + b, 0) / valid.length),
-    rejected: rejectionRate(outDomain.predictions, tau),
+    images,
+    entropy: finiteEnds(meanEstimate(entropies(predictions), Math.log(predictions.classes))),
+    rejected: finiteEnds(shareEstimate(rejectedRows(predictions, tau), images)),
     auroc: Object.fromEntries(areas),
   };
+}
+
+function finiteEnds({ value, low, high }: Estimate): EpsilonPoint["entropy"] {
+  return { value: finite(value), low: finite(low), high: finite(high) };
 }
 
 /** Scores turned so that higher is more in-domain. */

@@ -115,16 +115,16 @@ export interface AttackedTauPoint extends TauPoint {
 
 /** A point of the curves against the radius; 0 is the clean images. */
 export interface EpsilonPoint {
-  /** The radius; pixels are in [0, 1]. */
+  /** The radius in the norm of the attack; pixels are in [0, 1]. */
   readonly epsilon: number;
-  /** Images that were attacked with this radius: a sample where it is one of the checks'. */
+  /** Out-domain images behind every figure of the point: the sample of the checks, the same at each radius. */
   readonly images: number;
-  /** Mean entropy in nats; null where no image has one. */
-  readonly entropy: number | null;
-  /** Share of images with `max p <= 0.9`. */
-  readonly rejected: number;
-  /** Area under the ROC curve by score; null where it has none. */
-  readonly auroc: Readonly<Record<string, number | null>>;
+  /** Mean entropy in nats, and its interval by Student's t; null where no image has one. */
+  readonly entropy: EstimateResult;
+  /** Share of images with `max p <= 0.9`, and its interval by Wilson. */
+  readonly rejected: EstimateResult;
+  /** Area under the ROC curve by score, with the bootstrap's intervals; null where it has none. */
+  readonly auroc: Readonly<Record<string, EstimateResult>>;
 }
 
 /** The checks of an attack: see {@linkcode Sanity}. */

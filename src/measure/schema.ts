@@ -79,17 +79,17 @@ const toldSchema = leftSchema.extend({ auroc: figure });
 /** A point of the curves against tau. */
 export const tauSchema = z.strictObject({ tau: share, inDomain: leftSchema, clean: toldSchema });
 
-/** A point of the curves against the radius; 0 is the clean images. */
+/** A point of the curves against the radius, with 95 % intervals; 0 is the clean images. */
 export const epsilonSchema = z.strictObject({
   epsilon: z.number().min(0),
-  /** Images that were attacked with this radius: a sample where it is one of the checks'. */
+  /** Out-domain images behind every figure of the point: the sample of the checks, the same at each radius. */
   images: z.int(),
-  /** Mean entropy in nats. */
-  entropy: figure,
-  /** Share of images with `max p <= 0.9`. */
-  rejected: share,
-  /** By score. */
-  auroc: z.record(z.string(), figure),
+  /** Mean entropy in nats, and its interval by Student's t. */
+  entropy: estimateSchema,
+  /** Share of images with `max p <= 0.9`, and its interval by Wilson. */
+  rejected: estimateSchema,
+  /** By score, and their intervals by the bootstrap of the detectors. */
+  auroc: z.record(z.string(), estimateSchema),
 });
 
 /** A check of an attack: see `Check`. */

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { norms } from "../attack/mod.ts";
 import { seedsText } from "../experiment/seeds.ts";
-import { round, tau, title, verdict } from "./words.ts";
+import { changed, counted, plain, shown } from "../measure/shown.ts";
+import { className, normName, readingName, targetName, tau, title, verdict } from "./words.ts";
 import { draw, inks, svg } from "./charts.ts";
 import type { AttackContent, Example, kinds, Picture } from "./content.ts";
 import { classBars, histogram, rejectionCurve } from "./curves.ts";
@@ -20,18 +20,10 @@ import {
 import { type Content, Html, markup, paragraph, section, table } from "./html.ts";
 import { page } from "./page.ts";
 import { magnified, perturbation, pngOf } from "./pictures.ts";
-import {
-  averaged,
-  change,
-  configuration,
-  furtherFigures,
-  number,
-  numbers,
-  qualityTable,
-} from "./sections.ts";
+import { averaged, configuration, furtherFigures, numbers, qualityTable } from "./sections.ts";
 
 /** What the parts below show of the figures. */
-const shown = [
+const elsewhere = [
   "seed",
   "procedure",
   "hyperparameters",
@@ -63,14 +55,15 @@ export async function attackPage(content: AttackContent): Promise<string> {
   const { figures } = content;
   const { mode, model, protocol, seed, seeds, epsilonAttack, attack, outDomain } = figures;
   const evidence = evidenceOf(figures);
-  const { name, objective, norm, steps, stepSize, targeted } = attack;
+  const { name, objective, norm, steps, stepSize } = attack;
+  const target = targetName(figures);
   const how = [
     model,
     `protocol ${protocol}`,
-    `${name}, ${steps} step${steps === 1 ? "" : "s"} of ${round(stepSize, 4)}`,
-    ...(norm === "linf" ? [] : [norms[norm].title]),
+    `${name}, ${counted(steps, "step")} of ${plain(stepSize)}`,
+    ...(norm === "linf" ? [] : [normName(norm)]),
     ...(objective === "published" ? [] : [`objective ${objective}`]),
-    ...(targeted === null ? [] : [`steered to class ${targeted}`]),
+    ...(target === undefined ? [] : [`steered to ${target}`]),
     `${outDomain.count} images of ${outDomain.name}`,
   ];
   return page(
@@ -85,13 +78,14 @@ export async function attackPage(content: AttackContent): Promise<string> {
     await pictures(content),
     await evidenceSections(evidence),
     allFigures(content),
-    furtherFigures(figures, [...shown, ...shownEvidence(evidence)]),
+    furtherFigures(figures, [...elsewhere, ...shownEvidence(evidence)]),
     configuration(content),
   );
 }
 
 function keyFigures({ figures }: AttackContent): Html {
-  const { attack: { targeted }, clean, adversarial, inDomain, outDomain: { count } } = figures;
+  const { clean, adversarial, inDomain, outDomain: { count } } = figures;
+  const target = targetName(figures);
   const share = ({ targeted: images = null }: typeof clean): number | null =>
     images === null ? null : images / count;
   return section(
@@ -100,15 +94,15 @@ function keyFigures({ figures }: AttackContent): Html {
       ["", "clean", "attacked", "change"],
       [
         ...areaRow(evidenceOf(figures)),
-        ...targeted === null
+        ...target === undefined
           ? []
-          : [[`share taken for class ${targeted}`, ...change(share(clean), share(adversarial))]],
-        ["mean entropy (nats)", ...change(clean.entropy, adversarial.entropy)],
+          : [[`share taken for ${target}`, ...changed(share(clean), share(adversarial), "share")]],
+        ["mean entropy (nats)", ...changed(clean.entropy, adversarial.entropy, "entropy")],
         [
           `share rejected at ${tau}`,
-          ...change(clean.rejection[tau], adversarial.rejection[tau]),
+          ...changed(clean.rejection[tau], adversarial.rejection[tau], "share"),
         ],
-        ["accuracy in-domain", number(inDomain.accuracy, 3), "", ""],
+        ["accuracy in-domain", shown(inDomain.accuracy, "accuracy"), "", ""],
       ],
     ),
   );
@@ -213,36 +207,29 @@ function surest(row: readonly number[], names: ClassNames["answer"]): string {
   const largest = Math.max(...row);
   if (Number.isNaN(largest)) return "no number";
   const label = row.indexOf(largest);
-  return `${names?.[label] ?? `class ${label}`} (${(100 * largest).toFixed(0)} %)`;
+  return `${className(names, label)} (${(100 * largest).toFixed(0)} %)`;
 }
-
-/** What the other readings of the same answers are called. */
-const readingNames: Readonly<Record<string, string>> = {
-  kernel: "kernel value",
-  meanOfLogits: "mean of logits",
-  meanOfProbabilities: "mean of probabilities",
-};
 
 function allFigures({ figures }: AttackContent): Html {
   const { attack: { norm }, clean, adversarial, inDomain, outDomain } = figures;
   const rows: Content[][] = [
-    ["mean entropy (nats)", ...change(clean.entropy, adversarial.entropy)],
+    ["mean entropy (nats)", ...changed(clean.entropy, adversarial.entropy, "entropy")],
     ...Object.keys(clean.rejection).map((at) => [
       `share rejected at ${at}`,
-      ...change(clean.rejection[at], adversarial.rejection[at]),
+      ...changed(clean.rejection[at], adversarial.rejection[at], "share"),
     ]),
-    ["answers that are no numbers", ...change(clean.nanRows, adversarial.nanRows, 0)],
+    ["answers that are no numbers", ...changed(clean.nanRows, adversarial.nanRows, "count")],
   ];
   for (const [key, before] of Object.entries(clean.readings)) {
     const after = adversarial.readings[key];
-    const name = readingNames[key] ?? key;
+    const name = readingName(key);
     rows.push(
-      [`${name}: entropy (nats)`, ...change(before.entropy, after?.entropy)],
+      [`${name}: entropy (nats)`, ...changed(before.entropy, after?.entropy, "entropy")],
       [
         `${name}: share rejected at ${tau}`,
-        ...change(before.rejection[tau], after?.rejection[tau]),
+        ...changed(before.rejection[tau], after?.rejection[tau], "share"),
       ],
-      [`${name}: mean of log max`, ...change(before.logConfidence, after?.logConfidence)],
+      [`${name}: mean of log max`, ...changed(before.logConfidence, after?.logConfidence, "log")],
     );
   }
   return section(
@@ -254,8 +241,8 @@ function allFigures({ figures }: AttackContent): Html {
       [
         norm === "linf"
           ? "largest change of a pixel (of 1)"
-          : `longest change of an image (${norms[norm].title})`,
-        number(adversarial.distance, 4),
+          : `longest change of an image (${normName(norm)})`,
+        shown(adversarial.distance, "pixel"),
       ],
     ]),
   );

@@ -22,6 +22,36 @@ export const palette = [
   "#8f63c7",
 ] as const;
 
+/** Marks of lines, as Vega and as a letter. */
+export const shapes = [
+  "circle",
+  "square",
+  "triangle-up",
+  "diamond",
+  "cross",
+  "triangle-down",
+  "triangle-right",
+  "triangle-left",
+] as const;
+
+const letters = {
+  circle: "●",
+  square: "■",
+  "triangle-up": "▲",
+  diamond: "◆",
+  cross: "✚",
+  "triangle-down": "▼",
+  "triangle-right": "▶",
+  "triangle-left": "◀",
+} as const satisfies Record<typeof shapes[number], string>;
+
+/** What a line of a chart stands for. */
+export interface LegendEntry {
+  readonly label: string;
+  readonly color: typeof palette[number];
+  readonly shape: typeof shapes[number];
+}
+
 type Layered = Extract<TopLevelSpec, { layer: unknown }>;
 
 /** What is to be drawn. */
@@ -34,6 +64,8 @@ export interface Chart {
   readonly encoding?: NonNullable<Layered["encoding"]>;
   readonly width?: number;
   readonly height?: number;
+  /** What its lines stand for, where they are not named themselves: a list outside of the chart, which wraps. */
+  readonly legend?: readonly LegendEntry[];
 }
 
 /** The page's colour of text, light or dark: charts inherit it. */
@@ -68,18 +100,37 @@ const config: NonNullable<Layered["config"]> = {
   },
 };
 
-/** Charts as figures with words below, beside each other or, where there is no room, below. */
+/**
+ * Charts as figures with words below, beside each other or, where there is no room, below; what the lines of
+ * all of them stand for is said once, above.
+ */
 export async function draw(...charts: readonly Chart[]): Promise<Html> {
+  const legends = charts.map(({ legend = [] }) => legend.length > 1 ? legendList(legend) : null);
+  const [first] = legends;
+  const common = first && legends.every((other) => other?.text === first.text) ? first : null;
   const figures: Html[] = [];
-  for (const chart of charts) {
+  for (const [i, { legend: _, ...chart }] of charts.entries()) {
     const drawn = await svg(chart);
-    figures.push(markup`<figure>${drawn}\n<figcaption>${chart.alt}</figcaption></figure>\n`);
+    const own = common === null ? legends[i] ?? null : null;
+    figures.push(markup`<figure>${drawn}\n${own}<figcaption>${chart.alt}</figcaption></figure>\n`);
   }
-  return markup`<div class="charts">\n${figures}</div>\n`;
+  return markup`${common}<div class="charts">\n${figures}</div>\n`;
+}
+
+function legendList(entries: readonly LegendEntry[]): Html {
+  const items = entries.map(({ label, color, shape }) => {
+    const mark = markup`<b aria-hidden="true" style="color: ${new Html(color)}">${
+      letters[shape]
+    }</b>`;
+    return markup`<li>${mark} ${label}</li>\n`;
+  });
+  return markup`<ul class="legend">\n${items}</ul>\n`;
 }
 
 /** A chart alone. */
-export async function svg({ alt, title, height = 230, ...chart }: Chart): Promise<Html> {
+export async function svg(
+  { alt, title, height = 230, ...chart }: Omit<Chart, "legend">,
+): Promise<Html> {
   const spec: Layered = {
     width: 440,
     height,

@@ -3,16 +3,20 @@
  *
  * @module
  */
-import { areas, evidenceOf } from "./evidence.ts";
+import { tau as threshold } from "../measure/evidence.ts";
+import { meanEstimate, shareEstimate } from "../measure/intervals.ts";
+import { entropies, type Predictions, rejectedRows } from "../measure/metrics.ts";
+import { type FigureKind, percent, shown, withSpread } from "../measure/shown.ts";
 import { halfWidth95, mean } from "../measure/statistics.ts";
-import { tau, title } from "./words.ts";
-import { percent } from "../measure/shown.ts";
+import { areas, areaValues, evidenceOf } from "./evidence.ts";
+import { optionName, tau, title } from "./words.ts";
 import { draw } from "./charts.ts";
 import type { AttackContent, EvalContent, RunContent, TrainContent } from "./content.ts";
-import { type Line, lines, pairBars } from "./curves.ts";
+import { pairBars } from "./curves.ts";
 import { type Content, type Html, markup, paragraph, section, table } from "./html.ts";
+import { type Line, lines, type Value } from "./lines.ts";
 import { page } from "./page.ts";
-import { identityOf, number, numbers } from "./sections.ts";
+import { identityOf, numbers } from "./sections.ts";
 import { trainCharts } from "./train.ts";
 
 /** The page that sets runs side by side. */
@@ -42,12 +46,6 @@ type Label = (content: RunContent, without?: string) => string;
 /** What follows from other settings, or from the data that is there. */
 const implied: ReadonlySet<string> = new Set(["mode", "trainingLimit"]);
 
-/** Options by the names that tell one radius from the other. */
-const names: Readonly<Record<string, string>> = {
-  epsilonAttack: "attack's epsilon",
-  epsilon: "training's epsilon",
-};
-
 function settingsOf(content: RunContent): Record<string, unknown> {
   // The epochs that were asked for are none that a model need have behind it.
   const { options: { epochs: _, ...options }, epochs } = identityOf(content);
@@ -74,7 +72,7 @@ function labels(contents: readonly RunContent[]): Label {
   const named = (content: RunContent, without?: string): string => {
     const own = settingsOf(content);
     const parts = [...differs].filter((key) => key !== without && own[key] !== undefined)
-      .map((key) => `${names[key] ?? key} ${own[key]}`);
+      .map((key) => `${optionName(key)} ${own[key]}`);
     return [title(content.figures.mode), ...parts].join(", ");
   };
   const alike = [...Map.groupBy(contents, (content) => named(content)).values()]
@@ -96,7 +94,7 @@ function inCommon(contents: readonly RunContent[]): Html {
     paragraph("about", "What all the runs share; what they do not is in their names."),
     table(
       ["option", "value"],
-      same.map(([key, value]) => [names[key] ?? key, markup`<code>${String(value)}</code>`]),
+      same.map(([key, value]) => [optionName(key), markup`<code>${String(value)}</code>`]),
     ),
   );
 }
@@ -130,7 +128,7 @@ async function attackParts(attacks: readonly AttackContent[]): Promise<Content> 
     lead(attacks, label),
     section("Attacks", attackTable(sorted, label), seedTable(sorted, label)),
     section(
-      "Entropy and rejection against the attack's epsilon",
+      "Against the attack's epsilon",
       await epsilonCharts(sorted, label),
     ),
     section("Before and after", await bars(sorted, label)),
@@ -141,14 +139,14 @@ function attackTable(attacks: readonly AttackContent[], label: Label): Html {
   return numbers(
     [
       "run",
-      "attack's epsilon",
-      "accuracy",
+      "epsilon",
+      "AUROC clean",
+      "AUROC attacked",
       "H clean",
       "H attacked",
       "R clean",
       "R attacked",
-      "AUROC clean",
-      "AUROC attacked",
+      "accuracy",
       "folder",
     ],
     attacks.map((content) => {
@@ -156,12 +154,12 @@ function attackTable(attacks: readonly AttackContent[], label: Label): Html {
       return [
         label(content, "epsilonAttack"),
         String(epsilonAttack),
-        number(inDomain.accuracy, 4),
-        number(clean.entropy, 3),
-        number(adversarial.entropy, 3),
-        number(clean.rejection[tau], 3),
-        number(adversarial.rejection[tau], 3),
         ...areas(evidenceOf(content.figures)),
+        shown(clean.entropy, "entropy"),
+        shown(adversarial.entropy, "entropy"),
+        shown(clean.rejection[tau], "share"),
+        shown(adversarial.rejection[tau], "share"),
+        shown(inDomain.accuracy, "accuracy"),
         markup`<code>${content.name}</code>`,
       ];
     }),
@@ -175,89 +173,141 @@ function seedTable(attacks: readonly AttackContent[], label: Label): Html | null
     (content) => `${label(content, "seed")}; attack's epsilon ${content.figures.epsilonAttack}`,
   );
   const rows = [...groups.values()].filter((group) => group.length > 1).map((group) => {
-    const over = (of: (figures: AttackContent["figures"]) => number | null | undefined): string => {
+    type Of = (figures: AttackContent["figures"]) => number | null | undefined;
+    const over = (of: Of, kind: FigureKind): string => {
       const values = group.map(({ figures }) => of(figures)).filter((v) => typeof v === "number");
-      if (values.length === 0) return "none";
-      const width = halfWidth95(values);
-      return number(mean(values), 3) + (width === null ? "" : ` ± ${number(width, 3)}`);
+      return values.length === 0
+        ? shown(null, kind)
+        : withSpread(mean(values), halfWidth95(values), kind);
     };
+    const area = (set: "clean" | "attacked"): Of => (figures) =>
+      areaValues(evidenceOf(figures))[set]?.value;
     const [first] = group;
     return [
       first ? label(first, "seed") : "",
       String(group.length),
-      over(({ inDomain }) => inDomain.accuracy),
-      over(({ clean }) => clean.entropy),
-      over(({ adversarial }) => adversarial.entropy),
-      over(({ clean }) => clean.rejection[tau]),
-      over(({ adversarial }) => adversarial.rejection[tau]),
+      over(area("clean"), "area"),
+      over(area("attacked"), "area"),
+      over(({ clean }) => clean.entropy, "entropy"),
+      over(({ adversarial }) => adversarial.entropy, "entropy"),
+      over(({ clean }) => clean.rejection[tau], "share"),
+      over(({ adversarial }) => adversarial.rejection[tau], "share"),
+      over(({ inDomain }) => inDomain.accuracy, "accuracy"),
     ];
   });
   if (rows.length === 0) return null;
   return numbers(
-    ["over seeds", "seeds", "accuracy", "H clean", "H attacked", "R clean", "R attacked"],
+    [
+      "over seeds",
+      "seeds",
+      "AUROC clean",
+      "AUROC attacked",
+      "H clean",
+      "H attacked",
+      "R clean",
+      "R attacked",
+      "accuracy",
+    ],
     rows,
     "Means, and half the width of their 95 % confidence interval.",
   );
 }
 
-async function epsilonCharts(attacks: readonly AttackContent[], label: Label): Promise<Html> {
+/** Figures of an attack's images, before and after, with their intervals. */
+const measures = {
+  area: (content: AttackContent, set: "clean" | "attacked"): Value =>
+    areaValues(evidenceOf(content.figures))[set] ?? null,
+  rejected: (content: AttackContent, set: "clean" | "attacked"): Value => {
+    const answers = content[set];
+    return shareEstimate(rejectedRows(answers, threshold), imagesOf(answers));
+  },
+  entropy: (content: AttackContent, set: "clean" | "attacked"): Value => {
+    const answers = content[set];
+    return meanEstimate(entropies(answers), Math.log(answers.classes));
+  },
+} as const;
+
+function imagesOf({ logProbabilities, classes }: Predictions): number {
+  return logProbabilities.length / classes;
+}
+
+async function epsilonCharts(attacks: readonly AttackContent[], label: Label): Promise<Content> {
   const series = Map.groupBy(attacks, (content) => label(content, "epsilonAttack"));
-  const curve = (
-    before: (figures: AttackContent["figures"]) => number | null | undefined,
-    after: (figures: AttackContent["figures"]) => number | null | undefined,
-  ): Line[] =>
+  const curve = (measure: typeof measures[keyof typeof measures]): Line[] =>
     [...series].map(([name, group]): Line => {
       const [first] = group;
-      return {
-        series: name,
-        points: [
-          [0, first ? before(first.figures) ?? null : null],
-          ...group.map(({ figures }): Line["points"][number] => [
-            figures.epsilonAttack,
-            after(figures) ?? null,
-          ]),
-        ],
-      };
+      const after = group.map((content): Line["points"][number] => [
+        content.figures.epsilonAttack,
+        measure(content, "attacked"),
+      ]);
+      if (!first) return { series: name, points: after };
+      const points: Line["points"] = [[0, measure(first, "clean")], ...after];
+      return { series: name, group: title(first.figures.mode), points };
     });
   const ticks = [...new Set([0, ...attacks.map(({ figures }) => figures.epsilonAttack)])];
-  const x = "attack's epsilon, 0 to 1";
-  const entropies = curve(({ clean }) => clean.entropy, ({ adversarial }) => adversarial.entropy);
-  const rates = curve(
-    ({ clean }) => clean.rejection[tau],
-    ({ adversarial }) => adversarial.rejection[tau],
-  );
-  return await draw(
-    lines(entropies, {
-      title: "Entropy",
-      alt: "Mean entropy out-domain against the radius of the attack; at 0 of the clean images.",
-      x,
-      ticks,
-      y: "H, mean entropy (nats)",
-    }),
-    lines(rates, {
-      title: `Rejection at ${tau}`,
-      alt:
-        "Share of the images rejected against the radius of the attack; at 0 of the clean images.",
-      x,
-      ticks,
-      y: "R, share rejected",
-      share: true,
-    }),
-  );
+  const axes = { x: "attack's epsilon, 0 to 1", ticks } as const;
+  return [
+    paragraph(
+      "about",
+      "A colour a method, a mark a run; at 0 the images are clean. Upright lines are 95 % intervals over the images.",
+    ),
+    await draw(
+      lines(curve(measures.area), {
+        ...axes,
+        title: "AUROC",
+        alt:
+          "How well in-domain and out-domain images are told apart by the largest probability, against " +
+          "the radius of the attack; 0.5 is chance.",
+        y: "AUROC",
+        share: true,
+        format: ".1f",
+      }),
+      lines(curve(measures.rejected), {
+        ...axes,
+        title: `Rejection at ${tau}`,
+        alt: "Share of the out-domain images rejected, against the radius of the attack.",
+        y: "R, share rejected",
+        share: true,
+      }),
+      lines(curve(measures.entropy), {
+        ...axes,
+        title: "Entropy",
+        alt: "Mean entropy out-domain against the radius of the attack.",
+        y: "H, mean entropy (nats)",
+      }),
+    ),
+  ];
 }
 
 async function bars(attacks: readonly AttackContent[], label: Label): Promise<Html> {
-  const rows = attacks.map((content) => ({
-    label: label(content),
-    clean: content.figures.clean.entropy ?? 0,
-    attacked: content.figures.adversarial.entropy ?? 0,
-  }));
+  const rows = (
+    of: (content: AttackContent) => readonly [clean: number | null, attacked: number | null],
+  ): Parameters<typeof pairBars>[0] =>
+    attacks.map((content) => {
+      const [clean, attacked] = of(content);
+      return { label: label(content), clean, attacked };
+    });
+  const areasOf = ({ figures }: AttackContent): [number | null, number | null] => {
+    const { clean, attacked } = areaValues(evidenceOf(figures));
+    return [clean?.value ?? null, attacked?.value ?? null];
+  };
   return await draw(
-    pairBars(rows, {
-      title: "Entropy before and after",
-      alt: "Mean entropy out-domain of each run, clean and attacked.",
-      x: "H, mean entropy (nats)",
+    pairBars(rows(areasOf), {
+      title: "AUROC before and after",
+      alt: "AUROC by the largest probability of each run, clean and attacked.",
+      x: "AUROC",
+      share: true,
+      kind: "area",
     }),
+    pairBars(
+      rows(({ figures: { clean, adversarial } }) => [clean.entropy, adversarial.entropy]),
+      {
+        title: "Entropy before and after",
+        alt: "Mean entropy out-domain of each run, clean and attacked.",
+        x: "H, mean entropy (nats)",
+        kind: "entropy",
+      },
+    ),
   );
 }
 
@@ -266,16 +316,17 @@ function evalPart(evals: readonly EvalContent[]): Html {
   return section(
     "Evaluations",
     numbers(
-      ["run", "accuracy", "Brier", "NLL", "H", "R", "folder"],
+      ["run", "AUROC", "H", "R", "accuracy", "Brier", "NLL", "folder"],
       evals.map((content) => {
         const { inDomain, outDomain } = content.figures;
         return [
           label(content),
-          number(inDomain.accuracy, 4),
-          number(inDomain.brier, 5),
-          number(inDomain.nll, 4),
-          number(outDomain.entropy, 3),
-          number(outDomain.rejection[tau], 3),
+          areas(evidenceOf(content.figures))[0],
+          shown(outDomain.entropy, "entropy"),
+          shown(outDomain.rejection[tau], "share"),
+          shown(inDomain.accuracy, "accuracy"),
+          shown(inDomain.brier, "brier"),
+          shown(inDomain.nll, "nll"),
           markup`<code>${content.name}</code>`,
         ];
       }),
@@ -286,7 +337,12 @@ function evalPart(evals: readonly EvalContent[]): Html {
 async function trainPart(trainings: readonly TrainContent[]): Promise<Html> {
   const label = labels(trainings);
   const members = trainings.flatMap((content) =>
-    content.figures.members.map((member) => ({ member, run: label(content), content }))
+    content.figures.members.map((member) => ({
+      member,
+      run: label(content),
+      method: title(content.figures.mode),
+      content,
+    }))
   );
   return section(
     "Trainings",
@@ -296,9 +352,9 @@ async function trainPart(trainings: readonly TrainContent[]): Promise<Html> {
         run,
         String(seed),
         String(epochs.length),
-        number(best.accuracy, 4),
-        number(last.accuracy, 4),
-        number(epochs.at(-1)?.loss, 4),
+        shown(best.accuracy, "accuracy"),
+        shown(last.accuracy, "accuracy"),
+        shown(epochs.at(-1)?.loss, "loss"),
         markup`<code>${content.name}</code>`,
       ]),
     ),

@@ -3,8 +3,12 @@
  *
  * @module
  */
+import type { Estimate } from "../measure/detection.ts";
+import { shareEstimate } from "../measure/intervals.ts";
 import { confidences, type Predictions } from "../measure/metrics.ts";
-import { type Chart, inks, palette } from "./charts.ts";
+import { type FigureKind, shown } from "../measure/shown.ts";
+import { type Chart, inks } from "./charts.ts";
+import type { Axes } from "./lines.ts";
 
 /** Images as their answers are told apart. */
 export type Ink = keyof typeof inks;
@@ -157,103 +161,139 @@ export function classBars(before: readonly number[], after: readonly number[], a
   };
 }
 
-/** A line of one series. */
-export interface Line {
-  readonly series: string;
-  /** What tells lines of one series apart, such as the seed. */
-  readonly detail?: string | number;
-  readonly points: readonly (readonly [x: number, y: number | null])[];
+/** A bin of the reliability diagram; null for what an empty one has none of. */
+export interface Bin {
+  readonly from: number;
+  readonly to: number;
+  readonly count: number;
+  readonly confidence: number | null;
+  readonly accuracy: number | null;
 }
 
-/** How lines are to be drawn. */
-export interface Axes {
-  readonly title: string;
-  readonly alt: string;
-  /** Short: Vega takes texts for wider than they are, and shifts a chart whose axis has a long name. */
-  readonly x: string;
-  readonly y: string;
-  /** A share, from 0 to 1. */
-  readonly share?: boolean;
-  /** Whether x counts something. */
-  readonly whole?: boolean;
-  /** Where x is marked; where it suits when not given. */
-  readonly ticks?: readonly number[];
-}
-
-/** Lines over one axis, a colour and a mark a series. */
-export function lines(all: readonly Line[], axes: Axes): Chart {
-  const { title, alt, x, y, share = false, whole = false, ticks } = axes;
-  const values = all.flatMap(({ series, detail = "", points }) =>
-    points.filter((point) => point[1] !== null).map(([x, y]) => ({ series, detail, x, y }))
+/** Accuracy by confidence with its intervals, beside how many images each bin holds; empty bins are left out. */
+export function reliability(bins: readonly Bin[]): [accuracy: Chart, counts: Chart] {
+  const filled = bins.flatMap(({ accuracy, confidence, ...bin }) =>
+    bin.count === 0 || accuracy === null || confidence === null ? [] : [{
+      ...bin,
+      ...shareEstimate(Math.round(accuracy * bin.count), bin.count),
+      confidence,
+    }]
   );
-  const names = [...new Set(all.map(({ series }) => series))];
-  const range = names.map((_, i) => palette[i % palette.length] ?? "");
+  return [accuracyByConfidence(filled), imagesByConfidence(filled)];
+}
+
+type Filled = Pick<Bin, "from" | "to" | "count"> & Estimate & { readonly confidence: number };
+
+/** The same for both, which are to be compared. */
+const confidenceAxis = {
+  type: "quantitative" as const,
+  scale: { domain: [0, 1] },
+  title: "confidence (0 to 1)",
+};
+
+function accuracyByConfidence(bins: readonly Filled[]): Chart {
+  const x = { field: "confidence", ...confidenceAxis };
+  const y = { type: "quantitative" as const, scale: { domain: [0, 1] }, ...percent("accuracy") };
+  const color = inks["in-domain"];
   return {
-    title,
-    alt,
-    data: { values },
-    layer: [{
-      mark: { type: "line", point: { size: 45 } },
-      encoding: {
-        x: {
-          field: "x",
-          type: "quantitative",
-          title: x,
-          axis: {
-            ...(whole ? { format: "d", tickMinStep: 1 } : {}),
-            ...(ticks ? { values: [...ticks], format: "~r" } : {}),
-          },
-        },
-        y: {
-          field: "y",
-          type: "quantitative",
-          title: y,
-          ...(share ? percent(y) : {}),
-        },
-        color: {
-          field: "series",
-          type: "nominal",
-          scale: { domain: names, range },
-          ...(names.length > 1 ? { legend: { columns: 1 } } : { legend: null }),
-        },
-        shape: {
-          field: "series",
-          type: "nominal",
-          scale: { domain: names },
-          ...(names.length > 1 ? { legend: { columns: 1 } } : { legend: null }),
-        },
-        detail: { field: "detail", type: "nominal" },
+    title: "Reliability in-domain",
+    alt:
+      "Accuracy of in-domain images by the mean confidence of their bin, with 95 % intervals; below the " +
+      "dashed diagonal the model is surer than it is right.",
+    layer: [
+      {
+        data: { values: [{ confidence: 0, value: 0 }, { confidence: 1, value: 1 }] },
+        mark: { type: "line", strokeDash: [4, 3], color: "currentColor", opacity: 0.6 },
+        encoding: { x, y: { field: "value", ...y } },
       },
-    }],
+      {
+        data: { values: [...bins] },
+        mark: { type: "rule", strokeWidth: 2, opacity: 0.55, color },
+        encoding: { x, y: { field: "low", ...y }, y2: { field: "high" } },
+      },
+      {
+        data: { values: [...bins] },
+        mark: { type: "line", point: { size: 45, color }, color },
+        encoding: { x, y: { field: "value", ...y } },
+      },
+    ],
+  };
+}
+
+function imagesByConfidence(bins: readonly Filled[]): Chart {
+  const values = bins.map((bin) => ({ ...bin, middle: (bin.from + bin.to) / 2 }));
+  const most = Math.max(1, ...bins.map(({ count }) => count));
+  const y = {
+    field: "count",
+    type: "quantitative" as const,
+    title: "images",
+    // Room for the number above the highest bar.
+    scale: { domain: [0, 1.08 * most], nice: false },
+  };
+  return {
+    title: "Images behind each point",
+    alt:
+      "How many in-domain images each bin of the confidence holds; bins without one are left out.",
+    layer: [
+      {
+        data: { values },
+        mark: { type: "rect", color: inks["in-domain"], stroke: "none" },
+        encoding: {
+          x: { field: "from", ...confidenceAxis },
+          x2: { field: "to" },
+          y,
+          y2: { datum: 0 },
+        },
+      },
+      {
+        data: { values },
+        mark: { type: "text", dy: -7, fontSize: 10, color: "currentColor" },
+        encoding: { x: { field: "middle", ...confidenceAxis }, y, text: { field: "count" } },
+      },
+    ],
   };
 }
 
 /** A bar before and one after for each run, the runs below each other, each under its name. */
 export function pairBars(
-  runs: readonly { readonly label: string; readonly clean: number; readonly attacked: number }[],
-  { title, alt, x }: Pick<Axes, "title" | "alt" | "x">,
+  runs: readonly {
+    readonly label: string;
+    readonly clean: number | null;
+    readonly attacked: number | null;
+  }[],
+  { title, alt, x, share = false, kind }:
+    & Pick<Axes, "title" | "alt" | "x" | "share">
+    & { readonly kind: FigureKind },
 ): Chart {
   const names = ["clean", "attacked"] as const;
   const values = runs.flatMap(({ label, ...of }) =>
-    names.map((image) => ({ label, image, value: of[image] }))
+    names.flatMap((image) => {
+      const value = of[image];
+      return value === null ? [] : [{ label, image, value, text: shown(value, kind) }];
+    })
   );
+  const most = share ? 1 : Math.max(0.1, ...values.map(({ value }) => value));
   const rows = {
     y: { field: "label", type: "nominal" as const, sort: null, axis: null },
     yOffset: { field: "image", sort: ["name", ...names] },
   };
+  // Room for the number behind the longest bar.
+  const scaled = { scale: { domain: [0, 1.16 * most], nice: false } };
+  const measured = { field: "value", type: "quantitative" as const, title: x, ...scaled };
   return {
     title,
     alt,
-    height: 46 * runs.length,
+    height: 54 * runs.length,
     layer: [
       {
         data: { values },
         mark: "bar",
-        encoding: {
-          ...rows,
-          x: { field: "value", type: "quantitative", title: x },
-          color: { field: "image", scale: scale(names) },
-        },
+        encoding: { ...rows, x: measured, color: { field: "image", scale: scale(names) } },
+      },
+      {
+        data: { values },
+        mark: { type: "text", align: "left", dx: 4, fontSize: 11, color: "currentColor" },
+        encoding: { ...rows, x: measured, text: { field: "text" } },
       },
       {
         data: { values: runs.map(({ label }) => ({ label, image: "name" })) },

@@ -4,11 +4,13 @@
  * @module
  */
 import { seedsText } from "../experiment/seeds.ts";
+import { shown } from "../measure/shown.ts";
 import { evalVerdict, tau, title } from "./words.ts";
 import { draw } from "./charts.ts";
 import type { EvalContent } from "./content.ts";
 import { histogram, rejectionCurve } from "./curves.ts";
 import {
+  cleanAreaRow,
   detectionSection,
   evidenceOf,
   evidenceSections,
@@ -17,17 +19,10 @@ import {
 } from "./evidence.ts";
 import { paragraph, section } from "./html.ts";
 import { page } from "./page.ts";
-import {
-  averaged,
-  configuration,
-  furtherFigures,
-  number,
-  numbers,
-  qualityTable,
-} from "./sections.ts";
+import { averaged, configuration, furtherFigures, numbers, qualityTable } from "./sections.ts";
 
 /** What the parts below show of the figures. */
-const shown = [
+const elsewhere = [
   "seed",
   "procedure",
   "hyperparameters",
@@ -58,9 +53,10 @@ export async function evalPage(content: EvalContent): Promise<string> {
     section(
       "Key figures",
       numbers(["", "value"], [
-        ["mean entropy out-domain (nats)", number(outDomain.entropy, 3)],
-        [`share rejected at ${tau}`, number(outDomain.rejection[tau], 3)],
-        ["accuracy in-domain", number(inDomain.accuracy, 3)],
+        ...cleanAreaRow(evidence),
+        ["mean entropy out-domain (nats)", shown(outDomain.entropy, "entropy")],
+        [`share rejected at ${tau}`, shown(outDomain.rejection[tau], "share")],
+        ["accuracy in-domain", shown(inDomain.accuracy, "accuracy")],
       ]),
     ),
     section(
@@ -70,17 +66,17 @@ export async function evalPage(content: EvalContent): Promise<string> {
     section(
       "All figures",
       numbers(["out-domain", outDomain.name], [
-        ["mean entropy (nats)", number(outDomain.entropy, 3)],
+        ["mean entropy (nats)", shown(outDomain.entropy, "entropy")],
         ...Object.entries(outDomain.rejection).map((
           [at, rate],
-        ) => [`share rejected at ${at}`, number(rate, 3)]),
+        ) => [`share rejected at ${at}`, shown(rate, "share")]),
         ["answers that are no numbers", String(outDomain.nanRows)],
       ]),
       qualityTable(inDomain),
     ),
     detectionSection(evidence),
     await evidenceSections(evidence),
-    furtherFigures(figures, [...shown, ...shownEvidence(evidence)]),
+    furtherFigures(figures, [...elsewhere, ...shownEvidence(evidence)]),
     configuration(content),
   );
 }

@@ -12,12 +12,13 @@ import {
   sanitySchema,
   tauSchema,
 } from "../measure/schema.ts";
-import type { CheckName } from "../measure/check.ts";
-import { percent } from "../measure/shown.ts";
+import { changed, percent, shown, withInterval } from "../measure/shown.ts";
 import { draw } from "./charts.ts";
-import { lines } from "./curves.ts";
-import { type Content, type Html, markup, paragraph, section } from "./html.ts";
-import { change, number, numbers, words } from "./sections.ts";
+import { reliability } from "./curves.ts";
+import { type Content, type Html, markup, paragraph, section, table } from "./html.ts";
+import { lines } from "./lines.ts";
+import { numbers } from "./sections.ts";
+import { checkFigureName, checkName, scoreName, shortScoreName } from "./words.ts";
 
 const separation = z.looseObject({
   auroc: estimateSchema,
@@ -45,7 +46,8 @@ const schema = z.object({
       clean: rejected,
       attacked: rejected,
     })).default([]),
-    epsilon: z.array(epsilonSchema).default([]),
+    // Older runs have points of different samples without intervals, which are not to be compared.
+    epsilon: z.array(epsilonSchema).catch([]),
   }).optional().catch(undefined),
   sanity: sanitySchema.optional().catch(undefined),
 });
@@ -87,35 +89,43 @@ export async function evidenceSections(evidence: Evidence): Promise<Content> {
   ];
 }
 
-/** What scores are called. */
-const scoreNames: Readonly<Record<string, string>> = {
-  maxProbability: "largest probability",
-  maxKernel: "largest kernel value",
-  maxLogKernel: "largest log kernel value",
-  mutualInformation: "mutual information",
-  entropy: "entropy",
-};
+/** A figure with its interval, which may stand below it but is never broken itself. */
+function interval(estimate: z.infer<typeof estimateSchema>): string {
+  return withInterval(estimate).replace(", ", ",\u00a0");
+}
 
-const nameOf = (score: string): string => scoreNames[score] ?? score;
-
-/** AUROC by max p with its interval, before and after; "none" of a run that has no figures of it. */
-export function areas({ detection }: Evidence): [clean: string, attacked: string] {
+/** AUROC by max p, before and after; none of a run that has no figures of it. */
+export function areaValues(
+  { detection }: Evidence,
+): { readonly [Set in "clean" | "attacked"]?: z.infer<typeof estimateSchema> | undefined } {
   const { clean, attacked } = detection?.scores["maxProbability"] ?? {};
-  const shown = (of: typeof clean): string => of ? withInterval(of.auroc) : "none";
-  return [shown(clean), shown(attacked)];
+  return { clean: clean?.auroc, attacked: attacked?.auroc };
+}
+
+/** The same in words, with intervals. */
+export function areas(evidence: Evidence): [clean: string, attacked: string] {
+  const { clean, attacked } = areaValues(evidence);
+  const told = (of: typeof clean): string => of ? interval(of) : "not measured";
+  return [told(clean), told(attacked)];
 }
 
 /** A row with AUROC by max p, before and after, where there are figures of it. */
 export function areaRow({ detection }: Evidence): Content[][] {
   const { clean, attacked } = detection?.scores["maxProbability"] ?? {};
   if (!clean || !attacked) return [];
-  const [, , by] = change(clean.auroc.value, attacked.auroc.value);
+  const [, , by] = changed(clean.auroc.value, attacked.auroc.value, "area");
   return [[
-    "AUROC by the largest probability",
-    withInterval(clean.auroc),
-    withInterval(attacked.auroc),
+    `AUROC by the ${scoreName("maxProbability")}`,
+    interval(clean.auroc),
+    interval(attacked.auroc),
     by,
   ]];
+}
+
+/** A row with AUROC by max p on clean images, where there are figures of it. */
+export function cleanAreaRow({ detection }: Evidence): Content[][] {
+  const { clean } = detection?.scores["maxProbability"] ?? {};
+  return clean ? [[`AUROC by the ${scoreName("maxProbability")}`, interval(clean.auroc)]] : [];
 }
 
 /** Detectors by every score. */
@@ -128,77 +138,78 @@ export function detectionSection({ detection }: Evidence): Html | null {
     Object.entries(figures).map(([key, figure]) => {
       const of = key as keyof typeof figures;
       return [
-        `${nameOf(score)}: ${figure}`,
-        withInterval(clean[of]),
-        ...(attacked ? [withInterval(attacked[of])] : []),
+        `${scoreName(score)}: ${figure}`,
+        interval(clean[of]),
+        ...(attacked ? [interval(attacked[of])] : []),
       ];
     })
   );
-  const interval = `${Math.round(100 * detection.bootstrap.confidence)} %`;
+  const share = `${Math.round(100 * detection.bootstrap.confidence)} %`;
   return section(
     "Telling in-domain from out-domain images",
     paragraph(
       "about",
-      `In-domain images are the positive class; in brackets ${interval} bootstrap intervals. FPR95: `,
+      `In-domain images are the positive class; in brackets ${share} bootstrap intervals. FPR95: `,
       "share of the out-domain images let through where 95 % of the in-domain ones are.",
     ),
     numbers(["score", "clean", ...(attacked ? ["attacked"] : [])], rows),
   );
 }
 
-function withInterval({ value, low, high }: z.infer<typeof estimateSchema>): string {
-  if (low === null || high === null) return number(value, 3);
-  return `${number(value, 3)} [${number(low, 3)}, ${number(high, 3)}]`;
-}
-
 async function epsilonSection({ curves }: Evidence): Promise<Html | null> {
   const points = (curves?.epsilon ?? []).toSorted((a, b) => a.epsilon - b.epsilon);
   if (points.length < 2) return null;
-  const axes = { x: "epsilon (pixels: 0 to 1)", share: false } as const;
+  const axes = {
+    x: "epsilon (pixels: 0 to 1)",
+    ticks: points.map(({ epsilon }) => epsilon),
+  } as const;
   const scores = [...new Set(points.flatMap(({ auroc }) => Object.keys(auroc)))];
-  const sizes = points.map(({ images }) => images);
-  const few = Math.min(...sizes) < Math.max(...sizes)
-    ? ` The fewest images of a radius are ${Math.min(...sizes)}.`
-    : "";
+  const images = [...new Set(points.map((point) => point.images))].join(" or ");
   return section(
     "Against the radius of the attack",
+    paragraph(
+      "about",
+      `Every point is of the same ${images} out-domain images; at 0 they are clean. Upright lines are 95 % intervals.`,
+    ),
     await draw(
-      lines([{ series: "H", points: points.map((at) => [at.epsilon, at.entropy]) }], {
-        ...axes,
-        title: "Entropy",
-        alt: `Mean entropy out-domain against the radius; at 0 of the clean images.${few}`,
-        y: "mean entropy (nats)",
-      }),
-      lines([{ series: "R", points: points.map((at) => [at.epsilon, at.rejected]) }], {
-        ...axes,
-        title: "Rejection at 0.9",
-        alt: `Share of the out-domain images rejected, against the radius.${few}`,
-        y: "share rejected",
-        share: true,
-      }),
       lines(
         scores.map((score) => ({
-          series: nameOf(score),
+          series: shortScoreName(score),
           points: points.map((at) => [at.epsilon, at.auroc[score] ?? null] as const),
         })),
         {
           ...axes,
           title: "AUROC",
-          alt: `How well in-domain and out-domain images are told apart, against the radius.${few}`,
-          y: "AUROC (0.5: by chance)",
+          alt:
+            "How well in-domain and out-domain images are told apart, by each score; 0.5 is chance.",
+          y: "AUROC",
+          share: true,
+          format: ".1f",
         },
       ),
+      lines([{ series: "R", points: points.map((at) => [at.epsilon, at.rejected]) }], {
+        ...axes,
+        title: "Rejection at 0.9",
+        alt: "Share of the out-domain images that are rejected at a confidence of 0.9.",
+        y: "share rejected",
+        share: true,
+      }),
+      lines([{ series: "H", points: points.map((at) => [at.epsilon, at.entropy]) }], {
+        ...axes,
+        title: "Entropy",
+        alt: "Mean entropy of the answers to the out-domain images.",
+        y: "mean entropy (nats)",
+      }),
     ),
   );
 }
 
 async function calibrationSection({ calibration, confident }: Evidence): Promise<Html | null> {
   if (!calibration) return null;
-  const bins = calibration.bins.filter(({ count }) => count > 0);
   return section(
     "Calibration",
     numbers(["", "value"], [
-      ["expected calibration error in-domain", number(calibration.ece, 4)],
+      ["expected calibration error in-domain", shown(calibration.ece, "calibration")],
       ...(confident
         ? [
           ["confidence above 0.9: in-domain", percent(confident.inDomain)],
@@ -209,74 +220,28 @@ async function calibrationSection({ calibration, confident }: Evidence): Promise
         ? []
         : [["confidence above 0.9: attacked", percent(confident.attacked)]]),
     ]),
-    await draw(
-      lines([
-        { series: "model", points: bins.map((bin) => [bin.confidence ?? 0, bin.accuracy]) },
-        { series: "as sure as right", points: [[0, 0], [1, 1]] },
-      ], {
-        title: "Reliability in-domain",
-        alt: "Accuracy of in-domain images by the confidence of the answer; below the diagonal " +
-          "the model is surer than it is right.",
-        x: "mean confidence (0 to 1)",
-        y: "accuracy",
-        share: true,
-      }),
-    ),
+    await draw(...reliability(calibration.bins)),
   );
 }
 
-/** What checks are called, as what is asked of the attack. */
-const checkNames: Readonly<Record<CheckName, string>> = {
-  zeroGradient: "every image has a gradient",
-  finiteGradient: "every gradient is finite",
-  ball: "images stay within the radius",
-  box: "pixels stay within 0 and 1",
-  loss: "the loss falls",
-  control: "does more than noise of the same size",
-  epsilon: "does no less than half the radius",
-  convergence: "a stronger attack does not clearly more",
-  accuracy: "the model is better than guessing in-domain",
-};
-
-/** What the figures of checks are called. */
-const figureNames: Readonly<Record<string, string>> = {
-  share: "share of images",
-  images: "images",
-  largest: "largest",
-  allowed: "allowed",
-  before: "loss before",
-  after: "after",
-  attack: "this attack",
-  noise: "noise",
-  margin: "margin asked for",
-  full: "this attack",
-  half: "half the radius",
-  stronger: "the stronger attack",
-  auroc: "AUROC under this attack",
-  aurocStronger: "AUROC under the stronger attack",
-  accuracy: "accuracy",
-  chance: "by guessing",
-};
-
 function sanitySection({ sanity }: Evidence): Html | null {
   if (!sanity) return null;
-  const checks: Readonly<Record<string, string>> = checkNames;
   // Counts are whole, everything else is measured.
-  const shown = (of: string, value: number | null): string =>
-    of === "images" ? String(value) : number(value, 3);
+  const figureOf = (of: string, value: number | null): string =>
+    shown(value, of === "images" ? "count" : "share");
   return section(
     "Whether to believe the attack",
     paragraph(
       "about",
       `Checks on ${sanity.images} images; what an attack does is how far the ${sanity.effect} falls.`,
     ),
-    numbers(
+    table(
       ["check", "holds", "figures"],
       Object.entries(sanity.checks).map(([name, { holds, figures }]) => [
-        checks[name] ?? words(name),
+        checkName(name),
         holds ? "yes" : markup`<b class="warning">no</b>`,
         Object.entries(figures)
-          .map(([of, value]) => `${figureNames[of] ?? words(of)}: ${shown(of, value)}`).join(", "),
+          .map(([of, value]) => `${checkFigureName(of)}: ${figureOf(of, value)}`).join(", "),
       ]),
     ),
   );

@@ -5,29 +5,11 @@
  */
 import { z } from "zod";
 import { type ProtocolOption, protocolOptions } from "../methods/protocol.ts";
-import { meanNote } from "./words.ts";
+import { brief, shown } from "../measure/shown.ts";
+import { meanNote, roleName, words } from "./words.ts";
 import { flatten } from "../runs/figures.ts";
 import type { Quality, RunContent } from "./content.ts";
 import { type Content, Html, markup, paragraph, section, table } from "./html.ts";
-
-/** A number with so many digits behind the point; "none" stands for what no valid row gave. */
-export function number(value: number | null | undefined, digits: number): string {
-  if (value === null || value === undefined) return "none";
-  return value.toFixed(digits).replace(/^-(0\.?0*)$/, "$1");
-}
-
-/** A number before, after, and what it changed by. */
-export function change(
-  before: number | null | undefined,
-  after: number | null | undefined,
-  digits = 3,
-): [string, string, string] {
-  if (typeof before !== "number" || typeof after !== "number") {
-    return [number(before, digits), number(after, digits), "none"];
-  }
-  const by = number(after - before, digits);
-  return [number(before, digits), number(after, digits), Number(by) > 0 ? `+${by}` : by];
-}
 
 /** A table of numbers, set to the right. */
 export function numbers(...given: Parameters<typeof table>): Html {
@@ -48,20 +30,15 @@ export function qualityTable(
     ["in-domain", name],
     [
       ["images", String(count)],
-      ["accuracy", number(accuracy, 4)],
-      ["Brier score (mean over classes)", number(brier, 5)],
+      ["accuracy", shown(accuracy, "accuracy")],
+      ["Brier score (mean over classes)", shown(brier, "brier")],
       [
         "negative log-likelihood (nats)",
-        nllInfinite > 0 ? `infinite (${nllInfinite} of ${count} images)` : number(nll, 4),
+        nllInfinite > 0 ? `infinite (${nllInfinite} of ${count} images)` : shown(nll, "nll"),
       ],
       ...(nanRows > 0 ? [["answers that are no numbers", String(nanRows)]] : []),
     ],
   );
-}
-
-/** `tprAtFpr` as words. */
-export function words(name: string): string {
-  return name.replaceAll(/(?<=[a-z])[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 }
 
 /** Where a further figure stands: side by side where there is one before and one after. */
@@ -71,16 +48,16 @@ const columns = { clean: "clean", adversarial: "attacked" } as const;
  * Every number of a run's figures that no other part shows: a table for each group of them. Lists are
  * left out.
  *
- * @param shown beginnings of the paths of what is shown elsewhere
+ * @param elsewhere beginnings of the paths of what is shown elsewhere
  */
 export function furtherFigures(
   figures: Readonly<Record<string, unknown>>,
-  shown: readonly string[],
+  elsewhere: readonly string[],
 ): Content {
   const groups = new Map<string, Map<string, Record<string, number>>>();
   for (const [path, value] of flatten(figures)) {
     if (typeof value !== "number" || /\.\d+(\.|$)/.test(path)) continue;
-    if (shown.some((known) => path === known || path.startsWith(`${known}.`))) continue;
+    if (elsewhere.some((known) => path === known || path.startsWith(`${known}.`))) continue;
     const parts = path.split(".");
     const column = Object.entries(columns).find(([key]) => key === parts[0])?.[1];
     const rest = column === undefined ? parts : parts.slice(1);
@@ -104,11 +81,6 @@ export function furtherFigures(
   return section("Further figures", tables);
 }
 
-/** A number of unknown size with four digits that matter. */
-function brief(value: number): string {
-  return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(4)));
-}
-
 const setSchema = z.looseObject({ name: z.string(), count: z.number(), sha256: z.string() });
 const identitySchema = z.looseObject({
   options: z.record(z.string(), z.unknown()).default({}),
@@ -122,12 +94,6 @@ const identitySchema = z.looseObject({
 export function identityOf({ run }: Pick<RunContent, "run">): z.infer<typeof identitySchema> {
   return identitySchema.safeParse(run.identity).data ?? identitySchema.parse({});
 }
-
-const roles: Readonly<Record<string, string>> = {
-  train: "training",
-  test: "in-domain test",
-  outDomain: "out-domain",
-};
 
 const code = (value: unknown): Html =>
   markup`<code>${typeof value === "string" ? value : JSON.stringify(value) ?? "none"}</code>`;
@@ -169,7 +135,7 @@ export function configuration({ run, figures, name }: RunContent): Html {
     table(
       ["role", "set", "images", "SHA-256"],
       Object.entries(data).map(([role, set]) => [
-        roles[role] ?? role,
+        roleName(role),
         set.name,
         String(set.count),
         digest(set.sha256),

@@ -3,20 +3,29 @@
  *
  * @module
  */
+import type { z } from "zod";
 import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
 import { titleAmong } from "../experiment/likeness.ts";
 import { readFigures, readRun } from "../runs/folder.ts";
 import { type Run } from "../runs/schema.ts";
-import { type Statistic, tableDocument, type TableRow } from "../experiment/table_document.ts";
+import {
+  type OwnStatistic,
+  type Statistic,
+  tableDocument,
+  type TableRow,
+} from "../experiment/table_document.ts";
+import { counted, shown, withSpread } from "../measure/shown.ts";
 import { tau } from "./words.ts";
 import { draw } from "./charts.ts";
-import { type Line, lines } from "./curves.ts";
 import { type Content, type Html, markup, paragraph, section, table } from "./html.ts";
+import { type Line, lines, topOf, type Value } from "./lines.ts";
 import { page } from "./page.ts";
-import { number, numbers } from "./sections.ts";
+import { numbers } from "./sections.ts";
 
 const schema = tableDocument.omit({ adapter: true, versions: true, seconds: true });
+
+type Made = z.infer<typeof schema>;
 
 /**
  * The page about a table.
@@ -36,11 +45,11 @@ export async function tablesPage(folder: string): Promise<string> {
       }; repeat the run's command, which goes on with it`,
     );
   }
-  const { inDomain, outDomain, pair, protocol, epochs, rows, notes, epsilons } = made;
+  const { inDomain, outDomain, pair, protocol, epochs, rows, epsilons } = made;
   const about = [
     `pair ${pair}`,
     `protocol ${protocol}`,
-    ...(epochs === null ? [] : [`${epochs} epoch${epochs === 1 ? "" : "s"}`]),
+    ...(epochs === null ? [] : [counted(epochs, "epoch")]),
     `${outDomain.count} images of ${outDomain.name}`,
   ];
   return page(
@@ -48,70 +57,112 @@ export async function tablesPage(folder: string): Promise<string> {
     paragraph("about", about.join("; ")),
     paragraph(
       "about",
-      `H: mean entropy out-domain in nats; R: share of the images rejected at a confidence of ${tau}. `,
-      "In brackets the paper's figure. Ours are means over repetitions, with half of the 95 % interval.",
+      `H: mean entropy out-domain in nats; R: share of the images rejected at a confidence of ${tau}; `,
+      "AUROC: by the largest probability, of which the paper has no figures. In brackets the paper's figure. Ours are means over repetitions, with half of the 95 % interval; in charts it is an upright line.",
     ),
     section("Against the radius", await charts(rows, epsilons)),
-    section(
-      "Figures",
-      numbers(
-        ["", "accuracy", "H clean", "R clean", ...epsilons.flatMap((e) => [`H, ${e}`, `R, ${e}`])],
-        rows.map((row) => [
-          titleAmong(rows, row),
-          number(mean(row.accuracy), 4),
-          cell(row.clean.entropy),
-          cell(row.clean.rejection),
-          ...row.attacked.flatMap(({ entropy, rejection }) => [cell(entropy), cell(rejection)]),
-        ]),
-      ),
-      rows.filter(({ differs }) => differs.length > 0).map(({ title, differs }) =>
-        paragraph("about", `${title} was not made as the paper's: ${differs.join("; ")}.`)
-      ),
-      notes.map((note) => paragraph("about", `${note}.`)),
-    ),
+    figuresSection(made),
     made.ablation.length > 0 ? ablation(made.ablation) : null,
     how(run, folder),
   );
 }
 
-/** H and R against the radius, ours and the paper's. */
-async function charts(rows: readonly TableRow[], epsilons: readonly number[]): Promise<Html> {
-  const chart = (measure: "entropy" | "rejection", of: "ours" | "paper"): readonly Line[] =>
-    rows.map((row) => {
-      const value = ({ mean, paper }: Statistic): number | null => of === "ours" ? mean : paper;
-      const attacked = row.attacked.map((at) => [at.epsilon, value(at[measure])] as const);
-      return { series: row.title, points: [[0, value(row.clean[measure])], ...attacked] };
-    });
-  const words = { entropy: "mean entropy (nats)", rejection: "share rejected" } as const;
-  const whose = { ours: "Mirage", paper: "the paper" } as const;
-  const all = (["entropy", "rejection"] as const).flatMap((measure) =>
-    (["ours", "paper"] as const).map((of) =>
-      lines(chart(measure, of), {
-        title: `${measure === "entropy" ? "H" : "R"}: ${whose[of]}`,
-        alt: `${words[measure]} against the attack's radius, a line a method, by ${whose[of]}`,
-        x: "epsilon (pixels in 0 to 1)",
-        y: words[measure],
-        share: measure === "rejection",
-        ticks: [0, ...epsilons],
-      })
-    )
+/** Every row's figures, and in what it was not made as the paper's. */
+function figuresSection({ rows, notes, epsilons }: Made): Html {
+  return section(
+    "Figures",
+    numbers(
+      [
+        "",
+        "accuracy",
+        "H clean",
+        "R clean",
+        "AUROC clean",
+        ...epsilons.flatMap((e) => [`H, ${e}`, `R, ${e}`, `AUROC, ${e}`]),
+      ],
+      rows.map((row) => [
+        titleAmong(rows, row),
+        shown(mean(row.accuracy), "accuracy"),
+        ...[row.clean, ...row.attacked].flatMap(({ entropy, rejection, auroc }) => [
+          cell(entropy),
+          cell(rejection),
+          own(auroc),
+        ]),
+      ]),
+    ),
+    rows.filter(({ differs }) => differs.length > 0).map(({ title, differs }) =>
+      paragraph("about", `${title} was not made as the paper's: ${differs.join("; ")}.`)
+    ),
+    notes.map((note) => paragraph("about", `${note}.`)),
   );
-  return await draw(...all);
 }
 
-function ablation(options: ReturnType<typeof schema.parse>["ablation"]): Html {
+/** H and R against the radius, ours and the paper's on the same axes, and AUROC, which the paper has not. */
+async function charts(rows: readonly TableRow[], epsilons: readonly number[]): Promise<Html> {
+  const axes = { x: "epsilon (pixels in 0 to 1)", ticks: [0, ...epsilons] } as const;
+  const line = (of: (figures: Figures) => Value): readonly Line[] =>
+    rows.map((row) => ({
+      series: row.title,
+      group: row.mode,
+      points: [[0, of(row.clean)], ...row.attacked.map((at) => [at.epsilon, of(at)] as const)],
+    }));
+  const words = { entropy: "mean entropy (nats)", rejection: "share rejected" } as const;
+  const whose = { ours: "Mirage", paper: "the paper" } as const;
+  const both = (["entropy", "rejection"] as const).flatMap((measure) => {
+    const made = {
+      ours: line((figures) => spread(figures[measure], measure === "entropy" ? Infinity : 1)),
+      paper: line((figures) => figures[measure].paper),
+    };
+    const top = Math.max(topOf(made.ours), topOf(made.paper));
+    return (["ours", "paper"] as const).map((of) =>
+      lines(made[of], {
+        ...axes,
+        title: `${measure === "entropy" ? "H" : "R"}: ${whose[of]}`,
+        alt: `${words[measure]} against the attack's radius, a line a row, by ${whose[of]}`,
+        y: words[measure],
+        share: measure === "rejection",
+        top,
+      })
+    );
+  });
+  const area = lines(line(({ auroc }) => spread(auroc, 1)), {
+    ...axes,
+    title: "AUROC: Mirage",
+    alt:
+      "AUROC by the largest probability against the attack's radius, a line a row; 0.5 is chance",
+    y: "AUROC",
+    share: true,
+    format: ".1f",
+  });
+  return await draw(...both, area);
+}
+
+type Figures = TableRow["clean"];
+
+/** A mean with its interval, within what the figure can be. */
+function spread({ mean, halfWidth }: OwnStatistic, largest: number): Value {
+  if (mean === null || halfWidth === null) return mean;
+  return {
+    value: mean,
+    low: Math.max(0, mean - halfWidth),
+    high: Math.min(largest, mean + halfWidth),
+  };
+}
+
+function ablation(options: Made["ablation"]): Html {
   return section(
     "One option changed at a time",
     numbers(
-      ["option", "method", "H clean", "R clean", "H attacked", "R attacked"],
+      ["option", "method", "H clean", "R clean", "H attacked", "R attacked", "AUROC attacked"],
       options.flatMap(({ option, value, rows }) =>
         rows.map((row) => [
           `${option} ${value}`,
           row.title,
-          number(row.clean.entropy.mean, 2),
-          number(row.clean.rejection.mean, 2),
-          number(row.attacked[0]?.entropy.mean, 2),
-          number(row.attacked[0]?.rejection.mean, 2),
+          shown(row.clean.entropy.mean, "paper"),
+          shown(row.clean.rejection.mean, "paper"),
+          shown(row.attacked[0]?.entropy.mean, "paper"),
+          shown(row.attacked[0]?.rejection.mean, "paper"),
+          shown(row.attacked[0]?.auroc.mean, "area"),
         ])
       ),
       "Attacked at the smallest radius.",
@@ -149,8 +200,11 @@ function how(run: Run, folder: string): Html {
 }
 
 function cell({ mean, halfWidth, paper }: Statistic): string {
-  const spread = halfWidth === null ? "" : ` ± ${halfWidth.toFixed(2)}`;
-  return `${number(mean, 2)}${spread} (${paper.toFixed(2)})`;
+  return `${withSpread(mean, halfWidth, "paper")} (${shown(paper, "paper")})`;
+}
+
+function own({ mean, halfWidth }: OwnStatistic): string {
+  return withSpread(mean, halfWidth, "area");
 }
 
 function mean(values: readonly number[]): number | null {

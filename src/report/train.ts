@@ -4,15 +4,15 @@
  * @module
  */
 import { title } from "./words.ts";
-import { percent } from "../measure/shown.ts";
+import { counted, percent, shown } from "../measure/shown.ts";
 import { draw } from "./charts.ts";
 import type { TrainContent } from "./content.ts";
-import { type Line, lines } from "./curves.ts";
 import { type Html, paragraph, section } from "./html.ts";
+import { type Line, lines } from "./lines.ts";
 import { page } from "./page.ts";
-import { configuration, furtherFigures, number, numbers } from "./sections.ts";
+import { configuration, furtherFigures, numbers } from "./sections.ts";
 
-const shown = ["seed", "procedure", "hyperparameters", "members", "data"];
+const elsewhere = ["seed", "procedure", "hyperparameters", "members", "data"];
 
 /** The page of a training. */
 export async function trainPage(content: TrainContent): Promise<string> {
@@ -24,7 +24,7 @@ export async function trainPage(content: TrainContent): Promise<string> {
     `${title(mode)} trained, ${whose}`,
     paragraph(
       "about",
-      `${model}, protocol ${protocol}; ${data.count} images of ${data.name}; `,
+      `${model}; protocol ${protocol}; ${counted(data.count, "image")} of ${data.name}`,
     ),
     paragraph("verdict", trainVerdict(content)),
     section(
@@ -35,16 +35,16 @@ export async function trainPage(content: TrainContent): Promise<string> {
           String(seed),
           String(epochs.length),
           String(best.epoch + 1),
-          number(best.accuracy, 4),
-          number(last.accuracy, 4),
-          number(epochs.at(-1)?.loss, 4),
+          shown(best.accuracy, "accuracy"),
+          shown(last.accuracy, "accuracy"),
+          shown(epochs.at(-1)?.loss, "loss"),
         ]),
         "Accuracy on the images by which the best epoch is chosen.",
       ),
     ),
     section("Curves", await trainCharts(members.map((member) => ({ member })))),
     epochTable(content),
-    furtherFigures(figures, shown),
+    furtherFigures(figures, elsewhere),
     configuration(content),
   );
 }
@@ -65,16 +65,17 @@ function trainVerdict({ figures: { mode, members } }: TrainContent): string {
 
 type Member = TrainContent["figures"]["members"][number];
 
-/** Loss and accuracy by epoch; lines of runs that are compared have the colour of their run. */
+/** Loss and accuracy by epoch; lines of runs that are compared have the colour of their method. */
 export async function trainCharts(
-  given: readonly { readonly member: Member; readonly run?: string }[],
+  given: readonly { readonly member: Member; readonly run?: string; readonly method?: string }[],
 ): Promise<Html> {
   const pick = (
-    { member: { seed, epochs }, run }: typeof given[number],
+    { member: { seed, epochs }, run, method }: typeof given[number],
     series: string,
     of: (epoch: Member["epochs"][number]) => number,
   ): Line => ({
     series: run ?? series,
+    ...(method === undefined ? {} : { group: method }),
     detail: seed,
     points: epochs.map((epoch) => [epoch.epoch + 1, of(epoch)]),
   });
@@ -114,9 +115,9 @@ function epochTable({ figures: { members } }: TrainContent): Html | null {
       only.epochs.map(({ epoch, lr, loss, trainAccuracy, accuracy }) => [
         String(epoch + 1),
         String(Number(lr.toPrecision(6))),
-        number(loss, 4),
-        number(trainAccuracy, 4),
-        number(accuracy, 4),
+        shown(loss, "loss"),
+        shown(trainAccuracy, "accuracy"),
+        shown(accuracy, "accuracy"),
       ]),
     ),
   );

@@ -1,13 +1,16 @@
 /**
- * What figures mean, in plain words.
+ * What figures mean, in plain words, and what everything in them is called: each name stands here once.
+ *
+ * A name that is not known here, of a model, method, score or check of somebody's own, is shown as it is.
  *
  * @module
  */
 import { setOfImages, sets } from "../../data/mod.ts";
-import { percent } from "../measure/shown.ts";
-import { type NormName, norms } from "../attack/mod.ts";
+import { type Norm, norms } from "../attack/mod.ts";
+import { percent, plain, shown } from "../measure/shown.ts";
+import type { CheckName } from "../measure/check.ts";
 import { guesses, knows } from "../measure/guessing.ts";
-import { type MethodName, methods, networkOf } from "../methods/mod.ts";
+import { type Method, methods, type Network, networks } from "../methods/mod.ts";
 import type { AttackResult, EvalResult, Uncertainty } from "../experiment/documents.ts";
 
 /** The threshold that the paper's tables report. */
@@ -46,7 +49,7 @@ type Checks = Readonly<
 /** What a verdict on an attack looks at. */
 export interface AttackFigures extends Pick<AttackResult, "mode" | "model" | "epsilonAttack"> {
   readonly attack: Pick<AttackResult["attack"], "targeted" | "norm">;
-  readonly inDomain?: Named | undefined;
+  readonly inDomain?: Named & { readonly classNames?: ClassNames | undefined } | undefined;
   readonly outDomain: { readonly count: number };
   readonly clean: Uncertainty & Counted & Steered;
   readonly adversarial:
@@ -78,10 +81,10 @@ export function verdict(result: AttackFigures): string {
     `of ${tau}, now ${percent(after)}`;
   const entropies = clean.entropy === null || adversarial.entropy === null
     ? ""
-    : `; the mean entropy went from ${round(clean.entropy, 2)} to ${
-      round(adversarial.entropy, 2)
+    : `; the mean entropy went from ${shown(clean.entropy, "entropy")} to ${
+      shown(adversarial.entropy, "entropy")
     } nats`;
-  const bounds = `${bounded(attack.norm)} changed by more than ${round(adversarial.distance, 3)}` +
+  const bounds = `${bounded(attack.norm)} changed by more than ${plain(adversarial.distance)}` +
     (adversarial.nanRows > 0
       ? `; ${adversarial.nanRows} answers were no numbers and count as rejected`
       : "");
@@ -98,7 +101,7 @@ export function verdict(result: AttackFigures): string {
   if (before - after >= notable.rejection) {
     return `The attack works: ${rates}, so ${passed(result)} more of ` +
       `${outDomain.count} out-domain images are taken for ${
-        known(result)
+        known(result) ?? "something known"
       }${entropies}${area}. ${bounds}.`;
   }
   if (after - before >= notable.rejection) {
@@ -112,8 +115,13 @@ export function verdict(result: AttackFigures): string {
     `${rates}${entropies}${area}. ${bounds}.`;
 }
 
-function bounded(norm: NormName): string {
-  return norm === "linf" ? "No pixel" : `By ${norms[norm].title} no image`;
+/** The name of a norm in prose; its own where nobody knows it. */
+export function normName(norm: string): string {
+  return Object.values<Norm>(norms).find(({ name }) => name === norm)?.title ?? norm;
+}
+
+function bounded(norm: string): string {
+  return norm === "linf" ? "No pixel" : `By ${normName(norm)} no image`;
 }
 
 /**
@@ -122,11 +130,11 @@ function bounded(norm: NormName): string {
  * @param judged whether to say what to think of it
  */
 function reached(
-  { clean, adversarial, outDomain: { count } }: AttackFigures,
+  { clean, adversarial, inDomain, outDomain: { count } }: AttackFigures,
   target: number,
   judged: boolean,
 ): string {
-  const attack = `The attack, steered to class ${target},`;
+  const attack = `The attack, steered to ${className(inDomain?.classNames, target)},`;
   const [before, after] = [clean.targeted ?? null, adversarial.targeted ?? null];
   if (before === null || after === null) return `${attack} was made on ${count} images`;
   const gained = (after - before) / count;
@@ -158,9 +166,14 @@ function sureness(rejection: number, entropy: number): string {
 /** What an evaluation's figures mean. */
 export function evalVerdict(result: EvalFigures): string {
   const { outDomain, inDomain: { right, count, classes } } = result;
-  const sentence = `Of ${outDomain.count} images that are no ${known(result)} ${
-    percent(rejected(outDomain, outDomain))
-  } are rejected at a confidence of ${tau}, the others taken for ${known(result)}.`;
+  const taught = known(result);
+  const sentence =
+    `Of ${outDomain.count} images ${
+      taught === undefined ? "of no class that it knows" : `that are no ${taught}`
+    } ${
+      percent(rejected(outDomain, outDomain))
+    } are rejected at a confidence of ${tau}, the others ` +
+    `taken for ${taught ?? "something known"}.`;
   // Runs of older versions count neither what is right nor the classes.
   if (right === undefined || classes === undefined) return sentence;
   const hits = { right, count, classes };
@@ -192,11 +205,17 @@ function rejected(
   return rejectedImages === undefined ? rejection[tau] ?? 0 : rejectedImages / count;
 }
 
-/** What the model was taught: what the images in-domain show, or where no set is of their name the network's. */
+/**
+ * What the model was taught: what the images in-domain show, or where no set is of their name, what those of
+ * its network; undefined of a network that is somebody's own.
+ */
 function known(
   { model, inDomain }: { readonly model: string; readonly inDomain?: Named | undefined },
-): string {
-  return (setOfImages(inDomain?.name ?? "") ?? sets[networkOf(model).inDomain]).shows;
+): string | undefined {
+  const network = Object.values<Network>(networks)
+    .find(({ name }) => model === name || model.startsWith(`${name}_`));
+  const taught = setOfImages(inDomain?.name ?? "") ?? (network && sets[network.inDomain]);
+  return taught?.shows;
 }
 
 /** How many images more pass; about, where only a mean of batch means is known. */
@@ -213,15 +232,127 @@ function areas({ detection }: AttackFigures): string {
   const { clean, attacked } = detection?.scores["maxProbability"] ?? {};
   const [before, after] = [clean?.auroc.value ?? null, attacked?.auroc.value ?? null];
   if (before === null || after === null) return "";
-  return `; AUROC by max p went from ${round(before, 3)} to ${round(after, 3)}`;
+  return `; AUROC by ${shortScoreName("maxProbability")} went from ${shown(before, "area")} to ${
+    shown(after, "area")
+  }`;
 }
+
+/** Names of classes, in the order of the labels; null or none where nobody says them. */
+export type ClassNames = readonly string[] | null;
 
 /** What a method is called. */
 export function title(mode: string): string {
-  return methods[mode as MethodName]?.title ?? mode;
+  return Object.entries<Method>(methods).find(([name]) => name === mode)?.[1].title ?? mode;
 }
 
-/** A number without the zeros at its end. */
-export function round(value: number, digits: number): string {
-  return String(Number(value.toFixed(digits)));
+/** What a class is called: "digit 4", or "class 4" where its set has no names. */
+export function className(names: ClassNames | undefined, label: number): string {
+  return names?.[label] ?? `class ${label}`;
+}
+
+/** What an attack is steered to; undefined of one that goes from the model's own answer. */
+export function targetName(
+  { attack: { targeted }, inDomain }: {
+    readonly attack: { readonly targeted: number | null };
+    readonly inDomain?: { readonly classNames?: ClassNames | undefined } | undefined;
+  },
+): string | undefined {
+  return targeted === null ? undefined : className(inDomain?.classNames, targeted);
+}
+
+/** What scores are called in a sentence, and in a narrow column. */
+const scoreNames: Names<readonly [name: string, short: string]> = {
+  maxProbability: ["largest probability", "max p"],
+  maxKernel: ["largest kernel value", "max K"],
+  maxLogKernel: ["largest log kernel value", "max log K"],
+  mutualInformation: ["mutual information", "mutual inf."],
+};
+
+/** What a score is called. */
+export function scoreName(score: string): string {
+  return named(scoreNames, score)?.[0] ?? words(score);
+}
+
+/** What a score is called where there is little room. */
+export function shortScoreName(score: string): string {
+  return named(scoreNames, score)?.[1] ?? words(score);
+}
+
+const readingNames: Names = {
+  kernel: "kernel value",
+  meanOfLogits: "mean of logits",
+  meanOfProbabilities: "mean of probabilities",
+};
+
+/** What another reading of the same answers is called. */
+export function readingName(reading: string): string {
+  return named(readingNames, reading) ?? words(reading);
+}
+
+const checkNames: Names & Readonly<Record<CheckName, string>> = {
+  zeroGradient: "every image has a gradient",
+  finiteGradient: "every gradient is finite",
+  ball: "images stay within the radius",
+  box: "pixels stay within 0 and 1",
+  loss: "the loss falls",
+  control: "does more than noise of the same size",
+  epsilon: "does no less than half the radius",
+  convergence: "a stronger attack does not clearly more",
+  accuracy: "the model is better than guessing in-domain",
+};
+
+/** What a check asks of an attack. */
+export function checkName(check: string): string {
+  return named(checkNames, check) ?? words(check);
+}
+
+const checkFigureNames: Names = {
+  share: "share of images",
+  before: "loss before",
+  attack: "this attack",
+  margin: "margin asked for",
+  full: "this attack",
+  half: "half the radius",
+  stronger: "the stronger attack",
+  auroc: "AUROC under this attack",
+  aurocStronger: "AUROC under the stronger attack",
+  chance: "by guessing",
+};
+
+/** What a figure of a check is called. */
+export function checkFigureName(figure: string): string {
+  return named(checkFigureNames, figure) ?? words(figure);
+}
+
+const optionNames: Names = {
+  epsilonAttack: "attack's epsilon",
+  epsilon: "training's epsilon",
+};
+
+/** What an option is called among others: by the name in its document, but for the two radii. */
+export function optionName(option: string): string {
+  return named(optionNames, option) ?? option;
+}
+
+const roleNames: Names = {
+  train: "training",
+  test: "in-domain test",
+  outDomain: "out-domain",
+};
+
+/** What a set of images is there for. */
+export function roleName(role: string): string {
+  return named(roleNames, role) ?? words(role);
+}
+
+/** `tprAtFpr` as words. */
+export function words(name: string): string {
+  return name.replaceAll(/(?<=[a-z])[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+}
+
+type Names<T = string> = Readonly<Record<string, T>>;
+
+/** The entry of this name, and none of those that every object has. */
+function named<T>(names: Names<T>, name: string): T | undefined {
+  return Object.hasOwn(names, name) ? names[name] : undefined;
 }

@@ -44,8 +44,12 @@ export interface RunRow {
   readonly protocol: string | null;
   /** The attack's name. */
   readonly attack: string | null;
-  /** The attack's radius; pixels are in [0, 1]. */
+  /** The attack's radius in its norm; pixels are in [0, 1]. */
   readonly epsilon: number | null;
+  /** The class that an attack steers to. */
+  readonly targeted: number | null;
+  /** How many images of each set were used at most, the training set too. */
+  readonly limit: number | null;
   /** Out-domain images that were evaluated or attacked; of a training those learned from. */
   readonly images: number | null;
   /** Mean entropy of the clean out-domain set in nats. */
@@ -67,7 +71,7 @@ export interface RunRow {
 /** What `runs --json` prints. */
 export interface RunsResult {
   /** The document's format. */
-  readonly schema: "mirage/runs@2";
+  readonly schema: "mirage/runs@3";
   /** The folder that the runs lie in. */
   readonly folder: string;
   /** The runs that were asked for, in the order that was asked for. */
@@ -77,7 +81,7 @@ export interface RunsResult {
 const hyperparameters = z.record(z.string(), z.union([z.string(), z.number()]));
 
 const runsResultSchema = described<RunsResult>().by(z.strictObject({
-  schema: z.literal("mirage/runs@2"),
+  schema: z.literal("mirage/runs@3"),
   folder: z.string(),
   runs: z.array(z.strictObject({
     folder: z.string(),
@@ -90,6 +94,8 @@ const runsResultSchema = described<RunsResult>().by(z.strictObject({
     protocol: z.string().nullable(),
     attack: z.string().nullable(),
     epsilon: figure,
+    targeted: z.int().nullable(),
+    limit: z.int().nullable(),
     images: z.int().nullable(),
     entropy: figure,
     entropyAttacked: figure,
@@ -149,7 +155,7 @@ export async function listRuns(savePath: string, query: RunsQuery): Promise<Runs
     return sort === "started" ? -sign : sign;
   };
   wanted.sort((a, b) => order(a, b) || (a.folder < b.folder ? -1 : 1));
-  return runsResultSchema.parse({ schema: "mirage/runs@2", folder, runs: wanted });
+  return runsResultSchema.parse({ schema: "mirage/runs@3", folder, runs: wanted });
 }
 
 async function describeRun(folder: string): Promise<RunRow> {
@@ -160,12 +166,15 @@ async function describeRun(folder: string): Promise<RunRow> {
     seed: null,
     protocol: null,
     epsilon: null,
+    limit: null,
     ...noFigures,
     started: null,
   };
   try {
     const run = await readRun(folder);
-    const { mode, model, seed, protocol, epsilonAttack } = runOptionsSchema.parse(run.config);
+    const { mode, model, seed, protocol, epsilonAttack, limit } = runOptionsSchema.parse(
+      run.config,
+    );
     return {
       folder,
       command: run.command,
@@ -174,6 +183,7 @@ async function describeRun(folder: string): Promise<RunRow> {
       seed: seed ?? null,
       protocol: protocol ?? null,
       epsilon: run.command === "attack" ? epsilonAttack ?? null : null,
+      limit: limit ?? null,
       ...await outcome(folder, run),
       started: run.started,
     };
@@ -203,6 +213,7 @@ const runOptionsSchema = z.object({
   seed: z.int().optional(),
   protocol: z.string().optional(),
   epsilonAttack: z.number().optional(),
+  limit: z.int().nullish(),
 });
 
 const uncertainty = z.object({
@@ -213,7 +224,7 @@ const uncertainty = z.object({
 const headlineSchema = z.object({
   model: z.string().optional(),
   hyperparameters: hyperparameters.default({}),
-  attack: z.object({ name: z.string() }).optional().catch(undefined),
+  attack: z.object({ name: z.string(), targeted: z.int().nullish() }).optional().catch(undefined),
   seeds: z.array(z.unknown()).optional().catch(undefined),
   data: z.object({ count: z.int() }).optional().catch(undefined),
   inDomain: z.object({ accuracy: z.number() }).optional().catch(undefined),
@@ -227,6 +238,7 @@ const noFigures = {
   hyperparameters: {},
   members: null,
   attack: null,
+  targeted: null,
   images: null,
   entropy: null,
   entropyAttacked: null,
@@ -248,6 +260,7 @@ function headline(figures: Record<string, unknown>): Headline {
     hyperparameters: own.hyperparameters,
     members: seeds?.length ?? members?.length ?? null,
     attack: attack?.name ?? null,
+    targeted: attack?.targeted ?? null,
     images: outDomain?.count ?? data?.count ?? null,
     entropy: before?.entropy ?? null,
     entropyAttacked: adversarial?.entropy ?? null,
