@@ -78,7 +78,7 @@ export {
 } from "./src/runs/list.ts";
 export type { RunCommand } from "./src/runs/schema.ts";
 export { verify, type VerifyResult } from "./src/experiment/verify.ts";
-export type { Check, CheckName, Sanity } from "./src/measure/check.ts";
+export type { AttackChecks, Check, CheckName } from "./src/measure/check.ts";
 export { type Progress, type Reporter, silent } from "./src/base/reporter.ts";
 export {
   attackResultSchema,
@@ -108,13 +108,13 @@ export type {
   AttackedTauPoint,
   AttackEvidence,
   CalibrationResult,
+  ChecksResult,
   DetectionResult,
   DetectorResult,
   EpsilonPoint,
   EstimateResult,
   EvalEvidence,
   Left,
-  SanityResult,
   SeparationResult,
   TauPoint,
   Told,

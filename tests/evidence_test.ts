@@ -9,15 +9,15 @@ import {
   scoresOf,
   tauCurve,
 } from "../src/measure/evidence.ts";
-import { sanityResult } from "../src/evaluate/checks.ts";
+import { checksResult } from "../src/evaluate/checks.ts";
 import {
   attackedDetectionSchema,
   attackEvidence,
   calibrationSchema,
+  checksSchema,
   detectionSchema,
   epsilonSchema,
   evalEvidence,
-  sanitySchema,
 } from "../src/measure/schema.ts";
 import { showAttack, showEval } from "../src/cli/show.ts";
 import { runConfig } from "../src/experiment/config.ts";
@@ -116,12 +116,12 @@ Deno.test("what no image gave is null", () => {
   const { scores } = detectionSchema.parse(detectionOf(none, { clean }, 0));
   assert.equal(scores["maxProbability"]?.threshold, null);
   assert.equal(scores["maxProbability"]?.clean.auroc.value, 0);
-  const sanity = sanitySchema.parse(sanityResult({
+  const checks = checksSchema.parse(checksResult({
     images: 1,
     effect: "entropy",
-    checks: { loss: { holds: false, figures: { before: NaN, after: 1 }, warning: "No" } },
+    results: { loss: { holds: false, figures: { before: NaN, after: 1 }, warning: "No" } },
   }));
-  assert.deepEqual(sanity.checks["loss"]?.figures, { before: null, after: 1 });
+  assert.deepEqual(checks.results["loss"]?.figures, { before: null, after: 1 });
 });
 
 Deno.test("`attack()` and `evaluate()` tell the same of clean images, and show it in 80 columns", () =>
@@ -142,12 +142,12 @@ Deno.test("`attack()` and `evaluate()` tell the same of clean images, and show i
     assert.equal(attacked.calibration.bins.reduce((n, bin) => n + bin.count, 0), 64);
     assert.deepEqual(attacked.curves.epsilon.map(({ epsilon }) => epsilon), [0, 0.05, 0.1]);
     assert.deepEqual(attacked.curves.epsilon.map(({ images }) => images), [64, 64, 64]);
-    assert.equal(attacked.sanity.effect, "loss");
-    const { checks } = attacked.sanity;
-    assert.equal(Object.keys(checks).length, 9);
+    assert.equal(attacked.checks.effect, "loss");
+    const { results } = attacked.checks;
+    assert.equal(Object.keys(results).length, 9);
     assert.deepEqual(
       attacked.warnings,
-      Object.values(checks).flatMap(({ warning }) => warning ?? []),
+      Object.values(results).flatMap(({ warning }) => warning ?? []),
     );
     const [run] = [...Deno.readDirSync(join(savePath, "runs"))].filter(({ name }) =>
       name.startsWith("attack-")

@@ -43,13 +43,13 @@ async function attacked(
   return attackResultSchema.parse(JSON.parse(stdout));
 }
 
-function blind({ sanity, adversarial, warnings, inDomain, outDomain }: AttackResult): void {
-  const { finiteGradient } = sanity.checks;
+function blind({ checks, adversarial, warnings, inDomain, outDomain }: AttackResult): void {
+  const { finiteGradient } = checks.results;
   const images = finiteGradient?.figures["images"] ?? 0;
   assert.ok(!finiteGradient?.holds && images > 0);
   assert.ok(warnings.join().includes(`${images} of ${outDomain.count} images (`), warnings.join());
   assert.ok(adversarial.distance <= 0.1 + 1e-6);
-  assert.equal(sanity.checks["ball"]?.holds, true);
+  assert.equal(checks.results["ball"]?.holds, true);
   assert.ok(inDomain.nanRows <= inDomain.count);
 }
 

@@ -63,7 +63,7 @@ for (const [mode, [names, tolerance, part]] of Object.entries(subjects)) {
       const result = await attackOnly(runConfig(options), silent);
       assert.equal(result.outDomain.count, part === "first50" ? 500 : 5375);
       // The published attack is short of what a stronger one does; that is said, and nothing else.
-      const unconverged = result.sanity.checks["convergence"]?.warning;
+      const unconverged = result.checks.results["convergence"]?.warning;
       assert.deepEqual(result.warnings, unconverged ? [unconverged] : []);
       assert.equal(result.adversarial.nanRows, 0);
       // The original prints rejection rates in two decimals.

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { decode } from "fast-png";
 import { leaveReport, reportResultSchema, writeReport } from "../src/cli/report.ts";
 import { UserError } from "../src/base/errors.ts";
-import type { SanityResult } from "../src/measure/schema.ts";
+import type { ChecksResult } from "../src/measure/schema.ts";
 import { evidenceOf, evidenceSections } from "../src/report/evidence.ts";
 import { markup } from "../src/report/html.ts";
 import { readContent, report, reportOn } from "../src/report/mod.ts";
@@ -157,7 +157,7 @@ Deno.test("names that nobody knows are shown as they are", () =>
     const content = await readContent(await folderOf(attack, { savePath }));
     assert.ok(content.command === "attack");
     const { figures, run } = content;
-    const { detection, sanity } = evidenceOf(figures);
+    const { detection, checks } = evidenceOf(figures);
     const { maxProbability } = detection?.scores ?? {};
     const page = await reportOn([{
       ...content,
@@ -172,9 +172,9 @@ Deno.test("names that nobody knows are shown as they are", () =>
         outDomain: { ...figures.outDomain, name: "constructor", classNames: null },
         clean: { ...figures.clean, readings: {} },
         detection: { ...detection, scores: { maxProbability, myOwnScore: maxProbability } },
-        sanity: {
-          ...sanity,
-          checks: { ownCheck: { holds: true, figures: { ownFigure: 0.25 }, warning: null } },
+        checks: {
+          ...checks,
+          results: { ownCheck: { holds: true, figures: { ownFigure: 0.25 }, warning: null } },
         },
       },
     }]);
@@ -252,7 +252,7 @@ Deno.test("the page lists the checks in words, and counts as whole numbers", asy
     figures: Object.fromEntries(names.map((name) => [name, 0.25])),
     warning: null,
   });
-  const checks: SanityResult["checks"] = {
+  const results: ChecksResult["results"] = {
     zeroGradient: figure("share"),
     finiteGradient: figure("share"),
     ball: figure("largest", "allowed", "share"),
@@ -263,8 +263,8 @@ Deno.test("the page lists the checks in words, and counts as whole numbers", asy
     convergence: figure("full", "stronger", "auroc", "aurocStronger"),
     accuracy: { ...figure(), figures: { accuracy: 0.9731, chance: 0.1, images: 2000 } },
   };
-  const sanity = { images: 200, effect: "entropy", checks } as const;
-  const page = markup`${await evidenceSections(evidenceOf({ sanity }))}`.text;
+  const checks = { images: 200, effect: "entropy", results } as const;
+  const page = markup`${await evidenceSections(evidenceOf({ checks }))}`.text;
   assert.doesNotMatch(
     page,
     /zeroGradient|finiteGradient|>(ball|box|control)<|aurocStronger|2000\.0/,

@@ -8,7 +8,7 @@ import { readSafetensors, writeSafetensors } from "../src/checkpoint/safetensors
 import { runConfig } from "../src/experiment/config.ts";
 import { attackResultSchema, trainResultSchema } from "../src/experiment/documents.ts";
 import { paperTables } from "../src/experiment/paper.ts";
-import { openPlace } from "../src/experiment/setup.ts";
+import { openSetup } from "../src/experiment/setup.ts";
 import { type Network, networks } from "../src/networks/mod.ts";
 import { batchRecords, says, writeArchive, writeMnist } from "./data_support.ts";
 import { svhn } from "./mat_writer.ts";
@@ -202,7 +202,7 @@ Deno.test("a run names no set that its network was published with, typed or not"
 
 Deno.test("a place reads what is learned from once, and resolves each seed's folder from it", () =>
   inFolder(async (savePath) => {
-    const place = await openPlace(runConfig({ mode: "baseline", limit: 20, savePath }), "train");
+    const place = await openSetup(runConfig({ mode: "baseline", limit: 20, savePath }), "train");
     const [first, second] = [await place.trainingSet(), await place.trainingSet()];
     assert.equal(first, second);
     assert.equal(first.count, 20);

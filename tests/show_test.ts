@@ -97,7 +97,7 @@ function result(before: number, after: number, change: Partial<AttackResult> = {
     },
     confident: { inDomain: 0.9, clean: 0.2, attacked: 0.88 },
     curves: { tau: [], epsilon: [] },
-    sanity: {
+    checks: {
       images: 200,
       effect: "entropy",
       checks: {
@@ -180,7 +180,7 @@ Deno.test("`verdict()` judges an attack that steers by the images in its class, 
   );
   const accuracy = { holds: false, warning: "The model is no better than guessing" };
   assert.match(
-    verdict({ ...steered([100, 820], [0.8, 0.1], 0.2), sanity: { checks: { accuracy } } }),
+    verdict({ ...steered([100, 820], [0.8, 0.1], 0.2), checks: { results: { accuracy } } }),
     /^The model is no better than guessing\. The attack, steered to class 3, gives: of 1000 /,
   );
   const lines = showAttack(steered([100, 820], [0.8, 0.1], 0.2)).split("\n");
@@ -222,7 +222,7 @@ Deno.test("`verdict()` speaks of AUROC, and of a model that knows nothing", () =
   );
   const accuracy = { holds: false, warning: "The model is no better than guessing" };
   assert.match(
-    verdict({ ...result(0.8, 0.1), sanity: { checks: { accuracy } } }),
+    verdict({ ...result(0.8, 0.1), checks: { results: { accuracy } } }),
     /^The model is no better than guessing\. The attack gives: SNGP had rejected/,
   );
 });
@@ -324,10 +324,10 @@ Deno.test("one is shown as one, and what is not known not at all", () => {
 });
 
 Deno.test("`showAttack()` and the page print next to nothing as less than can be shown, and shares alike", async () => {
-  const sanity: AttackResult["sanity"] = {
+  const checks: AttackResult["checks"] = {
     images: 200,
     effect: "entropy",
-    checks: {
+    results: {
       control: {
         holds: false,
         figures: { attack: -0.00004, noise: 0.0003, margin: 0.01 },
@@ -336,7 +336,7 @@ Deno.test("`showAttack()` and the page print next to nothing as less than can be
     },
   };
   const confident = { inDomain: 0.7745, clean: 0.0215, attacked: 0.5405 };
-  const small = result(0.8, 0.1, { sanity, confident });
+  const small = result(0.8, 0.1, { checks, confident });
   const text = showAttack(small);
   assert.match(text, /entropy falls by less than 0\.001, under noise .* by less than 0\.001$/m);
   assert.doesNotMatch(text, /-0\.000/);

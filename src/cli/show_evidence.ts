@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { SanityResult } from "../measure/schema.ts";
+import type { ChecksResult } from "../measure/schema.ts";
 import type { AttackResult, EvalResult } from "../experiment/documents.ts";
 import { percent, round, shown, withInterval } from "../measure/shown.ts";
 import { shortScoreName } from "../report/words.ts";
@@ -25,10 +25,10 @@ export function showEvidence(result: AttackResult | EvalResult, width: number): 
   return [
     `Telling in-domain (positive) from out-domain images, with ${interval}; FPR95 is the share of`,
     "out-domain images let through where 95 % of the in-domain ones are:",
-    "sanity" in result ? attackedTable(result, width) : cleanTable(result, width),
+    "checks" in result ? attackedTable(result, width) : cleanTable(result, width),
     `calibration in-domain: ECE ${shown(calibration.ece, "calibration")}; confidence above 0.9: ` +
     shares.join(", "),
-    ..."sanity" in result ? [checks(result.sanity)] : [],
+    ..."checks" in result ? [checks(result.checks)] : [],
   ];
 }
 
@@ -61,10 +61,10 @@ function cleanTable({ detection }: EvalResult, width: number): string {
 }
 
 /** The checks in a line; those that fail have their warnings. */
-function checks({ images, effect, checks }: SanityResult): string {
-  const all = Object.values(checks);
+function checks({ images, effect, results }: ChecksResult): string {
+  const all = Object.values(results);
   const held = all.filter(({ holds }) => holds).length;
-  const { attack = null, noise = null } = checks["control"]?.figures ?? {};
+  const { attack = null, noise = null } = results["control"]?.figures ?? {};
   return `checks: ${held} of ${all.length} hold; on ${images} images the ${effect} falls by ` +
     `${round(attack ?? NaN)}, under noise of the same size by ${round(noise ?? NaN)}`;
 }

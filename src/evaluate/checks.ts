@@ -9,12 +9,12 @@
  *
  * @module
  */
-import type { Check, Sanity } from "../measure/check.ts";
+import type { AttackChecks, Check } from "../measure/check.ts";
 import { percent, round } from "../measure/shown.ts";
 import { finite } from "../measure/evidence.ts";
-import type { SanityResult } from "../measure/schema.ts";
+import type { ChecksResult } from "../measure/schema.ts";
 import { attacks, type AttackSettings, type Norm, norms } from "../attack/mod.ts";
-import { chosen, ResidentSet, spread } from "./resident_set.ts";
+import { chosen, evenSample, ResidentSet } from "./resident_set.ts";
 import { separation } from "../measure/detection.ts";
 import { guesses, type Hits, knows } from "../measure/guessing.ts";
 import { confidences, entropies } from "../measure/metrics.ts";
@@ -23,9 +23,9 @@ import { type Attacked, type AttackJob, attackSet } from "./attack_set.ts";
 import { type Answers } from "../measure/answers.ts";
 import type { Reporter } from "../base/reporter.ts";
 
-/** A sanity check's verdict, and the attack with half the radius that it made on its sample. */
-export interface Examined {
-  readonly sanity: Sanity;
+/** A checks check's verdict, and the attack with half the radius that it made on its sample. */
+export interface CheckedAttack {
+  readonly checks: AttackChecks;
   /** Which images of the set the sample is. */
   readonly index: ArrayLike<number>;
   readonly half: Attacked;
@@ -50,13 +50,13 @@ const hair = 1e-6;
  * @param attacked what came of it
  * @param inDomain answers to in-domain images, for AUROC; without them that is left out
  */
-export async function examine(
+export async function checkAttack(
   job: AttackJob,
   attacked: Attacked,
   inDomain?: Answers,
-): Promise<Examined> {
+): Promise<CheckedAttack> {
   const { settings, set, device, target } = job;
-  const index = spread(set.count, sampleSize);
+  const index = evenSample(set.count, sampleSize);
   const sample = new ResidentSet(chosen(set.set, index));
   const effect = target === undefined ? "entropy" : "loss";
   // What is recorded of the attack itself ends with it.
@@ -89,7 +89,7 @@ export async function examine(
     const auroc = (of: Answers, index?: ArrayLike<number>): number =>
       inDomain ? separation(confidences(inDomain.predictions), sure(of, index)).auroc : NaN;
     const found = { effect: full, auroc: auroc(attacked.adversarial, index) };
-    const checks = {
+    const results = {
       ...onImages(attacked, settings, size(set.set.shape)),
       control: control(dropped(attacked, index), dropped(noise), effect),
       epsilon: growth(full, drop(half), effect, "Half the radius does"),
@@ -100,14 +100,14 @@ export async function examine(
         effect,
       ),
     };
-    return { sanity: { images: index.length, effect, checks }, index, half };
+    return { checks: { images: index.length, effect, results }, index, half };
   } finally {
     release(device, sample.parameters);
   }
 }
 
 /** The warnings of the checks that do not hold, each once; first of a model whose answers mean nothing. */
-export function warningsOf({ checks: { accuracy, ...others } }: Sanity): string[] {
+export function warningsOf({ results: { accuracy, ...others } }: AttackChecks): string[] {
   const all = [...(accuracy ? [accuracy] : []), ...Object.values(others)];
   return [...new Set(all.flatMap(({ warning }) => warning ?? []))];
 }
@@ -199,7 +199,7 @@ function within(
 function control(
   attack: readonly number[],
   noise: readonly number[],
-  effect: Sanity["effect"],
+  effect: AttackChecks["effect"],
 ): Check {
   const differences = attack.map((drop, i) => drop - (noise[i] ?? NaN)).filter(Number.isFinite);
   const difference = mean(differences);
@@ -226,7 +226,7 @@ function convergence(
   full: Reached,
   further: Reached,
   { steps, stepSize }: AttackSettings,
-  effect: Sanity["effect"],
+  effect: AttackChecks["effect"],
 ): Check {
   if (Number.isNaN(further.effect - full.effect)) {
     return unmeasured({ full: full.effect, stronger: further.effect }, effect);
@@ -255,14 +255,14 @@ function convergence(
  *
  * @param hits counts of the in-domain images
  */
-export function withAccuracy({ sanity, ...sample }: Examined, hits: Hits): Examined {
+export function withAccuracy({ checks, ...sample }: CheckedAttack, hits: Hits): CheckedAttack {
   const { right, count, classes } = hits;
   const figures = { accuracy: right / count, chance: 1 / classes, images: count };
   const accuracy = check(knows(hits), figures, guesses(hits));
-  return { sanity: { ...sanity, checks: { ...sanity.checks, accuracy } }, ...sample };
+  return { checks: { ...checks, results: { ...checks.results, accuracy } }, ...sample };
 }
 
-function growth(full: number, half: number, effect: Sanity["effect"], what: string): Check {
+function growth(full: number, half: number, effect: AttackChecks["effect"], what: string): Check {
   if (Number.isNaN(half - full)) return unmeasured({ full, half }, effect);
   return check(
     !(half > full + slack),
@@ -272,7 +272,7 @@ function growth(full: number, half: number, effect: Sanity["effect"], what: stri
 }
 
 /** What was not measured does not hold: the same sentence for every check that it concerns. */
-function unmeasured(figures: Record<string, number>, effect: Sanity["effect"]): Check {
+function unmeasured(figures: Record<string, number>, effect: AttackChecks["effect"]): Check {
   const warning = `The attack's effect cannot be told: no image has ${
     effect === "entropy" ? "an entropy" : "a loss"
   } that is a number both before and after`;
@@ -286,7 +286,7 @@ function check(holds: boolean, figures: Record<string, number>, warning: string)
 type Drops = (attacked: Attacked, index?: ArrayLike<number>) => number[];
 
 /** Falls of an image's entropy or loss, of some images or of all; NaN where one has no figure. */
-const dropsOf: Record<Sanity["effect"], Drops> = {
+const dropsOf: Record<AttackChecks["effect"], Drops> = {
   entropy: ({ clean, adversarial }, index) =>
     falls(entropies(clean.predictions), entropies(adversarial.predictions), index),
   loss: ({ losses }, index) => falls(losses.clean, losses.adversarial, index),
@@ -307,10 +307,10 @@ function mean(values: ArrayLike<number>): number {
 }
 
 /** The checks, with null for figures that are no numbers. */
-export function sanityResult({ images, effect, checks }: Sanity): SanityResult {
-  const shown = Object.entries(checks).map(([name, check]) => {
+export function checksResult({ images, effect, results }: AttackChecks): ChecksResult {
+  const shown = Object.entries(results).map(([name, check]) => {
     const figures = Object.entries(check.figures).map(([key, value]) => [key, finite(value)]);
     return [name, { ...check, figures: Object.fromEntries(figures) }];
   });
-  return { images, effect, checks: Object.fromEntries(shown) };
+  return { images, effect, results: Object.fromEntries(shown) };
 }

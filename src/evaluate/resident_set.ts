@@ -39,7 +39,7 @@ export class ResidentSet {
 }
 
 /** Indices of `size` images of `count`, evenly spread: all of them where there are no more. */
-export function spread(count: number, size: number): Uint32Array {
+export function evenSample(count: number, size: number): Uint32Array {
   const n = Math.min(count, size);
   return Uint32Array.from({ length: n }, (_, i) => Math.floor(i * count / n));
 }

@@ -17,9 +17,9 @@ import { classRows, type MeanOptions } from "../measure/metrics.ts";
 import type { EpsilonPoint } from "../measure/schema.ts";
 import { type Attacked, type AttackJob, attackSet } from "../evaluate/attack_set.ts";
 import {
-  examine,
-  type Examined,
-  sanityResult,
+  checkAttack,
+  type CheckedAttack,
+  checksResult,
   warningsOf,
   withAccuracy,
 } from "../evaluate/checks.ts";
@@ -34,7 +34,7 @@ export interface AttackMade {
   readonly attacked: Attacked;
   /** The images that were attacked, in the order of the answers. */
   readonly outDomain: ImageSet;
-  readonly examined: Examined;
+  readonly checked: CheckedAttack;
   readonly sets: OutDomain;
   readonly detection: Detection;
 }
@@ -50,16 +50,19 @@ export async function makeAttack(
 ): Promise<AttackMade> {
   const attacked = await attackSet(work);
   const inDomain = await evaluateInDomain();
-  const examined = withAccuracy(await examine(work, attacked, inDomain.answers), inDomain.figures);
+  const checked = withAccuracy(
+    await checkAttack(work, attacked, inDomain.answers),
+    inDomain.figures,
+  );
   const sets = { clean: attacked.clean, attacked: attacked.adversarial };
   const detection = detectionOf(inDomain.answers, sets, work.seed);
-  return { inDomain, attacked, outDomain: work.set.set, examined, sets, detection };
+  return { inDomain, attacked, outDomain: work.set.set, checked, sets, detection };
 }
 
 /** A document's figures of an attack: all but what is said of its model, and of where it ran. */
 export function attackFigures(
   { settings, target, seed, objective = objectives.published }: AttackJob,
-  { inDomain, attacked, outDomain, examined, sets, detection }: AttackMade,
+  { inDomain, attacked, outDomain, checked, sets, detection }: AttackMade,
   mean: MeanOptions,
 ): Readonly<Record<string, unknown>> {
   const { name, norm, epsilon, steps, stepSize, startNoise, projectStart } = settings;
@@ -99,12 +102,12 @@ export function attackFigures(
     curves: {
       tau: tauCurve(inDomain.answers, sets),
       epsilon: [
-        point(answersAt(attacked.clean, examined.index), 0),
-        point(examined.half.adversarial, epsilon / 2),
-        point(answersAt(attacked.adversarial, examined.index), epsilon),
+        point(answersAt(attacked.clean, checked.index), 0),
+        point(checked.half.adversarial, epsilon / 2),
+        point(answersAt(attacked.adversarial, checked.index), epsilon),
       ],
     },
-    sanity: sanityResult(examined.sanity),
-    warnings: warningsOf(examined.sanity),
+    checks: checksResult(checked.checks),
+    warnings: warningsOf(checked.checks),
   };
 }

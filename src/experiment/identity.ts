@@ -8,7 +8,7 @@ import type { ImageSet } from "../../data/mod.ts";
 import { checkpointsOf, type RunConfig } from "./config.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
-import { limited, openPlace, outDomainOf, type Place } from "./setup.ts";
+import { limited, openSetup, outDomainOf, type Setup } from "./setup.ts";
 import { concerning } from "../methods/protocol.ts";
 import { sourceDigests } from "./source_digests.ts";
 import { versions } from "../base/version.ts";
@@ -17,8 +17,8 @@ import { checkModels, checkTraining, epochsOf, trainingOptions } from "./used_mo
 import type { RunSpec } from "../runs/folder.ts";
 import type { Run } from "../runs/schema.ts";
 
-/** A place with the GPU that the run is made on. */
-export interface RunPlace extends Place {
+/** A set-up with the GPU that the run is made on. */
+export interface RunSetup extends Setup {
   readonly device: { readonly adapter: object };
 }
 
@@ -29,21 +29,21 @@ export interface RunPlace extends Place {
  */
 export async function runSpec(
   command: "train" | "eval" | "attack",
-  place: RunPlace,
+  setup: RunSetup,
   models: readonly string[],
 ): Promise<RunSpec> {
-  const { config, procedure, method, network, seeds, modelSeeds } = place;
+  const { config, procedure, method, network, seeds, modelSeeds } = setup;
   const given = command !== "train" && checkpointsOf(config) !== undefined;
-  const data = await dataOf(command, place);
+  const data = await dataOf(command, setup);
   const epochs = given
     ? []
-    : await Promise.all(seeds.map(async (seed) => (await epochsOf(command, place, seed)).epochs));
+    : await Promise.all(seeds.map(async (seed) => (await epochsOf(command, setup, seed)).epochs));
   const options = Object.fromEntries(
     Object.entries(config).filter(([name, value]) =>
       value !== undefined && !circumstances.has(name)
     ),
   );
-  const adapter = { ...place.device.adapter };
+  const adapter = { ...setup.device.adapter };
   return {
     command,
     label: method.name,
@@ -52,7 +52,7 @@ export async function runSpec(
       options: {
         ...options,
         model: network,
-        ...trainingOptions(place),
+        ...trainingOptions(setup),
       },
       procedure: concerning(procedure, { mode: method.name, model: network }),
       seeds: modelSeeds,
@@ -79,7 +79,7 @@ interface SetIdentity {
 /** The sets that a run is made on, by their part in it. */
 async function setsOf(
   command: Run["command"],
-  { config, sets, trainingSet }: Pick<Place, "config" | "sets" | "trainingSet">,
+  { config, sets, trainingSet }: Pick<Setup, "config" | "sets" | "trainingSet">,
 ): Promise<Record<string, ImageSet>> {
   return {
     ...(checkpointsOf(config) ? {} : { train: await trainingSet() }),
@@ -90,9 +90,9 @@ async function setsOf(
 
 async function dataOf(
   command: Run["command"],
-  place: Pick<Place, "config" | "sets" | "trainingSet">,
+  setup: Pick<Setup, "config" | "sets" | "trainingSet">,
 ): Promise<Record<string, SetIdentity>> {
-  const sets = Object.entries(await setsOf(command, place));
+  const sets = Object.entries(await setsOf(command, setup));
   return Object.fromEntries(
     sets.map(([role, { name, count, sha256, listSha256 = null }]) => [role, {
       name,
@@ -116,13 +116,13 @@ const recordedSets = z.object({
  * @throws UserError naming the first that is another
  */
 export async function checkRun(run: Run, config: RunConfig, file: string): Promise<void> {
-  const place = await openPlace(config, run.command === "train" ? "train" : "use");
-  await checkTraining(run, place, file);
-  await checkData(run, place, file);
-  await checkModels(run, place, file);
+  const setup = await openSetup(config, run.command === "train" ? "train" : "use");
+  await checkTraining(run, setup, file);
+  await checkData(run, setup, file);
+  await checkModels(run, setup, file);
 }
 
-async function checkData(run: Run, place: Place, file: string): Promise<void> {
+async function checkData(run: Run, setup: Setup, file: string): Promise<void> {
   const parsed = recordedSets.safeParse(run.identity);
   if (!parsed.success) {
     throw new UserError(
@@ -131,7 +131,7 @@ async function checkData(run: Run, place: Place, file: string): Promise<void> {
       }": it does not say which data the run used; make the run again`,
     );
   }
-  for (const [role, set] of Object.entries(await setsOf(run.command, place))) {
+  for (const [role, set] of Object.entries(await setsOf(run.command, setup))) {
     const wanted = parsed.data.data[role];
     if (!wanted) {
       throw new UserError(

@@ -5,7 +5,7 @@
  */
 import { progressOf } from "../checkpoint/stored.ts";
 import { checkpointsOf, quickEpochs, type RunConfig } from "./config.ts";
-import { augmentOf, heldOut, openPlace, type Place, trainBatchOf } from "./setup.ts";
+import { augmentOf, heldOut, openSetup, type Setup, trainBatchOf } from "./setup.ts";
 import { accountOf } from "../train/account.ts";
 
 /** How far a training has come. */
@@ -26,9 +26,9 @@ export interface TrainingState {
  *
  * @throws UserError when its checkpoints are damaged, or of another training
  */
-export async function trainingState(place: Place, seed: number): Promise<TrainingState> {
-  const [folder, set] = [await place.trainingFolder(seed), await place.trainingSet()];
-  const { trainingConfig: config, network, procedure } = place;
+export async function trainingState(setup: Setup, seed: number): Promise<TrainingState> {
+  const [folder, set] = [await setup.trainingFolder(seed), await setup.trainingSet()];
+  const { trainingConfig: config, network, procedure } = setup;
   const learn = procedure.selection === "test" ? set.count : set.count - heldOut(set);
   const batchSize = Math.min(trainBatchOf(config), learn);
   const asked = accountOf({
@@ -38,11 +38,11 @@ export async function trainingState(place: Place, seed: number): Promise<Trainin
     seed,
     set,
     batchSize,
-    augment: augmentOf(place),
+    augment: augmentOf(setup),
   });
   const { history, bestIsThere, targetEpochs } = await progressOf(folder, asked);
-  const usual = place.sets.embedded ? quickEpochs.embedded : quickEpochs.downloaded;
-  const target = place.config.epochs ?? targetEpochs ?? usual;
+  const usual = setup.sets.embedded ? quickEpochs.embedded : quickEpochs.downloaded;
+  const target = setup.config.epochs ?? targetEpochs ?? usual;
   return { folder, done: history.length, target, usual, usable: bestIsThere };
 }
 
@@ -56,7 +56,7 @@ export interface Pending {
 }
 
 /** What is left to train of a run's members, and sentences about all of them. */
-export interface TrainingPlan {
+export interface LeftToTrain {
   readonly folders: readonly string[];
   readonly pending: readonly Pending[];
   /** Images to learn from. */
@@ -68,15 +68,15 @@ export interface TrainingPlan {
 }
 
 /** What is left to train before a run's models can be used: those that no --checkpoint names. */
-export async function planTraining(place: Place): Promise<TrainingPlan> {
-  const { network, seeds, config } = place;
-  const whole = await place.sets.inDomain.images("train");
-  const { count: images } = await place.trainingSet();
+export async function leftToTrain(setup: Setup): Promise<LeftToTrain> {
+  const { network, seeds, config } = setup;
+  const whole = await setup.sets.inDomain.images("train");
+  const { count: images } = await setup.trainingSet();
   const limit = images < whole.count
     ? ` on the first ${images} of ${whole.count} images (--limit)`
     : "";
   const states: TrainingState[] = [];
-  for (const seed of seeds) states.push(await trainingState(place, seed));
+  for (const seed of seeds) states.push(await trainingState(setup, seed));
   // Members that learned for longer than others would weigh as much: all are brought as far.
   const goal = Math.max(...states.map(({ done, target }) => Math.max(done, target)));
   const pending: Pending[] = [];
@@ -125,8 +125,8 @@ function epochs(count: number): string {
 export async function pendingTraining(
   config: RunConfig,
 ): Promise<{ epochs: number; images: number; remarks: readonly string[] }> {
-  const place = await openPlace(config, "use");
+  const setup = await openSetup(config, "use");
   if (checkpointsOf(config)) return { epochs: 0, images: 0, remarks: [] };
-  const { pending, images, remarks } = await planTraining(place);
+  const { pending, images, remarks } = await leftToTrain(setup);
   return { epochs: pending.reduce((sum, { done, goal }) => sum + goal - done, 0), images, remarks };
 }

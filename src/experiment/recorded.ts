@@ -13,7 +13,7 @@ import {
   type RunSpec,
   type UsedModel,
 } from "../runs/folder.ts";
-import { type RunPlace, runSpec } from "./identity.ts";
+import { type RunSetup, runSpec } from "./identity.ts";
 
 /** An experiment in two parts: the models that it is made with are a part of what determines it. */
 export interface Experiment<T extends RunResults> {
@@ -30,15 +30,15 @@ export interface Experiment<T extends RunResults> {
  */
 export async function recorded<T extends RunResults>(
   command: "train" | "eval" | "attack",
-  place: RunPlace,
+  setup: RunSetup,
   reporter: Reporter,
   { models: find, work }: Experiment<T>,
 ): Promise<T> {
   // The folder is named by the models too: what is told while they are made waits for it.
   const { lines, noting } = remembering(reporter);
   const models = await find(noting);
-  const spec = await runSpec(command, place, models.map(({ digest }) => digest));
-  await using folder = await openRunFolder(place.config.savePath, spec, reporter);
+  const spec = await runSpec(command, setup, models.map(({ digest }) => digest));
+  await using folder = await openRunFolder(setup.config.savePath, spec, reporter);
   folder.catchUp(lines);
   const results = await work(folder.reporter, models);
   await keep(folder, results, models, reporter);

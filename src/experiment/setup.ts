@@ -33,7 +33,7 @@ import { once } from "../base/once.ts";
 import { agreed } from "./stated.ts";
 
 /** What is known before the GPU is open. */
-export interface Place {
+export interface Setup {
   readonly config: RunConfig;
   /** As `config`, but with what decides the training settled: how many images, which hyper-parameters. */
   readonly trainingConfig: RunConfig & Hyperparameters;
@@ -60,10 +60,10 @@ export interface Place {
  * @param purpose to train models, or to use those that were trained before
  * @throws UserError for a model that does not go with the mode, missing data, a wrong number of checkpoints
  */
-export async function openPlace(
+export async function openSetup(
   config: RunConfig,
   purpose: "train" | "use",
-): Promise<Place> {
+): Promise<Setup> {
   const method: Method = methods[config.mode];
   const network = config.model ?? method.models[0] ?? "";
   if (!method.models.includes(network)) {
@@ -75,16 +75,16 @@ export async function openPlace(
   }
   const sets = await openSets(chosenSets(config, network, purpose), config.dataPath);
   const procedure = procedureFor(config);
-  const place = { config, procedure, method, network, sets };
-  const seeds = memberSeeds(place);
+  const setup = { config, procedure, method, network, sets };
+  const seeds = memberSeeds(setup);
   const given = givenCheckpoints(config, seeds);
   if (given && method.ensemble) await checkMembers(config, given, seeds);
   const statements = given ? await statementsOf(given) : [];
-  const stated = agreed(place, given ?? [], statements);
+  const stated = agreed(setup, given ?? [], statements);
   if (given) checkSeeds(config, { given, seeds, statements });
-  const training = await settleTraining({ ...place, ...stated }, purpose, seeds[0] ?? 0);
+  const training = await settleTraining({ ...setup, ...stated }, purpose, seeds[0] ?? 0);
   return {
-    ...place,
+    ...setup,
     ...training,
     procedure: stated.procedure,
     seeds,
@@ -193,7 +193,7 @@ function isTemplate(config: RunConfig, member: number): boolean {
 
 /** Seeds of the models: the run's own, or as many from it on as an ensemble has members. */
 function memberSeeds(
-  { config, method, sets }: Pick<Place, "config" | "method" | "sets">,
+  { config, method, sets }: Pick<Setup, "config" | "method" | "sets">,
 ): number[] {
   const { usual, quick } = method.members ?? { usual: 1, quick: 1 };
   const named = listedMembers(config);
@@ -208,10 +208,10 @@ function memberSeeds(
 }
 
 /** What is known before the training is settled. */
-type Unsettled = Pick<Place, "config" | "procedure" | "method" | "network" | "sets">;
+type Unsettled = Pick<Setup, "config" | "procedure" | "method" | "network" | "sets">;
 
 /** A training that is settled, for whatever seed. */
-type Settled = Pick<Place, "trainingConfig" | "trainingSet" | "trainingFolder">;
+type Settled = Pick<Setup, "trainingConfig" | "trainingSet" | "trainingFolder">;
 
 /**
  * The training to use, or to begin: that of the whole training set where there is one, although --limit
@@ -219,26 +219,26 @@ type Settled = Pick<Place, "trainingConfig" | "trainingSet" | "trainingFolder">;
  * with, that of which there is.
  */
 async function settleTraining(
-  place: Unsettled & { readonly hyperparameters: Partial<Hyperparameters> },
+  setup: Unsettled & { readonly hyperparameters: Partial<Hyperparameters> },
   purpose: "train" | "use",
   seed: number,
 ): Promise<Settled> {
-  const { limit: _, ...unlimited } = place.config;
+  const { limit: _, ...unlimited } = setup.config;
   const purposes = purpose === "train" ? ["train"] as const : ["use", "train"] as const;
-  const candidates = [place.config, unlimited].map((config) => {
+  const candidates = [setup.config, unlimited].map((config) => {
     const trainingSet = once(async () =>
-      limited(await place.sets.inDomain.images("train"), config)
+      limited(await setup.sets.inDomain.images("train"), config)
     );
     return purposes.map((as): Settled => {
       const trainingConfig = {
         ...config,
-        ...settledHyperparameters(config, networkOf(place.network), as),
-        ...place.hyperparameters,
+        ...settledHyperparameters(config, networkOf(setup.network), as),
+        ...setup.hyperparameters,
       };
       const folders = new Map<number, Promise<string>>();
       const trainingFolder = async (seed: number): Promise<string> => {
         const folder = folders.get(seed) ??
-          trainingSet().then((set) => folderOf({ ...place, trainingConfig }, seed, set));
+          trainingSet().then((set) => folderOf({ ...setup, trainingConfig }, seed, set));
         folders.set(seed, folder);
         return await folder;
       };
@@ -248,7 +248,7 @@ async function settleTraining(
   const [asked = [], whole = []] = candidates;
   const [first] = asked;
   if (!first) throw new Error("Unreachable: no training to settle on");
-  if (purpose === "train" || checkpointsOf(place.config)) return first;
+  if (purpose === "train" || checkpointsOf(setup.config)) return first;
   for (const candidate of [...whole, ...asked]) {
     if (await isFile(checkpointPaths(await candidate.trainingFolder(seed)).last)) return candidate;
   }
@@ -259,7 +259,7 @@ async function settleTraining(
 function folderOf(
   { trainingConfig: config, procedure, method, network, sets }:
     & Unsettled
-    & Pick<Place, "trainingConfig">,
+    & Pick<Setup, "trainingConfig">,
   seed: number,
   set: ImageSet,
 ): string {
@@ -299,7 +299,7 @@ function folderOf(
 
 /** Pixels by which training images are shifted at random. */
 export function augmentOf(
-  { trainingConfig, network }: Pick<Place, "trainingConfig" | "network">,
+  { trainingConfig, network }: Pick<Setup, "trainingConfig" | "network">,
 ): number {
   return trainingConfig.augmentation ? networkOf(network).augmentation : 0;
 }
@@ -325,7 +325,7 @@ export function limited(set: ImageSet, { limit: n }: RunConfig): ImageSet {
  * @throws UserError when they cannot be read
  */
 export async function outDomainOf(
-  { config, sets }: Pick<Place, "config" | "sets">,
+  { config, sets }: Pick<Setup, "config" | "sets">,
 ): Promise<ImageSet> {
   if (!sets.outDomain) throw new Error("Unreachable: a training shows no images out of domain");
   return limited(await sets.outDomain.images("test"), config);

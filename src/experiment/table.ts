@@ -41,7 +41,7 @@ import { digestOf } from "../base/digest.ts";
 import { sha256 } from "../base/digest.ts";
 import { type Kept, readKept } from "./table_kept.ts";
 import { version, versions } from "../base/version.ts";
-import { openPlace, outDomainOf } from "./setup.ts";
+import { openSetup, outDomainOf } from "./setup.ts";
 import { pendingTraining } from "./pending.ts";
 
 /** What a table is made of. */
@@ -363,8 +363,8 @@ export function resultPath(config: RunConfig): string {
 /** SHA-256 of the images that the table's attacks are made on: all cells have the same. */
 async function outDomainHash(config: RunConfig | undefined): Promise<string> {
   if (!config) return "";
-  const place = await openPlace(config, "use");
-  return (await outDomainOf(place)).sha256;
+  const setup = await openSetup(config, "use");
+  return (await outDomainOf(setup)).sha256;
 }
 
 function found(results: ReadonlyMap<Cell, AttackResult>, cell: Cell): AttackResult {

@@ -11,7 +11,7 @@ import { shownValue, UserError } from "../base/errors.ts";
 import { display, isFile, readFile } from "../base/files.ts";
 import { type Model, ownOf } from "../methods/mod.ts";
 import { trainingState } from "./pending.ts";
-import { givenCheckpoints, type Place, trainBatchOf } from "./setup.ts";
+import { givenCheckpoints, type Setup, trainBatchOf } from "./setup.ts";
 import { sha256 } from "../base/digest.ts";
 import { newModel } from "./workbench.ts";
 import type { Run } from "../runs/schema.ts";
@@ -19,16 +19,16 @@ import type { Run } from "../runs/schema.ts";
 /** Epochs that a training will have behind it when it has been used, or made. */
 export async function epochsOf(
   command: Run["command"],
-  place: Place,
+  setup: Setup,
   seed: number,
 ): Promise<{ readonly folder: string; readonly epochs: number; readonly pending: boolean }> {
-  const { folder, done, target, usable } = await trainingState(place, seed);
-  const wanted = command === "train" ? place.config.epochs ?? trainEpochs : target;
+  const { folder, done, target, usable } = await trainingState(setup, seed);
+  const wanted = command === "train" ? setup.config.epochs ?? trainEpochs : target;
   return { folder, epochs: Math.max(done, wanted), pending: done < wanted || !usable };
 }
 
 /** What decides the training, as it was settled. */
-export function trainingOptions({ method, trainingConfig }: Place): Record<string, unknown> {
+export function trainingOptions({ method, trainingConfig }: Setup): Record<string, unknown> {
   return {
     ...ownOf(method, trainingConfig),
     trainBatchSize: trainBatchOf(trainingConfig),
@@ -43,10 +43,10 @@ export function trainingOptions({ method, trainingConfig }: Place): Record<strin
  * @param file the run's, beside which its own copies are
  * @throws UserError when it is another
  */
-export async function checkTraining(run: Run, place: Place, file: string): Promise<void> {
-  if (checkpointsOf(place.config)) return;
+export async function checkTraining(run: Run, setup: Setup, file: string): Promise<void> {
+  if (checkpointsOf(setup.config)) return;
   const options = Object(run.identity["options"]);
-  for (const [name, value] of Object.entries(trainingOptions(place))) {
+  for (const [name, value] of Object.entries(trainingOptions(setup))) {
     if (options[name] === value) continue;
     const [had, has] = [options[name], value].map((of) => `${name} ${shownValue(of ?? "none")}`);
     throw await cannotRepeat(
@@ -69,13 +69,13 @@ const recordedModels = z.object({
  * @param file the run's, beside which its own copies are
  * @throws UserError naming the first that is another
  */
-export async function checkModels(run: Run, place: Place, file: string): Promise<void> {
+export async function checkModels(run: Run, setup: Setup, file: string): Promise<void> {
   const { models, epochs } = recordedModels.parse(run.identity);
-  const given = givenCheckpoints(place.config, place.seeds);
-  for (const [i, seed] of place.seeds.entries()) {
+  const given = givenCheckpoints(setup.config, setup.seeds);
+  for (const [i, seed] of setup.seeds.entries()) {
     let path = given?.[i];
     if (path === undefined) {
-      const training = await epochsOf(run.command, place, seed);
+      const training = await epochsOf(run.command, setup, seed);
       if (training.epochs !== epochs[i]) {
         throw await cannotRepeat(
           run,
@@ -93,7 +93,7 @@ export async function checkModels(run: Run, place: Place, file: string): Promise
     // Another file may hold the same model; a training that was broken off has left none to compare with.
     const same = run.command === "train"
       ? wanted === undefined
-      : await digestOfModel(newModel(place, seed), path) === models[i];
+      : await digestOfModel(newModel(setup, seed), path) === models[i];
     if (!same) {
       throw await cannotRepeat(run, file, `"${display(path)}" is not the model that it used`);
     }

@@ -18,11 +18,11 @@ import {
   givenCheckpoints,
   heldOut,
   limited,
-  openPlace,
-  type Place,
+  openSetup,
+  type Setup,
   trainBatchOf,
 } from "./setup.ts";
-import { planTraining, tooMany, trainingState } from "./pending.ts";
+import { leftToTrain, tooMany, trainingState } from "./pending.ts";
 import { hold } from "../base/lock.ts";
 import type { Reporter } from "../base/reporter.ts";
 import { type Learner, learnTogether } from "../train/step.ts";
@@ -35,7 +35,7 @@ export interface Member {
 }
 
 /** What stands ready on every run. */
-export interface Workbench extends Place, Disposable {
+export interface Workbench extends Setup, Disposable {
   readonly device: Device;
   /** One, or those of an ensemble. */
   readonly members: readonly Member[];
@@ -53,19 +53,19 @@ export async function openWorkbench(
   config: RunConfig,
   purpose: "train" | "use",
 ): Promise<Workbench> {
-  const place = await openPlace(config, purpose);
-  const { procedure, method } = place;
+  const setup = await openSetup(config, purpose);
+  const { procedure, method } = setup;
   const device = await openDevice();
   await useTuning(device);
-  const members = place.seeds.map((seed): Member => ({ seed, model: newModel(place, seed) }));
+  const members = setup.seeds.map((seed): Member => ({ seed, model: newModel(setup, seed) }));
   const subject = method.subject(members.map(({ model }) => model), procedure);
   const close = (): void => device[Symbol.dispose]();
-  return { ...place, device, members, subject, [Symbol.dispose]: close };
+  return { ...setup, device, members, subject, [Symbol.dispose]: close };
 }
 
 /** A model before its training. */
 export function newModel(
-  { method, network, procedure, trainingConfig, sets: { inDomain: { set } } }: Place,
+  { method, network, procedure, trainingConfig, sets: { inDomain: { set } } }: Setup,
   seed: number,
 ): Model {
   const random = new Random(seed).fork("model");
@@ -153,7 +153,7 @@ async function trainedCheckpoints(
   reporter: Reporter,
   clock: Clock,
 ): Promise<string[]> {
-  const { folders, pending, begins, remarks } = await planTraining(bench);
+  const { folders, pending, begins, remarks } = await leftToTrain(bench);
   for (const message of [...begins, ...remarks]) reporter.note(message);
   for (const [goal, group] of Map.groupBy(pending, (p) => p.goal)) {
     await trainMembers(bench, group.map(({ position }) => position), goal, reporter, clock);

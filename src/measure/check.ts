@@ -18,7 +18,7 @@ export interface Check {
 }
 
 /** All checks of an attack. */
-export interface Sanity {
+export interface AttackChecks {
   /** Images of the sample that the further attacks were made on. */
   readonly images: number;
   /**
@@ -27,7 +27,7 @@ export interface Sanity {
    */
   readonly effect: "entropy" | "loss";
   /** Those that were made, by name. */
-  readonly checks: Readonly<Partial<Record<CheckName, Check>>>;
+  readonly results: Readonly<Partial<Record<CheckName, Check>>>;
 }
 
 /**

@@ -119,7 +119,7 @@ export function shareBelow(scores: Scores, threshold: number): number {
   return ordered(scores).filter((score) => score < threshold).length / scores.length;
 }
 
-/** Scores as places among the distinct values of both sets, 0 the highest. */
+/** Scores as ranks among the distinct values of both sets, 0 the highest. */
 interface Ranked {
   readonly groups: number;
   readonly inDomain: Uint32Array;
@@ -133,7 +133,7 @@ function rank(inDomain: Scores, outDomain: Scores): Ranked {
   all.set(b, a.length);
   all.sort();
   const distinct = all.filter((score, i) => i === 0 || score !== all[i - 1]);
-  const place = (score: number): number => {
+  const rank = (score: number): number => {
     let [low, high] = [0, distinct.length - 1];
     while (low < high) {
       const middle = (low + high) >>> 1;
@@ -144,43 +144,43 @@ function rank(inDomain: Scores, outDomain: Scores): Ranked {
   };
   return {
     groups: distinct.length,
-    inDomain: Uint32Array.from(a, place),
-    outDomain: Uint32Array.from(b, place),
+    inDomain: Uint32Array.from(a, rank),
+    outDomain: Uint32Array.from(b, rank),
   };
 }
 
-/** Scores in f64 with a place for every one: NaN below all, both zeros equal. */
+/** Scores in f64 with a rank for every one: NaN below all, both zeros equal. */
 function ordered(scores: Scores): Float64Array {
   return Float64Array.from(scores, (score) => Number.isNaN(score) ? -Infinity : score + 0);
 }
 
-/** How many are at each place. */
-function count(places: Uint32Array, groups: number): Uint32Array {
+/** How many are at each rank. */
+function count(ranks: Uint32Array, groups: number): Uint32Array {
   const counts = new Uint32Array(groups);
-  for (const place of places) counts[place] = (counts[place] ?? 0) + 1;
+  for (const rank of ranks) counts[rank] = (counts[rank] ?? 0) + 1;
   return counts;
 }
 
-/** The counts of as many places drawn with replacement; their bias, n / 2^32, is beyond notice. */
-function redraw(places: Uint32Array, counts: Uint32Array, word: () => number): void {
-  const n = places.length;
+/** The counts of as many ranks drawn with replacement; their bias, n / 2^32, is beyond notice. */
+function redraw(ranks: Uint32Array, counts: Uint32Array, word: () => number): void {
+  const n = ranks.length;
   counts.fill(0);
   for (let i = 0; i < n; i++) {
-    const place = places[Math.floor(word() * n / 2 ** 32)] ?? 0;
-    counts[place] = (counts[place] ?? 0) + 1;
+    const rank = ranks[Math.floor(word() * n / 2 ** 32)] ?? 0;
+    counts[rank] = (counts[rank] ?? 0) + 1;
   }
 }
 
-/** One walk from the highest score down over the counts at each place. */
+/** One walk from the highest score down over the counts at each rank. */
 function measure(positives: Uint32Array, negatives: Uint32Array): Separation {
   const total = (counts: Uint32Array): number => counts.reduce((a, b) => a + b, 0);
   const [p, n] = [total(positives), total(negatives)];
-  /** Positives and negatives at or above the place. */
+  /** Positives and negatives at or above the rank. */
   let [above, wrong] = [0, 0];
   let [pairs, auprIn, auprOut] = [0, 0, 0];
   let fprAt95Tpr = NaN;
-  for (let place = 0; place < positives.length; place++) {
-    const [a, b] = [positives[place] ?? 0, negatives[place] ?? 0];
+  for (let rank = 0; rank < positives.length; rank++) {
+    const [a, b] = [positives[rank] ?? 0, negatives[rank] ?? 0];
     if (a === 0 && b === 0) continue;
     pairs += b * (above + a / 2);
     auprOut += b * (n - wrong) / (n - wrong + p - above);

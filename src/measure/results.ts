@@ -127,14 +127,14 @@ export interface EpsilonPoint {
   readonly auroc: Readonly<Record<string, EstimateResult>>;
 }
 
-/** The checks of an attack: see {@linkcode Sanity}. */
-export interface SanityResult {
+/** The checks of an attack: see {@linkcode AttackChecks}. */
+export interface ChecksResult {
   /** Images of the sample that the further attacks were made on. */
   readonly images: number;
   /** What an attack's effect is taken as: the fall of the mean entropy in nats, or of the mean loss. */
   readonly effect: "entropy" | "loss";
   /** Those that were made, by name (see {@linkcode CheckName}); a figure is null where it was not measured. */
-  readonly checks: Readonly<
+  readonly results: Readonly<
     Record<string, {
       readonly holds: boolean;
       readonly figures: Readonly<Record<string, number | null>>;
@@ -173,5 +173,5 @@ export interface AttackEvidence {
     readonly epsilon: readonly EpsilonPoint[];
   };
   /** Whether the attack is what it should be. */
-  readonly sanity: SanityResult;
+  readonly checks: ChecksResult;
 }

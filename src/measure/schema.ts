@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 
-export type { CalibrationResult, EpsilonPoint, SanityResult, SeparationResult } from "./results.ts";
+export type { CalibrationResult, ChecksResult, EpsilonPoint, SeparationResult } from "./results.ts";
 
 const share = z.number().min(0).max(1);
 const figure = z.number().nullable();
@@ -99,11 +99,11 @@ export const checkSchema = z.strictObject({
   warning: z.string().nullable(),
 });
 
-/** The checks of an attack: see `Sanity`. */
-export const sanitySchema = z.strictObject({
+/** The checks of an attack: see `AttackChecks`. */
+export const checksSchema = z.strictObject({
   images: z.int(),
   effect: z.enum(["entropy", "loss"]),
-  checks: z.record(z.string(), checkSchema),
+  results: z.record(z.string(), checkSchema),
 });
 
 /** What an evaluation tells besides. */
@@ -125,5 +125,5 @@ export const attackEvidence = {
     tau: z.array(tauSchema.extend({ attacked: toldSchema })),
     epsilon: z.array(epsilonSchema),
   }),
-  sanity: sanitySchema,
+  checks: checksSchema,
 };

@@ -7,9 +7,9 @@
 import { z } from "zod";
 import {
   calibrationSchema,
+  checksSchema,
   epsilonSchema,
   estimateSchema,
-  sanitySchema,
   tauSchema,
 } from "../measure/schema.ts";
 import { changed, percent, shown, withInterval } from "../measure/shown.ts";
@@ -49,20 +49,34 @@ const schema = z.object({
     // Older runs have points of different samples without intervals, which are not to be compared.
     epsilon: z.array(epsilonSchema).catch([]),
   }).optional().catch(undefined),
-  sanity: sanitySchema.optional().catch(undefined),
+  checks: checksSchema.optional().catch(undefined),
 });
+
+/** Runs of older versions call the checks by another name. */
+function renamed(figures: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const older = z.object({
+    sanity: checksSchema.omit({ results: true }).extend({ checks: checksSchema.shape.results }),
+  })
+    .safeParse(figures);
+  if (!older.success) return figures;
+  const { checks: results, ...sample } = older.data.sanity;
+  return { ...figures, checks: { ...sample, results } };
+}
 
 /** What a run's figures hold of it. */
 export type Evidence = z.infer<typeof schema>;
 
 /** Reads it from a run's figures. */
 export function evidenceOf(figures: Readonly<Record<string, unknown>>): Evidence {
-  return schema.parse(figures);
+  return schema.parse(renamed(figures));
 }
 
 /** Names of the figures that the parts below show. */
 export function shownEvidence(evidence: Evidence): string[] {
-  return Object.entries(evidence).filter(([, value]) => value !== undefined).map(([name]) => name);
+  const names = Object.entries(evidence).flatMap(([name, value]) =>
+    value === undefined ? [] : name
+  );
+  return [...names, "sanity"];
 }
 
 /** Shares of the images of each set that are rejected, by the threshold: the same ones for all. */
@@ -85,7 +99,7 @@ export async function evidenceSections(evidence: Evidence): Promise<Content> {
   return [
     await epsilonSection(evidence),
     await calibrationSection(evidence),
-    sanitySection(evidence),
+    checksSection(evidence),
   ];
 }
 
@@ -224,8 +238,8 @@ async function calibrationSection({ calibration, confident }: Evidence): Promise
   );
 }
 
-function sanitySection({ sanity }: Evidence): Html | null {
-  if (!sanity) return null;
+function checksSection({ checks }: Evidence): Html | null {
+  if (!checks) return null;
   // Counts are whole, everything else is measured.
   const figureOf = (of: string, value: number | null): string =>
     shown(value, of === "images" ? "count" : "share");
@@ -233,11 +247,11 @@ function sanitySection({ sanity }: Evidence): Html | null {
     "Whether to believe the attack",
     paragraph(
       "about",
-      `Checks on ${sanity.images} images; what an attack does is how far the ${sanity.effect} falls.`,
+      `Checks on ${checks.images} images; what an attack does is how far the ${checks.effect} falls.`,
     ),
     table(
       ["check", "holds", "figures"],
-      Object.entries(sanity.checks).map(([name, { holds, figures }]) => [
+      Object.entries(checks.results).map(([name, { holds, figures }]) => [
         checkName(name),
         holds ? "yes" : markup`<b class="warning">no</b>`,
         Object.entries(figures)

@@ -59,7 +59,7 @@ export interface AttackFigures extends Pick<AttackResult, "mode" | "model" | "ep
     & Pick<AttackResult["adversarial"], "distance" | "nanRows">;
   /** Detectors; reports of older runs may have none. */
   readonly detection?: Detection | undefined;
-  readonly sanity?: { readonly checks: Checks } | undefined;
+  readonly checks?: { readonly results: Checks } | undefined;
 }
 
 /** What a verdict on an evaluation looks at. */
@@ -89,7 +89,7 @@ export function verdict(result: AttackFigures): string {
       ? `; ${adversarial.nanRows} answers were no numbers and count as rejected`
       : "");
   const area = areas(result);
-  const { holds = true, warning = null } = result.sanity?.checks["accuracy"] ?? {};
+  const { holds = true, warning = null } = result.checks?.results["accuracy"] ?? {};
   const unfit = holds || warning === null ? "" : `${warning}. `;
   const gained = entropies === "" ? 0 : (adversarial.entropy ?? 0) - (clean.entropy ?? 0);
   if (targeted !== null) {

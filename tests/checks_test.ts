@@ -2,14 +2,14 @@
 import assert from "node:assert/strict";
 import type { ImageSet } from "../data/mod.ts";
 import { attacks } from "../src/attack/mod.ts";
-import { chosen, ResidentSet, spread } from "../src/evaluate/resident_set.ts";
+import { chosen, evenSample, ResidentSet } from "../src/evaluate/resident_set.ts";
 import { ofLogits, single, type Subject } from "../src/methods/mod.ts";
 import * as nn from "../src/nn/mod.ts";
 import { type AttackJob, attackSet } from "../src/evaluate/attack_set.ts";
 import { iterationOf, procedureOf } from "../src/methods/protocol.ts";
 import { silent } from "../src/base/reporter.ts";
-import { examine, warningsOf, withAccuracy } from "../src/evaluate/checks.ts";
-import { type CheckName, type Sanity } from "../src/measure/check.ts";
+import { checkAttack, warningsOf, withAccuracy } from "../src/evaluate/checks.ts";
+import { type AttackChecks, type CheckName } from "../src/measure/check.ts";
 import { round } from "../src/measure/shown.ts";
 import { wave } from "./check_grads.ts";
 import { withDevice } from "./support.ts";
@@ -49,15 +49,15 @@ function jobOf(device: nn.Device, changed: Partial<AttackJob>): AttackJob {
   };
 }
 
-async function sanityOf(device: nn.Device, changed: Partial<AttackJob>): Promise<Sanity> {
+async function checksOf(device: nn.Device, changed: Partial<AttackJob>): Promise<AttackChecks> {
   const job = jobOf(device, changed);
-  const { sanity, half } = await examine(job, await attackSet(job));
-  assert.equal(half.distance.length, sanity.images);
-  return sanity;
+  const { checks, half } = await checkAttack(job, await attackSet(job));
+  assert.equal(half.distance.length, checks.images);
+  return checks;
 }
 
-function failing({ checks }: Sanity): string[] {
-  return Object.entries(checks).filter(([, { holds }]) => !holds).map(([name]) => name);
+function failing({ results }: AttackChecks): string[] {
+  return Object.entries(results).filter(([, { holds }]) => !holds).map(([name]) => name);
 }
 
 Deno.test("every check of a sound attack holds, with both protocols, steered or not", () =>
@@ -66,12 +66,12 @@ Deno.test("every check of a sound attack holds, with both protocols, steered or 
       const options = { ...iterationOf(procedureOf(protocol)), startNoise: 0.001 };
       for (const target of [undefined, 3]) {
         const settings = attacks.pgd.settings(0.1, options);
-        const sanity = await sanityOf(device, { target, settings });
-        assert.deepEqual(failing(sanity), [], warningsOf(sanity).join());
-        assert.deepEqual(warningsOf(sanity), []);
-        assert.equal(sanity.images, 200);
-        assert.equal(sanity.effect, target === undefined ? "entropy" : "loss");
-        const { control, epsilon, loss } = sanity.checks;
+        const checks = await checksOf(device, { target, settings });
+        assert.deepEqual(failing(checks), [], warningsOf(checks).join());
+        assert.deepEqual(warningsOf(checks), []);
+        assert.equal(checks.images, 200);
+        assert.equal(checks.effect, target === undefined ? "entropy" : "loss");
+        const { control, epsilon, loss } = checks.results;
         assert.ok((loss?.figures["after"] ?? NaN) < (loss?.figures["before"] ?? NaN));
         assert.equal(control?.figures["attack"], epsilon?.figures["full"]);
         assert.ok(Math.abs(control?.figures["noise"] ?? NaN) < (control?.figures["attack"] ?? NaN));
@@ -82,30 +82,30 @@ Deno.test("every check of a sound attack holds, with both protocols, steered or 
 Deno.test("the checks find an attack that has not converged, and say what a stronger one reaches", () =>
   withDevice(async (device) => {
     const fgsm = attacks.fgsm.settings(0.1, { ...iterationOf(procedureOf("paper")) });
-    assert.equal(Object.keys((await sanityOf(device, { settings: fgsm })).checks).length, 8);
+    assert.equal(Object.keys((await checksOf(device, { settings: fgsm })).results).length, 8);
     // Two steps that reach a fifth of the radius.
     const short = { ...pgd, steps: 2, stepSize: 0.01 };
     const job = jobOf(device, { settings: short });
     const attacked = await attackSet(job);
-    const { sanity } = await examine(job, attacked, attacked.clean);
-    assert.ok(failing(sanity).includes("convergence"));
+    const { checks } = await checkAttack(job, attacked, attacked.clean);
+    assert.ok(failing(checks).includes("convergence"));
     const { full = NaN, stronger = NaN, auroc = NaN, aurocStronger = NaN } =
-      sanity.checks.convergence?.figures ?? {};
+      checks.results.convergence?.figures ?? {};
     assert.ok(stronger > full + 0.05 && aurocStronger < auroc, `${stronger} ${full}`);
     assert.match(
-      sanity.checks.convergence?.warning ?? "",
+      checks.results.convergence?.warning ?? "",
       /^The attack has not converged: in 10 steps of 0\.025 the entropy falls by \d\.\d+ instead of \d\.\d+, and AUROC is \d\.\d+ instead of \d\.\d+$/,
     );
   }));
 
 Deno.test("a model that is no better than guessing is told, whatever its attack does", () => {
-  const examined = {
-    sanity: { images: 1, effect: "entropy", checks: {} },
+  const checked = {
+    checks: { images: 1, effect: "entropy", results: {} },
     index: [],
     half: {} as never,
   } as const;
-  const of = (right: number, wrong: number, classes: number): Sanity =>
-    withAccuracy(examined, { right, count: right + wrong, classes }).sanity;
+  const of = (right: number, wrong: number, classes: number): AttackChecks =>
+    withAccuracy(checked, { right, count: right + wrong, classes }).checks;
   assert.deepEqual(failing(of(100, 900, 10)), ["accuracy"]);
   assert.deepEqual(failing(of(120, 880, 10)), ["accuracy"]);
   assert.deepEqual(failing(of(140, 860, 10)), []);
@@ -124,14 +124,14 @@ Deno.test("a model that is no better than guessing is told, whatever its attack 
 
 Deno.test("of a model that only guesses that is told first; figures have no sign where they have no size", () => {
   const failed = { holds: false, figures: {}, warning: "Noise does as much" };
-  const sanity: Sanity = { images: 1, effect: "entropy", checks: { control: failed } };
-  const examined = withAccuracy({ sanity, index: [], half: {} as never }, {
+  const checks: AttackChecks = { images: 1, effect: "entropy", results: { control: failed } };
+  const checked = withAccuracy({ checks, index: [], half: {} as never }, {
     right: 1,
     count: 40,
     classes: 10,
   });
   assert.match(
-    warningsOf(examined.sanity).join(),
+    warningsOf(checked.checks).join(),
     /^The model is no better .*,Noise does as much$/,
   );
   assert.deepEqual(
@@ -166,10 +166,10 @@ const faults: Record<string, [Partial<AttackJob>, CheckName[], RegExp]> = {
 for (const [what, [changed, names, message]] of Object.entries(faults)) {
   Deno.test(`the checks find ${what}`, () =>
     withDevice(async (device) => {
-      const sanity = await sanityOf(device, changed);
-      const found = failing(sanity);
+      const checks = await checksOf(device, changed);
+      const found = failing(checks);
       for (const name of names) assert.ok(found.includes(name), `${name} is not in ${found}`);
-      assert.match(warningsOf(sanity).join("\n"), message);
+      assert.match(warningsOf(checks).join("\n"), message);
     }));
 }
 
@@ -192,7 +192,7 @@ Deno.test("the checks count images whose gradient is no number at a later step o
       attacked.distance.every((v) => Math.abs(v - 0.06) < 1e-6),
       "they stay where they were",
     );
-    const { finiteGradient } = (await examine(job, attacked)).sanity.checks;
+    const { finiteGradient } = (await checkAttack(job, attacked)).checks.results;
     assert.deepEqual(finiteGradient?.figures, { share: 1, images: count });
     assert.equal(
       finiteGradient.warning,
@@ -208,22 +208,22 @@ Deno.test("checks that measured nothing do not hold, and one sentence says why",
       logProbabilities: ([x = weights]: readonly nn.Tensor[]) =>
         nn.mul(nn.matmul(nn.reshape(x, [-1, 16]), weights), nn.constant(NaN)),
     };
-    const sanity = await sanityOf(device, { subject });
-    assert.deepEqual(failing(sanity), ["control", "epsilon", "convergence"]);
-    assert.deepEqual(warningsOf(sanity), [
+    const checks = await checksOf(device, { subject });
+    assert.deepEqual(failing(checks), ["control", "epsilon", "convergence"]);
+    assert.deepEqual(warningsOf(checks), [
       "The attack's effect cannot be told: no image has an entropy that is a number both before and after",
     ]);
   }));
 
 Deno.test("the control's margin is two standard errors of the difference, and at least 0.01", () =>
   withDevice(async (device) => {
-    const { control } = (await sanityOf(device, {})).checks;
+    const { control } = (await checksOf(device, {})).results;
     const { attack = NaN, noise = NaN, margin = NaN } = control?.figures ?? {};
     assert.ok(margin >= 0.01 && attack - noise > margin, `${attack} ${noise} ${margin}`);
     // An attack on other images is ahead of noise by chance only, if at all.
-    const other = (await sanityOf(device, {
+    const other = (await checksOf(device, {
       follow: (x, _copy, { draws }) => nn.sum(nn.mul(x, draws.uniform(x.shape)), [1, 2, 3]),
-    })).checks.control;
+    })).results.control;
     assert.ok(!other?.holds);
     assert.match(other?.warning ?? "", /which should be more by 0\.\d{3}$/);
   }));
@@ -233,16 +233,16 @@ Deno.test("the checks find a step that overshoots: half the radius does more", (
     // Every pixel is 128 / 255; the loss has its valley 0.03 above.
     const grey = { ...set, images: new Uint8Array(count * 16).fill(128) };
     const valley = (x: nn.Tensor): nn.Tensor => nn.sum(nn.square(nn.sub(x, 0.53)), [1, 2, 3]);
-    const sanity = await sanityOf(device, {
+    const checks = await checksOf(device, {
       set: new ResidentSet(grey),
       target: 0,
       subject: subjectOf((_, x) => valley(x)),
       settings: { ...pgd, steps: 1, stepSize: 0.1, startNoise: 0 },
     });
-    assert.ok(failing(sanity).includes("loss"));
-    const { full, half } = sanity.checks.epsilon?.figures ?? {};
-    assert.ok(failing(sanity).includes("epsilon"), `${half} ${full}`);
-    assert.match(warningsOf(sanity).join("\n"), /^Half the radius does more than the whole: /m);
+    assert.ok(failing(checks).includes("loss"));
+    const { full, half } = checks.results.epsilon?.figures ?? {};
+    assert.ok(failing(checks).includes("epsilon"), `${half} ${full}`);
+    assert.match(warningsOf(checks).join("\n"), /^Half the radius does more than the whole: /m);
   }));
 
 Deno.test("images that left ball or box are told, but for a noisy start that the protocol allows", () =>
@@ -252,20 +252,20 @@ Deno.test("images that left ball or box are told, but for a noisy start that the
     const free = { ...pgd, epsilon: 0.01, startNoise: 0.05, keepBest: true };
     const job = jobOf(device, { follow: still, settings: free });
     const attacked = await attackSet(job);
-    const { ball, box } = (await examine(job, attacked)).sanity.checks;
+    const { ball, box } = (await checkAttack(job, attacked)).checks.results;
     assert.ok((ball?.figures["largest"] ?? NaN) > 0.05);
     assert.ok(ball?.holds && box?.holds);
     assert.ok(Math.abs((ball.figures["allowed"] ?? NaN) - 0.29) < 1e-9);
     // The same images under a protocol that projects.
     const strict = { ...job, settings: { ...free, projectStart: true } };
-    const { sanity } = await examine(strict, attacked);
-    assert.ok(failing(sanity).includes("ball"));
-    assert.match(warningsOf(sanity).join("\n"), /% of the images left the ball of radius epsilon/);
+    const { checks } = await checkAttack(strict, attacked);
+    assert.ok(failing(checks).includes("ball"));
+    assert.match(warningsOf(checks).join("\n"), /% of the images left the ball of radius epsilon/);
   }));
 
-Deno.test("`spread()` and `chosen()` take images evenly, all of them where there are few", () => {
-  assert.deepEqual([...spread(10, 4)], [0, 2, 5, 7]);
-  assert.deepEqual([...spread(3, 4)], [0, 1, 2]);
+Deno.test("`evenSample()` and `chosen()` take images evenly, all of them where there are few", () => {
+  assert.deepEqual([...evenSample(10, 4)], [0, 2, 5, 7]);
+  assert.deepEqual([...evenSample(3, 4)], [0, 1, 2]);
   const some = chosen(set, [7, 1]);
   assert.equal(some.count, 2);
   assert.deepEqual(
