@@ -12,7 +12,7 @@ import { concatenate, readUnzipped, sizeOf } from "./files.ts";
 import type { Split } from "./idx.ts";
 import { type ImageSet, imageSet } from "./image_set.ts";
 import { ByteArray, readNumpyDictionary } from "./numpy.ts";
-import { PickleError } from "./pickle.ts";
+import { PickleError } from "../src/base/pickle.ts";
 import { readTar } from "./tar.ts";
 
 /** Where one part of CIFAR-10 was found: the batches of a folder that are there, in order, or an archive. */

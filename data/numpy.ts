@@ -4,7 +4,7 @@
  * @module
  */
 import { shownValue } from "../src/base/errors.ts";
-import { latin1, PickleError, PickleGlobal, readPickle } from "./pickle.ts";
+import { latin1, PickleError, PickleGlobal, readPickle } from "../src/base/pickle.ts";
 
 /** An array of NumPy's type `uint8`. */
 export class ByteArray {

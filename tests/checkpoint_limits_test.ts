@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { gunzipSync } from "node:zlib";
 import { readNumpyDictionary } from "../data/numpy.ts";
-import { PickleError, readPickle } from "../data/pickle.ts";
+import { PickleError, readPickle } from "../src/base/pickle.ts";
 import { decodeSafetensors } from "../src/checkpoint/safetensors.ts";
 import { decodeCheckpoint, decodeTorchCheckpoint } from "../src/checkpoint/torch.ts";
 import { readZip } from "../src/checkpoint/zip.ts";

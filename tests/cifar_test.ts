@@ -7,7 +7,7 @@ import { createTar } from "nanotar";
 import { describeData, download, loadCifar10, sets } from "../data/mod.ts";
 import { findCifar10, missingCifar10 } from "../data/cifar.ts";
 import { readNumpyDictionary } from "../data/numpy.ts";
-import { latin1, PickleError, readPickle } from "../data/pickle.ts";
+import { latin1, PickleError, readPickle } from "../src/base/pickle.ts";
 import {
   batchPickle,
   batchRecords,

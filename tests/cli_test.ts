@@ -243,15 +243,8 @@ Deno.test("train, eval and attack print one valid document, the same again but f
     const repeated = attackResultSchema.parse(JSON.parse(again.stdout));
     assert.deepEqual({ ...repeated, seconds: 0 }, { ...result, seconds: 0 });
 
-    const evaluated = await mirage([
-      "eval",
-      "--limit",
-      "64",
-      "--epochs=1",
-      "--save_path",
-      path[1] ?? "",
-      "--json",
-    ]);
+    const as = ["--limit", "64", "--epochs=1", "--save_path", path[1] ?? "", "--json"];
+    const evaluated = await mirage(["eval", ...as]);
     assert.equal(evaluated.code, 0, evaluated.stderr);
     const { outDomain, inDomain } = evalResultSchema.parse(JSON.parse(evaluated.stdout));
     assert.deepEqual(inDomain, result.inDomain);

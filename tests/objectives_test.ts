@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import {
   type Attackable,
-  knownObjective,
   type Objective,
   type ObjectiveName,
   objectives,
 } from "../src/attack/mod.ts";
+import { knownObjective } from "../src/evaluate/attack_set.ts";
 import { ofLogits } from "../src/methods/mod.ts";
 import * as nn from "../src/nn/mod.ts";
 import { checkGrads, wave } from "./check_grads.ts";

@@ -13,7 +13,6 @@ export { iterate } from "./iterate.ts";
 export { type Norm, type NormName, norms } from "./norms.ts";
 export {
   type Attackable,
-  knownObjective,
   labelOf,
   type LossOptions,
   type Objective,

@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { shortened, UserError } from "../base/errors.ts";
 import {
   add,
   argmax,
@@ -143,27 +142,6 @@ export const objectives = {
 
 /** The name of an objective. */
 export type ObjectiveName = keyof typeof objectives;
-
-/**
- * Refuses an objective that a model cannot give, or that cannot do what is asked.
- *
- * @throws UserError naming those that can
- */
-export function knownObjective(
-  objective: Objective,
-  model: Attackable,
-  target: number | undefined,
-): void {
-  const { name, logits } = objective;
-  const fits = ({ logits, targets }: Objective): boolean =>
-    (!logits || model.logits !== undefined) && (target === undefined || targets === true);
-  if (fits(objective)) return;
-  const others = Object.values<Objective>(objectives).filter(fits).map((other) => other.name);
-  const state = logits && !model.logits ? "the model has no logits" : "it steers to no class";
-  throw new UserError(
-    `Cannot attack by the objective "${shortened(name)}": ${state}; choose ${others.join(", ")}`,
-  );
-}
 
 /** The class an attack steers to: the target, or each row's largest score. `[B, C]` to `[B]`. */
 export function labelOf(scores: Tensor, target: number | undefined): Tensor {

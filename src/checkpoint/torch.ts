@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { PickleError } from "../../data/pickle.ts";
+import { PickleError } from "../base/pickle.ts";
 import { readFile } from "../base/files.ts";
 import { cannotRead } from "./refusal.ts";
 import { decodeSafetensors, type NamedArray } from "./safetensors.ts";

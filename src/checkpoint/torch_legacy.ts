@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { PickleError, type PickleOptions, readPickleAt } from "../../data/pickle.ts";
+import { PickleError, type PickleOptions, readPickleAt } from "../base/pickle.ts";
 import { quote } from "./refusal.ts";
 import { damage, readStorageIds, readTensors } from "./torch_pickle.ts";
 

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { PickleError, PickleGlobal, type PickleOptions, readPickleAt } from "../../data/pickle.ts";
+import { PickleError, PickleGlobal, type PickleOptions, readPickleAt } from "../base/pickle.ts";
 import { elements, mostAxes, quote } from "./refusal.ts";
 import { type ElementType, elementTypes, type NamedArray, narrow } from "./safetensors.ts";
 

@@ -5,10 +5,10 @@
  */
 import {
   type Attack,
+  type Attackable,
   attacks,
   type AttackSettings,
   type Iterate,
-  knownObjective,
   type LossOptions,
   type Norm,
   norms,
@@ -90,6 +90,27 @@ export async function attackSet(job: AttackJob): Promise<Attacked> {
   for (const part of subject.attacked) knownObjective(objective, part, target);
   const batch = Math.min(job.batchSize, job.set.count);
   return await halving(batch, (n) => attackIn(job, n), job.reporter);
+}
+
+/**
+ * Refuses an objective that a model cannot give, or that cannot do what is asked.
+ *
+ * @throws UserError naming those that can
+ */
+export function knownObjective(
+  objective: Objective,
+  model: Attackable,
+  target: number | undefined,
+): void {
+  const { name, logits } = objective;
+  const fits = ({ logits, targets }: Objective): boolean =>
+    (!logits || model.logits !== undefined) && (target === undefined || targets === true);
+  if (fits(objective)) return;
+  const others = Object.values<Objective>(objectives).filter(fits).map((other) => other.name);
+  const state = logits && !model.logits ? "the model has no logits" : "it steers to no class";
+  throw new UserError(
+    `Cannot attack by the objective "${shortened(name)}": ${state}; choose ${others.join(", ")}`,
+  );
 }
 
 /** As `attackSet`, in batches of the given size. */

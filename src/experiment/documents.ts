@@ -37,7 +37,6 @@ const uncertaintySchema = z.strictObject({
  */
 const readingSchema = uncertaintySchema.extend({
   logConfidence: z.number().nullable(),
-  /** Images whose confidences are all exactly 0: their largest logarithm is minus infinity. */
   logConfidenceInfinite: z.int(),
 });
 /** Images with `max p <= 0.9`, counted: `rejection` may be a mean of batch means. */
@@ -53,19 +52,13 @@ const classNames = z.array(z.string()).nullable();
 const inDomainSchema = z.strictObject({
   name: z.string(),
   count: z.int(),
-  /** Classes that the model tells apart. */
   classes: z.int(),
-  /** What the set calls them, by label. */
   classNames,
   accuracy: share,
-  /** Images that are right, counted: `accuracy` may be a mean of batch means. */
   right: z.int(),
-  /** Images whose answers are no numbers; they count as wrong. */
   nanRows: z.int(),
   brier: z.number().nullable(),
-  /** Null where it is infinite, or no row has one. */
   nll: z.number().nullable(),
-  /** Images whose label has a probability of exactly 0: their log-likelihood is infinite. */
   nllInfinite: z.int(),
 });
 
@@ -83,20 +76,15 @@ const common = {
   mode: z.string(),
   model: z.string(),
   protocol: z.enum(["paper", "corrected"]),
-  /** Every difference between the protocols that concerns the mode, as it was done here. */
   procedure: z.record(z.string(), z.union([z.string(), z.number()])),
-  /** Hyper-parameters of the mode's own. */
   hyperparameters: z.record(z.string(), z.union([z.string(), z.number()])),
-  /** Of everything that the run draws, its trainings included. */
   seed: z.int(),
   adapter,
   versions,
 };
 
 const models = {
-  /** Seeds that the models were trained with, one a member; null where a file does not say it. */
   seeds: z.array(z.int().nullable()).min(1),
-  /** Paths of the checkpoints, one a member; none of a model of the user's own. */
   checkpoints: z.array(z.string()),
 };
 
@@ -117,11 +105,9 @@ export const attackDocument = z.strictObject({
   ...common,
   ...models,
   trained,
-  /** Radius of the ball, in the attack's norm. */
   epsilonAttack: z.number().min(0),
   attack: z.strictObject({
     name: z.string(),
-    /** What it lowers. */
     objective: z.string(),
     norm: z.enum(Object.keys(norms) as [NormName, ...NormName[]]),
     steps: z.int(),
@@ -133,11 +119,8 @@ export const attackDocument = z.strictObject({
   outDomain: z.strictObject({
     name: z.string(),
     count: z.int(),
-    /** SHA-256 of pixels and labels. */
     sha256: z.string(),
-    /** SHA-256 of the list of files, where the set is one file an image. */
     listSha256: z.string().nullable(),
-    /** Files left out because they are broken. */
     skipped: z.int(),
     classNames,
   }),
@@ -146,13 +129,10 @@ export const attackDocument = z.strictObject({
     rejectedImages,
     targeted,
     readings,
-    /** Longest change of any image, in the attack's norm. */
     distance: z.number(),
-    /** Rows whose probabilities are not numbers; they count as rejected. */
     nanRows: z.int(),
   }),
   ...attackEvidence,
-  /** What the checks that do not hold say. */
   warnings: z.array(z.string()),
   seconds: z.strictObject({ setup: z.number(), train: z.number(), attack: z.number() }),
 });
@@ -175,7 +155,6 @@ const trainDocument = z.strictObject({
   schema: z.literal("mirage/train@3"),
   ...common,
   data: z.strictObject({ name: z.string(), count: z.int(), sha256: z.string() }),
-  /** One a model; an ensemble has several. */
   members: z.array(z.strictObject({
     seed: z.int(),
     epochs: z.array(epochSchema),

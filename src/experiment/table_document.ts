@@ -23,7 +23,6 @@ const ownStatisticSchema = statisticSchema.omit({ paper: true, difference: true 
 const figures = {
   entropy: statisticSchema,
   rejection: statisticSchema,
-  /** By the largest probability. */
   auroc: ownStatisticSchema,
 };
 

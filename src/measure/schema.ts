@@ -26,20 +26,14 @@ export const separationSchema = z.strictObject({
 });
 
 const score = {
-  /** Where images of higher values belong by it. */
   higher: z.enum(["in-domain", "out-domain"]),
-  /** The value that keeps 95 % of the clean in-domain images; null where too few have a number. */
   threshold: figure,
-  /** Share of in-domain images that it keeps: more than 95 % where values are tied. */
   kept: share,
 };
 const detection = {
-  /** The positive class. */
   positive: z.literal("in-domain"),
   negative: z.literal("out-domain"),
-  /** In-domain images: the test set. */
   inDomain: z.int(),
-  /** Percentile bootstrap over the images of both sets. */
   bootstrap: z.strictObject({ resamples: z.int(), confidence: share, seed: z.int() }),
 };
 
@@ -82,13 +76,9 @@ export const tauSchema = z.strictObject({ tau: share, inDomain: leftSchema, clea
 /** A point of the curves against the radius, with 95 % intervals; 0 is the clean images. */
 export const epsilonSchema = z.strictObject({
   epsilon: z.number().min(0),
-  /** Out-domain images behind every figure of the point: the sample of the checks, the same at each radius. */
   images: z.int(),
-  /** Mean entropy in nats, and its interval by Student's t. */
   entropy: estimateSchema,
-  /** Share of images with `max p <= 0.9`, and its interval by Wilson. */
   rejected: estimateSchema,
-  /** By score, and their intervals by the bootstrap of the detectors. */
   auroc: z.record(z.string(), estimateSchema),
 });
 
@@ -110,7 +100,6 @@ export const checksSchema = z.strictObject({
 export const evalEvidence = {
   detection: detectionSchema,
   calibration: calibrationSchema,
-  /** Share of images with `max p > 0.9`. */
   confident: z.strictObject({ inDomain: share, clean: share }),
   curves: z.strictObject({ tau: z.array(tauSchema) }),
 };
@@ -119,7 +108,6 @@ export const evalEvidence = {
 export const attackEvidence = {
   detection: attackedDetectionSchema,
   calibration: calibrationSchema,
-  /** Share of images with `max p > 0.9`. */
   confident: z.strictObject({ inDomain: share, clean: share, attacked: share }),
   curves: z.strictObject({
     tau: z.array(tauSchema.extend({ attacked: toldSchema })),

@@ -3,14 +3,13 @@
  *
  * @module
  */
-import { basename, join } from "node:path";
+import { basename } from "node:path";
 import { z } from "zod";
 import { type NormName, norms } from "../attack/mod.ts";
-import { type Archive, type NamedArray, readSafetensors } from "../checkpoint/safetensors.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
 import type { Predictions } from "../measure/metrics.ts";
-import { checkFile, checkFiles, readFigures, readRun } from "../runs/folder.ts";
+import { checkFiles, type NamedArray, readArchive, readFigures, readRun } from "../runs/folder.ts";
 import { type Run } from "../runs/schema.ts";
 
 const figure = z.number().nullable();
@@ -104,6 +103,8 @@ export type Uncertain = z.infer<typeof uncertainty>;
 /** Quality in-domain, as it stands among a run's figures. */
 export type Quality = z.infer<typeof inDomain>;
 
+type Arrays = ReadonlyMap<string, NamedArray>;
+
 interface Common<Command, Figures> {
   readonly command: Command;
   /** The folder's name. */
@@ -175,12 +176,7 @@ export async function readContent(folder: string): Promise<RunContent> {
       }; make the run again`,
     );
   };
-  const archive = async (of: string): Promise<Archive> => {
-    const name = `${of}.safetensors`;
-    // That it is the run's, too, where the run names none.
-    await checkFile(folder, run, name);
-    return await readSafetensors(join(folder, name));
-  };
+  const archive = (name: string): Promise<Arrays> => readArchive(folder, run, name);
   const { command } = run;
   const common = { name: basename(folder), run };
   switch (command) {
@@ -201,21 +197,21 @@ export async function readContent(folder: string): Promise<RunContent> {
   }
 }
 
-function arrayOf({ tensors }: Archive, name: string): NamedArray {
-  const found = tensors.get(name);
+function arrayOf(arrays: Arrays, name: string): NamedArray {
+  const found = arrays.get(name);
   if (found) return found;
   throw new UserError(`Cannot report on the run: its archives lack "${name}"; make the run again`);
 }
 
-function rowsOf(archive: Archive, name: string): Predictions {
+function rowsOf(archive: Arrays, name: string): Predictions {
   const { shape, data } = arrayOf(archive, name);
   return { logProbabilities: Float32Array.from(data), classes: shape[1] ?? 1 };
 }
 
-function examplesOf(archive: Archive, clean: Predictions, attacked: Predictions): Example[] {
+function examplesOf(archive: Arrays, clean: Predictions, attacked: Predictions): Example[] {
   const index = arrayOf(archive, "index").data;
   const kind = arrayOf(archive, "kind").data;
-  const labels = archive.tensors.get("label")?.data;
+  const labels = archive.get("label")?.data;
   const [before, after] = [arrayOf(archive, "clean"), arrayOf(archive, "adversarial")];
   return Array.from(index, (image, i): Example => ({
     kind: kinds[kind[i] ?? 2] ?? "first",

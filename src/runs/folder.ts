@@ -16,7 +16,7 @@ import { type Run, runSchema } from "./schema.ts";
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { checkRegular, makeFolder, sweep, writeAtomic } from "../base/atomic.ts";
-import { type NamedArray, writeSafetensors } from "../checkpoint/safetensors.ts";
+import { type NamedArray, readSafetensors, writeSafetensors } from "../checkpoint/safetensors.ts";
 import { digestOf } from "../base/digest.ts";
 import { sha256 } from "../base/digest.ts";
 import { ifStopped } from "../base/stopping.ts";
@@ -277,6 +277,25 @@ export async function checkFile(folder: string, { files }: Run, name: string): P
       wanted === undefined ? "" : " (its SHA-256 differs)"
     }; make the run again`,
   );
+}
+
+/** An array of an archive: its shape, and its values in rows. */
+export type { NamedArray };
+
+/**
+ * An archive that a run wrote, as its arrays by name.
+ *
+ * @param name of the archive: `predictions`
+ * @throws UserError when it is missing, or not the file that the run left
+ */
+export async function readArchive(
+  folder: string,
+  run: Run,
+  name: string,
+): Promise<ReadonlyMap<string, NamedArray>> {
+  const file = `${name}.safetensors`;
+  await checkFile(folder, run, file);
+  return (await readSafetensors(join(folder, file))).tensors;
 }
 
 /**

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import type { ImageSet } from "../../data/mod.ts";
 import type { Account } from "../checkpoint/statement.ts";
 import { type Method, methods, ownOf } from "../methods/mod.ts";
 import { concerning, type Procedure } from "../methods/protocol.ts";
@@ -17,7 +16,8 @@ export interface Told {
   /** Name of the network. */
   readonly network: string;
   readonly seed: number;
-  readonly set: ImageSet;
+  /** The training set: its name, its number of images, and the SHA-256 of pixels and labels. */
+  readonly set: { readonly name: string; readonly count: number; readonly sha256: string };
   /** Images of a step, of which there may be fewer than were asked for. */
   readonly batchSize: number;
   /** Pixels by which images are shifted at random. */

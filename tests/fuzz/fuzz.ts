@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { PickleError } from "../../data/pickle.ts";
+import { PickleError } from "../../src/base/pickle.ts";
 import { UserError } from "../../src/base/errors.ts";
 import { Random } from "../../src/nn/graph/random.ts";
 import { mutate } from "./mutate.ts";

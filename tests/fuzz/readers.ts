@@ -12,7 +12,7 @@ import { parseIdx } from "../../data/idx.ts";
 import { readMat } from "../../data/mat.ts";
 import { parseNotMnist } from "../../data/notmnist.ts";
 import { readNumpyDictionary } from "../../data/numpy.ts";
-import { readPickle } from "../../data/pickle.ts";
+import { readPickle } from "../../src/base/pickle.ts";
 import { decodePng } from "../../data/png.ts";
 import { parseSvhn } from "../../data/svhn.ts";
 import { readTar } from "../../data/tar.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { shortened } from "../src/base/errors.ts";
+import { shortened } from "./errors.ts";
 
 /** A callable that the pickle names, `module.name`. */
 export class PickleGlobal {
