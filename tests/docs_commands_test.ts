@@ -70,7 +70,7 @@ Deno.test("the blocks that are not run name commands and flags that there are", 
         continue;
       }
       const help = helps.get(name) ??
-        (await task("mirage", [name, "--help"], { cwd: root })).stdout;
+        (await task("mirage", [name, "--help-all"], { cwd: root })).stdout;
       helps.set(name, help);
       for (const [flag] of rest.matchAll(/--[a-z][a-z-]*/g)) {
         assert.ok(help.includes(flag), `${page}: "${name}" has no flag ${flag}`);
