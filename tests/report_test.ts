@@ -183,7 +183,7 @@ Deno.test("names that nobody knows are shown as they are", () =>
     holds(page, /<h1>my model attacked, epsilon 0.1, seed 0<\/h1>/);
     holds(
       page,
-      /Mine; protocol paper; mineToo, [^;]*; steered to class 77; 64 images of constructor/,
+      /Mine; protocol paper; mineToo, [^;]*; objective toString; steered to class 77; 64 images of constructor/,
     );
     holds(page, /share taken for class 77/);
     holds(page, /my own score: AUROC/);

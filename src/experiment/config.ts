@@ -137,7 +137,10 @@ export const optionEntries = {
   outDomain: told(
     z.enum(setNames).optional(),
     "Set of what models do not know, which they are evaluated on and attacked with",
-    { otherwise: same(ofNetworks(({ outDomain }) => outDomain)) },
+    {
+      otherwise: same(ofNetworks(({ outDomain }) => outDomain)),
+      acts: ["evaluation", "attack"],
+    },
   ),
   protocol: told(
     z.enum(["paper", "corrected"]).default("paper"),
