@@ -3,7 +3,9 @@ import assert from "node:assert/strict";
 import { copiesOf, copyOverrides } from "../src/nn/compile/copies.ts";
 import * as nn from "../src/nn/mod.ts";
 import { kernelCases, kernels, runCase } from "../src/nn/check/self_test.ts";
+import { texelTexture } from "../src/nn/device/device.ts";
 import { readBack } from "../src/nn/device/storage.ts";
+import { texelRow, texelRowBytes, texelRows } from "../src/nn/graph/tiles.ts";
 import { type runKernel, withDevice } from "./support.ts";
 import { LeNet } from "../src/networks/lenet.ts";
 
@@ -28,16 +30,26 @@ const runSecondCopy: typeof runKernel = async (
   const { STORAGE, COPY_SRC, COPY_DST } = GPUBufferUsage;
   const buffers = places.map(({ size, stride }, i) => {
     const usage = STORAGE | COPY_SRC | COPY_DST;
-    const buffer = gpu.createBuffer({ size: stride + size, usage });
+    const rows = texelRows((stride + size) / 4);
+    const buffer = gpu.createBuffer({ size: Math.max(stride + size, rows * texelRowBytes), usage });
     const data = inputs[i];
     const bytes = new Uint8Array(size);
     if (data) bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
     gpu.queue.writeBuffer(buffer, stride, bytes);
     return buffer;
   });
-  const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
-  const group = gpu.createBindGroup({ layout, entries });
   const encoder = gpu.createCommandEncoder();
+  const textures: GPUTexture[] = [];
+  const entries = buffers.map((buffer, binding) => {
+    if (!kernel.bindings[binding]?.texture) return { binding, resource: { buffer } };
+    const rows = Math.floor(buffer.size / texelRowBytes);
+    const texture = texelTexture(gpu, rows);
+    textures.push(texture);
+    const size = [texelRow, rows];
+    encoder.copyBufferToTexture({ buffer, bytesPerRow: texelRowBytes }, { texture }, size);
+    return { binding, resource: texture.createView() };
+  });
+  const group = gpu.createBindGroup({ layout, entries });
   const pass = encoder.beginComputePass();
   pass.setPipeline(pipeline);
   pass.setBindGroup(0, group);
@@ -49,7 +61,7 @@ const runSecondCopy: typeof runKernel = async (
   const [values = new Float32Array()] = await readBack(device, [
     { buffer, offset: stride, size: 4 * outputLength },
   ]);
-  buffers.forEach((b) => b.destroy());
+  [...buffers, ...textures].forEach((memory) => memory.destroy());
   return values;
 };
 

@@ -99,6 +99,7 @@ function carryOut(planned: Plan, inputs: ReadonlyMap<nn.Tensor, Float64Array>, t
         at(step.to).set(at(step.from));
         continue;
       }
+      if (step.kind === "texture") assert.fail("the portable profile reads no textures");
       const { kernel, overrides } = step.dispatch;
       const [output = new Float64Array(), ...from] = step.bindings.map(at).toReversed();
       const length = nn.size(step.tensor.shape);

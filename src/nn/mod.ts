@@ -129,14 +129,13 @@ export { Pace } from "./device/pace.ts";
 export { describeTimes, type StepTime } from "./device/profile.ts";
 export {
   compile,
-  type CopiedResource,
   drainAll,
   type Program,
   type ProgramSpec,
-  Recorder,
   type Stats,
   type Updates,
 } from "./device/program.ts";
+export { type CopiedResource, Recorder } from "./device/recorder.ts";
 export { halving } from "./device/shrink_to_fit.ts";
 export { pull, push, release, type Resource } from "./device/storage.ts";
 export {

@@ -181,7 +181,7 @@ function geometry(image: Four, weight: Four, stride = 1, pad = 0): ConvShape {
 }
 
 /** LeNet's and ResNet's layers in small, primes, strides that leave a remainder, wide padding. */
-const geometries: readonly ConvShape[] = [
+export const geometries: readonly ConvShape[] = [
   geometry([1, 1, 1, 1], [1, 1, 1, 1]),
   geometry([2, 1, 28, 28], [6, 1, 5, 5]),
   geometry([2, 1, 28, 28], [6, 1, 5, 5], 1, 2),
@@ -206,7 +206,8 @@ const geometries: readonly ConvShape[] = [
   geometry([5, 2, 2, 12], [6, 2, 2, 5], 1, 3),
 ];
 
-function label(s: ConvShape): string {
+/** A geometry in words. */
+export function label(s: ConvShape): string {
   return `[${s.B}, ${s.CI}, ${s.H}, ${s.W}] with [${s.CO}, ${s.CI}, ${s.KH}, ${s.KW}], ` +
     `stride ${s.STRIDE}, pad ${s.PAD}`;
 }

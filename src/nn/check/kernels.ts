@@ -9,6 +9,7 @@ import channelAffine from "../../shaders/channel_affine.wgsl" with { type: "text
 import channelSums from "../../shaders/channel_sums.wgsl" with { type: "text" };
 import cholesky from "../../shaders/cholesky.wgsl" with { type: "text" };
 import conv2d from "../../shaders/conv2d.wgsl" with { type: "text" };
+import conv2dTexels from "../../shaders/conv2d_texels.wgsl" with { type: "text" };
 import conv2dWeight from "../../shaders/conv2d_weight.wgsl" with { type: "text" };
 import crossEntropy from "../../shaders/cross_entropy.wgsl" with { type: "text" };
 import crop from "../../shaders/crop.wgsl" with { type: "text" };
@@ -26,6 +27,7 @@ import rbf from "../../shaders/rbf.wgsl" with { type: "text" };
 import reduce from "../../shaders/reduce.wgsl" with { type: "text" };
 import sgd from "../../shaders/sgd.wgsl" with { type: "text" };
 import strided from "../../shaders/strided.wgsl" with { type: "text" };
+import texels from "../../shaders/texels.wgsl" with { type: "text" };
 import triangularSolve from "../../shaders/triangular_solve.wgsl" with { type: "text" };
 import unary from "../../shaders/unary.wgsl" with { type: "text" };
 import where from "../../shaders/where.wgsl" with { type: "text" };
@@ -36,6 +38,7 @@ const sources: Readonly<Record<string, string>> = {
   channel_sums: channelSums,
   cholesky,
   conv2d,
+  conv2d_texels: conv2dTexels,
   conv2d_weight: conv2dWeight,
   crop,
   cross_entropy: crossEntropy,
@@ -53,6 +56,7 @@ const sources: Readonly<Record<string, string>> = {
   reduce,
   sgd,
   strided,
+  texels,
   triangular_solve: triangularSolve,
   unary,
   where,

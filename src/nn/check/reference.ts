@@ -15,6 +15,7 @@ import { matmul, randomFeatures } from "./matmul.ts";
 import { conv2d, conv2dWeight } from "./conv2d.ts";
 import { pool2dGather, pool2dMax, pool2dScatter } from "./pool2d.ts";
 import { cholesky, rbf, triangularSolve } from "./linalg.ts";
+import { conv2dTexels, texels } from "./texels.ts";
 import { philox, sgd } from "./state.ts";
 
 export type { ReferenceKernel } from "./support.ts";
@@ -35,6 +36,8 @@ export const referenceKernels: Readonly<Record<string, ReferenceKernel>> = {
   matmul,
   random_features: randomFeatures,
   conv2d,
+  conv2d_texels: conv2dTexels,
+  texels,
   conv2d_weight: conv2dWeight,
   pool2d_max: pool2dMax,
   pool2d_gather: pool2dGather,

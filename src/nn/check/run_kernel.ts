@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { Device } from "../device/device.ts";
+import { type Device, texelTexture } from "../device/device.ts";
+import { texelRow, texelRowBytes, texelRows } from "../graph/tiles.ts";
 import type { Kernel, Overrides } from "../graph/kernel.ts";
 
 /**
@@ -40,6 +41,9 @@ export async function runKernel(
     gpu.queue.writeBuffer(buffer, 0, padded);
     return { buffer, size: padded.byteLength };
   });
+  const textures = kernel.bindings.map(({ texture }, binding) =>
+    texture ? textureOf(device, inputs[binding] ?? new Float32Array()) : undefined
+  );
   const output = bound.at(-1);
   if (!output) throw new Error("Unreachable: a kernel has an output");
   const staging = gpu.createBuffer({
@@ -48,7 +52,10 @@ export async function runKernel(
   });
   const group = gpu.createBindGroup({
     layout,
-    entries: bound.map(({ buffer }, binding) => ({ binding, resource: { buffer } })),
+    entries: bound.map(({ buffer }, binding) => ({
+      binding,
+      resource: textures[binding]?.createView() ?? { buffer },
+    })),
   });
   const groups = Math.ceil(threads / kernel.workgroup);
   const x = Math.min(groups, width);
@@ -64,8 +71,19 @@ export async function runKernel(
   const result = new Float32Array(staging.getMappedRange().slice(0, outputLength * 4));
   staging.unmap();
   for (const { buffer } of [...bound, { buffer: staging }]) buffer.destroy();
+  for (const texture of textures) texture?.destroy();
   device.check();
   return result;
+}
+
+/** Values row by row of texels; what is left of the last row is NaN. */
+function textureOf({ gpu }: Device, data: Float32Array | Uint32Array): GPUTexture {
+  const rows = texelRows(data.length);
+  const padded = new Float32Array(rows * texelRowBytes / 4).fill(NaN);
+  padded.set(data);
+  const texture = texelTexture(gpu, rows);
+  gpu.queue.writeTexture({ texture }, padded, { bytesPerRow: texelRowBytes }, [texelRow, rows]);
+  return texture;
 }
 
 function paddedLength(elements: number): number {

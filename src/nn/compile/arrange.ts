@@ -8,7 +8,7 @@ import { topologicalOrder } from "./grad.ts";
 import { type Location, locationOf, shareEqualWork } from "./equal_work.ts";
 import { fuseElementwise, type Fusion } from "./fuse.ts";
 import type { Parameter, Tensor } from "../graph/tensor.ts";
-import type { TileProfile } from "../graph/tiles.ts";
+import { type TileProfile, tileProfiles } from "../graph/tiles.ts";
 
 /** New values of parameters: all read the old ones, all are written after the last dispatch. */
 export type Updates = ReadonlyMap<Parameter, Tensor>;
@@ -77,15 +77,20 @@ export function arrange(spec: ProgramSpec): Arrangement {
     ...spec.records ?? [],
     ...updates.map((u) => u.value),
   ];
-  const order = topologicalOrder([...kept, ...updates.map((u) => u.parameter.tensor)]);
-  const same = shareEqualWork(order);
+  const { copies = 1, tiles = tileProfiles.portable } = spec;
+  const instead = alternatives(tiles, copies);
+  const roots = [...kept, ...updates.map((u) => u.parameter.tensor)];
+  const order = topologicalOrder(roots, undefined, (t) => {
+    const other = instead(t);
+    return other ? [other] : t.inputs;
+  });
+  const same = shareEqualWork(order, instead);
   const locate = (t: Tensor): Location => locationOf(t, same);
   const updated = new Set(updates.map((u) => u.parameter.owner));
   const varying = dependents(
     order,
     ({ source }) => source.kind === "parameter" && updated.has(source.parameter),
   );
-  const { copies = 1 } = spec;
   const copied = dependents(order, (t) => copies > 1 && leafCopies(t) === copies);
   const computed = order.filter((t) =>
     same.get(t) === t && (t.source.kind === "dispatch" || t.source.kind === "pack")
@@ -110,6 +115,16 @@ export function arrange(spec: ProgramSpec): Arrangement {
     same,
     locate,
     inputsOf,
+  };
+}
+
+/** Which node is computed in a node's place. */
+function alternatives(tiles: TileProfile, copies: number): (t: Tensor) => Tensor | undefined {
+  const found = new Map<Tensor, Tensor | undefined>();
+  return (t) => {
+    if (t.source.kind !== "dispatch" || !t.source.instead) return undefined;
+    if (!found.has(t)) found.set(t, t.source.instead(tiles, copies));
+    return found.get(t);
   };
 }
 

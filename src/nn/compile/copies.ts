@@ -13,7 +13,7 @@ const found = new WeakMap<Kernel, Kernel>();
 /**
  * The same kernel over a third axis of the grid: copy z of it reads and writes every binding `x` from
  * element `z STEP_x` on, an override that is 0 where the copies share a binding. `LENGTH_x` stands for the
- * elements of one copy, where the kernel asks for their number.
+ * elements of one copy, where the kernel asks for their number. Textures are read by `texel(i)`, in the same way.
  */
 export function copiesOf(one: Kernel): Kernel {
   let many = found.get(one);
@@ -52,7 +52,10 @@ function manySource(one: Kernel): string {
       declared.push(`override LENGTH_${name}: u32;`);
       text = text.replaceAll(`arrayLength(&${name})`, `LENGTH_${name}`);
     }
-    text = shiftIndices(text, name);
+    text = shiftIndices(text, name).replaceAll(
+      `textureLoad(${name}, texel(`,
+      `textureLoad(${name}, texel(STEP_${name} * copy_number + `,
+    );
   }
   const group = /@builtin\(workgroup_id\)\s*(\w+)/.exec(text)?.[1];
   if (!group) {

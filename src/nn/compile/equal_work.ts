@@ -14,11 +14,23 @@ export interface Location {
   readonly offset: number;
 }
 
-/** Maps every node to the first one that computes the same. */
-export function shareEqualWork(order: readonly Tensor[]): Map<Tensor, Tensor> {
+/**
+ * Maps every node to the first one that computes the same.
+ *
+ * @param instead a node that is computed in another's place, which comes before it
+ */
+export function shareEqualWork(
+  order: readonly Tensor[],
+  instead: (t: Tensor) => Tensor | undefined = () => undefined,
+): Map<Tensor, Tensor> {
   const same = new Map<Tensor, Tensor>();
   const byKey = new Map<string, Tensor>();
   for (const t of order) {
+    const other = instead(t);
+    if (other) {
+      same.set(t, same.get(other) ?? other);
+      continue;
+    }
     const key = workKey(t, same);
     const first = key === undefined ? t : byKey.get(key) ?? t;
     if (key !== undefined) byKey.set(key, first);

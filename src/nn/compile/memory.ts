@@ -7,6 +7,7 @@ import type { Arrangement } from "./arrange.ts";
 import { BufferPool, type BufferSource, padded, type PlannedBuffer } from "./buffer_pool.ts";
 import { madeInPacks, type Packed } from "./packing.ts";
 import { alignment, size, type Tensor } from "../graph/tensor.ts";
+import { texelRowBytes, texelRows } from "../graph/tiles.ts";
 
 /** A piece of a planned buffer, in bytes. */
 export interface Binding {
@@ -16,6 +17,8 @@ export interface Binding {
   readonly size: number;
   /** From one copy to the next; 0 where there is one for all. */
   readonly stride: number;
+  /** The texture that it is read from, where it is. */
+  readonly texture?: number;
 }
 
 /** Which node lies in which buffer, as the work goes on. */
@@ -26,12 +29,18 @@ export class Memory {
   /** The last work that reads a node; infinite where it is read after a run, or in the next. */
   readonly #lastUse: ReadonlyMap<Tensor, number>;
   readonly #inPacks: ReadonlyMap<Tensor, Packed>;
+  /** Nodes that some dispatch reads from a texture. */
+  readonly #asTexture: ReadonlySet<Tensor>;
+  readonly #textures = new Map<Tensor, number>();
+  readonly #rows: number[] = [];
+  readonly #freeTextures: number[] = [];
 
   constructor(graph: Arrangement) {
     const { order, work, same, inputsOf, copied, locate } = graph;
     this.#graph = graph;
     this.#lastUse = lastUses(graph);
     this.#inPacks = madeInPacks(work, inputsOf, copied, locate);
+    this.#asTexture = new Set(work.flatMap((t) => readAsTextures(t).map((x) => locate(x).owner)));
     for (const t of order) {
       const { source } = t;
       if (same.get(t) !== t || source.kind === "dispatch" || source.kind === "pack") continue;
@@ -45,9 +54,27 @@ export class Memory {
     return this.#pool.buffers;
   }
 
-  /** Bytes of all copies of a node that owns memory. */
+  /** Rows of the textures that were asked for so far. */
+  get textures(): readonly number[] {
+    return this.#rows;
+  }
+
+  /** A node's values as a texture: where they are copied from, once they are there; undefined where it is read from none. */
+  texture(t: Tensor): Binding | undefined {
+    const texture = this.#textures.get(t);
+    return texture === undefined ? undefined : { ...this.binding(t), texture };
+  }
+
+  /** Rows of the texture that holds all copies of a node. */
+  rowsOf(t: Tensor): number {
+    const { copied, copies } = this.#graph;
+    return texelRows(copied.has(t) ? copies * this.#strideOf(t) / 4 : size(t.shape));
+  }
+
+  /** Bytes of all copies of a node that owns memory; of what is copied to a texture, of whole rows. */
   bytesOf(t: Tensor): number {
     const { copied, copies } = this.#graph;
+    if (this.#asTexture.has(t)) return this.rowsOf(t) * texelRowBytes;
     return copied.has(t) ? copies * this.#strideOf(t) : padded(4 * size(t.shape));
   }
 
@@ -77,6 +104,7 @@ export class Memory {
   /** Gives a node its buffer, before its inputs give up theirs: no dispatch reads what it writes. */
   take(t: Tensor): void {
     const pack = this.#inPacks.get(t)?.pack ?? (t.source.kind === "pack" ? t : undefined);
+    if (this.#asTexture.has(t)) this.#textures.set(t, this.#takeTexture(this.rowsOf(t)));
     if (!pack) this.#homes.set(t, this.#pool.take(t, this.bytesOf(t)));
     else if (!this.#homes.has(pack)) this.#own(pack, { kind: "pack" });
   }
@@ -85,8 +113,22 @@ export class Memory {
   release(index: number, t: Tensor): void {
     const { inputsOf, locate } = this.#graph;
     for (const owner of new Set(inputsOf(t).map((x) => locate(x).owner))) {
-      if (this.#lastUse.get(owner) === index) this.#pool.free(this.#homes.get(owner));
+      if (this.#lastUse.get(owner) !== index) continue;
+      this.#pool.free(this.#homes.get(owner));
+      const texture = this.#textures.get(owner);
+      if (texture !== undefined) this.#freeTextures.push(texture);
     }
+  }
+
+  /** A free texture that is no more than twice as tall, or a new one. */
+  #takeTexture(rows: number): number {
+    const fits = (i: number): boolean => {
+      const have = this.#rows[i] ?? 0;
+      return have >= rows && have <= 2 * rows;
+    };
+    const found = this.#freeTextures.findIndex(fits);
+    const [free] = found < 0 ? [] : this.#freeTextures.splice(found, 1);
+    return free ?? this.#rows.push(rows) - 1;
   }
 
   #own(t: Tensor, source: BufferSource): void {
@@ -98,6 +140,12 @@ export class Memory {
     if (!this.#graph.copied.has(t)) return 0;
     return t.source.kind === "parameter" ? 4 * size(t.shape) : aligned(4 * size(t.shape));
   }
+}
+
+/** What a node's dispatch reads from textures. */
+function readAsTextures({ source, inputs }: Tensor): readonly Tensor[] {
+  if (source.kind !== "dispatch") return [];
+  return inputs.filter((_, i) => source.kernel.bindings[i]?.texture);
 }
 
 function lastUses(graph: Arrangement): ReadonlyMap<Tensor, number> {

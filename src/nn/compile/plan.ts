@@ -9,7 +9,7 @@ import { copiesOf, copyOverrides } from "./copies.ts";
 import { resolveOverrides } from "../graph/kernel.ts";
 import { type Binding, Memory } from "./memory.ts";
 import { type Dispatch, show, size, type Tensor } from "../graph/tensor.ts";
-import { tileProfiles } from "../graph/tiles.ts";
+import { texelRowBytes, tileProfiles } from "../graph/tiles.ts";
 import { flopOf } from "./work.ts";
 
 export type { ProgramSpec, Updates } from "./arrange.ts";
@@ -35,6 +35,13 @@ export type Step =
     readonly tensor: Tensor;
     readonly from: Binding;
     readonly to: Binding;
+  }
+  | {
+    /** What was computed to a buffer goes to the texture that it is read from. */
+    readonly kind: "texture";
+    readonly tensor: Tensor;
+    readonly from: Binding;
+    readonly rows: number;
   };
 
 /** What a program costs. */
@@ -62,6 +69,8 @@ export interface Plan {
   readonly invariant: number;
   readonly updates: readonly { readonly from: Binding; readonly to: Binding }[];
   readonly buffers: readonly PlannedBuffer[];
+  /** Rows of each texture. */
+  readonly textures: readonly number[];
   readonly stats: Stats;
   /** Where a node that was asked for lies after a run. */
   binding(t: Tensor): Binding;
@@ -85,6 +94,8 @@ export function plan(spec: ProgramSpec): Plan {
       const one = { ...whole, ...whole.cut?.(spec.tiles ?? tileProfiles.portable) };
       steps.push(dispatched(t, one, graph, memory));
     }
+    const from = memory.texture(t);
+    if (from) steps.push({ kind: "texture", tensor: t, from, rows: memory.rowsOf(t) });
     memory.release(i, t);
     if (!varying.has(t)) invariant = steps.length;
   });
@@ -99,7 +110,8 @@ export function plan(spec: ProgramSpec): Plan {
       };
     }),
     buffers: memory.buffers,
-    stats: statsOf(steps, memory.buffers, unshared),
+    textures: memory.textures,
+    stats: statsOf(steps, memory, unshared),
     binding: (t) => memory.binding(t),
     uses: (t) => memory.holds(t),
   };
@@ -122,7 +134,10 @@ function dispatched(t: Tensor, one: Dispatch, graph: Arrangement, memory: Memory
     throw new Error(`Cannot dispatch "${t.name}" of ${show(t.shape)}: ${one.hostOnly}`);
   }
   const inputs = graph.inputsOf(t);
-  const bindings = [...inputs, t].map((x) => memory.binding(x));
+  const bindings = [...inputs, t].map((x, i) => {
+    if (!one.kernel.bindings[i]?.texture) return memory.binding(x);
+    return memory.texture(graph.locate(x).owner) ?? unreachable(x);
+  });
   if (bindings.length !== one.kernel.bindings.length) {
     throw new Error(
       `Cannot dispatch "${one.kernel.name}": it has ${one.kernel.bindings.length} bindings, ` +
@@ -135,10 +150,14 @@ function dispatched(t: Tensor, one: Dispatch, graph: Arrangement, memory: Memory
   return { kind: "dispatch", tensor: t, dispatch, inputs, copies, flop, bindings };
 }
 
+function unreachable(t: Tensor): never {
+  throw new Error(`Unreachable: "${t.name}" is read from a texture, and computed into none`);
+}
+
 /** @param unshared bytes of all intermediates, each by itself */
 function statsOf(
   steps: readonly Step[],
-  buffers: readonly PlannedBuffer[],
+  { buffers, textures }: Memory,
   unshared: number,
 ): Stats {
   const dispatches = steps.filter((s) => s.kind === "dispatch");
@@ -154,7 +173,8 @@ function statsOf(
     dispatches: dispatches.length,
     pipelines: pipelines.size,
     buffers: buffers.length,
-    bytes: own + bytes(["pool", "pack"]),
+    bytes: own + bytes(["pool", "pack"]) +
+      textures.reduce((sum, rows) => sum + rows * texelRowBytes, 0),
     unsharedBytes: own + unshared,
     parameterBytes: bytes(["parameter"]),
     gigaflop: dispatches.reduce((sum, { flop }) => sum + flop / 1e9, 0),
@@ -171,10 +191,15 @@ function copiedDispatch(one: Dispatch, bindings: readonly Binding[]): Dispatch {
 export function describe(name: string, { steps, stats }: Plan): string {
   const lines = steps.map((step, i) => {
     const head = `${String(i).padStart(4)}  ${label(step.tensor).padEnd(34)}`;
+    if (step.kind === "texture") {
+      return `${head} texture  b${step.from.buffer} -> t${step.from.texture}  ${step.rows} rows`;
+    }
     if (step.kind === "copy") return `${head} copy  b${step.from.buffer} -> b${step.to.buffer}`;
     const { kernel, overrides, threads } = step.dispatch;
     const values = Object.entries(overrides).map(([k, v]) => `${k}=${v}`).join(" ");
-    const buffers = step.bindings.map((b) => `b${b.buffer}`);
+    const buffers = step.bindings.map(({ buffer, texture }) =>
+      texture === undefined ? `b${buffer}` : `t${texture}`
+    );
     return `${head} ${kernel.name}  ${buffers.slice(0, -1).join(" ")} -> ${buffers.at(-1)}` +
       `  ${threads} threads${step.copies > 1 ? ` x ${step.copies} copies` : ""}  ${values}`;
   });

@@ -21,6 +21,7 @@ export function flopOf({ kernel, overrides }: Dispatch): number {
       // Folded filters are three rows taller, with zeros there.
       return 2 * o("B") * o("CO") * o("OH") * o("OW") *
         (o("FOLD") === 4 ? taps - 3 * o("CI") * o("KW") : taps);
+    case "conv2d_texels":
     case "conv2d_weight":
       return 2 * o("B") * o("CO") * o("OH") * o("OW") * taps;
     default:

@@ -5,7 +5,7 @@
  */
 import { MemoryError, UserError } from "../../base/errors.ts";
 import { type Binding, type Kernel, type Overrides, resolveOverrides } from "../graph/kernel.ts";
-import { type TileProfile, tileProfiles } from "../graph/tiles.ts";
+import { texelRow, type TileProfile, tileProfiles } from "../graph/tiles.ts";
 import { unroll, unrolledBy } from "../compile/unroll.ts";
 
 /** Facts about the adapter, recorded with every result. */
@@ -104,7 +104,7 @@ class OpenDevice implements Device {
   readonly #modules = new Map<string, GPUShaderModule>();
   readonly #pipelines = new Map<string, Promise<Pipeline>>();
   readonly #frees: (() => void)[] = [];
-  #nothing: Record<Binding["access"], GPUBuffer> | undefined;
+  #nothing: Record<Binding["access"], GPUBuffer> & { readonly texture: GPUTextureView } | undefined;
   #failure: string | undefined;
   #closed = false;
   #guarded: Promise<unknown> = Promise.resolve();
@@ -115,7 +115,7 @@ class OpenDevice implements Device {
     readonly hasTimestamps: boolean,
   ) {
     this.limits = gpu.limits;
-    this.tiles = adapter.software ? tileProfiles.software : tileProfiles.portable;
+    this.tiles = profileOf(adapter);
     gpu.addEventListener("uncapturederror", (event) => {
       event.preventDefault();
       this.#failure ??= (event as GPUUncapturedErrorEvent).error.message;
@@ -152,10 +152,12 @@ class OpenDevice implements Device {
         this.#modules.set(text, module);
       }
       const layout = this.gpu.createBindGroupLayout({
-        entries: kernel.bindings.map(({ access }, binding) => ({
+        entries: kernel.bindings.map(({ access, texture }, binding) => ({
           binding,
           visibility: GPUShaderStage.COMPUTE,
-          buffer: { type: access === "read" ? "read-only-storage" : "storage" },
+          ...texture
+            ? { storageTexture: { access: "read-only", format: "rgba32float" } as const }
+            : { buffer: { type: access === "read" ? "read-only-storage" : "storage" } as const },
         })),
       });
       const pipeline = await this.gpu.createComputePipelineAsync({
@@ -177,14 +179,15 @@ class OpenDevice implements Device {
     this.#nothing ??= {
       read: this.gpu.createBuffer({ label: "nothing to read", size: 16, usage }),
       read_write: this.gpu.createBuffer({ label: "nothing to write", size: 16, usage }),
+      texture: texelTexture(this.gpu, 1).createView(),
     };
     const nothing = this.#nothing;
     const encoder = this.gpu.createCommandEncoder();
     const pass = encoder.beginComputePass();
     pass.setPipeline(pipeline);
-    const entries = kernel.bindings.map(({ access }, binding) => ({
+    const entries = kernel.bindings.map(({ access, texture }, binding) => ({
       binding,
-      resource: { buffer: nothing[access] },
+      resource: texture ? nothing.texture : { buffer: nothing[access] },
     }));
     pass.setBindGroup(0, this.gpu.createBindGroup({ layout, entries }));
     pass.dispatchWorkgroups(0);
@@ -245,6 +248,30 @@ class OpenDevice implements Device {
     for (const free of this.#frees) free();
     this.gpu.destroy();
   }
+}
+
+/**
+ * How convolutions are cut where nothing was measured: the profiles for software drivers are lavapipe's, whose
+ * long kernels another driver may take minutes to compile.
+ */
+function profileOf({ device, description }: AdapterFacts): TileProfile {
+  if (!/llvmpipe|lavapipe/i.test(`${device} ${description}`)) return tileProfiles.portable;
+  // Deno's typings do not have it yet.
+  const gpu: Pick<GPU, "requestAdapter"> & {
+    readonly wgslLanguageFeatures?: ReadonlySet<string>;
+  } = navigator.gpu;
+  return gpu.wgslLanguageFeatures?.has("readonly_and_readwrite_storage_textures")
+    ? tileProfiles.texels
+    : tileProfiles.software;
+}
+
+/** A texture of so many rows, to copy values to and to read them from. */
+export function texelTexture(gpu: GPUDevice, rows: number): GPUTexture {
+  return gpu.createTexture({
+    size: [texelRow, rows],
+    format: "rgba32float",
+    usage: GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_DST,
+  });
 }
 
 function adapterFacts(info: GPUAdapterInfo): AdapterFacts {

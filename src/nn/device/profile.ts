@@ -8,10 +8,17 @@ import type { Device } from "./device.ts";
 import type { Step } from "../compile/plan.ts";
 import type { Resource } from "./storage.ts";
 import { show } from "../graph/tensor.ts";
+import { texelRow, texelRowBytes } from "../graph/tiles.ts";
 
 /** One thing that a program encodes. */
 export type Command =
   | { readonly kind: "copy"; readonly from: Resource; readonly to: Resource }
+  | {
+    readonly kind: "texture";
+    readonly from: Resource;
+    readonly to: GPUTexture;
+    readonly rows: number;
+  }
   | {
     readonly kind: "dispatch";
     readonly step: Extract<Step, { kind: "dispatch" }>;
@@ -74,6 +81,21 @@ export async function timeSteps(
   });
 }
 
+/** Encodes what is no dispatch. */
+export function encodeCopy(
+  encoder: GPUCommandEncoder,
+  command: Exclude<Command, { readonly kind: "dispatch" }>,
+): void {
+  const { from } = command;
+  if (command.kind === "copy") {
+    const { to } = command;
+    encoder.copyBufferToBuffer(from.buffer, from.offset, to.buffer, to.offset, to.size);
+    return;
+  }
+  const layout = { buffer: from.buffer, offset: from.offset, bytesPerRow: texelRowBytes };
+  encoder.copyBufferToTexture(layout, { texture: command.to }, [texelRow, command.rows]);
+}
+
 /** Timestamps are read in groups: a query set holds 4096 at most. */
 const group = 1024;
 
@@ -90,11 +112,7 @@ async function timeOnce(device: Device, commands: readonly Command[]): Promise<n
     try {
       const encoder = gpu.createCommandEncoder();
       part.forEach((command, i) => {
-        if (command.kind === "copy") {
-          const { from, to } = command;
-          encoder.copyBufferToBuffer(from.buffer, from.offset, to.buffer, to.offset, to.size);
-          return;
-        }
+        if (command.kind !== "dispatch") return encodeCopy(encoder, command);
         const pass = encoder.beginComputePass({
           timestampWrites: {
             querySet,
@@ -113,7 +131,7 @@ async function timeOnce(device: Device, commands: readonly Command[]): Promise<n
       await staging.mapAsync(GPUMapMode.READ);
       const stamps = new BigUint64Array(staging.getMappedRange());
       part.forEach((command, i) => {
-        if (command.kind === "copy") return;
+        if (command.kind !== "dispatch") return;
         times.push(Number((stamps[2 * i + 1] ?? 0n) - (stamps[2 * i] ?? 0n)) / 1e6);
       });
     } finally {

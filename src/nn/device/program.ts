@@ -5,7 +5,7 @@
  * @module
  */
 import { MemoryError } from "../../base/errors.ts";
-import type { Device } from "./device.ts";
+import { type Device, type Pipeline, texelTexture } from "./device.ts";
 import {
   type Binding as PlannedBinding,
   describe,
@@ -13,8 +13,10 @@ import {
   plan,
   type ProgramSpec,
   type Stats,
+  type Step,
 } from "../compile/plan.ts";
-import { type Command, type StepTime, timeSteps } from "./profile.ts";
+import { type Command, encodeCopy, type StepTime, timeSteps } from "./profile.ts";
+import { type CopiedResource, dense, Recorder, whole } from "./recorder.ts";
 import { bytesOf, parameterBuffer, readBack, type Resource, usage } from "./storage.ts";
 import { type Data, show, size, type Tensor } from "../graph/tensor.ts";
 
@@ -80,6 +82,7 @@ export async function compile(device: Device, spec: ProgramSpec): Promise<Progra
 
 class CompiledProgram implements Program {
   readonly #buffers: GPUBuffer[] = [];
+  readonly #textures: GPUTexture[] = [];
   readonly #commands: Command[];
   readonly #updates: Command[];
   /** How many leading commands a repeated run leaves out. */
@@ -92,8 +95,7 @@ class CompiledProgram implements Program {
     readonly name: string,
     readonly spec: ProgramSpec,
     readonly plan: Plan,
-    pipelines:
-      readonly ({ pipeline: GPUComputePipeline; layout: GPUBindGroupLayout } | undefined)[],
+    pipelines: readonly (Pipeline | undefined)[],
   ) {
     const { gpu } = device;
     const buffers = plan.buffers.map(({ bytes, label, source }) => {
@@ -112,27 +114,14 @@ class CompiledProgram implements Program {
       copies: stride > 0 ? copies : 1,
     });
     this.#resource = (t) => resolve(plan.binding(t));
-    const commands = plan.steps.map((step, i): Command[] => {
-      if (step.kind === "copy") return copyCommands(resolve(step.from), resolve(step.to));
-      const compiled = pipelines[i];
-      if (!compiled) throw new Error("Unreachable: a dispatch without a pipeline");
-      const group = gpu.createBindGroup({
-        layout: compiled.layout,
-        entries: step.bindings.map((b, binding) => ({ binding, resource: whole(resolve(b)) })),
-      });
-      const groups = Math.ceil(step.dispatch.threads / step.dispatch.kernel.workgroup);
-      const x = Math.min(groups, device.limits.maxComputeWorkgroupsPerDimension);
-      const { pipeline } = compiled;
-      return [{
-        kind: "dispatch",
-        step,
-        pipeline,
-        group,
-        x,
-        y: Math.ceil(groups / x),
-        z: step.copies,
-      }];
+    const textures = plan.textures.map((rows) => {
+      const texture = texelTexture(gpu, rows);
+      this.#textures.push(texture);
+      return texture;
     });
+    const commands = plan.steps.map((step, i) =>
+      commandsOf(device, step, pipelines[i], { resolve, textures })
+    );
     this.#commands = commands.flat();
     this.#invariant = commands.slice(0, plan.invariant).flat().length;
     this.#updates = plan.updates.flatMap((u) => copyCommands(resolve(u.from), resolve(u.to)));
@@ -198,9 +187,41 @@ class CompiledProgram implements Program {
   }
 
   [Symbol.dispose](): void {
-    for (const buffer of this.#buffers) buffer.destroy();
+    for (const memory of [...this.#buffers, ...this.#textures]) memory.destroy();
     for (const record of this.recorders) record[Symbol.dispose]();
   }
+}
+
+/** Where a plan's bindings and textures are. */
+interface Places {
+  readonly resolve: (b: PlannedBinding) => CopiedResource;
+  readonly textures: readonly GPUTexture[];
+}
+
+/** What a step of a plan encodes. */
+function commandsOf(
+  { gpu, limits }: Device,
+  step: Step,
+  compiled: Pipeline | undefined,
+  { resolve, textures }: Places,
+): Command[] {
+  if (step.kind === "copy") return copyCommands(resolve(step.from), resolve(step.to));
+  if (step.kind === "texture") {
+    const { from, rows } = step;
+    return [{ kind: "texture", from: resolve(from), to: at(textures, from.texture ?? -1), rows }];
+  }
+  if (!compiled) throw new Error("Unreachable: a dispatch without a pipeline");
+  const { pipeline, layout } = compiled;
+  const group = gpu.createBindGroup({
+    layout,
+    entries: step.bindings.map((b, binding) => ({
+      binding,
+      resource: b.texture === undefined ? whole(resolve(b)) : at(textures, b.texture).createView(),
+    })),
+  });
+  const groups = Math.ceil(step.dispatch.threads / step.dispatch.kernel.workgroup);
+  const x = Math.min(groups, limits.maxComputeWorkgroupsPerDimension);
+  return [{ kind: "dispatch", step, pipeline, group, x, y: Math.ceil(groups / x), z: step.copies }];
 }
 
 function encode(encoder: GPUCommandEncoder, commands: readonly Command[]): void {
@@ -214,24 +235,10 @@ function encode(encoder: GPUCommandEncoder, commands: readonly Command[]): void 
     } else {
       pass?.end();
       pass = undefined;
-      const { from, to } = command;
-      encoder.copyBufferToBuffer(from.buffer, from.offset, to.buffer, to.offset, to.size);
+      encodeCopy(encoder, command);
     }
   }
   pass?.end();
-}
-
-/** A piece of a buffer of which there are several copies. */
-export interface CopiedResource extends Resource {
-  /** Bytes from one copy to the next; 0 where there is one for all. */
-  readonly stride: number;
-  /** How many there are, 1 or more. */
-  readonly copies: number;
-}
-
-/** From the first copy's start to the last one's end. */
-function whole({ buffer, offset, size, stride, copies }: CopiedResource): Resource {
-  return { buffer, offset, size: stride * (copies - 1) + size };
 }
 
 /** Copies of every copy; one where they lie side by side. */
@@ -264,20 +271,6 @@ function atStride(data: Data, copies: number, stride: number): Data {
   return apart;
 }
 
-/** The first n values of every copy. */
-function dense(
-  values: Float32Array,
-  n: number,
-  { stride, copies }: Pick<CopiedResource, "stride" | "copies">,
-): Float32Array {
-  if (copies === 1) return values.subarray(0, n);
-  const found = new Float32Array(copies * n);
-  for (let i = 0; i < copies; i++) {
-    found.set(values.subarray(i * stride / 4, i * stride / 4 + n), i * n);
-  }
-  return found;
-}
-
 /** As `drain` of each program, in one synchronisation for all. */
 export async function drainAll(
   device: Device,
@@ -289,92 +282,6 @@ export async function drainAll(
     recorders.map((r, i) => [r, r.unpad(values[i] ?? new Float32Array())]),
   );
   return programs.map((p) => p.recorders.map((r) => byRecorder.get(r) ?? new Float32Array()));
-}
-
-/** A growing list of one tensor's values, kept on the device. */
-export class Recorder {
-  #buffer: GPUBuffer;
-  #count = 0;
-  #capacity: number;
-  #closed = false;
-
-  /** All copies of one value, as one piece. */
-  readonly from: Resource;
-
-  /**
-   * An empty list with room for 64 KiB, or for one value where that is larger.
-   *
-   * @param of where the value lies after a run
-   * @param tensor whose value it is, padding not counted
-   */
-  constructor(readonly device: Device, readonly of: CopiedResource, readonly tensor: Tensor) {
-    this.from = whole(of);
-    this.#capacity = Math.max(1, Math.floor(2 ** 16 / this.from.size));
-    this.#buffer = this.#create();
-  }
-
-  #create(): GPUBuffer {
-    const label = `record of ${this.tensor.name}`;
-    return this.device.gpu.createBuffer({ label, size: this.from.size * this.#capacity, usage });
-  }
-
-  /**
-   * Makes room for as many values more: the buffer doubles until they fit, and keeps what it holds.
-   *
-   * @throws Error when it would exceed the device's `maxBufferSize`
-   */
-  reserve(times: number): void {
-    if (this.#count + times <= this.#capacity) return;
-    const old = this.#buffer;
-    let capacity = this.#capacity;
-    while (this.#count + times > capacity) capacity *= 2;
-    const limit = this.device.limits.maxBufferSize;
-    if (this.from.size * capacity > limit) {
-      throw new Error(
-        `Cannot record "${this.tensor.name}": ${this.#count} values take ${
-          this.from.size * this.#count
-        } bytes, a buffer may have ${limit}; drain more often`,
-      );
-    }
-    this.#capacity = capacity;
-    this.#buffer = this.#create();
-    const encoder = this.device.gpu.createCommandEncoder();
-    encoder.copyBufferToBuffer(old, 0, this.#buffer, 0, this.from.size * this.#count);
-    this.device.gpu.queue.submit([encoder.finish()]);
-    old.destroy();
-  }
-
-  /** Encodes the copy of the value as it is then; room for it must have been made. */
-  append(encoder: GPUCommandEncoder): void {
-    const { buffer, offset, size } = this.from;
-    encoder.copyBufferToBuffer(buffer, offset, this.#buffer, size * this.#count++, size);
-  }
-
-  /** What was recorded; starts afresh at once, so that a run during the read-back is kept. */
-  take(): Resource {
-    const taken = { buffer: this.#buffer, offset: 0, size: this.from.size * this.#count };
-    this.#count = 0;
-    return taken;
-  }
-
-  /** Drops the padding between records, and between their copies. */
-  unpad(values: Float32Array): Float32Array {
-    const [n, stride] = [size(this.tensor.shape), this.from.size / 4];
-    if (n === stride) return values;
-    const count = values.length / stride;
-    const all = new Float32Array(n * this.of.copies * count);
-    for (let i = 0; i < count; i++) {
-      const one = values.subarray(i * stride, (i + 1) * stride);
-      all.set(dense(one, n, this.of), i * n * this.of.copies);
-    }
-    return all;
-  }
-
-  /** Frees the buffer; a second call does nothing. */
-  [Symbol.dispose](): void {
-    if (!this.#closed) this.#buffer.destroy();
-    this.#closed = true;
-  }
 }
 
 function at<T>(list: readonly T[], index: number): T {

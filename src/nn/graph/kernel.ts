@@ -12,6 +12,8 @@ export interface Binding {
   readonly access: "read" | "read_write";
   /** Whether its elements are vectors of four floats. */
   readonly vectors: boolean;
+  /** Whether it is read from a texture, whose texels are four floats. */
+  readonly texture: boolean;
 }
 
 /** Values for a kernel's overrides; a string names one of the file's enumeration constants. */
@@ -52,15 +54,19 @@ export function kernel(name: string, source: string): Kernel {
   }
   const bindings: Binding[] = [];
   const binding =
-    /@group\(0\)\s*@binding\((\d+)\)\s*var<storage\s*,\s*(read_write|read)>\s*(\w+)\s*:\s*array<(\w+(?:<\w+>)?)>/g;
-  for (const m of text.matchAll(binding)) {
-    if (Number(m[1]) !== bindings.length) {
-      throw new Error(`Cannot use "${name}": binding ${m[1]} is out of order`);
+    /@group\(0\)\s*@binding\((\d+)\)\s*var(?:<storage\s*,\s*(read_write|read)>)?\s*(\w+)\s*:\s*(array<(\w+(?:<\w+>)?)>|texture_storage_2d<rgba32float\s*,\s*read>)/g;
+  for (
+    const [, number, access = "read", of = "", type = "", element = ""] of text.matchAll(binding)
+  ) {
+    if (Number(number) !== bindings.length) {
+      throw new Error(`Cannot use "${name}": binding ${number} is out of order`);
     }
+    const texture = type.startsWith("texture");
     bindings.push({
-      name: m[3] ?? "",
-      access: m[2] === "read" ? "read" : "read_write",
-      vectors: /^vec4/.test(m[4] ?? ""),
+      name: of,
+      access: access === "read" ? "read" : "read_write",
+      vectors: texture || element.startsWith("vec4"),
+      texture,
     });
   }
   const writes = bindings.filter((b) => b.access === "read_write").length;

@@ -26,6 +26,8 @@ export interface Dispatch {
   readonly threads: number;
   /** Where the work can be cut in several ways: overrides and invocations by the device's profile. */
   readonly cut?: (tiles: TileProfile) => Pick<Dispatch, "overrides" | "threads">;
+  /** A node that makes the same values, which a program of so many copies computes in its place by such a profile. */
+  readonly instead?: (tiles: TileProfile, copies: number) => Tensor | undefined;
   /** Why no device takes it on, where none does; it can be evaluated on the host all the same. */
   readonly hostOnly?: string;
 }

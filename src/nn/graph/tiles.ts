@@ -29,7 +29,7 @@ const side = 8;
 /** How much of a convolution one thread makes. Results are the same bits in every profile. */
 export interface TileProfile {
   /** Its key in `tileProfiles`. */
-  readonly name: "portable" | "software";
+  readonly name: "portable" | "software" | "texels";
   /** Pixels that a thread of `conv2d` makes at most. */
   readonly pixels: number;
   /** Products of a pixel and four channels that it makes at most. */
@@ -38,6 +38,8 @@ export interface TileProfile {
   readonly pooling: number;
   /** Products of a tap and four channels that a thread of `conv2d_weight` makes at most. */
   readonly sums: number;
+  /** Vectors of four results that a thread makes which reads its operands from textures; 0 where none does. */
+  readonly texels: number;
   /** What a vector of filters, a pixel and a product of both cost a thread, in units of each other. */
   readonly costs: { readonly filters: number; readonly pixel: number; readonly product: number };
 }
@@ -51,6 +53,7 @@ export const tileProfiles = {
     products: 16,
     pooling: 1,
     sums: 18,
+    texels: 0,
     costs: { filters: 4, pixel: 1, product: 4 },
   },
   /** For software drivers, where a load costs far more than a register that is spilt: lavapipe's costs. */
@@ -60,9 +63,32 @@ export const tileProfiles = {
     products: 64,
     pooling: 2,
     sums: 50,
+    texels: 0,
+    costs: { filters: 20, pixel: 21, product: 3 },
+  },
+  /** For software drivers that read a texture without a branch, as lavapipe does. */
+  texels: {
+    name: "texels",
+    pixels: 32,
+    products: 64,
+    pooling: 2,
+    sums: 50,
+    texels: 32,
     costs: { filters: 20, pixel: 21, product: 3 },
   },
 } as const satisfies Record<string, TileProfile>;
+
+/** Texels in a row of every texture, and their bytes. */
+export const texelRow = 1024;
+export const texelRowBytes = 16 * texelRow;
+
+/** Rows that a texture may have on every device. */
+const mostRows = 8192;
+
+/** Rows of a texture of so many floats. */
+export function texelRows(floats: number): number {
+  return Math.max(1, Math.ceil(floats / (4 * texelRow)));
+}
 
 /** Groups of four channels that a thread makes at most. */
 const mostGroups = 4;
@@ -150,6 +176,64 @@ export function conv2dTile(
   if (!best) throw new Error("Unreachable: no cut of a convolution");
   const { GROUPS, PIXELS, ROWS, threads } = best;
   return { GROUPS, PIXELS, ROWS, SLIDES: s.STRIDE === 1 ? PIXELS / ROWS - 1 : 0, threads };
+}
+
+/** How a convolution is cut that reads textures: rows of pixels, and groups of four channels. */
+export interface TexelTile {
+  readonly ROWS: number;
+  readonly PIXELS: number;
+  readonly GROUPS: number;
+  /** Pixels of a row that a strip sees. */
+  readonly SPAN: number;
+  readonly threads: number;
+}
+
+/** What a texel and a product of four channels cost a thread, in units of each other: lavapipe's. */
+const texelCosts = { load: 8, product: 1.1 } as const;
+
+/**
+ * The cut of a convolution that reads textures: the one that loads and computes least, by how many lanes stand
+ * idle too. Undefined where the profile reads none, or it would not pay, or not fit in a texture.
+ */
+export function texelTile(
+  s: ConvShape,
+  { texels }: TileProfile,
+  copies = 1,
+): TexelTile | undefined {
+  const quads = Math.ceil(s.CO / 4);
+  const { tall, wide } = framed(s);
+  const floats = 4 * s.B * Math.ceil(s.CI / 4) * tall * wide;
+  const filters = 4 * s.CI * s.KH * s.KW * quads;
+  // A filter of one place has too little to do for each texel that it reads.
+  if (
+    texels === 0 || s.KH * s.KW === 1 || texelRows(copies * Math.max(floats, filters)) >= mostRows
+  ) return undefined;
+  let best: TexelTile & { readonly cost: number } | undefined;
+  for (let GROUPS = 1; GROUPS <= Math.min(quads, texels); GROUPS++) {
+    for (let PIXELS = 1; PIXELS * GROUPS <= texels && PIXELS <= s.OW; PIXELS++) {
+      for (let ROWS = 1; ROWS * PIXELS * GROUPS <= texels && ROWS <= s.OH; ROWS++) {
+        const SPAN = (PIXELS - 1) * s.STRIDE + s.KW;
+        const lanes = s.B * Math.ceil(s.OH / ROWS);
+        const blocks = Math.ceil(quads / GROUPS) * Math.ceil(s.OW / PIXELS);
+        const threads = Math.ceil(lanes / workgroup) * workgroup * blocks;
+        const each = texelCosts.load * (ROWS * SPAN + 4 * s.KW * GROUPS) +
+          texelCosts.product * 4 * s.KW * ROWS * PIXELS * GROUPS;
+        const cost = each * Math.ceil(lanes / simd) * simd * blocks;
+        if (!best || cost < best.cost) best = { ROWS, PIXELS, GROUPS, SPAN, threads, cost };
+      }
+    }
+  }
+  if (!best) throw new Error("Unreachable: no cut of a convolution");
+  const { cost: _, ...tile } = best;
+  return tile;
+}
+
+/** Rows and columns that a convolution sees, of its padding too. */
+export function framed({ OH, OW, KH, KW, STRIDE }: ConvShape): {
+  readonly tall: number;
+  readonly wide: number;
+} {
+  return { tall: (OH - 1) * STRIDE + KH, wide: (OW - 1) * STRIDE + KW };
 }
 
 /** How the filters' gradient is cut: taps and groups of four channels a thread makes. */

@@ -5,12 +5,24 @@
  * @module
  */
 import wgsl from "../../shaders/conv2d.wgsl" with { type: "text" };
+import conv2dTexelsWgsl from "../../shaders/conv2d_texels.wgsl" with { type: "text" };
+import texelsWgsl from "../../shaders/texels.wgsl" with { type: "text" };
 import { kernel } from "../graph/kernel.ts";
 import { flip, pad, reshape, strided, type Strides } from "./shape.ts";
 import { type Dispatch, node, type Tensor, type Vjp } from "../graph/tensor.ts";
-import { conv2dTile, type ConvShape, type TileProfile, tileProfiles } from "../graph/tiles.ts";
+import {
+  conv2dTile,
+  type ConvShape,
+  framed,
+  type TexelTile,
+  texelTile,
+  type TileProfile,
+  tileProfiles,
+} from "../graph/tiles.ts";
 
 const forwardKernel = kernel("conv2d", wgsl);
+const texelKernel = kernel("conv2d_texels", conv2dTexelsWgsl);
+const packKernel = kernel("texels", texelsWgsl);
 
 /** One dispatch of the forward kernel, whose weights are packed as the kernel reads them. */
 export function correlate(
@@ -33,11 +45,46 @@ export function correlate(
     kernel: forwardKernel,
     ...cut(tileProfiles.portable),
     cut,
+    instead: (tiles: TileProfile, copies: number) =>
+      fromTexels(name, s, [x, packed, bias], activation, texelTile(s, tiles, copies)),
   } as const;
   const inputs = [x, x, packed, bias ?? packed];
   const y = node(name, inputs, [s.B, s.CO, s.OH, s.OW], source, vjp, operands);
   if (activation === "none") plain.set(y, s);
   return y;
+}
+
+/** The same correlation by operands that are read from textures, where a profile has them so. */
+function fromTexels(
+  name: string,
+  s: ConvShape,
+  [x, packed, bias]: readonly [Tensor, Tensor, (Tensor | undefined)?],
+  activation: "none" | "relu",
+  tile: TexelTile | undefined,
+): Tensor | undefined {
+  if (!tile) return undefined;
+  const { threads, ...cut } = tile;
+  const { B, CI, CO, KH, KW, OH, OW, STRIDE } = s;
+  const overrides = { B, CI, CO, KH, KW, OH, OW, STRIDE, ...cut };
+  return node(name, [texels(x, s), packed, bias ?? x], [B, CO, OH, OW], {
+    kind: "dispatch",
+    kernel: texelKernel,
+    overrides: { ...overrides, HAS_BIAS: bias ? 1 : 0, ACTIVATION: activation },
+    threads,
+  });
+}
+
+/** Images as texels: four channels of a pixel side by side, their padding around them. */
+function texels(x: Tensor, s: ConvShape): Tensor {
+  const { B, CI: C, H, W, PAD } = s;
+  const { tall: OH, wide: OW } = framed(s);
+  const quads = Math.ceil(C / 4);
+  return node("texels", [x], [B, quads, OH, OW, 4], {
+    kind: "dispatch",
+    kernel: packKernel,
+    overrides: { B, C, H, W, OH, OW, PAD },
+    threads: B * quads * OH * OW,
+  });
 }
 
 /** Correlations without an activation, and their sizes. */

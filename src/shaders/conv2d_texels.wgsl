@@ -1,0 +1,98 @@
+// y[b, co, oh, ow] = act(sum x[b, ci, oh STRIDE + kh, ow STRIDE + kw] w[ci, kh, kw, co] + bias[co])
+// B images, CI CO channels, OH OW pixels out, KH KW kernel. x and w are read from textures, row by row of 1024
+// texels: x has four channels of a pixel in each and its padding in it, w four output channels.
+// A thread makes ROWS rows of PIXELS pixels in GROUPS groups of 4 channels: accumulator a_r_p_g.
+@group(0) @binding(0) var x: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(1) var w: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(2) var<storage, read> bias: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+
+override B: u32;
+override CI: u32;
+override CO: u32;
+override KH: u32;
+override KW: u32;
+override OH: u32;
+override OW: u32;
+override STRIDE: u32 = 1u;
+override GROUPS: u32 = 2u;
+override PIXELS: u32 = 8u;
+override ROWS: u32 = 1u;
+override SPAN: u32 = 10u; // pixels of a row that a strip sees: (PIXELS - 1) STRIDE + KW
+override HAS_BIAS: u32 = 0u;
+override ACTIVATION: u32 = 0u;
+const ACTIVATION_none = 0u;
+const ACTIVATION_relu = 1u;
+
+fn texel(i: u32) -> vec2u {
+  return vec2u(i % 1024u, i / 1024u);
+}
+
+fn seen(i: u32) -> vec4f {
+  return textureLoad(x, texel(i));
+}
+
+fn filters(i: u32) -> vec4f {
+  return textureLoad(w, texel(i));
+}
+
+fn offsets(co: u32) -> vec4f {
+  if (HAS_BIAS == 0u) {
+    return vec4f(0.0);
+  }
+  let last = CO - 1u;
+  return vec4f(bias[min(co, last)], bias[min(co + 1u, last)], bias[min(co + 2u, last)], bias[min(co + 3u, last)]);
+}
+
+// Four channels, the first of which is co, of the pixel at oh, ow.
+fn store(n: u32, co: u32, oh: u32, ow: u32, sum: vec4f) {
+  if (oh >= OH || ow >= OW) {
+    return;
+  }
+  var v = sum;
+  if (ACTIVATION == ACTIVATION_relu) {
+    v = select(v, vec4f(0.0), v <= vec4f(0.0));
+  }
+  let i = ((n * CO + co) * OH + oh) * OW + ow;
+  let all = CO % (4u * GROUPS) == 0u;
+  if (all || co < CO) { y[i] = v.x; }
+  if (all || co + 1u < CO) { y[i + OH * OW] = v.y; }
+  if (all || co + 2u < CO) { y[i + 2u * OH * OW] = v.z; }
+  if (all || co + 3u < CO) { y[i + 3u * OH * OW] = v.w; }
+}
+
+@compute @workgroup_size(32)
+fn main(@builtin(workgroup_id) group_id: vec3u, @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32) {
+  let strips = (OW + PIXELS - 1u) / PIXELS;
+  let bands = (OH + ROWS - 1u) / ROWS;
+  let quads = (CO + 3u) / 4u;
+  let deep = (CI + 3u) / 4u;
+  let wide = (OW - 1u) * STRIDE + KW;
+  let tall = (OH - 1u) * STRIDE + KH;
+  // A workgroup shares its filters: channels and columns are its own, images and bands of rows its threads'.
+  let rounds = (B * bands + 31u) / 32u;
+  let g = group_id.x + group_id.y * groups.x;
+  let t = g % rounds * 32u + local;
+  let ow = g / rounds % strips * PIXELS;
+  let quad = g / (rounds * strips) * GROUPS;
+  if (t >= B * bands || quad >= quads) {
+    return;
+  }
+  let n = t % B;
+  let oh = t / B * ROWS;
+  let b{g} = offsets(4u * quad + {4 * g}u); // each g < GROUPS
+  var a{r}_{p}_{g} = b{g}; // each r < ROWS, p < PIXELS, g < GROUPS
+  for (var c = 0u; c < deep; c++) {
+    // Channels past the last are 0 in x, whatever filters they meet.
+    let k{j} = min(4u * c + {j}u, CI - 1u) * KH * KW * quads + quad; // each j < 4
+    var at = ((n * deep + c) * tall + oh * STRIDE) * wide + ow * STRIDE;
+    for (var kh = 0u; kh < KH; kh++) {
+      let x{r}_{i} = seen(at + {r * STRIDE}u * wide + {i}u); // each r < ROWS, i < SPAN
+      let w{j}_{k}_{g} = filters(k{j} + (kh * KW + {k}u) * quads + {g}u); // each j < 4, k < KW, g < GROUPS
+      a{r}_{p}_{g} += x{r}_{p * STRIDE + k}.x * w0_{k}_{g} + x{r}_{p * STRIDE + k}.y * w1_{k}_{g} + x{r}_{p * STRIDE + k}.z * w2_{k}_{g} + x{r}_{p * STRIDE + k}.w * w3_{k}_{g}; // each r < ROWS, p < PIXELS, g < GROUPS, k < KW
+      at += wide;
+    }
+  }
+  store(n, 4u * quad + {4 * g}u, oh + {r}u, ow + {p}u, a{r}_{p}_{g}); // each r < ROWS, p < PIXELS, g < GROUPS
+}
