@@ -11,6 +11,7 @@ import cholesky from "../../shaders/cholesky.wgsl" with { type: "text" };
 import conv2d from "../../shaders/conv2d.wgsl" with { type: "text" };
 import conv2dTexels from "../../shaders/conv2d_texels.wgsl" with { type: "text" };
 import conv2dWeight from "../../shaders/conv2d_weight.wgsl" with { type: "text" };
+import conv2dWeightTexels from "../../shaders/conv2d_weight_texels.wgsl" with { type: "text" };
 import crossEntropy from "../../shaders/cross_entropy.wgsl" with { type: "text" };
 import crop from "../../shaders/crop.wgsl" with { type: "text" };
 import gatherBytes from "../../shaders/gather_bytes.wgsl" with { type: "text" };
@@ -40,6 +41,7 @@ const sources: Readonly<Record<string, string>> = {
   conv2d,
   conv2d_texels: conv2dTexels,
   conv2d_weight: conv2dWeight,
+  conv2d_weight_texels: conv2dWeightTexels,
   crop,
   cross_entropy: crossEntropy,
   gather_bytes: gatherBytes,

@@ -15,7 +15,7 @@ import { matmul, randomFeatures } from "./matmul.ts";
 import { conv2d, conv2dWeight } from "./conv2d.ts";
 import { pool2dGather, pool2dMax, pool2dScatter } from "./pool2d.ts";
 import { cholesky, rbf, triangularSolve } from "./linalg.ts";
-import { conv2dTexels, texels } from "./texels.ts";
+import { conv2dTexels, conv2dWeightTexels, texels } from "./texels.ts";
 import { philox, sgd } from "./state.ts";
 
 export type { ReferenceKernel } from "./support.ts";
@@ -38,6 +38,7 @@ export const referenceKernels: Readonly<Record<string, ReferenceKernel>> = {
   conv2d,
   conv2d_texels: conv2dTexels,
   texels,
+  conv2d_weight_texels: conv2dWeightTexels,
   conv2d_weight: conv2dWeight,
   pool2d_max: pool2dMax,
   pool2d_gather: pool2dGather,

@@ -16,7 +16,7 @@ import { matmulCases, randomFeaturesCases } from "./matmul.ts";
 import { gatherBytesCases, gatherRowsCases, padCases, stridedCases } from "./movement.ts";
 import { pool2dGatherCases, pool2dMaxCases, pool2dScatterCases } from "./pool2d.ts";
 import { crossEntropyCases, logSoftmaxCases, reduceCases } from "./reduce.ts";
-import { conv2dTexelsCases, texelsCases } from "./texels.ts";
+import { conv2dTexelsCases, conv2dWeightTexelsCases, texelsCases } from "./texels.ts";
 import { philoxCases, sgdCases } from "./state.ts";
 
 export { error, type KernelCase } from "./case.ts";
@@ -37,6 +37,7 @@ export const kernelCases: readonly KernelCase[] = [
   ...conv2dCases,
   ...conv2dTexelsCases,
   ...texelsCases,
+  ...conv2dWeightTexelsCases,
   ...conv2dWeightCases,
   ...pool2dMaxCases,
   ...pool2dGatherCases,

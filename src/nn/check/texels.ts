@@ -1,10 +1,16 @@
 /**
- * Twins in f64 and cases of the convolution that reads textures, and of what packs its images.
+ * Twins in f64 and cases of the convolution that reads textures, of its filters' gradient, and of what packs images.
  *
  * @module
  */
 import { activation, at, choice, input, number, type ReferenceKernel } from "./support.ts";
-import { type ConvShape, framed, texelTile, tileProfiles } from "../graph/tiles.ts";
+import {
+  type ConvShape,
+  framed,
+  texelTile,
+  texelWeightTile,
+  tileProfiles,
+} from "../graph/tiles.ts";
 import { type KernelCase, product, sumTolerance, uniform } from "./case.ts";
 import { geometries, label } from "./conv2d.ts";
 
@@ -46,6 +52,34 @@ export const conv2dTexels: ReferenceKernel = (inputs, o, length) => {
       }
     }
     return act(sum);
+  });
+};
+
+/** x[B,CI / 4,tall,wide,4], g[B,CO / 4,OH,OW,4] -> w[SPLIT,CO,CI,KH,KW], in shares of images. */
+export const conv2dWeightTexels: ReferenceKernel = (inputs, o, length) => {
+  const [x, g] = [input(inputs, 0), input(inputs, 1)];
+  const [ci, co, kh, kw] = ["CI", "CO", "KH", "KW"].map((name) => number(o, name)) as Four;
+  const [oh, ow, stride] = [number(o, "OH"), number(o, "OW"), number(o, "STRIDE", 1)];
+  const images = number(o, "B");
+  const share = Math.ceil(images / number(o, "SPLIT", 1));
+  const [tall, wide] = [(oh - 1) * stride + kh, (ow - 1) * stride + kw];
+  const [deep, quads] = [Math.ceil(ci / 4), Math.ceil(co / 4)];
+  return Float64Array.from({ length }, (_, i) => {
+    const [u, v] = [i % kw, Math.floor(i / kw) % kh];
+    const [c, d] = [Math.floor(i / (kw * kh)) % ci, Math.floor(i / (kw * kh * ci)) % co];
+    const first = Math.floor(i / (kw * kh * ci * co)) * share;
+    let sum = 0;
+    for (let n = first; n < Math.min(first + share, images); n++) {
+      const [from, to] = [n * deep + Math.floor(c / 4), n * quads + Math.floor(d / 4)];
+      for (let row = 0; row < oh; row++) {
+        for (let column = 0; column < ow; column++) {
+          const pixel = (from * tall + row * stride + v) * wide + column * stride + u;
+          const slope = (to * oh + row) * ow + column;
+          sum += at(x, 4 * pixel + c % 4) * at(g, 4 * slope + d % 4);
+        }
+      }
+    }
+    return sum;
   });
 };
 
@@ -103,3 +137,33 @@ function correlated(s: ConvShape, bias: boolean, relu: boolean): readonly Kernel
 export const conv2dTexelsCases: readonly KernelCase[] = geometries.flatMap((s, i) =>
   correlated(s, i % 2 === 1, i % 3 === 1)
 );
+
+function weightCase(s: ConvShape, split: number): readonly KernelCase[] {
+  const tile = texelWeightTile(s, split, tileProfiles.texels);
+  if (!tile) return [];
+  const { threads, ...cut } = tile;
+  const { B, CI, CO, KH, KW, OH, OW, STRIDE } = s;
+  const { tall, wide } = framed(s);
+  return [{
+    kernel: "conv2d_weight_texels",
+    label: `${label(s)} in ${split}`,
+    overrides: {
+      ...{ B, CI, CO, KH, KW, OH, OW, ...cut },
+      ...(STRIDE === 1 ? {} : { STRIDE }),
+      ...(split === 1 ? {} : { SPLIT: split }),
+    },
+    threads,
+    inputs: () => [
+      uniform(95, 4 * B * Math.ceil(CI / 4) * tall * wide),
+      uniform(96, 4 * B * Math.ceil(CO / 4) * OH * OW),
+    ],
+    outputLength: split * product(CO, CI, KH, KW),
+    tolerance: sumTolerance(B * OH * OW),
+  }];
+}
+
+/** Every geometry whose rows are long enough, in one part and in several. */
+export const conv2dWeightTexelsCases: readonly KernelCase[] = geometries.flatMap((s) => [
+  ...weightCase(s, 1),
+  ...(s.B > 1 ? weightCase(s, 2) : []),
+]);

@@ -22,6 +22,7 @@ export function flopOf({ kernel, overrides }: Dispatch): number {
       return 2 * o("B") * o("CO") * o("OH") * o("OW") *
         (o("FOLD") === 4 ? taps - 3 * o("CI") * o("KW") : taps);
     case "conv2d_texels":
+    case "conv2d_weight_texels":
     case "conv2d_weight":
       return 2 * o("B") * o("CO") * o("OH") * o("OW") * taps;
     default:

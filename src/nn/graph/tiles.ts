@@ -228,6 +228,38 @@ export function texelTile(
   return tile;
 }
 
+/** How the filters' gradient is cut that reads textures: groups of four output channels, and pixels read at once. */
+export interface TexelWeightTile {
+  readonly GROUPS: number;
+  readonly PIXELS: number;
+  /** Pixels of a row that these see. */
+  readonly SPAN: number;
+  readonly threads: number;
+}
+
+/** Pixels of a row that `conv2d_weight_texels` reads at once: at most, and at least for it to pay. */
+const pixelsAtOnce = { most: 8, least: 4 } as const;
+
+/** The cut of `conv2d_weight_texels` in so many parts; undefined where it would not pay, or not fit. */
+export function texelWeightTile(
+  s: ConvShape,
+  split: number,
+  { texels }: TileProfile,
+  copies = 1,
+): TexelWeightTile | undefined {
+  const [quads, deep] = [Math.ceil(s.CO / 4), Math.ceil(s.CI / 4)];
+  const { tall, wide } = framed(s);
+  const floats = 4 * s.B * Math.max(deep * tall * wide, quads * s.OH * s.OW);
+  const { most, least } = pixelsAtOnce;
+  const PIXELS = Array.from({ length: most }, (_, i) => most - i).find((n) => s.OW % n === 0) ?? 1;
+  const fits = texelRows(copies * floats) < mostRows;
+  if (texels === 0 || s.KH * s.KW === 1 || PIXELS < least || !fits) return undefined;
+  const GROUPS = Math.min(mostGroups, quads);
+  const lanes = Math.ceil(deep * s.KH / workgroup) * workgroup;
+  const SPAN = (PIXELS - 1) * s.STRIDE + s.KW;
+  return { GROUPS, PIXELS, SPAN, threads: split * Math.ceil(quads / GROUPS) * lanes };
+}
+
 /** Rows and columns that a convolution sees, of its padding too. */
 export function framed({ OH, OW, KH, KW, STRIDE }: ConvShape): {
   readonly tall: number;

@@ -5,7 +5,7 @@
  * @module
  */
 import weightWgsl from "../../shaders/conv2d_weight.wgsl" with { type: "text" };
-import { correlate, packChannels } from "./correlate.ts";
+import { correlate, packChannels, weightFromTexels } from "./correlate.ts";
 import { mul, step } from "./elementwise.ts";
 import { kernel } from "../graph/kernel.ts";
 import { matmul } from "./matmul.ts";
@@ -26,6 +26,7 @@ import {
   conv2dWeightTile,
   type ConvShape,
   readsPlanes,
+  texelWeightTile,
   type TileProfile,
   tileProfiles,
 } from "../graph/tiles.ts";
@@ -148,6 +149,10 @@ export function conv2dWeight(
     kernel: weightKernel,
     ...cut(tileProfiles.portable),
     cut,
+    instead: (tiles, copies) =>
+      planar
+        ? undefined
+        : weightFromTexels(s, SPLIT, [x, g], texelWeightTile(s, SPLIT, tiles, copies)),
   });
   if (SPLIT === 1) return withVjp(reshape(parts, shape), [x, g], vjp);
   return sumParts(parts, vjp, [x, g]);

@@ -6,6 +6,7 @@
  */
 import wgsl from "../../shaders/conv2d.wgsl" with { type: "text" };
 import conv2dTexelsWgsl from "../../shaders/conv2d_texels.wgsl" with { type: "text" };
+import conv2dWeightTexelsWgsl from "../../shaders/conv2d_weight_texels.wgsl" with { type: "text" };
 import texelsWgsl from "../../shaders/texels.wgsl" with { type: "text" };
 import { kernel } from "../graph/kernel.ts";
 import { flip, pad, reshape, strided, type Strides } from "./shape.ts";
@@ -16,6 +17,7 @@ import {
   framed,
   type TexelTile,
   texelTile,
+  type TexelWeightTile,
   type TileProfile,
   tileProfiles,
 } from "../graph/tiles.ts";
@@ -23,6 +25,7 @@ import {
 const forwardKernel = kernel("conv2d", wgsl);
 const texelKernel = kernel("conv2d_texels", conv2dTexelsWgsl);
 const packKernel = kernel("texels", texelsWgsl);
+const weightKernel = kernel("conv2d_weight_texels", conv2dWeightTexelsWgsl);
 
 /** One dispatch of the forward kernel, whose weights are packed as the kernel reads them. */
 export function correlate(
@@ -70,6 +73,25 @@ function fromTexels(
     kind: "dispatch",
     kernel: texelKernel,
     overrides: { ...overrides, HAS_BIAS: bias ? 1 : 0, ACTIVATION: activation },
+    threads,
+  });
+}
+
+/** The filters' gradient by operands that are read from textures, `[SPLIT, CO, CI, KH, KW]`. */
+export function weightFromTexels(
+  s: ConvShape,
+  split: number,
+  [x, g]: readonly [Tensor, Tensor],
+  tile: TexelWeightTile | undefined,
+): Tensor | undefined {
+  if (!tile) return undefined;
+  const { threads, ...cut } = tile;
+  const { B, CI, CO, KH, KW, OH, OW, STRIDE } = s;
+  const plain = { ...s, CI: CO, H: OH, W: OW, KH: 1, KW: 1, STRIDE: 1, PAD: 0 };
+  return node("conv2dWeight", [texels(x, s), texels(g, plain)], [split, CO, CI, KH, KW], {
+    kind: "dispatch",
+    kernel: weightKernel,
+    overrides: { B, CI, CO, KH, KW, OH, OW, STRIDE, SPLIT: split, ...cut },
     threads,
   });
 }
