@@ -52,6 +52,7 @@ export {
 } from "./src/experiment/own_model.ts";
 export { evaluate } from "./src/experiment/evaluate.ts";
 export { train } from "./src/experiment/train.ts";
+export { type NetworkTraining, trainNetwork } from "./src/train/network.ts";
 export type { LoadedModel, TrainedOn } from "./src/experiment/workbench.ts";
 export { table, type TableOptions } from "./src/experiment/table.ts";
 export { tableResultSchema } from "./src/experiment/table_document.ts";

@@ -167,6 +167,11 @@ export class Parameter {
     return this.#data;
   }
 
+  /** Whether a graph reads it, or a block holds it: then it can be packed no more. */
+  get used(): boolean {
+    return this.#tensor !== undefined || this.#home !== undefined;
+  }
+
   /** The parameter that owns the device buffer: the block it was packed into, or itself. */
   get owner(): Parameter {
     return this.#home?.block ?? this;
@@ -207,7 +212,11 @@ export class Parameter {
     const block = new Parameter([rows, total], 0, false, models.length);
     models.forEach((model, copy) =>
       model.forEach((p, i) => {
-        if (p.#tensor || p.#home) throw new Error("Cannot pack a parameter that is in use already");
+        if (p.used) {
+          throw new Error(
+            "Cannot pack a parameter that is in use already: pack before it is traced",
+          );
+        }
         if (!sameShape(p.shape, parameters[i]?.shape ?? [])) {
           throw new Error(
             `Cannot pack ${show(p.shape)} as a copy of ${show(parameters[i]?.shape ?? [])}`,
