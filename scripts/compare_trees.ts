@@ -52,15 +52,17 @@ async function documentsOf(tree: string, savePath: string): Promise<unknown[]> {
 /** Every archive below a folder by its path, with folders' digests left out. */
 async function archivesOf(folder: string, under = ""): Promise<Map<string, string>> {
   const found = new Map<string, string>();
+  // Where two runs differ in their digests alone, the later one's number tells them apart.
+  const add = (key: string, at: string): void => {
+    let unique = key;
+    for (let i = 2; found.has(unique); i++) unique = `${key} (${i})`;
+    found.set(unique, at);
+  };
   for await (const { name, isDirectory } of Deno.readDir(join(folder, under))) {
     const path = join(under, name);
-    if (isDirectory) (await archivesOf(folder, path)).forEach((at, key) => found.set(key, at));
+    if (isDirectory) (await archivesOf(folder, path)).forEach((at, key) => add(key, at));
     else if (name.endsWith(".safetensors")) {
-      // Where two runs differ in their digests alone, the later one's number tells them apart.
-      const key = path.replaceAll(/-[0-9a-f]{8,12}(?=\/|$)/g, "");
-      let unique = key;
-      for (let i = 2; found.has(unique); i++) unique = `${key} (${i})`;
-      found.set(unique, join(folder, path));
+      add(path.replaceAll(/-[0-9a-f]{8,12}(?=\/|$)/g, ""), join(folder, path));
     }
   }
   return found;
