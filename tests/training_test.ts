@@ -156,6 +156,8 @@ Deno.test("`fit()` halves the micro-batch until the GPU can hold it, and says so
               get: (all, name): unknown => Reflect.get(limits, name) ?? Reflect.get(all, name, all),
             });
           }
+          // Textures need more room than what is computed from them.
+          if (key === "tiles") return nn.tileProfiles.portable;
           const value: unknown = Reflect.get(target, key, target);
           return typeof value === "function" ? value.bind(target) : value;
         },
