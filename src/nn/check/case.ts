@@ -4,6 +4,7 @@
  * @module
  */
 import type { Overrides } from "../graph/kernel.ts";
+import type { TileProfile } from "../graph/tiles.ts";
 
 /** One dispatch whose output the f64 reference must agree with. */
 export interface KernelCase {
@@ -17,6 +18,8 @@ export interface KernelCase {
   readonly outputLength: number;
   /** Largest allowed `error()`. */
   readonly tolerance: number;
+  /** The profile that cuts the work so; every device may take on what is cut by none, or by the portable one. */
+  readonly profile?: TileProfile["name"];
 }
 
 /** Distance from 1 to the next f32. */

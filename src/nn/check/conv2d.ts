@@ -248,6 +248,7 @@ function forward(s: ConvShape, bias: boolean, relu: boolean, tiles = software): 
     ],
     outputLength: y,
     tolerance: sumTolerance(s.CI * s.KH * s.KW + 1),
+    profile: tiles.name,
   };
 }
 
@@ -267,6 +268,7 @@ function folded(s: ConvShape): KernelCase {
     ],
     outputLength: lengths(s).y,
     tolerance: sumTolerance(s.CI * s.KH * s.KW),
+    profile: software.name,
   };
 }
 
@@ -333,6 +335,7 @@ function weightCase(s: ConvShape, split: number, tiles = software, pool = 0): Ke
     ],
     outputLength: split * w,
     tolerance: sumTolerance(s.B * s.OH * s.OW),
+    profile: tiles.name,
   };
 }
 

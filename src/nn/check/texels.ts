@@ -130,6 +130,7 @@ function correlated(s: ConvShape, bias: boolean, relu: boolean): readonly Kernel
     ],
     outputLength: product(B, CO, OH, OW),
     tolerance: sumTolerance(CI * KH * KW + 1),
+    profile: tileProfiles.texels.name,
   }];
 }
 
@@ -159,6 +160,7 @@ function weightCase(s: ConvShape, split: number): readonly KernelCase[] {
     ],
     outputLength: split * product(CO, CI, KH, KW),
     tolerance: sumTolerance(B * OH * OW),
+    profile: tileProfiles.texels.name,
   }];
 }
 
