@@ -162,6 +162,14 @@ Deno.test("one's own attack and objective work as Mirage's do, and what cannot b
       [{ attack: "cw" }, /the attack "cw": there is none; choose fgsm, pgd$/],
       [{ objective: "hope" }, /the objective "hope": there is none; choose published, /],
       [{ protocol: "mine" }, /the protocol "mine": there is none; choose paper, corrected$/],
+      [
+        { logits: (x: nn.Tensor) => x },
+        /^UserError: Cannot take \[30, 1, 28, 28\] for the logits of \[30, 1, 28, 28\] images: give one row an image/,
+      ],
+      [
+        { logits: (x: nn.Tensor) => nn.reshape(x, [-1]) },
+        /Cannot take \[23520\] for the logits of /,
+      ],
       [{ outDomain: empty }, /it has no images; give a set with at least one$/],
     ];
     for (const [options, says] of wrong) {
