@@ -5,7 +5,7 @@
  * @module
  */
 import { sha256 as hashOf } from "../src/base/digest.ts";
-import { shortened, UserError } from "../src/base/errors.ts";
+import { shortened, shownValue, UserError } from "../src/base/errors.ts";
 
 /** Labelled images, one byte a pixel: N images of [C, H, W]. */
 export interface ImageSet {
@@ -79,12 +79,13 @@ export function limit(set: ImageSet, n: number): ImageSet {
 /**
  * Completes a set with its count and hashes.
  *
- * @throws {UserError} when its parts disagree in size
+ * @throws {UserError} when its parts disagree in size, or a label is no whole number from 0 to 65,535
  */
 export function imageSet(parts: ImageSetParts): ImageSet {
   const count = parts.labels.length;
   const total = parts.groups?.reduce((sum, size) => sum + size, 0) ?? count;
-  if (parts.images.length !== count * imageSize(parts.shape) || total !== count) {
+  const whole = parts.shape.every((size) => Number.isInteger(size) && size > 0);
+  if (!whole || parts.images.length !== count * imageSize(parts.shape) || total !== count) {
     throw new UserError(
       `Cannot make the set "${
         shortened(parts.name)
@@ -93,6 +94,14 @@ export function imageSet(parts: ImageSetParts): ImageSet {
     );
   }
   const labels = Uint16Array.from(parts.labels);
+  const wrong = labels.findIndex((label, i) => label !== parts.labels[i]);
+  if (wrong >= 0) {
+    throw new UserError(
+      `Cannot make the set "${shortened(parts.name)}": label ${wrong + 1} is ${
+        shownValue(parts.labels[wrong])
+      }; give whole numbers from 0 to 65535`,
+    );
+  }
   const narrow = labels.every((label) => label < 256);
   const bytes = narrow ? Uint8Array.from(labels) : new Uint8Array(labels.buffer);
   const sha256 = hashOf(parts.images, bytes);

@@ -143,4 +143,36 @@ Deno.test("one's own attack and objective work as Mirage's do, and what cannot b
       mirage.attackModel({ ...common, target: 1, objective: "entropy" }),
       /Cannot attack by the objective "entropy": it steers to no class/,
     );
+    const empty = mirage.imageSet({ ...inDomain, images: new Uint8Array(), labels: [] });
+    // A program without types may give anything.
+    const wrong: readonly (readonly [object, RegExp])[] = [
+      [
+        { epsilon: NaN },
+        /^UserError: Cannot attack with epsilon NaN: give a number from 0 to 1000$/,
+      ],
+      [{ epsilon: -1 }, /with epsilon -1: /],
+      [{ epsilon: Infinity }, /with epsilon Infinity: /],
+      [{ steps: 0 }, /with steps 0: give a whole number from 1 to 10000$/],
+      [{ batchSize: 1.5 }, /with batchSize 1\.5: /],
+      [{ target: -1 }, /with target -1: /],
+      [
+        { norm: "l3" },
+        /^UserError: Cannot attack by the norm "l3": there is none; choose linf, l2$/,
+      ],
+      [{ attack: "cw" }, /the attack "cw": there is none; choose fgsm, pgd$/],
+      [{ objective: "hope" }, /the objective "hope": there is none; choose published, /],
+      [{ protocol: "mine" }, /the protocol "mine": there is none; choose paper, corrected$/],
+      [
+        { logits: (x: nn.Tensor) => x },
+        /^UserError: Cannot take \[30, 1, 28, 28\] for the logits of \[30, 1, 28, 28\] images: give one row an image/,
+      ],
+      [
+        { logits: (x: nn.Tensor) => nn.reshape(x, [-1]) },
+        /Cannot take \[23520\] for the logits of /,
+      ],
+      [{ outDomain: empty }, /it has no images; give a set with at least one$/],
+    ];
+    for (const [options, says] of wrong) {
+      await refusals(mirage.attackModel({ ...common, ...options }), says);
+    }
   }));

@@ -234,4 +234,14 @@ Deno.test("labels beyond a byte are kept, and hashed by both of their bytes", ()
   assert.deepEqual([...limit(wide, 2).labels], [0, 300]);
   const folded = imageSet({ ...parts, images, labels: [0, 300 % 256, 299 % 256] });
   assert.notEqual(wide.sha256, folded.sha256);
+  for (const label of [-1, 65_536, 1.5, NaN]) {
+    assert.throws(
+      () => imageSet({ ...parts, images, labels: [0, label, 1] }),
+      /^UserError: Cannot make the set "many classes": label 2 is .*; give whole numbers from 0 to 65535$/,
+    );
+  }
+  assert.throws(
+    () => imageSet({ ...parts, images, labels: [0, 1, 2], shape: [1, -1, -1] }),
+    /^UserError: Cannot make the set "many classes": .* disagree in size/,
+  );
 });

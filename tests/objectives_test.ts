@@ -9,7 +9,10 @@ import {
 import { knownObjective } from "../src/evaluate/attack_set.ts";
 import { ofLogits } from "../src/methods/mod.ts";
 import * as nn from "../src/nn/mod.ts";
+import { attack } from "../src/experiment/attack.ts";
+import { runConfig } from "../src/experiment/config.ts";
 import { checkGrads, wave } from "./check_grads.ts";
+import { inFolder } from "./support.ts";
 
 const [batch, pixels, classes] = [3, 5, 4];
 const weights = Float32Array.from(wave(pixels * classes, 2), (w) => 3 * w);
@@ -96,3 +99,12 @@ Deno.test("an objective is refused that the model cannot give, or that steers to
     knownObjective(objective, model, undefined);
   }
 });
+
+Deno.test("an objective that a method cannot give is refused before a model is trained or a run begun", () =>
+  inFolder(async (savePath) => {
+    await assert.rejects(
+      attack(runConfig({ mode: "due", objective: "energy", limit: 20, epochs: 1, savePath })),
+      /^UserError: Cannot attack by the objective "energy": the model has no logits; /,
+    );
+    assert.deepEqual(await Array.fromAsync(Deno.readDir(savePath)), []);
+  }));

@@ -303,14 +303,14 @@ Deno.test("one is shown as one, and what is not known not at all", () => {
     mode: "my model",
     model: "Mine",
     trained: [{ epochs: 1, data: { name: "shapes", count: 1 } }],
-    attack: { ...attack, steps: 1, targeted: 7 },
+    attack: { ...attack, steps: 1, targeted: 7, norm: "l2", objective: "margin" },
     outDomain: { ...outDomain, skipped: 1 },
     inDomain: { ...inDomain, classNames: ["a", "b"] },
   }));
   assert.match(text, /^my model \(Mine, protocol paper, seed 0\)$/m);
   assert.match(text, /^trained: 1 epoch on 1 image of shapes$/m);
   assert.match(text, /\(1 broken file left out\)$/m);
-  assert.match(text, /, 1 step of 0\.01, steered to class 7$/m);
+  assert.match(text, /, 1 step of 0\.01, L2, objective margin, steered to class 7$/m);
   const mine = { ...result(0.8, 0.1, { model: "Mine" }), inDomain: { name: "shapes" } };
   assert.match(verdict(mine), /are taken for something known;/);
   assert.match(

@@ -15,6 +15,7 @@ import { type ModelSeeds, seedsText } from "../experiment/seeds.ts";
 import {
   evalVerdict,
   meanNote,
+  normName,
   readingName,
   targetName,
   tau,
@@ -22,6 +23,7 @@ import {
   verdict,
 } from "../report/words.ts";
 import { changed, counted, percent, plain, shown } from "../measure/shown.ts";
+import { shortened } from "../base/errors.ts";
 import { flagOf } from "./flags.ts";
 import { columns, tableText } from "./format.ts";
 import { showEvidence } from "./show_evidence.ts";
@@ -41,7 +43,9 @@ export function showAttack(result: AttackResult, width = columns()): string {
     `out-domain: ${counted(outDomain.count, "image")} of ${outDomain.name}` +
     (outDomain.skipped > 0 ? ` (${counted(outDomain.skipped, "broken file")} left out)` : ""),
     `attack: ${attack.name}, epsilon ${epsilonAttack}, ${counted(attack.steps, "step")} of ` +
-    plain(attack.stepSize) + (target === undefined ? "" : `, steered to ${target}`),
+    plain(attack.stepSize) + (attack.norm === "linf" ? "" : `, ${normName(attack.norm)}`) +
+    (attack.objective === "published" ? "" : `, objective ${shortened(attack.objective)}`) +
+    (target === undefined ? "" : `, steered to ${target}`),
     tableText(["", "clean", "attacked", "change"], attackRows(result), { width }),
     ...noted([clean, adversarial], outDomain.count),
     verdict(result),

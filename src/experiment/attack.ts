@@ -7,7 +7,7 @@ import type { ImageSet } from "../../data/mod.ts";
 import { attacks, type AttackSettings, objectives } from "../attack/mod.ts";
 import { Clock } from "../base/clock.ts";
 import { type Reporter, silent } from "../base/reporter.ts";
-import type { Attacked } from "../evaluate/attack_set.ts";
+import { type Attacked, knownObjective } from "../evaluate/attack_set.ts";
 import { knownTarget } from "../evaluate/predict.ts";
 import { type Method, methods, single } from "../methods/mod.ts";
 import { iterationOf } from "../methods/protocol.ts";
@@ -76,13 +76,16 @@ export async function attackOnly(config: RunConfig, reporter: Reporter): Promise
   return (await attackOn(bench, models, reporter, clock, 0)).document;
 }
 
-/** A workbench whose models have the class to steer to, known before any is trained. */
+/** A workbench whose models have the class to steer to and give the objective, known before any is trained. */
 async function openToAttack(config: RunConfig): Promise<Workbench> {
   using opened = new DisposableStack();
   const bench = opened.use(await openWorkbench(config, "use"));
   // A model of its own: one that has been traced can be trained no more.
   const model = newModel(bench, config.seed);
-  knownTarget(single([model]), model.imageShape, config.targeted);
+  const subject = single([model]);
+  const objective = objectives[config.objective ?? "published"];
+  for (const part of subject.attacked) knownObjective(objective, part, config.targeted);
+  knownTarget(subject, model.imageShape, config.targeted);
   opened.move();
   return bench;
 }

@@ -11,13 +11,14 @@ import {
   attacks,
   type AttackSettings,
   type NormName,
+  norms,
   type Objective,
   type ObjectiveName,
   objectives,
 } from "../attack/mod.ts";
 import { Clock } from "../base/clock.ts";
 import { sha256Of } from "../base/digest.ts";
-import { shortened, UserError } from "../base/errors.ts";
+import { shortened, shownValue, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
 import { type Reporter, silent } from "../base/reporter.ts";
 import { versions } from "../base/version.ts";
@@ -62,7 +63,7 @@ export type OwnAttack = OwnModel & {
   readonly outDomain: ImageSet;
   /** What results call the model; "own model" when not given. */
   readonly name?: string;
-  /** Radius of the ball in its norm, 0 or more; pixels are in 0 to 1. */
+  /** Radius of the ball in its norm, 0 to 1000; pixels are in 0 to 1. */
   readonly epsilon: number;
   /** L-infinity when not given. */
   readonly norm?: NormName;
@@ -70,7 +71,7 @@ export type OwnAttack = OwnModel & {
   readonly attack?: AttackName | Attack;
   /** What it lowers, by name or as one of the user's own; `-log p` of the prediction at each step when not given. */
   readonly objective?: ObjectiveName | Objective;
-  /** Iterations; 10 when not given. */
+  /** Iterations, 1 to 10000; 10 when not given. */
   readonly steps?: number;
   /** Class to steer to, from 0 on; the model's own prediction when not given. */
   readonly target?: number;
@@ -78,7 +79,7 @@ export type OwnAttack = OwnModel & {
   readonly protocol?: Protocol;
   /** Seed of every random number; 0 when not given. */
   readonly seed?: number;
-  /** Images in a step; 200 when not given. */
+  /** Images in a step, 1 to 65536; 200 when not given. */
   readonly batchSize?: number;
   /** Folder that the run goes to; "trained_models" when not given. */
   readonly savePath?: string;
@@ -105,11 +106,12 @@ export interface OwnRun {
  * console.log(result.warnings, await report([folder]));
  * ```
  *
- * @throws UserError for sets of different shapes, labels or a target that the model has no class of, an
+ * @throws UserError for options out of their range, sets that are empty or of different shapes, labels or a target that the model has no class of, an
  * objective that it cannot give, or a folder that cannot be written
  */
 export async function attackModel(options: OwnAttack): Promise<OwnRun> {
   const { reporter = silent, savePath = "trained_models" } = options;
+  checkOptions(options);
   let folder = "";
   const keeping: Reporter = {
     ...reporter,
@@ -135,6 +137,7 @@ export async function attackModel(options: OwnAttack): Promise<OwnRun> {
  * @throws UserError when the run is not finished, is of another kind, or was made with other options or data
  */
 export async function verifyModel(folder: string, options: OwnAttack): Promise<VerifyResult> {
+  checkOptions(options);
   const run = await readRun(folder);
   const cannot = (why: string): UserError =>
     new UserError(`Cannot verify "${display(folder)}": ${why}`);
@@ -260,6 +263,43 @@ async function attackOwn(
     seconds: { setup: clock.setup, train: 0, attack: clock.work },
   });
   return { ...made, document, archives: attackArchives(saveImages, made) };
+}
+
+/** Refuses numbers out of their range, and names that a program without types may give. */
+function checkOptions(
+  { epsilon, steps = 10, batchSize = evalBatch, target = 0, ...options }: OwnAttack,
+): void {
+  const known = (what: string, value: unknown, names: readonly string[]): void => {
+    if (typeof value !== "string" || names.includes(value)) return;
+    throw new UserError(
+      `Cannot attack by the ${what} "${shortened(value)}": there is none; choose ${
+        names.join(", ")
+      }`,
+    );
+  };
+  const within = (what: string, value: number, least: number, most: number): void => {
+    const fits = what === "epsilon" ? Number.isFinite(value) : Number.isInteger(value);
+    if (fits && value >= least && value <= most) return;
+    throw new UserError(
+      `Cannot attack with ${what} ${shownValue(value)}: give a ${
+        what === "epsilon" ? "number" : "whole number"
+      } from ${least} to ${most}`,
+    );
+  };
+  known("norm", options.norm, Object.keys(norms));
+  known("attack", options.attack, Object.keys(attacks));
+  known("objective", options.objective, Object.keys(objectives));
+  known("protocol", options.protocol, ["paper", "corrected"]);
+  within("epsilon", epsilon, 0, 1000);
+  within("steps", steps, 1, 10_000);
+  within("batchSize", batchSize, 1, 65_536);
+  within("target", target, 0, 65_535);
+  for (const { name, count } of [options.inDomain, options.outDomain]) {
+    if (count > 0) continue;
+    throw new UserError(
+      `Cannot attack with ${shortened(name)}: it has no images; give a set with at least one`,
+    );
+  }
 }
 
 function checkShapes(inDomain: ImageSet, outDomain: ImageSet): void {
