@@ -11,6 +11,7 @@ import { display } from "../base/files.ts";
 import { limited, openSetup, outDomainOf, type Setup } from "./setup.ts";
 import { concerning } from "../methods/protocol.ts";
 import { sourceDigests } from "./source_digests.ts";
+import { convolutionsOf, type Device } from "../nn/mod.ts";
 import { versions } from "../base/version.ts";
 import { circumstances } from "../runs/agreement.ts";
 import { checkModels, checkTraining, epochsOf, trainingOptions } from "./used_models.ts";
@@ -19,7 +20,7 @@ import type { Run } from "../runs/schema.ts";
 
 /** A set-up with the GPU that the run is made on. */
 export interface RunSetup extends Setup {
-  readonly device: { readonly adapter: object };
+  readonly device: Pick<Device, "adapter" | "tiles">;
 }
 
 /**
@@ -62,6 +63,7 @@ export async function runSpec(
       source: await sourceDigests(),
       versions: versions(),
       adapter,
+      convolutions: convolutionsOf(setup.device),
     },
     adapter,
     versions: versions(),

@@ -27,7 +27,7 @@ import { ResidentSet } from "../evaluate/resident_set.ts";
 import type { MeanOptions } from "../measure/metrics.ts";
 import { type Answering, ofLogits, single, type Subject } from "../methods/mod.ts";
 import { concerning, iterationOf, procedureOf, type Protocol } from "../methods/protocol.ts";
-import { type Device, type Tensor, useTuning } from "../nn/mod.ts";
+import { convolutionsOf, type Device, type Tensor, useTuning } from "../nn/mod.ts";
 import { checkFiles, readFigures, readRun, type RunResults, type RunSpec } from "../runs/folder.ts";
 import { attackArchives, shownImages } from "./archives.ts";
 import { attackFigures, type AttackMade, makeAttack } from "./attack_figures.ts";
@@ -339,6 +339,7 @@ async function specOf(
       source: await sourceDigests(),
       versions: versions(),
       adapter,
+      convolutions: convolutionsOf(options.device),
     },
     adapter,
     versions: versions(),

@@ -124,7 +124,13 @@ export {
 } from "./ops/shape.ts";
 export { broadcastTo, sum, sumParts, sumTo } from "./ops/sum.ts";
 export { grad, topologicalOrder } from "./compile/grad.ts";
-export { type AdapterFacts, type Device, openDevice, type Pipeline } from "./device/device.ts";
+export {
+  type AdapterFacts,
+  convolutionsOf,
+  type Device,
+  openDevice,
+  type Pipeline,
+} from "./device/device.ts";
 export { Pace } from "./device/pace.ts";
 export { describeTimes, type StepTime } from "./device/profile.ts";
 export {

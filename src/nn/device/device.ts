@@ -265,6 +265,11 @@ function profileOf({ device, description }: AdapterFacts): TileProfile {
     : tileProfiles.software;
 }
 
+/** What a device reads a convolution's operands from: sums of one are in another order than those of the other. */
+export function convolutionsOf({ tiles }: Pick<Device, "tiles">): "buffers" | "textures" {
+  return tiles.texels > 0 ? "textures" : "buffers";
+}
+
 /** A texture of so many rows, to copy values to and to read them from. */
 export function texelTexture(gpu: GPUDevice, rows: number): GPUTexture {
   return gpu.createTexture({
