@@ -7,7 +7,7 @@ import { SpectralLeNet } from "../src/networks/lenet.ts";
 /** Exports that make no differentiable node: constants, indices, noise, optimisers, machinery. */
 const others = new Set(
   [
-    "argmax compile constant cropAndFlip defaultInit describeTimes dim drainAll evaluate equal flatGradient floor gatherImages grad greater input",
+    "argmax compile constant convolutionsOf cropAndFlip defaultInit describeTimes dim drainAll evaluate equal flatGradient floor gatherImages grad greater input",
     "identity nest noise nonFinite oneHot openDevice orthogonal pull push release sgd show sign size step",
     "halving stepDecay stopGradient strided tileTablePath topologicalOrder tune useTuning",
   ].join(" ").split(" "),
