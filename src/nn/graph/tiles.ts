@@ -40,6 +40,8 @@ export interface TileProfile {
   readonly sums: number;
   /** Vectors of four results that a thread makes which reads its operands from textures; 0 where none does. */
   readonly texels: number;
+  /** Pixels on a side of the tiles by which 3 x 3 filters are applied, 2 or 4; 0 where each pixel is made by itself. */
+  readonly winograd: 0 | 2 | 4;
   /** What a vector of filters, a pixel and a product of both cost a thread, in units of each other. */
   readonly costs: { readonly filters: number; readonly pixel: number; readonly product: number };
 }
@@ -54,6 +56,7 @@ export const tileProfiles = {
     pooling: 1,
     sums: 18,
     texels: 0,
+    winograd: 0,
     costs: { filters: 4, pixel: 1, product: 4 },
   },
   /** For software drivers, where a load costs far more than a register that is spilt: lavapipe's costs. */
@@ -64,6 +67,7 @@ export const tileProfiles = {
     pooling: 2,
     sums: 50,
     texels: 0,
+    winograd: 0,
     costs: { filters: 20, pixel: 21, product: 3 },
   },
   /** For software drivers that read a texture without a branch, as lavapipe does. */
@@ -74,6 +78,7 @@ export const tileProfiles = {
     pooling: 2,
     sums: 50,
     texels: 32,
+    winograd: 4,
     costs: { filters: 20, pixel: 21, product: 3 },
   },
 } as const satisfies Record<string, TileProfile>;

@@ -21,6 +21,8 @@ import {
   type Vjp,
   withVjp,
 } from "../graph/tensor.ts";
+import { winogradTile } from "../graph/winograd.ts";
+import { weightByTiles } from "./winograd.ts";
 import {
   conv2dWeightSplit,
   conv2dWeightTile,
@@ -69,7 +71,7 @@ export function conv2d(x: Tensor, w: Tensor, options: Conv2dOptions = {}): Tenso
   return correlate(
     "conv2d",
     s,
-    [x, packChannels(w, filtersLast(s)), bias],
+    [x, { w, order: filtersLast(s) }, bias],
     activation,
     (upstream, y) => {
       const g = activation === "relu" ? mul(upstream, step(y)) : upstream;
@@ -152,7 +154,8 @@ export function conv2dWeight(
     instead: (tiles, copies) =>
       planar
         ? undefined
-        : weightFromTexels(s, SPLIT, [x, g], texelWeightTile(s, SPLIT, tiles, copies)),
+        : weightByTiles(s, SPLIT, [x, g], winogradTile(s, tiles, copies)) ??
+          weightFromTexels(s, SPLIT, [x, g], texelWeightTile(s, SPLIT, tiles, copies)),
   });
   if (SPLIT === 1) return withVjp(reshape(parts, shape), [x, g], vjp);
   return sumParts(parts, vjp, [x, g]);

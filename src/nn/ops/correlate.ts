@@ -22,6 +22,9 @@ import {
   tileProfiles,
 } from "../graph/tiles.ts";
 
+import { winogradTile } from "../graph/winograd.ts";
+import { byTiles, type Filters } from "./winograd.ts";
+
 const forwardKernel = kernel("conv2d", wgsl);
 const texelKernel = kernel("conv2d_texels", conv2dTexelsWgsl);
 const packKernel = kernel("texels", texelsWgsl);
@@ -31,11 +34,12 @@ const weightKernel = kernel("conv2d_weight_texels", conv2dWeightTexelsWgsl);
 export function correlate(
   name: string,
   s: ConvShape,
-  [x, packed, bias]: readonly [Tensor, Tensor, (Tensor | undefined)?],
+  [x, filters, bias]: readonly [Tensor, Filters, (Tensor | undefined)?],
   activation: "none" | "relu" = "none",
   vjp?: Vjp,
   operands?: readonly Tensor[],
 ): Tensor {
+  const packed = packChannels(filters.w, filters.order);
   const cut = (tiles: TileProfile): Pick<Dispatch, "overrides" | "threads"> => {
     const { threads, ...tile } = conv2dTile(s, tiles);
     return {
@@ -48,8 +52,12 @@ export function correlate(
     kernel: forwardKernel,
     ...cut(tileProfiles.portable),
     cut,
-    instead: (tiles: TileProfile, copies: number) =>
-      fromTexels(name, s, [x, packed, bias], activation, texelTile(s, tiles, copies)),
+    instead: (tiles: TileProfile, copies: number) => {
+      const tile = winogradTile(s, tiles, copies);
+      return tile
+        ? byTiles(name, s, [x, filters], { bias, activation }, tile)
+        : fromTexels(name, s, [x, packed, bias], activation, texelTile(s, tiles, copies));
+    },
   } as const;
   const inputs = [x, x, packed, bias ?? packed];
   const y = node(name, inputs, [s.B, s.CO, s.OH, s.OW], source, vjp, operands);

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { correlate, correlateRows, packChannels } from "./correlate.ts";
+import { correlate, correlateRows } from "./correlate.ts";
 import { alignment, dim, type Tensor, type Vjp, withVjp } from "../graph/tensor.ts";
 import { pack, pad, reshape, strided } from "./shape.ts";
 import type { ConvShape } from "../graph/tiles.ts";
@@ -27,12 +27,12 @@ export function transposed(
   const [OH, OW] = [dim(framed, 2), dim(framed, 3)];
   const mirrored = { ...s, CI: CO, CO: CI, H: OH, W: OW, OH: H, OW: W, PAD, STRIDE: 1 };
   if (CI === 1) return correlateRows(mirrored, [framed, w], vjp, [g, w]);
-  const turned = packChannels(w, {
+  const order = {
     shape: [CO, KH, KW, CI],
     strides: [CI * KH * KW, -KW, -1, KH * KW],
     offset: KH * KW - 1,
-  });
-  return correlate("conv2dInput", mirrored, [framed, turned], "none", vjp, [g, w]);
+  };
+  return correlate("conv2dInput", mirrored, [framed, { w, order }], "none", vjp, [g, w]);
 }
 
 /** What a remainder of rows (or columns) takes part in: which taps, and where the gradient starts. */
@@ -61,11 +61,11 @@ function byPhases(s: ConvShape, g: Tensor, w: Tensor): Tensor {
       const horizontal = phase(b, KW, s);
       const shape = [CO, vertical.taps, horizontal.taps, CI];
       const lastTap = (p: Phase): number => p.first + STRIDE * (p.taps - 1);
-      const taps = packChannels(w, {
+      const order = {
         shape,
         strides: [CI * KH * KW, -STRIDE * KW, -STRIDE, KH * KW],
         offset: lastTap(vertical) * KW + lastTap(horizontal),
-      });
+      };
       const [height, width] = [rows + vertical.taps - 1, columns + horizontal.taps - 1];
       const framed = pad(g, [0, 0, vertical.before, horizontal.before], [B, CO, height, width]);
       return correlate("conv2dPhase", {
@@ -80,7 +80,7 @@ function byPhases(s: ConvShape, g: Tensor, w: Tensor): Tensor {
         OW: columns,
         STRIDE: 1,
         PAD: 0,
-      }, [framed, taps]);
+      }, [framed, { w, order }]);
     });
     return weave(parts, [B * CI * rows, columns, 1]);
   });

@@ -1,0 +1,138 @@
+/**
+ * Convolutions with 3 x 3 filters by tiles: transformed, multiplied point by point, and transformed back.
+ *
+ * @module
+ */
+import filtersWgsl from "../../shaders/winograd_filters.wgsl" with { type: "text" };
+import pixelsWgsl from "../../shaders/winograd_pixels.wgsl" with { type: "text" };
+import productsWgsl from "../../shaders/winograd_products.wgsl" with { type: "text" };
+import weightWgsl from "../../shaders/winograd_weight.wgsl" with { type: "text" };
+import weightProductsWgsl from "../../shaders/winograd_weight_products.wgsl" with { type: "text" };
+import tilesWgsl from "../../shaders/winograd_tiles.wgsl" with { type: "text" };
+import { kernel } from "../graph/kernel.ts";
+import { node, type Tensor } from "../graph/tensor.ts";
+import type { ConvShape } from "../graph/tiles.ts";
+import { productTile, weightProductTile, type WinogradTile } from "../graph/winograd.ts";
+import type { Strides } from "./shape.ts";
+
+const filterKernel = kernel("winograd_filters", filtersWgsl);
+const pixelKernel = kernel("winograd_pixels", pixelsWgsl);
+const productKernel = kernel("winograd_products", productsWgsl);
+const weightKernel = kernel("winograd_weight", weightWgsl);
+const weightProductKernel = kernel("winograd_weight_products", weightProductsWgsl);
+const tileKernel = kernel("winograd_tiles", tilesWgsl);
+
+/** Filters, and where in them `[CI, KH, KW, CO]` lie. */
+export interface Filters {
+  readonly w: Tensor;
+  readonly order: Strides;
+}
+
+/** What is added to a convolution's result, and the function of it. */
+export interface Epilogue {
+  readonly bias?: Tensor | undefined;
+  readonly activation?: "none" | "relu";
+}
+
+/** `act(x * w + bias)` by tiles of x `[B, CI, H, W]`: `[B, CO, OH, OW]`. */
+export function byTiles(
+  name: string,
+  s: ConvShape,
+  [x, filters]: readonly [Tensor, Filters],
+  { bias, activation = "none" }: Epilogue,
+  tile: WinogradTile,
+): Tensor {
+  const { B, CI, CO, OH, OW } = s;
+  const { SIZE, SIDE, DOWN, ACROSS, ALL } = tile;
+  const quads = Math.ceil(CO / 4);
+  const { threads, ...cut } = productTile(s, tile);
+  const points = SIDE * SIDE;
+  const products = node(
+    "winogradProducts",
+    [tilesOf("image", x, s, tile), transformed(filters, s, tile)],
+    [points, quads, ALL, 4],
+    {
+      kind: "dispatch",
+      kernel: productKernel,
+      overrides: { CI, CO, ALL, POINTS: points, ...cut },
+      threads,
+    },
+  );
+  return node(name, [products, bias ?? x], [B, CO, OH, OW], {
+    kind: "dispatch",
+    kernel: pixelKernel,
+    overrides: {
+      ...{ B, CO, OH, OW, DOWN, ACROSS, SIZE, SIDE },
+      HAS_BIAS: bias ? 1 : 0,
+      ACTIVATION: activation,
+    },
+    threads: ALL * quads,
+  });
+}
+
+/** The filters' gradient in so many shares of the batch, `[SPLIT, CO, CI, 3, 3]`; undefined where it would not pay. */
+export function weightByTiles(
+  s: ConvShape,
+  split: number,
+  [x, g]: readonly [Tensor, Tensor],
+  tile: WinogradTile | undefined,
+): Tensor | undefined {
+  const cut = tile && weightProductTile(s, split, tile);
+  if (!tile || !cut) return undefined;
+  const { CI, CO } = s;
+  const { SIZE, SIDE, ALL } = tile;
+  const quads = Math.ceil(CO / 4);
+  const { threads, ...sizes } = cut;
+  const points = SIDE * SIDE;
+  const products = node(
+    "winogradWeightProducts",
+    [tilesOf("image", x, s, tile), tilesOf("gradient", g, s, tile)],
+    [split, points, CI, quads, 4],
+    {
+      kind: "dispatch",
+      kernel: weightProductKernel,
+      overrides: { CI, CO, ALL, SPLIT: split, POINTS: points, ...sizes },
+      threads,
+    },
+  );
+  return node("conv2dWeight", [products], [split, CO, CI, 3, 3], {
+    kind: "dispatch",
+    kernel: weightKernel,
+    overrides: { CI, CO, SPLIT: split, SIZE, SIDE },
+    threads: split * CI * quads,
+  });
+}
+
+/** An image's tiles, or its gradient's, at every point: `[points, channels / 4, tiles, 4]`. */
+function tilesOf(
+  OF: "image" | "gradient",
+  x: Tensor,
+  s: ConvShape,
+  { SIZE, SIDE, DOWN, ACROSS, ALL }: WinogradTile,
+): Tensor {
+  const { B } = s;
+  const [C, H, W, PAD] = OF === "image" ? [s.CI, s.H, s.W, s.PAD] : [s.CO, s.OH, s.OW, 0];
+  const quads = Math.ceil(C / 4);
+  return node("winogradTiles", [x], [SIDE * SIDE, quads, ALL, 4], {
+    kind: "dispatch",
+    kernel: tileKernel,
+    overrides: { B, C, H, W, DOWN, ACROSS, PAD, SIZE, SIDE, OF },
+    threads: ALL * quads,
+  });
+}
+
+/** Filters at every point: `[points, CI, CO / 4, 4]`, CI filled up to a multiple of four. */
+function transformed({ w, order }: Filters, s: ConvShape, { SIZE, SIDE }: WinogradTile): Tensor {
+  const { CI, CO } = s;
+  const [TO_CI = 0, TO_KH = 0, TO_KW = 0, TO_CO = 0] = order.strides;
+  const [all, quads] = [4 * Math.ceil(CI / 4), Math.ceil(CO / 4)];
+  return node("winogradFilters", [w], [SIDE * SIDE, all, quads, 4], {
+    kind: "dispatch",
+    kernel: filterKernel,
+    overrides: {
+      ...{ CI, CO, TO_CI, TO_CO, TO_KH, TO_KW, SIZE, SIDE },
+      START: order.offset ?? 0,
+    },
+    threads: all * quads,
+  });
+}

@@ -1,0 +1,53 @@
+// u[r, c, ci, q] = (G g G^T)[r, c] of the filters g[kh, kw] of input channel ci in output channels 4 q to 4 q + 3,
+// which lie in w from START on, STEP_CO, STEP_CI, STEP_KH and STEP_KW apart
+// CI CO channels, the first filled up to a multiple of four by zeros
+// (A. Lavin and S. Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 2016, for 3 x 3 filters)
+@group(0) @binding(0) var<storage, read> w: array<f32>;
+@group(0) @binding(1) var<storage, read_write> u: array<vec4f>;
+
+override CI: u32;
+override CO: u32;
+override START: u32 = 0u;
+override TO_CO: i32;
+override TO_CI: i32;
+override TO_KH: i32;
+override TO_KW: i32;
+override SIZE: u32;
+override SIDE: u32; // points on a side of a tile: SIZE + 2
+
+// A tap in four output channels, the first of which is co; 0 beyond the channels.
+fn taps(ci: u32, co: u32, kh: i32, kw: i32) -> vec4f {
+  let i = i32(START) + i32(ci) * TO_CI + i32(co) * TO_CO + kh * TO_KH + kw * TO_KW;
+  let v = vec4f(w[i], w[i + TO_CO], w[i + 2 * TO_CO], w[i + 3 * TO_CO]);
+  let all = vec4u(co) + vec4u(0u, 1u, 2u, 3u) < vec4u(CO);
+  return select(vec4f(0.0), v, all & vec4<bool>(ci < CI));
+}
+
+// A row of a filter, or a column, at the points of the algorithm.
+fn along(g0: vec4f, g1: vec4f, g2: vec4f) -> array<vec4f, 6> {
+  if (SIZE == 2u) {
+    let even = 0.5 * (g0 + g2);
+    return array<vec4f, 6>(g0, even + 0.5 * g1, even - 0.5 * g1, g2, vec4f(0.0), vec4f(0.0));
+  }
+  let even = (g0 + g2) / -6.0;
+  let odd = g1 / -6.0;
+  let even2 = g0 / 24.0 + g2 / 6.0;
+  let odd2 = g1 / 12.0;
+  return array<vec4f, 6>(0.25 * g0, even + odd, even - odd, even2 + odd2, even2 - odd2, g2);
+}
+
+@compute @workgroup_size(32)
+fn main(@builtin(workgroup_id) group_id: vec3u, @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32) {
+  let i = (group_id.x + group_id.y * groups.x) * 32u + local;
+  let quads = (CO + 3u) / 4u;
+  let all = (CI + 3u) / 4u * 4u;
+  let q = i % quads;
+  let ci = i / quads;
+  if (ci >= all) {
+    return;
+  }
+  let r{r} = along(taps(ci, 4u * q, {r}, 0), taps(ci, 4u * q, {r}, 1), taps(ci, 4u * q, {r}, 2)); // each r < 3
+  let c{c} = along(r0[{c}], r1[{c}], r2[{c}]); // each c < 6
+  u[({r * SIDE + c}u * all + ci) * quads + q] = c{c}[{r}]; // each r < SIDE, c < SIDE
+}

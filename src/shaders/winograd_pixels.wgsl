@@ -1,0 +1,80 @@
+// y[b, co, oh, ow] = act((A^T m A)[oh % SIZE, ow % SIZE] of its tile + bias[co])
+// B images, CO channels, OH OW pixels, DOWN ACROSS tiles of an image, SIZE SIZE pixels of a tile
+// (A. Lavin and S. Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 2016, for 3 x 3 filters)
+@group(0) @binding(0) var<storage, read> m: array<vec4f>;
+@group(0) @binding(1) var<storage, read> bias: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+
+override B: u32;
+override CO: u32;
+override OH: u32;
+override OW: u32;
+override DOWN: u32;
+override ACROSS: u32;
+override SIZE: u32;
+override SIDE: u32; // points on a side of a tile: SIZE + 2
+override HAS_BIAS: u32 = 0u;
+override ACTIVATION: u32 = 0u;
+const ACTIVATION_none = 0u;
+const ACTIVATION_relu = 1u;
+
+fn offsets(co: u32) -> vec4f {
+  if (HAS_BIAS == 0u) {
+    return vec4f(0.0);
+  }
+  let last = CO - 1u;
+  return vec4f(bias[min(co, last)], bias[min(co + 1u, last)], bias[min(co + 2u, last)], bias[min(co + 3u, last)]);
+}
+
+fn point(e: u32, i: u32) -> vec4f {
+  return m[e * ((CO + 3u) / 4u) * B * DOWN * ACROSS + i];
+}
+
+// A row of points, or a column, as pixels.
+fn along(p0: vec4f, p1: vec4f, p2: vec4f, p3: vec4f, p4: vec4f, p5: vec4f) -> array<vec4f, 4> {
+  if (SIZE == 2u) {
+    return array<vec4f, 4>(p0 + p1 + p2, p1 - p2 - p3, vec4f(0.0), vec4f(0.0));
+  }
+  let even = p1 + p2;
+  let odd = p1 - p2;
+  let even2 = p3 + p4;
+  let odd2 = p3 - p4;
+  return array<vec4f, 4>(p0 + even + even2, odd + 2.0 * odd2, even + 4.0 * even2, odd + 8.0 * odd2 + p5);
+}
+
+// Four channels, the first of which is co, of the pixel at oh, ow.
+fn store(n: u32, co: u32, oh: u32, ow: u32, value: vec4f) {
+  if (oh >= OH || ow >= OW) {
+    return;
+  }
+  var a = value;
+  if (ACTIVATION == ACTIVATION_relu) {
+    a = select(a, vec4f(0.0), a <= vec4f(0.0));
+  }
+  let i = ((n * CO + co) * OH + oh) * OW + ow;
+  let all = CO % 4u == 0u;
+  y[i] = a.x;
+  if (all || co + 1u < CO) { y[i + OH * OW] = a.y; }
+  if (all || co + 2u < CO) { y[i + 2u * OH * OW] = a.z; }
+  if (all || co + 3u < CO) { y[i + 3u * OH * OW] = a.w; }
+}
+
+@compute @workgroup_size(32)
+fn main(@builtin(workgroup_id) group_id: vec3u, @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32) {
+  let i = (group_id.x + group_id.y * groups.x) * 32u + local;
+  let tiles = B * DOWN * ACROSS;
+  let quads = (CO + 3u) / 4u;
+  let t = i % tiles;
+  let q = i / tiles;
+  if (q >= quads) {
+    return;
+  }
+  let ow = t % ACROSS * SIZE;
+  let oh = t / ACROSS % DOWN * SIZE;
+  let n = t / (ACROSS * DOWN);
+  let b = offsets(4u * q);
+  let r{r} = along(point({r * SIDE}u, i), point({r * SIDE + 1}u, i), point({r * SIDE + 2}u, i), point({r * SIDE + 3}u, i), point({r * SIDE + 4}u, i), point({r * SIDE + 5}u, i)); // each r < 6
+  let c{c} = along(r0[{c}], r1[{c}], r2[{c}], r3[{c}], r4[{c}], r5[{c}]); // each c < SIZE
+  store(n, 4u * q, oh + {r}u, ow + {c}u, c{c}[{r}] + b); // each r < SIZE, c < SIZE
+}
