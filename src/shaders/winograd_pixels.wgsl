@@ -1,4 +1,5 @@
-// y[b, co, oh, ow] = act((A^T m A)[oh % SIZE, ow % SIZE] of its tile + bias[co])
+// y[b, co, oh, ow] = act((A^T m A)[oh % SIZE, ow % SIZE] + bias[co]) of the points m[co / 4, t / BLOCK, r, c, t % BLOCK]
+// of its tile t
 // B images, CO channels, OH OW pixels, DOWN ACROSS tiles of an image, SIZE SIZE pixels of a tile
 // (A. Lavin and S. Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 2016, for 3 x 3 filters)
 @group(0) @binding(0) var<storage, read> m: array<vec4f>;
@@ -11,6 +12,7 @@ override OH: u32;
 override OW: u32;
 override DOWN: u32;
 override ACROSS: u32;
+override BLOCK: u32;
 override SIZE: u32;
 override SIDE: u32; // points on a side of a tile: SIZE + 2
 override HAS_BIAS: u32 = 0u;
@@ -26,8 +28,9 @@ fn offsets(co: u32) -> vec4f {
   return vec4f(bias[min(co, last)], bias[min(co + 1u, last)], bias[min(co + 2u, last)], bias[min(co + 3u, last)]);
 }
 
+// A point of the tile that starts at i.
 fn point(e: u32, i: u32) -> vec4f {
-  return m[e * ((CO + 3u) / 4u) * B * DOWN * ACROSS + i];
+  return m[e * BLOCK + i];
 }
 
 // A row of points, or a column, as pixels.
@@ -74,7 +77,8 @@ fn main(@builtin(workgroup_id) group_id: vec3u, @builtin(num_workgroups) groups:
   let oh = t / ACROSS % DOWN * SIZE;
   let n = t / (ACROSS * DOWN);
   let b = offsets(4u * q);
-  let r{r} = along(point({r * SIDE}u, i), point({r * SIDE + 1}u, i), point({r * SIDE + 2}u, i), point({r * SIDE + 3}u, i), point({r * SIDE + 4}u, i), point({r * SIDE + 5}u, i)); // each r < 6
+  let at = (q * ((tiles + BLOCK - 1u) / BLOCK) + t / BLOCK) * SIDE * SIDE * BLOCK + t % BLOCK;
+  let r{r} = along(point({r * SIDE}u, at), point({r * SIDE + 1}u, at), point({r * SIDE + 2}u, at), point({r * SIDE + 3}u, at), point({r * SIDE + 4}u, at), point({r * SIDE + 5}u, at)); // each r < 6
   let c{c} = along(r0[{c}], r1[{c}], r2[{c}], r3[{c}], r4[{c}], r5[{c}]); // each c < SIZE
   store(n, 4u * q, oh + {r}u, ow + {c}u, c{c}[{r}] + b); // each r < SIZE, c < SIZE
 }

@@ -1,5 +1,5 @@
-// v[r, c, k, t] = (F d F^T)[r, c] of tile t in channels 4 k to 4 k + 3: F is B^T for an image's tiles, which
-// overlap, and A for those of its convolution's gradient, which do not
+// v[k, t / BLOCK, r, c, t % BLOCK] = (F d F^T)[r, c] of tile t in channels 4 k to 4 k + 3: F is B^T for an image's
+// tiles, which overlap, and A for those of its convolution's gradient, which do not
 // B images, C channels, H W pixels, DOWN ACROSS tiles of an image, SIZE SIZE results of a tile
 // (A. Lavin and S. Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 2016, for 3 x 3 filters)
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -12,6 +12,7 @@ override W: u32;
 override DOWN: u32;
 override ACROSS: u32;
 override PAD: u32 = 0u;
+override BLOCK: u32;
 override SIZE: u32;
 override SIDE: u32; // points on a side of a tile: SIZE + 2
 override OF: u32;
@@ -66,7 +67,8 @@ fn main(@builtin(workgroup_id) group_id: vec3u, @builtin(num_workgroups) groups:
   let h = t / ACROSS % DOWN * SIZE;
   let n = t / (ACROSS * DOWN);
   let c = 4u * k;
+  let to = (k * ((tiles + BLOCK - 1u) / BLOCK) + t / BLOCK) * SIDE * SIDE * BLOCK + t % BLOCK;
   let r{r} = along(seen(n, c, h + {r}u, w), seen(n, c, h + {r}u, w + 1u), seen(n, c, h + {r}u, w + 2u), seen(n, c, h + {r}u, w + 3u), seen(n, c, h + {r}u, w + 4u), seen(n, c, h + {r}u, w + 5u)); // each r < 6
   let c{c} = along(r0[{c}], r1[{c}], r2[{c}], r3[{c}], r4[{c}], r5[{c}]); // each c < 6
-  v[({r * SIDE + c}u * deep + k) * tiles + t] = c{c}[{r}]; // each r < SIDE, c < SIDE
+  v[to + {r * SIDE + c}u * BLOCK] = c{c}[{r}]; // each r < SIDE, c < SIDE
 }

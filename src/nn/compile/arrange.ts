@@ -39,16 +39,22 @@ export interface ProgramSpec {
   readonly tiles?: TileProfile;
 }
 
+/**
+ * When a node is computed: whenever a parameter that the program leaves alone has changed, once a run, or in every
+ * repetition of a run.
+ */
+export const phases = { settled: 0, once: 1, repeated: 2 } as const;
+
 /** What is computed, and in which order. */
 export interface Arrangement {
   /** Every node, what it is computed from before it. */
   readonly order: readonly Tensor[];
   /** New values of parameters. */
   readonly updates: readonly { readonly parameter: Parameter; readonly value: Tensor }[];
-  /** Nodes that are computed: what no updated parameter changes first. */
+  /** Nodes that are computed, phase by phase. */
   readonly work: readonly Tensor[];
-  /** Those that depend on an updated parameter. */
-  readonly varying: ReadonlySet<Tensor>;
+  /** The phase of a node, one of `phases`. */
+  readonly phaseOf: (t: Tensor) => number;
   /** Those that have values of their own in each copy. */
   readonly copied: ReadonlySet<Tensor>;
   /** How many copies there are. */
@@ -87,27 +93,25 @@ export function arrange(spec: ProgramSpec): Arrangement {
   const same = shareEqualWork(order, instead);
   const locate = (t: Tensor): Location => locationOf(t, same);
   const updated = new Set(updates.map((u) => u.parameter.owner));
-  const varying = dependents(
-    order,
-    ({ source }) => source.kind === "parameter" && updated.has(source.parameter),
-  );
+  const phaseOf = phasesOf(order, updated);
   const copied = dependents(order, (t) => copies > 1 && leafCopies(t) === copies);
   const computed = order.filter((t) =>
     same.get(t) === t && (t.source.kind === "dispatch" || t.source.kind === "pack")
   );
-  const once = computed.filter((t) => !varying.has(t));
-  const all = [...once, ...computed.filter((t) => varying.has(t))];
+  const all = Object.values(phases).flatMap((phase) =>
+    computed.filter((t) => phaseOf(t) === phase)
+  );
   const keptOwners = new Set(kept.map((t) => locate(t).owner));
   const { fusions, absorbed } = spec.fuse === false
     ? { fusions: new Map<Tensor, Fusion>(), absorbed: new Set<Tensor>() }
-    : fuseElementwise(all, keptOwners, varying, locate);
+    : fuseElementwise(all, keptOwners, phaseOf, locate);
   const work = all.filter((t) => !absorbed.has(t));
   const inputsOf = (t: Tensor): readonly Tensor[] => fusions.get(t)?.inputs ?? t.inputs;
   return {
     order,
     updates,
     work,
-    varying,
+    phaseOf,
     copied,
     copies,
     fusions,
@@ -126,6 +130,19 @@ function alternatives(tiles: TileProfile, copies: number): (t: Tensor) => Tensor
     if (!found.has(t)) found.set(t, t.source.instead(tiles, copies));
     return found.get(t);
   };
+}
+
+/** The phases of all nodes. */
+function phasesOf(
+  order: readonly Tensor[],
+  updated: ReadonlySet<Parameter>,
+): (t: Tensor) => number {
+  const varying = dependents(
+    order,
+    ({ source }) => source.kind === "parameter" && updated.has(source.parameter),
+  );
+  const fed = dependents(order, ({ source }) => source.kind === "input");
+  return (t) => varying.has(t) ? phases.repeated : fed.has(t) ? phases.once : phases.settled;
 }
 
 /** The nodes whose values depend on a leaf of some kind. */

@@ -37,12 +37,12 @@ type Chain = readonly Tensor[];
  *
  * @param work nodes to compute, in order
  * @param kept nodes whose values are asked for
- * @param varying nodes that a repeated run computes again; others are not drawn into them
+ * @param phaseOf when a node is computed; what is computed less often is not drawn into what is more
  */
 export function fuseElementwise(
   work: readonly Tensor[],
   kept: ReadonlySet<Tensor>,
-  varying: ReadonlySet<Tensor>,
+  phaseOf: (t: Tensor) => number,
   locate: (t: Tensor) => Location,
 ): Fused {
   const readers = new Map<Tensor, Set<Tensor>>();
@@ -60,7 +60,7 @@ export function fuseElementwise(
     const inside = [...readers.get(owner) ?? []];
     const [root] = chain.slice(-1);
     return chains.has(owner) && !absorbed.has(owner) && !kept.has(owner) &&
-      root !== undefined && varying.has(root) === varying.has(owner) &&
+      root !== undefined && phaseOf(root) === phaseOf(owner) &&
       inside.every((t) => chain.includes(t) && readsStraight(t, owner, locate));
   };
   for (const t of work) {

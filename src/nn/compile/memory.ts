@@ -31,6 +31,8 @@ export class Memory {
   readonly #inPacks: ReadonlyMap<Tensor, Packed>;
   /** Nodes that some dispatch reads from a texture. */
   readonly #asTexture: ReadonlySet<Tensor>;
+  /** Those of them that no dispatch reads from a buffer: theirs is free as soon as it has been copied. */
+  readonly #onlyAsTexture: ReadonlySet<Tensor>;
   readonly #textures = new Map<Tensor, number>();
   readonly #rows: number[] = [];
   readonly #freeTextures: number[] = [];
@@ -41,6 +43,12 @@ export class Memory {
     this.#lastUse = lastUses(graph);
     this.#inPacks = madeInPacks(work, inputsOf, copied, locate);
     this.#asTexture = new Set(work.flatMap((t) => readAsTextures(t).map((x) => locate(x).owner)));
+    const bound = new Set<Tensor>(
+      work.flatMap((t) => boundBy(t, inputsOf(t)).map((x) => locate(x).owner)),
+    );
+    this.#onlyAsTexture = new Set(
+      [...this.#asTexture].filter((t) => !bound.has(t) && !graph.keptOwners.has(t)),
+    );
     for (const t of order) {
       const { source } = t;
       if (same.get(t) !== t || source.kind === "dispatch" || source.kind === "pack") continue;
@@ -112,9 +120,10 @@ export class Memory {
   /** Gives up the buffers that nothing reads after a piece of work. */
   release(index: number, t: Tensor): void {
     const { inputsOf, locate } = this.#graph;
+    if (this.#onlyAsTexture.has(t)) this.#pool.free(this.#homes.get(t));
     for (const owner of new Set(inputsOf(t).map((x) => locate(x).owner))) {
       if (this.#lastUse.get(owner) !== index) continue;
-      this.#pool.free(this.#homes.get(owner));
+      if (!this.#onlyAsTexture.has(owner)) this.#pool.free(this.#homes.get(owner));
       const texture = this.#textures.get(owner);
       if (texture !== undefined) this.#freeTextures.push(texture);
     }
@@ -148,13 +157,19 @@ function readAsTextures({ source, inputs }: Tensor): readonly Tensor[] {
   return inputs.filter((_, i) => source.kernel.bindings[i]?.texture);
 }
 
+/** What a node's dispatch, or pack, reads from buffers. */
+function boundBy({ source }: Tensor, inputs: readonly Tensor[]): readonly Tensor[] {
+  if (source.kind !== "dispatch") return inputs;
+  return inputs.filter((_, i) => !source.kernel.bindings[i]?.texture);
+}
+
 function lastUses(graph: Arrangement): ReadonlyMap<Tensor, number> {
-  const { work, varying, keptOwners, locate, inputsOf } = graph;
+  const { work, phaseOf, keptOwners, locate, inputsOf } = graph;
   const lastUse = new Map<Tensor, number>();
   work.forEach((t, i) =>
     inputsOf(t).forEach((x) => {
       const { owner } = locate(x);
-      const outlives = varying.has(t) && !varying.has(owner);
+      const outlives = phaseOf(t) > phaseOf(owner);
       lastUse.set(owner, outlives ? Infinity : Math.max(i, lastUse.get(owner) ?? 0));
     })
   );

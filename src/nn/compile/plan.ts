@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { arrange, type Arrangement, type ProgramSpec } from "./arrange.ts";
+import { arrange, type Arrangement, phases, type ProgramSpec } from "./arrange.ts";
 import { label, type PlannedBuffer } from "./buffer_pool.ts";
 import { copiesOf, copyOverrides } from "./copies.ts";
 import { resolveOverrides } from "../graph/kernel.ts";
 import { type Binding, Memory } from "./memory.ts";
-import { type Dispatch, show, size, type Tensor } from "../graph/tensor.ts";
+import { type Dispatch, type Parameter, show, size, type Tensor } from "../graph/tensor.ts";
 import { texelRowBytes, tileProfiles } from "../graph/tiles.ts";
 import { flopOf } from "./work.ts";
 
@@ -65,6 +65,10 @@ export interface Stats {
 /** A graph made ready to run. */
 export interface Plan {
   readonly steps: readonly Step[];
+  /** How many leading steps depend on parameters that stay, and on nothing else: they are done when one has changed. */
+  readonly settled: number;
+  /** Those parameters, or the blocks they lie in. */
+  readonly staying: readonly Parameter[];
   /** How many leading steps depend on no updated parameter: a repeated run does them once. */
   readonly invariant: number;
   readonly updates: readonly { readonly from: Binding; readonly to: Binding }[];
@@ -81,10 +85,10 @@ export interface Plan {
 /** Orders, shares equal work, and assigns buffers. */
 export function plan(spec: ProgramSpec): Plan {
   const graph = arrange(spec);
-  const { work, varying, updates } = graph;
+  const { work, phaseOf, updates } = graph;
   const memory = new Memory(graph);
   const steps: Step[] = [];
-  let [invariant, unshared] = [0, 0];
+  let [settled, invariant, unshared] = [0, 0, 0];
   work.forEach((t, i) => {
     unshared += memory.bytesOf(t);
     memory.take(t);
@@ -97,10 +101,13 @@ export function plan(spec: ProgramSpec): Plan {
     const from = memory.texture(t);
     if (from) steps.push({ kind: "texture", tensor: t, from, rows: memory.rowsOf(t) });
     memory.release(i, t);
-    if (!varying.has(t)) invariant = steps.length;
+    if (phaseOf(t) <= phases.settled) settled = steps.length;
+    if (phaseOf(t) <= phases.once) invariant = steps.length;
   });
   return {
     steps,
+    settled,
+    staying: stayingParameters(graph),
     invariant,
     updates: updates.map(({ parameter, value }) => {
       const exact = 4 * size(parameter.shape);
@@ -115,6 +122,14 @@ export function plan(spec: ProgramSpec): Plan {
     binding: (t) => memory.binding(t),
     uses: (t) => memory.holds(t),
   };
+}
+
+/** Parameters that a program reads and leaves alone. */
+function stayingParameters({ order, phaseOf }: Arrangement): readonly Parameter[] {
+  const found = order.flatMap((t) =>
+    t.source.kind === "parameter" && phaseOf(t) === phases.settled ? [t.source.parameter.owner] : []
+  );
+  return [...new Set(found)];
 }
 
 /** Copies of those parts of a pack that are not computed where they belong. */

@@ -17,7 +17,15 @@ import {
 } from "../compile/plan.ts";
 import { type Command, encodeCopy, type StepTime, timeSteps } from "./profile.ts";
 import { type CopiedResource, dense, Recorder, whole } from "./recorder.ts";
-import { bytesOf, parameterBuffer, readBack, type Resource, usage } from "./storage.ts";
+import {
+  bytesOf,
+  noteWrites,
+  parameterBuffer,
+  readBack,
+  type Resource,
+  usage,
+  writesTo,
+} from "./storage.ts";
 import { type Data, show, size, type Tensor } from "../graph/tensor.ts";
 
 export type { ProgramSpec, Stats, Updates } from "../compile/plan.ts";
@@ -85,6 +93,9 @@ class CompiledProgram implements Program {
   readonly #textures: GPUTexture[] = [];
   readonly #commands: Command[];
   readonly #updates: Command[];
+  /** How many leading commands are left out as long as no parameter that they read is written, and at which count of writes. */
+  readonly #settled: number;
+  #settledAt: number | undefined;
   /** How many leading commands a repeated run leaves out. */
   readonly #invariant: number;
   readonly recorders: readonly Recorder[];
@@ -123,6 +134,7 @@ class CompiledProgram implements Program {
       commandsOf(device, step, pipelines[i], { resolve, textures })
     );
     this.#commands = commands.flat();
+    this.#settled = commands.slice(0, plan.settled).flat().length;
     this.#invariant = commands.slice(0, plan.invariant).flat().length;
     this.#updates = plan.updates.flatMap((u) => copyCommands(resolve(u.from), resolve(u.to)));
     this.recorders = (spec.records ?? []).map((t) => new Recorder(device, this.#resource(t), t));
@@ -158,13 +170,17 @@ class CompiledProgram implements Program {
     });
     for (const record of this.recorders) record.reserve(times);
     const encoder = gpu.createCommandEncoder({ label: this.name });
+    const writes = writesTo(this.plan.staying);
+    const first = writes === this.#settledAt ? this.#settled : 0;
     for (let i = 0; i < times; i++) {
-      encode(encoder, i === 0 ? this.#commands : this.#commands.slice(this.#invariant));
+      encode(encoder, this.#commands.slice(i === 0 ? first : this.#invariant));
       // Records first: an update may overwrite what a record shows.
       for (const record of this.recorders) record.append(encoder);
       encode(encoder, this.#updates);
     }
     gpu.queue.submit([encoder.finish()]);
+    if (times > 0) this.#settledAt = writes;
+    noteWrites(this.spec.updates?.keys() ?? []);
   }
 
   async read(output: Tensor): Promise<Float32Array> {

@@ -22,6 +22,19 @@ export const usage: number = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST |
 
 const parameterBuffers = new WeakMap<Device, Map<Parameter, GPUBuffer>>();
 
+/** How often the values of parameters were written on any device, by the block they lie in. */
+const writes = new WeakMap<Parameter, number>();
+
+/** Notes that values of parameters were written on the device. */
+export function noteWrites(parameters: Iterable<Parameter>): void {
+  for (const owner of owners(parameters)) writes.set(owner, (writes.get(owner) ?? 0) + 1);
+}
+
+/** Sum of how often the parameters were written: it grows with every change to one of them. */
+export function writesTo(parameters: Iterable<Parameter>): number {
+  return owners(parameters).reduce((sum, owner) => sum + (writes.get(owner) ?? 0), 0);
+}
+
 /** The device buffer of a parameter (or of the block it lies in), made from host data at first use. */
 export function parameterBuffer(device: Device, parameter: Parameter): GPUBuffer {
   let buffers = parameterBuffers.get(device);
@@ -44,6 +57,7 @@ export function parameterBuffer(device: Device, parameter: Parameter): GPUBuffer
 
 /** Copies host values of parameters to the device, where they are there already. */
 export function push(device: Device, parameters: Iterable<Parameter>): void {
+  noteWrites(parameters);
   for (const owner of owners(parameters)) {
     const buffer = parameterBuffers.get(device)?.get(owner);
     if (buffer) device.gpu.queue.writeBuffer(buffer, 0, bytesOf(owner.data));

@@ -152,10 +152,8 @@ export function conv2dWeight(
     ...cut(tileProfiles.portable),
     cut,
     instead: (tiles, copies) =>
-      planar
-        ? undefined
-        : weightByTiles(s, SPLIT, [x, g], winogradTile(s, tiles, copies)) ??
-          weightFromTexels(s, SPLIT, [x, g], texelWeightTile(s, SPLIT, tiles, copies)),
+      planar ? undefined : weightByTiles(s, SPLIT, [x, g], winogradTile(s, tiles, copies)) ??
+        weightFromTexels(s, SPLIT, [x, g], texelWeightTile(s, SPLIT, tiles, copies)),
   });
   if (SPLIT === 1) return withVjp(reshape(parts, shape), [x, g], vjp);
   return sumParts(parts, vjp, [x, g]);

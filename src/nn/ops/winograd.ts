@@ -12,7 +12,12 @@ import tilesWgsl from "../../shaders/winograd_tiles.wgsl" with { type: "text" };
 import { kernel } from "../graph/kernel.ts";
 import { node, type Tensor } from "../graph/tensor.ts";
 import type { ConvShape } from "../graph/tiles.ts";
-import { productTile, weightProductTile, type WinogradTile } from "../graph/winograd.ts";
+import {
+  type ProductTile,
+  productTile,
+  weightProductTile,
+  type WinogradTile,
+} from "../graph/winograd.ts";
 import type { Strides } from "./shape.ts";
 
 const filterKernel = kernel("winograd_filters", filtersWgsl);
@@ -43,14 +48,14 @@ export function byTiles(
   tile: WinogradTile,
 ): Tensor {
   const { B, CI, CO, OH, OW } = s;
-  const { SIZE, SIDE, DOWN, ACROSS, ALL } = tile;
+  const { SIZE, SIDE, DOWN, ACROSS, ALL, BLOCK } = tile;
   const quads = Math.ceil(CO / 4);
   const { threads, ...cut } = productTile(s, tile);
   const points = SIDE * SIDE;
   const products = node(
     "winogradProducts",
-    [tilesOf("image", x, s, tile), transformed(filters, s, tile)],
-    [points, quads, ALL, 4],
+    [tilesOf("image", x, s, tile), transformed(filters, s, tile, cut)],
+    [quads, Math.ceil(ALL / BLOCK), points, BLOCK, 4],
     {
       kind: "dispatch",
       kernel: productKernel,
@@ -62,7 +67,7 @@ export function byTiles(
     kind: "dispatch",
     kernel: pixelKernel,
     overrides: {
-      ...{ B, CO, OH, OW, DOWN, ACROSS, SIZE, SIDE },
+      ...{ B, CO, OH, OW, DOWN, ACROSS, BLOCK, SIZE, SIDE },
       HAS_BIAS: bias ? 1 : 0,
       ACTIVATION: activation,
     },
@@ -87,7 +92,7 @@ export function weightByTiles(
   const products = node(
     "winogradWeightProducts",
     [tilesOf("image", x, s, tile), tilesOf("gradient", g, s, tile)],
-    [split, points, CI, quads, 4],
+    [split, Math.ceil(CI / 4), quads, points, 4, 4],
     {
       kind: "dispatch",
       kernel: weightProductKernel,
@@ -99,40 +104,45 @@ export function weightByTiles(
     kind: "dispatch",
     kernel: weightKernel,
     overrides: { CI, CO, SPLIT: split, SIZE, SIDE },
-    threads: split * CI * quads,
+    threads: split * 4 * Math.ceil(CI / 4) * quads,
   });
 }
 
-/** An image's tiles, or its gradient's, at every point: `[points, channels / 4, tiles, 4]`. */
+/** An image's tiles, or its gradient's, at every point: `[channels / 4, blocks, points, tiles of a block, 4]`. */
 function tilesOf(
   OF: "image" | "gradient",
   x: Tensor,
   s: ConvShape,
-  { SIZE, SIDE, DOWN, ACROSS, ALL }: WinogradTile,
+  { SIZE, SIDE, DOWN, ACROSS, ALL, BLOCK }: WinogradTile,
 ): Tensor {
   const { B } = s;
   const [C, H, W, PAD] = OF === "image" ? [s.CI, s.H, s.W, s.PAD] : [s.CO, s.OH, s.OW, 0];
   const quads = Math.ceil(C / 4);
-  return node("winogradTiles", [x], [SIDE * SIDE, quads, ALL, 4], {
+  return node("winogradTiles", [x], [quads, Math.ceil(ALL / BLOCK), SIDE * SIDE, BLOCK, 4], {
     kind: "dispatch",
     kernel: tileKernel,
-    overrides: { B, C, H, W, DOWN, ACROSS, PAD, SIZE, SIDE, OF },
+    overrides: { B, C, H, W, DOWN, ACROSS, PAD, BLOCK, SIZE, SIDE, OF },
     threads: ALL * quads,
   });
 }
 
-/** Filters at every point: `[points, CI, CO / 4, 4]`, CI filled up to a multiple of four. */
-function transformed({ w, order }: Filters, s: ConvShape, { SIZE, SIDE }: WinogradTile): Tensor {
+/** Filters at every point: `[CI / 4, blocks, points, 4, groups of a block, 4]`, channels filled up by zeros. */
+function transformed(
+  { w, order }: Filters,
+  s: ConvShape,
+  { SIZE, SIDE }: WinogradTile,
+  { LANES }: Pick<ProductTile, "LANES">,
+): Tensor {
   const { CI, CO } = s;
   const [TO_CI = 0, TO_KH = 0, TO_KW = 0, TO_CO = 0] = order.strides;
-  const [all, quads] = [4 * Math.ceil(CI / 4), Math.ceil(CO / 4)];
-  return node("winogradFilters", [w], [SIDE * SIDE, all, quads, 4], {
+  const [deep, blocks] = [Math.ceil(CI / 4), Math.ceil(CO / (4 * LANES))];
+  return node("winogradFilters", [w], [deep, blocks, SIDE * SIDE, 4, LANES, 4], {
     kind: "dispatch",
     kernel: filterKernel,
     overrides: {
-      ...{ CI, CO, TO_CI, TO_CO, TO_KH, TO_KW, SIZE, SIDE },
+      ...{ CI, CO, TO_CI, TO_CO, TO_KH, TO_KW, LANES, SIZE, SIDE },
       START: order.offset ?? 0,
     },
-    threads: all * quads,
+    threads: deep * blocks * 4 * LANES,
   });
 }
