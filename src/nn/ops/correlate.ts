@@ -8,7 +8,7 @@ import wgsl from "../../shaders/conv2d.wgsl" with { type: "text" };
 import conv2dTexelsWgsl from "../../shaders/conv2d_texels.wgsl" with { type: "text" };
 import conv2dWeightTexelsWgsl from "../../shaders/conv2d_weight_texels.wgsl" with { type: "text" };
 import texelsWgsl from "../../shaders/texels.wgsl" with { type: "text" };
-import { kernel } from "../graph/kernel.ts";
+import { kernel, type Overrides } from "../graph/kernel.ts";
 import { flip, pad, reshape, strided, type Strides } from "./shape.ts";
 import { type Dispatch, node, type Tensor, type Vjp } from "../graph/tensor.ts";
 import {
@@ -27,21 +27,29 @@ const texelKernel = kernel("conv2d_texels", conv2dTexelsWgsl);
 const packKernel = kernel("texels", texelsWgsl);
 const weightKernel = kernel("conv2d_weight_texels", conv2dWeightTexelsWgsl);
 
+/** What a correlation's kernel does with its sums before it stores them: `act(sum + bias + residual)`. */
+export interface Epilogue {
+  /** `[CO]`; none when not given. */
+  readonly bias?: Tensor | undefined;
+  /** `[B, CO, OH, OW]`; none when not given. */
+  readonly residual?: Tensor | undefined;
+  /** Function of the result, relu being `max(x, 0)`; none when not given. */
+  readonly activation?: "none" | "relu" | undefined;
+}
+
 /** One dispatch of the forward kernel, whose weights are packed as the kernel reads them. */
 export function correlate(
   name: string,
   s: ConvShape,
-  [x, packed, bias]: readonly [Tensor, Tensor, (Tensor | undefined)?],
-  activation: "none" | "relu" = "none",
+  [x, packed]: readonly [x: Tensor, packed: Tensor],
+  epilogue: Epilogue = {},
   vjp?: Vjp,
   operands?: readonly Tensor[],
 ): Tensor {
+  const { bias, residual, activation = "none" } = epilogue;
   const cut = (tiles: TileProfile): Pick<Dispatch, "overrides" | "threads"> => {
     const { threads, ...tile } = conv2dTile(s, tiles);
-    return {
-      overrides: { ...s, ...tile, HAS_BIAS: bias ? 1 : 0, ACTIVATION: activation },
-      threads,
-    };
+    return { overrides: { ...s, ...tile, ...epilogueOverrides(epilogue) }, threads };
   };
   const source = {
     kind: "dispatch",
@@ -49,30 +57,39 @@ export function correlate(
     ...cut(tileProfiles.portable),
     cut,
     instead: (tiles: TileProfile, copies: number) =>
-      fromTexels(name, s, [x, packed, bias], activation, texelTile(s, tiles, copies)),
+      fromTexels(name, s, [x, packed], epilogue, texelTile(s, tiles, copies)),
   } as const;
-  const inputs = [x, x, packed, bias ?? packed];
+  const inputs = [x, x, packed, bias ?? packed, residual ?? packed];
   const y = node(name, inputs, [s.B, s.CO, s.OH, s.OW], source, vjp, operands);
-  if (activation === "none") plain.set(y, s);
+  if (activation === "none" && !residual) plain.set(y, s);
   return y;
+}
+
+function epilogueOverrides({ bias, residual, activation = "none" }: Epilogue): Overrides {
+  return {
+    HAS_BIAS: bias ? 1 : 0,
+    HAS_RESIDUAL: residual ? 1 : 0,
+    ACTIVATION: activation,
+  };
 }
 
 /** The same correlation by operands that are read from textures, where a profile has them so. */
 function fromTexels(
   name: string,
   s: ConvShape,
-  [x, packed, bias]: readonly [Tensor, Tensor, (Tensor | undefined)?],
-  activation: "none" | "relu",
+  [x, packed]: readonly [x: Tensor, packed: Tensor],
+  epilogue: Epilogue,
   tile: TexelTile | undefined,
 ): Tensor | undefined {
   if (!tile) return undefined;
   const { threads, ...cut } = tile;
+  const { bias = x, residual = x } = epilogue;
   const { B, CI, CO, KH, KW, OH, OW, STRIDE } = s;
   const overrides = { B, CI, CO, KH, KW, OH, OW, STRIDE, ...cut };
-  return node(name, [texels(x, s), packed, bias ?? x], [B, CO, OH, OW], {
+  return node(name, [texels(x, s), packed, bias, residual], [B, CO, OH, OW], {
     kind: "dispatch",
     kernel: texelKernel,
-    overrides: { ...overrides, HAS_BIAS: bias ? 1 : 0, ACTIVATION: activation },
+    overrides: { ...overrides, ...epilogueOverrides(epilogue) },
     threads,
   });
 }
@@ -109,7 +126,7 @@ function texels(x: Tensor, s: ConvShape): Tensor {
   });
 }
 
-/** Correlations without an activation, and their sizes. */
+/** Correlations with a bias at most, and their sizes. */
 const plain = new WeakMap<Tensor, ConvShape>();
 
 /**
@@ -160,7 +177,7 @@ export function correlateRows(
   };
   return node(
     "conv2dInput",
-    [g, g, moved, moved],
+    [g, g, moved, moved, moved],
     [s.B, 1, s.OH, s.OW],
     {
       kind: "dispatch",
