@@ -233,6 +233,16 @@ export const opCases: Readonly<Record<string, readonly OpCase[]>> = {
       f: (x, w, bias) => nn.square(nn.conv2d(x, w, { bias, activation: "relu", padding: 1 })),
       at: [v(2, 2, 4, 4), v(3, 2, 3, 3), v(3)],
     },
+    {
+      f: (x, w, bias, residual) =>
+        nn.square(nn.conv2d(x, w, { ...geometry, bias, residual, activation: "relu" })),
+      at: [v(2, 2, 6, 6), v(3, 2, 3, 3), v(3), v(2, 3, 3, 3)],
+    },
+    // One pixel in two is seen, and a residual without a bias.
+    {
+      f: (x, w, residual) => nn.square(nn.conv2d(x, w, { stride: 2, residual })),
+      at: [v(2, 2, 4, 4), v(3, 2, 1, 1), v(2, 3, 2, 2)],
+    },
   ],
   conv2dInput: [
     { f: (g, w) => nn.conv2dInput(g, w, [5, 4]), at: [v(2, 3, 3, 3), v(3, 2, 3, 2)] },

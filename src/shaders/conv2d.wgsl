@@ -1,4 +1,5 @@
-// y[b, co, oh, ow] = act(sum x[b, ci, oh STRIDE + kh - PAD, ow STRIDE + kw - PAD] w[ci, kh, kw, co] + bias[co])
+// y[b, co, oh, ow] = act(sum x[b, ci, oh STRIDE + kh - PAD, ow STRIDE + kw - PAD] w[ci, kh, kw, co] + bias[co]
+// + residual[b, co, oh, ow])
 // B images, CI CO channels, H W in, OH OW out, KH KW kernel; w has CO rounded up to a multiple of 4
 // A thread makes PIXELS pixels of a row in GROUPS groups of 4 channels: accumulator a_m_p_g. With FOLD 4 and CO 1
 // it makes PIXELS pixels of four rows: w[ci, kh, kw, r] is then the filter moved down by r rows.
@@ -6,7 +7,8 @@
 @group(0) @binding(1) var<storage, read> quads_of_x: array<vec4f>; // x once more, to be read by four
 @group(0) @binding(2) var<storage, read> w: array<vec4f>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<storage, read> residual: array<f32>;
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
 override B: u32;
 override CI: u32;
@@ -27,6 +29,7 @@ override FOLD: u32 = 1u; // 4: the four columns of w are four rows of one output
 override POOL: u32 = 1u; // 2: y is the largest of each 2 x 2 pixels, the first on ties, and from HALF on where it was: h OW + w
 override HALF: u32 = 0u;
 override HAS_BIAS: u32 = 0u;
+override HAS_RESIDUAL: u32 = 0u;
 override ACTIVATION: u32 = 0u;
 const ACTIVATION_none = 0u;
 const ACTIVATION_relu = 1u;
@@ -86,6 +89,11 @@ fn offsets(co: u32) -> vec4f {
   return vec4f(bias[min(co, last)], bias[min(co + 1u, last)], bias[min(co + 2u, last)], bias[min(co + 3u, last)]);
 }
 
+// An element of the residual; past the last one it is not stored.
+fn added(i: u32) -> f32 {
+  return residual[min(i, B * CO * OH * OW - 1u)];
+}
+
 // Four channels of pixel p of a strip, the first of which belongs at i, or four rows of one channel. Where
 // GROUPS hold all channels, or FOLD divides the rows, there is no question which there are.
 fn store(i: u32, ow: u32, p: u32, co: u32, sum: vec4f) {
@@ -93,13 +101,16 @@ fn store(i: u32, ow: u32, p: u32, co: u32, sum: vec4f) {
     return;
   }
   var v = sum;
-  if (ACTIVATION == ACTIVATION_relu) {
-    v = select(v, vec4f(0.0), v <= vec4f(0.0));
-  }
   let rows = FOLD == 4u;
   let step = select(OH * OW, OW, rows);
   let count = select(CO - min(co, CO), OH - i / OW % OH, rows);
   let all = select(CO % 4u == 0u && (CO + 3u) / 4u % GROUPS == 0u, OH % 4u == 0u, rows);
+  if (HAS_RESIDUAL == 1u) {
+    v += vec4f(added(i), added(i + step), added(i + 2u * step), added(i + 3u * step));
+  }
+  if (ACTIVATION == ACTIVATION_relu) {
+    v = select(v, vec4f(0.0), v <= vec4f(0.0));
+  }
   if (all || count > 0u) { y[i] = v.x; }
   if (all || count > 1u) { y[i + step] = v.y; }
   if (all || count > 2u) { y[i + 2u * step] = v.z; }

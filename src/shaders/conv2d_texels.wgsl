@@ -1,11 +1,13 @@
-// y[b, co, oh, ow] = act(sum x[b, ci, oh STRIDE + kh, ow STRIDE + kw] w[ci, kh, kw, co] + bias[co])
+// y[b, co, oh, ow] = act(sum x[b, ci, oh STRIDE + kh, ow STRIDE + kw] w[ci, kh, kw, co] + bias[co]
+// + residual[b, co, oh, ow])
 // B images, CI CO channels, OH OW pixels out, KH KW kernel. x and w are read from textures, row by row of 1024
 // texels: x has four channels of a pixel in each and its padding in it, w four output channels.
 // A thread makes ROWS rows of PIXELS pixels in GROUPS groups of 4 channels: accumulator a_r_p_g.
 @group(0) @binding(0) var x: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(1) var w: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read> residual: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
 override B: u32;
 override CI: u32;
@@ -20,6 +22,7 @@ override PIXELS: u32 = 8u;
 override ROWS: u32 = 1u;
 override SPAN: u32 = 10u; // pixels of a row that a strip sees: (PIXELS - 1) STRIDE + KW
 override HAS_BIAS: u32 = 0u;
+override HAS_RESIDUAL: u32 = 0u;
 override ACTIVATION: u32 = 0u;
 const ACTIVATION_none = 0u;
 const ACTIVATION_relu = 1u;
@@ -44,16 +47,24 @@ fn offsets(co: u32) -> vec4f {
   return vec4f(bias[min(co, last)], bias[min(co + 1u, last)], bias[min(co + 2u, last)], bias[min(co + 3u, last)]);
 }
 
+// An element of the residual; past the last one it is not stored.
+fn added(i: u32) -> f32 {
+  return residual[min(i, B * CO * OH * OW - 1u)];
+}
+
 // Four channels, the first of which is co, of the pixel at oh, ow.
 fn store(n: u32, co: u32, oh: u32, ow: u32, sum: vec4f) {
   if (oh >= OH || ow >= OW) {
     return;
   }
   var v = sum;
+  let i = ((n * CO + co) * OH + oh) * OW + ow;
+  if (HAS_RESIDUAL == 1u) {
+    v += vec4f(added(i), added(i + OH * OW), added(i + 2u * OH * OW), added(i + 3u * OH * OW));
+  }
   if (ACTIVATION == ACTIVATION_relu) {
     v = select(v, vec4f(0.0), v <= vec4f(0.0));
   }
-  let i = ((n * CO + co) * OH + oh) * OW + ow;
   let all = CO % (4u * GROUPS) == 0u;
   if (all || co < CO) { y[i] = v.x; }
   if (all || co + 1u < CO) { y[i + OH * OW] = v.y; }

@@ -1,10 +1,11 @@
-// y[b, co, oh, ow] = act((A^T m A)[oh % SIZE, ow % SIZE] + bias[co]) of the points m[co / 4, t / BLOCK, r, c, t % BLOCK]
-// of its tile t
+// y[b, co, oh, ow] = act((A^T m A)[oh % SIZE, ow % SIZE] + bias[co] + residual[b, co, oh, ow]) of the points
+// m[co / 4, t / BLOCK, r, c, t % BLOCK] of its tile t
 // B images, CO channels, OH OW pixels, DOWN ACROSS tiles of an image, SIZE SIZE pixels of a tile
 // (A. Lavin and S. Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 2016, for 3 x 3 filters)
 @group(0) @binding(0) var<storage, read> m: array<vec4f>;
 @group(0) @binding(1) var<storage, read> bias: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<storage, read> residual: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
 override B: u32;
 override CO: u32;
@@ -16,6 +17,7 @@ override BLOCK: u32;
 override SIZE: u32;
 override SIDE: u32; // points on a side of a tile: SIZE + 2
 override HAS_BIAS: u32 = 0u;
+override HAS_RESIDUAL: u32 = 0u;
 override ACTIVATION: u32 = 0u;
 const ACTIVATION_none = 0u;
 const ACTIVATION_relu = 1u;
@@ -45,16 +47,24 @@ fn along(p0: vec4f, p1: vec4f, p2: vec4f, p3: vec4f, p4: vec4f, p5: vec4f) -> ar
   return array<vec4f, 4>(p0 + even + even2, odd + 2.0 * odd2, even + 4.0 * even2, odd + 8.0 * odd2 + p5);
 }
 
+// An element of the residual; past the last one it is not stored.
+fn added(i: u32) -> f32 {
+  return residual[min(i, B * CO * OH * OW - 1u)];
+}
+
 // Four channels, the first of which is co, of the pixel at oh, ow.
 fn store(n: u32, co: u32, oh: u32, ow: u32, value: vec4f) {
   if (oh >= OH || ow >= OW) {
     return;
   }
   var a = value;
+  let i = ((n * CO + co) * OH + oh) * OW + ow;
+  if (HAS_RESIDUAL == 1u) {
+    a += vec4f(added(i), added(i + OH * OW), added(i + 2u * OH * OW), added(i + 3u * OH * OW));
+  }
   if (ACTIVATION == ACTIVATION_relu) {
     a = select(a, vec4f(0.0), a <= vec4f(0.0));
   }
-  let i = ((n * CO + co) * OH + oh) * OW + ow;
   let all = CO % 4u == 0u;
   y[i] = a.x;
   if (all || co + 1u < CO) { y[i + OH * OW] = a.y; }

@@ -25,7 +25,8 @@ type Sizes = Readonly<
 type Visit = (x: number, w: number, g: number) => void;
 
 /**
- * x[B,CI,H,W] twice, w[CI,KH,KW,CO rounded up to 4], bias[CO] -> y[B,CO,OH,OW] = act(cross-correlation + bias).
+ * x[B,CI,H,W] twice, w[CI,KH,KW,CO rounded up to 4], bias[CO], residual[B,CO,OH,OW] -> y[B,CO,OH,OW] =
+ * act(cross-correlation + bias + residual).
  */
 export const conv2d: ReferenceKernel = (inputs, o, length) => {
   const s = sizes(o);
@@ -38,6 +39,7 @@ export const conv2d: ReferenceKernel = (inputs, o, length) => {
     (_, i) => at(packed, (i % taps) * columns + Math.floor(i / taps)),
   );
   const bias = number(o, "HAS_BIAS", 0) ? input(inputs, 3) : undefined;
+  const residual = number(o, "HAS_RESIDUAL", 0) ? input(inputs, 4) : undefined;
   const act = activation(choice(o, "ACTIVATION", "none"));
   const pooled = number(o, "POOL", 1) === 2;
   const y = new Float64Array(pooled ? s.b * s.co * s.oh * s.ow : length);
@@ -49,7 +51,7 @@ export const conv2d: ReferenceKernel = (inputs, o, length) => {
   const plane = s.oh * s.ow;
   const all = y.map((value, i) => {
     const channel = Math.floor(i / plane) % s.co;
-    return act(value + (bias ? at(bias, channel) : 0));
+    return act(value + (bias ? at(bias, channel) : 0) + (residual ? at(residual, i) : 0));
   });
   return pooled ? largest(all, s, number(o, "HALF"), length) : all;
 };
@@ -227,17 +229,22 @@ function overrides(s: ConvShape): Record<string, number> {
   return { ...sizes, ...(STRIDE === 1 ? {} : { STRIDE }), ...(PAD === 0 ? {} : { PAD }) };
 }
 
-function forward(s: ConvShape, bias: boolean, relu: boolean, tiles = software): KernelCase {
+function forward(
+  s: ConvShape,
+  bias: boolean,
+  relu: boolean,
+  tiles = software,
+  residual = false,
+): KernelCase {
   const { x, y } = lengths(s);
   const { threads, ...tile } = conv2dTile(s, tiles);
   return {
     kernel: "conv2d",
-    label: `${label(s)}, ${tiles.name}` + (bias ? ", bias" : "") + (relu ? ", relu" : ""),
+    label: `${label(s)}, ${tiles.name}` + epilogueLabel(bias, residual, relu),
     overrides: {
       ...overrides(s),
       ...tile,
-      ...(bias ? { HAS_BIAS: 1 } : {}),
-      ...(relu ? { ACTIVATION: "relu" } : {}),
+      ...epilogueOverrides(bias, residual, relu),
     },
     threads,
     inputs: () => [
@@ -245,10 +252,29 @@ function forward(s: ConvShape, bias: boolean, relu: boolean, tiles = software): 
       uniform(81, x),
       uniform(82, s.CI * s.KH * s.KW * 4 * Math.ceil(s.CO / 4)),
       bias ? uniform(83, s.CO) : Float32Array.of(NaN),
+      residual ? uniform(77, y) : Float32Array.of(NaN),
     ],
     outputLength: y,
-    tolerance: sumTolerance(s.CI * s.KH * s.KW + 1),
+    tolerance: sumTolerance(s.CI * s.KH * s.KW + 2),
     profile: tiles.name,
+  };
+}
+
+/** What an epilogue does, in words. */
+export function epilogueLabel(bias: boolean, residual: boolean, relu: boolean): string {
+  return (bias ? ", bias" : "") + (residual ? ", residual" : "") + (relu ? ", relu" : "");
+}
+
+/** What an epilogue does, as overrides. */
+export function epilogueOverrides(
+  bias: boolean,
+  residual: boolean,
+  relu: boolean,
+): Record<string, number | string> {
+  return {
+    ...(bias ? { HAS_BIAS: 1 } : {}),
+    ...(residual ? { HAS_RESIDUAL: 1 } : {}),
+    ...(relu ? { ACTIVATION: "relu" } : {}),
   };
 }
 
@@ -264,6 +290,7 @@ function folded(s: ConvShape): KernelCase {
       uniform(78, lengths(s).x),
       uniform(78, lengths(s).x),
       uniform(79, s.CI * s.KH * s.KW * 4),
+      Float32Array.of(NaN),
       Float32Array.of(NaN),
     ],
     outputLength: lengths(s).y,
@@ -295,6 +322,7 @@ function pooled(s: ConvShape, tiles = software, nan = false): KernelCase {
 export const conv2dCases: readonly KernelCase[] = [
   ...geometries.map((s, i) => forward(s, i % 2 === 1, i % 3 === 1)),
   ...geometries.map((s) => forward(s, false, false, tileProfiles.portable)),
+  ...geometries.map((s, i) => forward(s, i % 2 === 0, i % 3 > 0, software, true)),
   folded({ B: 2, CI: 6, H: 28, W: 28, CO: 1, KH: 8, KW: 5, OH: 28, OW: 28, STRIDE: 1, PAD: 2 }),
   folded({ B: 3, CI: 2, H: 7, W: 9, CO: 1, KH: 6, KW: 3, OH: 7, OW: 9, STRIDE: 1, PAD: 1 }),
   pooled(geometry([3, 1, 28, 28], [6, 1, 5, 5], 1, 2)),
@@ -309,6 +337,7 @@ export const conv2dCases: readonly KernelCase[] = [
       uniform(84, 144).map((x, i) => i === 20 ? NaN : x),
       uniform(84, 144).map((x, i) => i === 20 ? NaN : x),
       uniform(85, 72),
+      Float32Array.of(0),
       Float32Array.of(0),
     ],
   },

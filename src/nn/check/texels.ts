@@ -12,7 +12,7 @@ import {
   tileProfiles,
 } from "../graph/tiles.ts";
 import { type KernelCase, product, sumTolerance, uniform } from "./case.ts";
-import { geometries, label } from "./conv2d.ts";
+import { epilogueLabel, epilogueOverrides, geometries, label } from "./conv2d.ts";
 
 /** x[B,C,H,W] -> y[B,C / 4,OH,OW,4]: pixel (h - PAD, w - PAD) of four channels, zeros beyond image and channels. */
 export const texels: ReferenceKernel = ([x = new Float64Array()], o, length) => {
@@ -29,12 +29,13 @@ export const texels: ReferenceKernel = ([x = new Float64Array()], o, length) => 
   });
 };
 
-/** x[B,CI / 4,tall,wide,4], w[CI,KH,KW,CO rounded up to 4], bias[CO] -> y[B,CO,OH,OW] = act(correlation + bias). */
+/** x[B,CI / 4,tall,wide,4], w[CI,KH,KW,CO rounded up to 4], bias[CO], residual[B,CO,OH,OW] -> y[B,CO,OH,OW] = act(correlation + bias + residual). */
 export const conv2dTexels: ReferenceKernel = (inputs, o, length) => {
   const [x, w] = [input(inputs, 0), input(inputs, 1)];
   const [ci, co, kh, kw] = ["CI", "CO", "KH", "KW"].map((name) => number(o, name)) as Four;
   const [oh, ow, stride] = [number(o, "OH"), number(o, "OW"), number(o, "STRIDE", 1)];
   const bias = number(o, "HAS_BIAS", 0) ? input(inputs, 2) : undefined;
+  const residual = number(o, "HAS_RESIDUAL", 0) ? input(inputs, 3) : undefined;
   const act = activation(choice(o, "ACTIVATION", "none"));
   const [tall, wide] = [(oh - 1) * stride + kh, (ow - 1) * stride + kw];
   const [quads, columns] = [Math.ceil(ci / 4), 4 * Math.ceil(co / 4)];
@@ -51,7 +52,7 @@ export const conv2dTexels: ReferenceKernel = (inputs, o, length) => {
         }
       }
     }
-    return act(sum);
+    return act(sum + (residual ? at(residual, i) : 0));
   });
 };
 
@@ -103,7 +104,12 @@ function packed(s: ConvShape): KernelCase {
 /** Images of every geometry, framed as the convolution sees them. */
 export const texelsCases: readonly KernelCase[] = geometries.map(packed);
 
-function correlated(s: ConvShape, bias: boolean, relu: boolean): readonly KernelCase[] {
+function correlated(
+  s: ConvShape,
+  bias: boolean,
+  relu: boolean,
+  residual: boolean,
+): readonly KernelCase[] {
   const tile = texelTile(s, tileProfiles.texels);
   if (!tile) return [];
   const { threads, ...cut } = tile;
@@ -112,12 +118,11 @@ function correlated(s: ConvShape, bias: boolean, relu: boolean): readonly Kernel
   const quads = Math.ceil(CI / 4);
   return [{
     kernel: "conv2d_texels",
-    label: label(s) + (bias ? ", bias" : "") + (relu ? ", relu" : ""),
+    label: label(s) + epilogueLabel(bias, residual, relu),
     overrides: {
       ...{ B, CI, CO, KH, KW, OH, OW, ...cut },
       ...(STRIDE === 1 ? {} : { STRIDE }),
-      ...(bias ? { HAS_BIAS: 1 } : {}),
-      ...(relu ? { ACTIVATION: "relu" } : {}),
+      ...epilogueOverrides(bias, residual, relu),
     },
     threads,
     inputs: () => [
@@ -127,6 +132,7 @@ function correlated(s: ConvShape, bias: boolean, relu: boolean): readonly Kernel
       ),
       uniform(93, CI * KH * KW * 4 * Math.ceil(CO / 4)),
       bias ? uniform(94, CO) : Float32Array.of(NaN),
+      residual ? uniform(98, product(B, CO, OH, OW)) : Float32Array.of(NaN),
     ],
     outputLength: product(B, CO, OH, OW),
     tolerance: sumTolerance(CI * KH * KW + 1),
@@ -136,7 +142,7 @@ function correlated(s: ConvShape, bias: boolean, relu: boolean): readonly Kernel
 
 /** Every geometry that is read from textures, its epilogues in turn. */
 export const conv2dTexelsCases: readonly KernelCase[] = geometries.flatMap((s, i) =>
-  correlated(s, i % 2 === 1, i % 3 === 1)
+  [false, true].flatMap((residual) => correlated(s, i % 2 === 1, i % 3 === 1, residual))
 );
 
 function weightCase(s: ConvShape, split: number): readonly KernelCase[] {

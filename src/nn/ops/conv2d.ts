@@ -5,7 +5,8 @@
  * @module
  */
 import weightWgsl from "../../shaders/conv2d_weight.wgsl" with { type: "text" };
-import { correlate, packChannels, weightFromTexels } from "./correlate.ts";
+import { packChannels } from "./epilogue.ts";
+import { correlate, weightFromTexels } from "./correlate.ts";
 import { mul, step } from "./elementwise.ts";
 import { kernel } from "../graph/kernel.ts";
 import { matmul } from "./matmul.ts";
@@ -15,6 +16,7 @@ import {
   dim,
   type Dispatch,
   node,
+  sameShape,
   show,
   type SparsePlanes,
   type Tensor,
@@ -47,41 +49,48 @@ export interface ConvOptions {
 /** What `conv2d` can do on the way. */
 export interface Conv2dOptions extends ConvOptions {
   /** `[CO]` */
-  readonly bias?: Tensor;
+  readonly bias?: Tensor | undefined;
+  /** Added before the activation, of the result's shape. */
+  readonly residual?: Tensor | undefined;
   /** Function of the result, relu being `max(x, 0)`; none when not given. */
   readonly activation?: "none" | "relu";
 }
 
 /**
  * Cross-correlation, as in every deep-learning library: x `[B, CI, H, W]`, w `[CO, CI, KH, KW]` to
- * `[B, CO, OH, OW]`, plus bias, then the activation.
+ * `[B, CO, OH, OW]`, plus bias and residual, then the activation.
  *
- * @throws Error naming both shapes when the channels differ or the kernel exceeds the padded image
+ * @throws Error naming both shapes when the channels differ, the kernel exceeds the padded image or the
+ *   residual has another shape than the result
  */
 export function conv2d(x: Tensor, w: Tensor, options: Conv2dOptions = {}): Tensor {
-  const { stride = 1, padding = 0, bias, activation = "none" } = options;
+  const { stride = 1, padding = 0, bias, residual, activation = "none" } = options;
   const geometry = { stride, padding };
+  const epilogue = { bias, residual, activation };
   if (x.shape.length !== 4 || w.shape.length !== 4 || dim(x, 1) !== dim(w, 1)) {
     throw new Error(`Cannot convolve ${show(x.shape)} with ${show(w.shape)}: channels differ`);
   }
   const s = sizes(x.shape, w.shape, geometry);
-  if (skipsPixels(s)) {
-    return conv2d(everyNth(x, stride), w, { ...(bias ? { bias } : {}), activation });
+  const shape = [s.B, s.CO, s.OH, s.OW];
+  if (residual && !sameShape(residual.shape, shape)) {
+    throw new Error(`Cannot add ${show(residual.shape)} to a convolution of ${show(shape)}`);
   }
+  if (skipsPixels(s)) return conv2d(everyNth(x, stride), w, epilogue);
   return correlate(
     "conv2d",
     s,
-    [x, { w, order: filtersLast(s) }, bias],
-    activation,
+    [x, { w, order: filtersLast(s) }],
+    epilogue,
     (upstream, y) => {
       const g = activation === "relu" ? mul(upstream, step(y)) : upstream;
       return [
         conv2dInput(g, w, [s.H, s.W], geometry),
         conv2dWeight(x, g, [s.KH, s.KW], geometry),
         bias ? sum(g, [0, 2, 3]) : null,
+        residual ? g : null,
       ];
     },
-    [x, w, bias ?? w],
+    [x, w, bias ?? w, residual ?? x],
   );
 }
 

@@ -8,8 +8,9 @@ import wgsl from "../../shaders/conv2d.wgsl" with { type: "text" };
 import conv2dTexelsWgsl from "../../shaders/conv2d_texels.wgsl" with { type: "text" };
 import conv2dWeightTexelsWgsl from "../../shaders/conv2d_weight_texels.wgsl" with { type: "text" };
 import texelsWgsl from "../../shaders/texels.wgsl" with { type: "text" };
+import { type Epilogue, epilogueOverrides, type Filters, packChannels } from "./epilogue.ts";
 import { kernel } from "../graph/kernel.ts";
-import { flip, pad, reshape, strided, type Strides } from "./shape.ts";
+import { flip, pad, reshape, strided } from "./shape.ts";
 import { type Dispatch, node, type Tensor, type Vjp } from "../graph/tensor.ts";
 import {
   conv2dTile,
@@ -21,9 +22,8 @@ import {
   type TileProfile,
   tileProfiles,
 } from "../graph/tiles.ts";
-
 import { winogradTile } from "../graph/winograd.ts";
-import { byTiles, type Filters } from "./winograd.ts";
+import { byTiles } from "./winograd.ts";
 
 const forwardKernel = kernel("conv2d", wgsl);
 const texelKernel = kernel("conv2d_texels", conv2dTexelsWgsl);
@@ -34,18 +34,16 @@ const weightKernel = kernel("conv2d_weight_texels", conv2dWeightTexelsWgsl);
 export function correlate(
   name: string,
   s: ConvShape,
-  [x, filters, bias]: readonly [Tensor, Filters, (Tensor | undefined)?],
-  activation: "none" | "relu" = "none",
+  [x, filters]: readonly [x: Tensor, filters: Filters],
+  epilogue: Epilogue = {},
   vjp?: Vjp,
   operands?: readonly Tensor[],
 ): Tensor {
+  const { bias, residual, activation = "none" } = epilogue;
   const packed = packChannels(filters.w, filters.order);
   const cut = (tiles: TileProfile): Pick<Dispatch, "overrides" | "threads"> => {
     const { threads, ...tile } = conv2dTile(s, tiles);
-    return {
-      overrides: { ...s, ...tile, HAS_BIAS: bias ? 1 : 0, ACTIVATION: activation },
-      threads,
-    };
+    return { overrides: { ...s, ...tile, ...epilogueOverrides(epilogue) }, threads };
   };
   const source = {
     kind: "dispatch",
@@ -55,13 +53,13 @@ export function correlate(
     instead: (tiles: TileProfile, copies: number) => {
       const tile = winogradTile(s, tiles, copies);
       return tile
-        ? byTiles(name, s, [x, filters], { bias, activation }, tile)
-        : fromTexels(name, s, [x, packed, bias], activation, texelTile(s, tiles, copies));
+        ? byTiles(name, s, [x, filters], epilogue, tile)
+        : fromTexels(name, s, [x, packed], epilogue, texelTile(s, tiles, copies));
     },
   } as const;
-  const inputs = [x, x, packed, bias ?? packed];
+  const inputs = [x, x, packed, bias ?? packed, residual ?? packed];
   const y = node(name, inputs, [s.B, s.CO, s.OH, s.OW], source, vjp, operands);
-  if (activation === "none") plain.set(y, s);
+  if (activation === "none" && !residual) plain.set(y, s);
   return y;
 }
 
@@ -69,18 +67,19 @@ export function correlate(
 function fromTexels(
   name: string,
   s: ConvShape,
-  [x, packed, bias]: readonly [Tensor, Tensor, (Tensor | undefined)?],
-  activation: "none" | "relu",
+  [x, packed]: readonly [x: Tensor, packed: Tensor],
+  epilogue: Epilogue,
   tile: TexelTile | undefined,
 ): Tensor | undefined {
   if (!tile) return undefined;
   const { threads, ...cut } = tile;
+  const { bias = x, residual = x } = epilogue;
   const { B, CI, CO, KH, KW, OH, OW, STRIDE } = s;
   const overrides = { B, CI, CO, KH, KW, OH, OW, STRIDE, ...cut };
-  return node(name, [texels(x, s), packed, bias ?? x], [B, CO, OH, OW], {
+  return node(name, [texels(x, s), packed, bias, residual], [B, CO, OH, OW], {
     kind: "dispatch",
     kernel: texelKernel,
-    overrides: { ...overrides, HAS_BIAS: bias ? 1 : 0, ACTIVATION: activation },
+    overrides: { ...overrides, ...epilogueOverrides(epilogue) },
     threads,
   });
 }
@@ -117,7 +116,7 @@ function texels(x: Tensor, s: ConvShape): Tensor {
   });
 }
 
-/** Correlations without an activation, and their sizes. */
+/** Correlations with a bias at most, and their sizes. */
 const plain = new WeakMap<Tensor, ConvShape>();
 
 /**
@@ -168,7 +167,7 @@ export function correlateRows(
   };
   return node(
     "conv2dInput",
-    [g, g, moved, moved],
+    [g, g, moved, moved, moved],
     [s.B, 1, s.OH, s.OW],
     {
       kind: "dispatch",
@@ -179,13 +178,4 @@ export function correlateRows(
     vjp,
     operands,
   );
-}
-
-/**
- * The elements of w that `[..., CO]` picks, CO filled up to a multiple of four with zeros: vectors that are
- * loaded at once.
- */
-export function packChannels(w: Tensor, channelsLast: Strides): Tensor {
-  const channels = channelsLast.shape.at(-1) ?? 1;
-  return strided("packChannels", w, { ...channelsLast, width: 4 * Math.ceil(channels / 4) });
 }

@@ -32,7 +32,7 @@ export function transposed(
     strides: [CI * KH * KW, -KW, -1, KH * KW],
     offset: KH * KW - 1,
   };
-  return correlate("conv2dInput", mirrored, [framed, { w, order }], "none", vjp, [g, w]);
+  return correlate("conv2dInput", mirrored, [framed, { w, order }], {}, vjp, [g, w]);
 }
 
 /** What a remainder of rows (or columns) takes part in: which taps, and where the gradient starts. */

@@ -9,6 +9,7 @@ import productsWgsl from "../../shaders/winograd_products.wgsl" with { type: "te
 import weightWgsl from "../../shaders/winograd_weight.wgsl" with { type: "text" };
 import weightProductsWgsl from "../../shaders/winograd_weight_products.wgsl" with { type: "text" };
 import tilesWgsl from "../../shaders/winograd_tiles.wgsl" with { type: "text" };
+import { type Epilogue, epilogueOverrides, type Filters } from "./epilogue.ts";
 import { kernel } from "../graph/kernel.ts";
 import { node, type Tensor } from "../graph/tensor.ts";
 import type { ConvShape } from "../graph/tiles.ts";
@@ -18,7 +19,6 @@ import {
   weightProductTile,
   type WinogradTile,
 } from "../graph/winograd.ts";
-import type { Strides } from "./shape.ts";
 
 const filterKernel = kernel("winograd_filters", filtersWgsl);
 const pixelKernel = kernel("winograd_pixels", pixelsWgsl);
@@ -27,24 +27,12 @@ const weightKernel = kernel("winograd_weight", weightWgsl);
 const weightProductKernel = kernel("winograd_weight_products", weightProductsWgsl);
 const tileKernel = kernel("winograd_tiles", tilesWgsl);
 
-/** Filters, and where in them `[CI, KH, KW, CO]` lie. */
-export interface Filters {
-  readonly w: Tensor;
-  readonly order: Strides;
-}
-
-/** What is added to a convolution's result, and the function of it. */
-export interface Epilogue {
-  readonly bias?: Tensor | undefined;
-  readonly activation?: "none" | "relu";
-}
-
-/** `act(x * w + bias)` by tiles of x `[B, CI, H, W]`: `[B, CO, OH, OW]`. */
+/** `act(x * w + bias + residual)` by tiles of x `[B, CI, H, W]`: `[B, CO, OH, OW]`. */
 export function byTiles(
   name: string,
   s: ConvShape,
   [x, filters]: readonly [Tensor, Filters],
-  { bias, activation = "none" }: Epilogue,
+  epilogue: Epilogue,
   tile: WinogradTile,
 ): Tensor {
   const { B, CI, CO, OH, OW } = s;
@@ -63,13 +51,13 @@ export function byTiles(
       threads,
     },
   );
-  return node(name, [products, bias ?? x], [B, CO, OH, OW], {
+  const { bias = x, residual = x } = epilogue;
+  return node(name, [products, bias, residual], [B, CO, OH, OW], {
     kind: "dispatch",
     kernel: pixelKernel,
     overrides: {
       ...{ B, CO, OH, OW, DOWN, ACROSS, BLOCK, SIZE, SIDE },
-      HAS_BIAS: bias ? 1 : 0,
-      ACTIVATION: activation,
+      ...epilogueOverrides(epilogue),
     },
     threads: ALL * quads,
   });
