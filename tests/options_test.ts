@@ -54,8 +54,12 @@ for (const [mode, method] of Object.entries<Method>(methods)) {
       for (const purpose of ["train", "use"] as const) {
         const values = settledHyperparameters({}, networkOf(model), purpose);
         assert.deepEqual(Object.keys(values), hyperparameterNames);
-        const own = ownOf(method, values);
-        assert.deepEqual(Object.keys(own), Object.keys(method.hyperparameters));
+        const network = networkOf(model);
+        const own = ownOf(method, network, values);
+        assert.deepEqual(Object.keys(own), [
+          ...Object.keys(method.hyperparameters),
+          ...Object.keys(network.hyperparameters),
+        ]);
         runConfig({ mode: "baseline", ...own });
       }
     }

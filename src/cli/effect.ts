@@ -75,15 +75,18 @@ function at(name: string): Idle {
   };
 }
 
-/** An option that belongs to some methods only. */
-function ofMethods({ option, modes }: Declared<Hyperparameter>): Idle {
-  const whose = `${modes.join(" and ")} ${modes.length > 1 ? "do" : "does"}`;
+/** An option that belongs to some methods or some networks only. */
+function ofSome({ option, modes, networks }: Declared<Hyperparameter>): Idle {
+  const owners = networks ?? modes;
+  const whose = `${owners.join(" and ")} ${owners.length > 1 ? "do" : "does"}`;
   const isRadius = "unit" in option && option.unit === "pixels";
-  return ({ method, command }) =>
-    modes.includes(method.name) ? undefined : [
-      `${method.name} does not use it, ${whose}`,
+  return ({ method, network, command }) => {
+    const { name } = networks ? network : method;
+    return owners.includes(name) ? undefined : [
+      `${name} does not use it, ${whose}`,
       isRadius && command === "attack" ? "the attack's radius is --epsilon-attack" : leaveOut,
     ];
+  };
 }
 
 /** An option of the steps of an attack, of which some attacks have one, and some no noise to start with. */
@@ -147,8 +150,8 @@ const ensemble = Object.values<Method>(methods).find((method) => method.ensemble
 
 /** Every option that does nothing somewhere. */
 const idle: ReadonlyMap<string, Idle> = new Map<string, Idle>([
-  ...Object.entries<Declared<Hyperparameter>>(hyperparameters)
-    .map(([name, declared]) => [name, ofMethods(declared)] as const),
+  ...Object.entries(hyperparameters)
+    .map(([name, declared]) => [name, ofSome(declared)] as const),
   [
     "numEnsembles",
     ({ method }) =>

@@ -256,11 +256,11 @@ export const training = (purpose: Purpose) =>
   });
 type Batch = Parser<"sync", number>;
 
-/** Hyper-parameters of the methods, but for those that the rows of the paper's tables have of their own. */
+/** Hyper-parameters of the methods and networks, but for those that the rows of the paper's tables have of their own. */
 export const owned = (purpose: Purpose, rows = false) => {
   const ofRows = Object.values(paperTables).flatMap((of) => of.rows.flatMap(Object.keys));
   return object(
-    "Hyper-parameters of one method",
+    "Hyper-parameters of one method or network",
     Object.fromEntries(
       hyperparameterNames.filter((name) => !rows || !ofRows.includes(name))
         .map((name) => [name, of(name, { purpose })]),

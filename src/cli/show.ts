@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { modelTitle, ofMethod } from "../methods/mod.ts";
 import { type ProtocolOption, protocolOptions } from "../methods/protocol.ts";
 import type {
   AttackResult,
@@ -138,9 +139,9 @@ function heading(
       .some(([key, option]) => key === name && option[protocol] !== value)
   );
   const parts = [
-    seeds.length === 1 ? model : `${seeds.length} x ${model}`,
+    modelTitle(seeds.length === 1 ? model : `${seeds.length} x ${model}`, hyperparameters),
     `protocol ${protocol}`,
-    ...Object.entries({ ...hyperparameters, ...Object.fromEntries(chosen) })
+    ...Object.entries({ ...ofMethod(hyperparameters), ...Object.fromEntries(chosen) })
       .map(([name, value]) => `${flagOf(name).slice(2)} ${value}`),
     seedsText(seed, seeds),
   ];

@@ -7,6 +7,7 @@ import { basename } from "node:path";
 import { shortened, shownValue } from "../base/errors.ts";
 import { display } from "../base/files.ts";
 import { duration } from "../base/lock.ts";
+import { modelTitle, ofMethod } from "../methods/mod.ts";
 import type { RunRow, RunsResult } from "../runs/list.ts";
 import type { VerifyResult } from "../experiment/verify.ts";
 import { counted, type FigureKind, shown } from "../measure/shown.ts";
@@ -124,11 +125,11 @@ function attackOf({ attack, epsilon, targeted }: RunRow): string {
   return parts.filter((of) => of !== null).map((of) => shortened(String(of), 20)).join(" ");
 }
 
-/** `5 x LeNet, epsilon 0.1`: the models, and what is the mode's own. */
+/** `5 x ResNet-18, width 16, epsilon 0.1`: the models, and what is their network's and the mode's own. */
 function modelOf({ model, members, hyperparameters }: RunRow): string {
   const many = members !== null && members > 1 ? `${members} x ` : "";
-  const own = Object.entries(hyperparameters).map(([name, value]) => `, ${name} ${value}`);
-  return model === null ? "" : `${many}${model}${own.join("")}`;
+  const own = Object.entries(ofMethod(hyperparameters)).map((of) => `, ${of.join(" ")}`);
+  return model === null ? "" : `${many}${modelTitle(model, hyperparameters)}${own.join("")}`;
 }
 
 /**

@@ -10,7 +10,7 @@ import type {
   TableRow,
 } from "../experiment/table_document.ts";
 import { counted, noNumber, shown, signed, withSpread } from "../measure/shown.ts";
-import { titleAmong } from "../experiment/likeness.ts";
+import { networksOf, titleAmong } from "../experiment/likeness.ts";
 import { flagOf } from "./flags.ts";
 import { block, columns } from "./format.ts";
 
@@ -27,8 +27,9 @@ export function showTable(
   const { pair, protocol, epochs, inDomain, outDomain, rows, notes, ablation, epsilons } = result;
   const [first = 0, ...others] = epsilons;
   const training = epochs === null ? "" : `, ${counted(epochs, "epoch")}`;
+  const network = networksOf(rows).map((of) => `, ${of}`).join("");
   const sections = [
-    `# ${inDomain} against ${outDomain.name} (${pair}), protocol ${protocol}${training}`,
+    `# ${inDomain} against ${outDomain.name} (${pair}), protocol ${protocol}${training}${network}`,
     `${outDomain.count} out-domain images. H is the mean entropy in nats, R the share of images ` +
     "rejected at a confidence of 0.9, AUROC by the largest probability, which the paper does not report. Each cell: ours (mean, +- half of the 95 % interval over " +
     "repetitions where there are several), the paper's figure, and the difference where both were made alike.",

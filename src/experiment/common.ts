@@ -9,7 +9,7 @@ import type { ImageSet } from "../../data/mod.ts";
 import type { MeanOptions } from "../measure/metrics.ts";
 import type { Device } from "../nn/mod.ts";
 import type { Job } from "../evaluate/predict.ts";
-import { ownOf } from "../methods/mod.ts";
+import { networkOf, ownOf } from "../methods/mod.ts";
 import { concerning } from "../methods/protocol.ts";
 import type { Reporter } from "../base/reporter.ts";
 import { versions } from "../base/version.ts";
@@ -56,7 +56,7 @@ export function common({ config, trainingConfig, procedure, device, method, netw
     model: network,
     protocol,
     procedure: concerning(procedure, { mode, model: network }),
-    hyperparameters: ownOf(method, trainingConfig),
+    hyperparameters: ownOf(method, networkOf(network), trainingConfig),
     seed,
     adapter,
     versions: versions(),

@@ -109,7 +109,7 @@ export function differenceEntry(option: ProtocolOption): z.ZodType {
 }
 
 const ownEntries = Object.fromEntries(
-  Object.entries<{ option: Hyperparameter }>(hyperparameters)
+  Object.entries(hyperparameters)
     .map(([name, { option }]) => [name, hyperparameterEntry(option)]),
 ) as {
   [K in keyof Hyperparameters]: z.ZodOptional<z.ZodType<Hyperparameters[K], Hyperparameters[K]>>;
@@ -262,8 +262,20 @@ export function membersOf(config: RunConfig): number | undefined {
 }
 
 /**
- * Checks options and fills in defaults. Sets that the network was published with are left out: named or not,
- * the run is the same one.
+ * Options without what is the network's own and as published: named or not, the run is the same one. A
+ * checkpoint may be of another network, which is held against what was named.
+ */
+function withoutPublished<O extends CompleteOptions>(options: O, network: Network): O {
+  if (options.checkpoint !== undefined) return options;
+  const entries = Object.entries(options).filter(([name, value]) =>
+    value === undefined || network.hyperparameters[name]?.default !== value
+  );
+  return Object.fromEntries(entries) as O;
+}
+
+/**
+ * Checks options and fills in defaults. Sets that the network was published with are left out, and what is
+ * its own and as published: named or not, the run is the same one.
  *
  * @throws UserError naming the first option that is out of range
  */
@@ -290,7 +302,7 @@ export function runConfig(options: RunOptions): RunConfig {
       );
     }
     return Object.freeze({
-      ...rest,
+      ...withoutPublished(rest, network),
       ...(inDomain === undefined || inDomain === network.inDomain ? {} : { inDomain }),
       ...(outDomain === undefined || outDomain === network.outDomain ? {} : { outDomain }),
       epsilonAttack,

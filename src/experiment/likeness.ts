@@ -10,7 +10,7 @@ import { dirname } from "node:path";
 import { checkpointPaths } from "../checkpoint/checkpoint.ts";
 import type { Statement } from "../checkpoint/statement.ts";
 import { readExtras } from "../checkpoint/stored.ts";
-import { type Method, methods, networkOf } from "../methods/mod.ts";
+import { type Method, methods, networkOf, unpublished } from "../methods/mod.ts";
 import { type PairName, paperTables, paperTraining } from "./paper.ts";
 import { procedureOf, protocolOptionNames } from "../methods/protocol.ts";
 import type { AttackResult } from "./documents.ts";
@@ -44,6 +44,11 @@ function waysInWords(ways: TableRow["trained"]): string {
       ? `${way.epochs} epoch${way.epochs === 1 ? "" : "s"} on ${way.images} images`
       : "an unknown training"
   ).join(" or ");
+}
+
+/** What the rows' networks have of their own otherwise than published, each once: `width 16`. */
+export function networksOf(rows: readonly TableRow[]): readonly string[] {
+  return [...new Set(rows.flatMap(({ hyperparameters }) => unpublished(hyperparameters)))];
 }
 
 /** A row's title, with how its models were trained where the rows beside it differ in that. */

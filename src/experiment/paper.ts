@@ -61,8 +61,8 @@ export const paperTraining = {
   /** Images in a step of evaluation or attack. */
   evaluationBatch: 200,
   optimiser: { lr: 0.01, momentum: 0.9, weightDecay: 1e-4, batchSize: 256 },
-  /** The penalty's weight has one default in training and another in evaluation. */
-  hyperparameters: { lambdaReg: [0.1, 0.3], nInducingPoints: [10], kernel: ["RBF"] },
+  /** ResNet-18's width is said where it is another. The penalty's weight has one default in training and another in evaluation. */
+  hyperparameters: { width: [64], lambdaReg: [0.1, 0.3], nInducingPoints: [10], kernel: ["RBF"] },
 } as const;
 
 /** `[entropy, rejection]` clean and under attack. */

@@ -6,6 +6,7 @@
 import { progressOf } from "../checkpoint/stored.ts";
 import { checkpointsOf, quickEpochs, type RunConfig } from "./config.ts";
 import { augmentOf, heldOut, openSetup, type Setup, trainBatchOf } from "./setup.ts";
+import { modelTitle, networkOf, ownOf } from "../methods/mod.ts";
 import { accountOf } from "../train/account.ts";
 
 /** How far a training has come. */
@@ -69,7 +70,8 @@ export interface LeftToTrain {
 
 /** What is left to train before a run's models can be used: those that no --checkpoint names. */
 export async function leftToTrain(setup: Setup): Promise<LeftToTrain> {
-  const { network, seeds, config } = setup;
+  const { seeds, config } = setup;
+  const network = titleOf(setup);
   const whole = await setup.sets.inDomain.images("train");
   const { count: images } = await setup.trainingSet();
   const limit = images < whole.count
@@ -110,6 +112,11 @@ export async function leftToTrain(setup: Setup): Promise<LeftToTrain> {
   }
   const folders = states.map(({ folder }) => folder);
   return { folders, pending, images, begins: begins ?? [], remarks: remarks ?? [] };
+}
+
+/** The name of the models of a run, with what their network has otherwise than published. */
+export function titleOf({ method, network, trainingConfig }: Setup): string {
+  return modelTitle(network, ownOf(method, networkOf(network), trainingConfig));
 }
 
 /** A sentence about a model that has more epochs behind it than were asked for. */

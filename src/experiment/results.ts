@@ -19,7 +19,7 @@ export interface RunFacts {
   readonly protocol: Protocol;
   /** Every difference between the protocols that concerns the mode, as it was done here. */
   readonly procedure: Readonly<Record<string, string | number>>;
-  /** Hyper-parameters of the mode's own. */
+  /** Hyper-parameters of the mode's and the network's own. */
   readonly hyperparameters: Readonly<Record<string, string | number>>;
   /** Of everything that the run draws, its trainings included. */
   readonly seed: number;
@@ -219,7 +219,7 @@ export interface TableRow {
   readonly title: string;
   /** Method of uncertainty estimation. */
   readonly mode: string;
-  /** Hyper-parameters of the mode's own. */
+  /** Hyper-parameters of the mode's and the network's own. */
   readonly hyperparameters: Readonly<Record<string, string | number>>;
   /** Seeds of the models, a list for each repetition. */
   readonly seeds: readonly (readonly number[])[];

@@ -19,7 +19,9 @@ import {
 import { shortened, UserError } from "../base/errors.ts";
 import { display, isFile } from "../base/files.ts";
 import {
+  distinguishing,
   type Hyperparameters,
+  hyperparameters,
   type Method,
   methods,
   networkOf,
@@ -30,7 +32,7 @@ import { concerning, type Procedure } from "../methods/protocol.ts";
 import { listed, type ModelSeeds, rising } from "./seeds.ts";
 import { sha256 } from "../base/digest.ts";
 import { once } from "../base/once.ts";
-import { agreed } from "./stated.ts";
+import { agreed, type Said, shownIn } from "./stated.ts";
 
 /** What is known before the GPU is open. */
 export interface Setup {
@@ -73,14 +75,16 @@ export async function openSetup(
       }`,
     );
   }
+  checkOwn(config, network);
   const sets = await openSets(chosenSets(config, network, purpose), config.dataPath);
   const procedure = procedureFor(config);
   const setup = { config, procedure, method, network, sets };
   const seeds = memberSeeds(setup);
   const given = givenCheckpoints(config, seeds);
   if (given && method.ensemble) await checkMembers(config, given, seeds);
-  const statements = given ? await statementsOf(given) : [];
-  const stated = agreed(setup, given ?? [], statements);
+  const said = given ? await saidOf(given, network) : [];
+  const statements = said.map(({ statement }) => statement);
+  const stated = agreed(setup, said);
   if (given) checkSeeds(config, { given, seeds, statements });
   const training = await settleTraining({ ...setup, ...stated }, purpose, seeds[0] ?? 0);
   return {
@@ -122,12 +126,31 @@ export function givenCheckpoints(
     );
 }
 
+/**
+ * Refuses what is another network's own, unless it is as published.
+ *
+ * @throws UserError naming the option
+ */
+function checkOwn(config: RunConfig, model: string): void {
+  const { name: network, hyperparameters: own } = networkOf(model);
+  for (const [name, { option, networks }] of Object.entries(hyperparameters)) {
+    const value = Object.entries(config).find(([key]) => key === name)?.[1];
+    if (!networks || name in own || value === undefined || value === option.default) continue;
+    throw new UserError(
+      `Cannot run "${model}" with ${name} ${value}: ${network} has none; leave it out, or use ${
+        networks.join(" or ")
+      }`,
+    );
+  }
+}
+
 /** What checkpoints say of themselves, one after the other, so that the first that is missing is named. */
-async function statementsOf(paths: readonly string[]): Promise<(Statement | undefined)[]> {
-  const found: (Statement | undefined)[] = [];
+async function saidOf(paths: readonly string[], model: string): Promise<Said[]> {
+  const found: Said[] = [];
   for (const path of paths) {
-    const { metadata } = await readCheckpointArrays(path);
-    found.push(fromMetadata(metadata, path));
+    const { metadata, tensors } = await readCheckpointArrays(path);
+    const statement = fromMetadata(metadata, path);
+    found.push({ path, statement, shown: shownIn(tensors, networkOf(model), path) });
   }
   return found;
 }
@@ -264,7 +287,8 @@ function folderOf(
   set: ImageSet,
 ): string {
   const { lr, momentum, weightDecay } = config;
-  const own = ownOf(method, config);
+  const of = networkOf(network);
+  const own = distinguishing(of, ownOf(method, of, config));
   const key = sha256(JSON.stringify({
     format: checkpointFormat,
     procedure: concerning(
@@ -279,9 +303,7 @@ function folderOf(
     weightDecay,
     batchSize: trainBatchOf(config),
     ...(config.microBatch === undefined ? {} : { microBatch: config.microBatch }),
-    ...(config.augmentation || networkOf(network).augmentation === 0
-      ? {}
-      : { augmentation: false }),
+    ...(config.augmentation || of.augmentation === 0 ? {} : { augmentation: false }),
     data: set.sha256,
     count: set.count,
   }));
@@ -289,8 +311,11 @@ function folderOf(
     config.savePath,
     method.family,
     network,
-    ...Object.entries(method.hyperparameters).flatMap(([name, { folder }]) =>
-      folder === undefined ? [] : [`${folder}_${own[name]}`]
+    ...Object.entries<{ readonly folder?: string }>({
+      ...of.hyperparameters,
+      ...method.hyperparameters,
+    }).flatMap(([name, { folder }]) =>
+      folder === undefined || own[name] === undefined ? [] : [`${folder}_${own[name]}`]
     ),
     `seed_${seed}`,
     `${sets.embedded ? "embedded" : sets.inDomain.set.name}-${key.slice(0, 8)}`,

@@ -9,7 +9,7 @@ import type { RunConfig } from "./config.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
 import { type OpenSets, setOfImages } from "../../data/mod.ts";
-import { type Hyperparameters, type Method, methods } from "../methods/mod.ts";
+import { type Hyperparameters, type Method, methods, type Network } from "../methods/mod.ts";
 import type { Procedure } from "../methods/protocol.ts";
 
 /** What the checkpoints settle. */
@@ -19,14 +19,52 @@ export interface Stated {
   readonly procedure: Procedure;
 }
 
+/** What a checkpoint says. */
+export interface Said {
+  readonly path: string;
+  /** How its model was trained; undefined where it says nothing of it. */
+  readonly statement: Statement | undefined;
+  /** What its arrays show of its network: believed where it says nothing of that. */
+  readonly shown: Readonly<Record<string, number>>;
+}
+
 /** What may be said otherwise by an option. */
 type Asked = Readonly<Record<string, unknown>>;
 
 /**
+ * What the shapes of a checkpoint's arrays show of its network's own hyper-parameters.
+ *
+ * @param tensors the features' among them by their names, which others may begin, as `feature_extractor.`
+ * @throws UserError for a network outside of what can be built
+ */
+export function shownIn(
+  tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>,
+  network: Pick<Network, "name" | "hyperparameters">,
+  path: string,
+): Readonly<Record<string, number>> {
+  const found: Record<string, number> = {};
+  for (const [name, option] of Object.entries(network.hyperparameters)) {
+    const { parameter = "", axis = 0 } = option.shownBy ?? {};
+    // A block of a stage has such an array too, by a longer name.
+    const [own] = [...tensors.keys()].filter((key) => `.${key}`.endsWith(`.${parameter}`))
+      .sort((a, b) => a.length - b.length);
+    const value = tensors.get(own ?? "")?.shape[axis];
+    if (!option.shownBy || value === undefined) continue;
+    if ("min" in option && (value < option.min || value > (option.max ?? Infinity))) {
+      throw new UserError(
+        `Cannot use "${display(path)}": its ${name} is ${value}, that of ${network.name} is ` +
+          `${option.min} to ${option.max}; name another`,
+      );
+    }
+    found[name] = value;
+  }
+  return found;
+}
+
+/**
  * What all checkpoints agree on and the options do not contradict.
  *
- * @param paths of the checkpoints that were named, one a member
- * @param statements of them, undefined where one says nothing
+ * @param said by the checkpoints that were named, one a member
  * @throws UserError naming what is said by one and otherwise by another, or by an option
  */
 export function agreed(
@@ -36,14 +74,16 @@ export function agreed(
     readonly method: Method;
     readonly sets: Pick<OpenSets, "inDomain">;
   },
-  paths: readonly string[],
-  statements: readonly (Statement | undefined)[],
+  said: readonly Said[],
 ): Stated {
   let hyperparameters: Asked = {};
   let own: Asked = {};
-  for (const [i, statement] of statements.entries()) {
-    if (!statement) continue;
-    const path = paths[i] ?? "";
+  for (const { path, statement, shown } of said) {
+    const stated = { ...shown, ...statement?.hyperparameters };
+    if (!statement) {
+      hyperparameters = joined(path, stated, { ...config }, hyperparameters);
+      continue;
+    }
     if (statement.family !== method.family) {
       const other = Object.values<Method>(methods).find(({ family }) =>
         family === statement.family
@@ -55,7 +95,7 @@ export function agreed(
       );
     }
     checkTaught(path, statement, sets);
-    hyperparameters = joined(path, statement.hyperparameters, { ...config }, hyperparameters);
+    hyperparameters = joined(path, stated, { ...config }, hyperparameters);
     own = joined(path, statement.procedure, { ...config }, own);
   }
   return {

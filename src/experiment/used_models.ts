@@ -9,7 +9,7 @@ import { checkpointPaths, loadCheckpoint, stateDigest } from "../checkpoint/chec
 import { checkpointsOf, trainEpochs } from "./config.ts";
 import { shownValue, UserError } from "../base/errors.ts";
 import { display, isFile, readFile } from "../base/files.ts";
-import { type Model, ownOf } from "../methods/mod.ts";
+import { distinguishing, type Model, networkOf, ownOf } from "../methods/mod.ts";
 import { trainingState } from "./pending.ts";
 import { givenCheckpoints, type Setup, trainBatchOf } from "./setup.ts";
 import { sha256 } from "../base/digest.ts";
@@ -28,9 +28,12 @@ export async function epochsOf(
 }
 
 /** What decides the training, as it was settled. */
-export function trainingOptions({ method, trainingConfig }: Setup): Record<string, unknown> {
+export function trainingOptions(
+  { method, network, trainingConfig }: Setup,
+): Record<string, unknown> {
+  const of = networkOf(network);
   return {
-    ...ownOf(method, trainingConfig),
+    ...distinguishing(of, ownOf(method, of, trainingConfig)),
     trainBatchSize: trainBatchOf(trainingConfig),
     trainingLimit: trainingConfig.limit ?? null,
   };

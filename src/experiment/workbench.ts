@@ -11,7 +11,7 @@ import { membersOf, type RunConfig } from "./config.ts";
 import { chosen, ResidentSet } from "../evaluate/resident_set.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
-import { type Model, networkOf, ownOf, type Subject } from "../methods/mod.ts";
+import { type Model, networkOf, ofMethod, ownOf, type Subject } from "../methods/mod.ts";
 import { type Device, openDevice, push, Random, release, useTuning } from "../nn/mod.ts";
 import {
   augmentOf,
@@ -22,7 +22,7 @@ import {
   type Setup,
   trainBatchOf,
 } from "./setup.ts";
-import { leftToTrain, tooMany, trainingState } from "./pending.ts";
+import { leftToTrain, titleOf, tooMany, trainingState } from "./pending.ts";
 import { hold } from "../base/lock.ts";
 import type { Reporter } from "../base/reporter.ts";
 import { type Learner, learnTogether } from "../train/step.ts";
@@ -102,9 +102,9 @@ export async function findOrTrain(
   const { config, device, members } = bench;
   const given = givenCheckpoints(config, bench.seeds);
   const loaded: LoadedModel[] = [];
-  const believed = Object.entries(ownOf(bench.method, bench.trainingConfig)).map((of) =>
-    of.join(" ")
-  );
+  // What is the network's own shows in the arrays.
+  const own = ownOf(bench.method, networkOf(bench.network), bench.trainingConfig);
+  const believed = Object.entries(ofMethod(own)).map((of) => of.join(" "));
   if (bench.unstated && believed.length > 0) {
     reporter.note(
       `The checkpoint does not say how it was trained; taken as ${believed.join(", ")}`,
@@ -185,7 +185,7 @@ export async function trainMembers(
   for (const position of positions) {
     const { seed, model } = memberAt(bench, position);
     const { folder, done } = await trainingState(bench, seed);
-    if (done > epochs) reporter.note(tooMany(bench.network, folder, done, epochs));
+    if (done > epochs) reporter.note(tooMany(titleOf(bench), folder, done, epochs));
     const key = learnTogether(model) ? `${done} epochs` : `member ${position}`;
     groups.set(key, [...groups.get(key) ?? [], position]);
   }

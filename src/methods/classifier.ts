@@ -36,7 +36,11 @@ export class Classifier implements Model {
     const network = networkOf(name);
     const { random, imageShape = network.imageShape, classes = network.classes } = options;
     this.imageShape = imageShape;
-    this.#network = network.classifier(random.fork("network"), { imageShape, classes });
+    this.#network = network.classifier(random.fork("network"), {
+      ...options,
+      imageShape,
+      classes,
+    });
     this.state = this.#network.state;
   }
 

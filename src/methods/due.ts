@@ -165,6 +165,7 @@ export class Due implements Model {
     this.imageShape = imageShape;
     this.#classes = classes;
     this.#encoder = network.features(random.fork("encoder"), {
+      ...options,
       imageShape,
       coeff: settings.spectralCoeff,
     });

@@ -61,10 +61,13 @@ import type {
   TrainStep,
 } from "./types.ts";
 
-/** The published sizes; other networks have centroids of as many dimensions as they have features. */
-const published: Readonly<Record<string, { centroidSize: number; lengthScale: number }>> = {
+/**
+ * What was published with a network; where no size was, centroids have as many dimensions as there are
+ * features: ResNet-18's 512 of 512, 128 at a width of 16.
+ */
+const published: Readonly<Record<string, { centroidSize?: number; lengthScale: number }>> = {
   LeNet: { centroidSize: 42, lengthScale: 0.5 },
-  "ResNet-18": { centroidSize: 512, lengthScale: 0.1 },
+  "ResNet-18": { lengthScale: 0.1 },
 };
 
 /** Hyper-parameters, with the paper's values. */
@@ -156,6 +159,7 @@ class Duq implements Model {
     const { random, procedure, lambdaReg } = options;
     const { imageShape = network.imageShape, classes = network.classes } = options;
     const encoder = network.features(random.fork("encoder"), {
+      ...options,
       imageShape,
       branch: "downsample",
     });

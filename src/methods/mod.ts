@@ -3,7 +3,12 @@
  *
  * @module
  */
-import { type Network } from "../networks/mod.ts";
+import {
+  type Network,
+  type NetworkHyperparameter,
+  type NetworkHyperparameters,
+  networks,
+} from "../networks/mod.ts";
 import { baseline } from "./baseline.ts";
 import { deepEnsemble } from "./deep_ensemble.ts";
 import { deepEnsembleAt } from "./deep_ensemble_at.ts";
@@ -80,27 +85,77 @@ export interface Method
 /** What determines a model of any method before it is trained. */
 export type ModelOptions = ModelOptionsOf<AllOwn>;
 
-/** Hyper-parameters that belong to one method or another. */
-export type Hyperparameters = ValuesOf<AllOwn["hyperparameters"]>;
+/** Hyper-parameters that belong to one method or network or another. */
+export type Hyperparameters = ValuesOf<AllOwn["hyperparameters"]> & NetworkHyperparameters;
 
-/** Every hyper-parameter by its name, with the methods that have it. */
-export const hyperparameters = together(methods, (own) => own.hyperparameters);
+/** Every hyper-parameter by its name, with the methods and networks that have it. */
+export const hyperparameters: Readonly<Record<string, Declared<Hyperparameter>>> = {
+  ...together<Method, Hyperparameter>(methods, (own) => own.hyperparameters),
+  ...ofNetworks(),
+};
+
+/** The hyper-parameters of networks, which any method goes with. */
+function ofNetworks(): Record<string, Declared<NetworkHyperparameter>> {
+  const declared = together<Network, NetworkHyperparameter>(networks, (own) => own.hyperparameters);
+  return Object.fromEntries(
+    Object.entries(declared).map(([name, { option, modes }]) => [name, {
+      option,
+      modes: Object.keys(methods),
+      networks: modes,
+    }]),
+  );
+}
 
 /** Names of the hyper-parameters, in order. */
 export const hyperparameterNames = Object.keys(hyperparameters) as (keyof Hyperparameters)[];
 
-/** The hyper-parameters that are a method's own, out of those of all. */
+/** The hyper-parameters that are a method's own or its network's, out of those of all. */
 export function ownOf(
   method: MethodFacts,
+  network: Network,
   values: Hyperparameters,
 ): Record<string, string | number> {
   const chosen = new Map<string, string | number>(Object.entries(values));
+  const names = [...Object.keys(method.hyperparameters), ...Object.keys(network.hyperparameters)];
   return Object.fromEntries(
-    Object.keys(method.hyperparameters).map((name) => {
+    names.map((name) => {
       const value = chosen.get(name);
       if (value === undefined) throw new Error(`Unreachable: ${name} is not settled`);
       return [name, value];
     }),
+  );
+}
+
+/**
+ * The hyper-parameters that tell a model from others of its name, out of `ownOf()`: those of its network only
+ * where they are not as published.
+ */
+export function distinguishing<T>(
+  network: Pick<Network, "hyperparameters">,
+  own: Readonly<Record<string, T>>,
+): Record<string, T> {
+  return Object.fromEntries(
+    Object.entries(own).filter(([name, value]) => network.hyperparameters[name]?.default !== value),
+  );
+}
+
+/** What a network has of its own otherwise than published, in words, out of `ownOf()`: `width 16`. */
+export function unpublished(own: Readonly<Record<string, string | number>>): readonly string[] {
+  return Object.entries(own).filter(([name, value]) => {
+    const { option, networks } = hyperparameters[name] ?? {};
+    return networks && option?.default !== value;
+  }).map((of) => of.join(" "));
+}
+
+/** The same behind a model's name: `ResNet-18_SNGP, width 16`. */
+export function modelTitle(model: string, own: Readonly<Record<string, string | number>>): string {
+  return [model, ...unpublished(own)].join(", ");
+}
+
+/** Those that a method declares, out of `ownOf()`. */
+export function ofMethod<T>(own: Readonly<Record<string, T>>): Record<string, T> {
+  return Object.fromEntries(
+    Object.entries(own).filter(([name]) => !hyperparameters[name]?.networks),
   );
 }
 

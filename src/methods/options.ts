@@ -6,27 +6,12 @@
  *
  * @module
  */
-import type { Network } from "../networks/mod.ts";
+import type { Domain, Network } from "../networks/mod.ts";
+
+export type { Domain, Together, ValueOf, ValuesOf } from "../networks/mod.ts";
 
 /** Where a difference acts: on what a training makes, what a trained model answers, or how it is attacked. */
 export type Stage = "training" | "evaluation" | "attack";
-
-/** What an option may be: one of a few words, or a number in a range. */
-export type Domain = { readonly values: readonly string[] } | {
-  readonly min: number;
-  /** Unbounded when not given. */
-  readonly max?: number;
-  /** Whether it counts something. */
-  readonly whole?: boolean;
-  /** Of a distance between pixels in 0 to 1, which people also write as a fraction of bytes: `8/255`. */
-  readonly unit?: "pixels";
-};
-
-/** What an option can be: one of its values, or a number. */
-export type ValueOf<O> = O extends { readonly values: readonly (infer V)[] } ? V : number;
-
-/** A value for each of some options. */
-export type ValuesOf<D> = { readonly [K in keyof D]: ValueOf<D[K]> };
 
 /** A number or a word that decides how a model is built or trained. */
 export type Hyperparameter = Domain & {
@@ -75,30 +60,27 @@ export interface NothingOwn extends Own {
   readonly differences: Readonly<Record<never, Difference>>;
 }
 
-/** Declarations of all methods of a registry, by the options' names. */
-export type Together<M extends Readonly<Record<string, Own>>, Part extends keyof Own> =
-  { [K in keyof M]: (all: M[K][Part]) => void }[keyof M] extends (all: infer All) => void ? All
-    : never;
-
-/** A declaration, and the methods that make it. */
+/** A declaration, and what makes it. */
 export interface Declared<O> {
   readonly option: O;
-  /** Names of methods. */
+  /** Names of the methods that it concerns. */
   readonly modes: readonly string[];
+  /** Names of the networks that it concerns; all of them when not given. */
+  readonly networks?: readonly string[];
 }
 
 /**
- * Puts together what the methods of a registry declare, in its order.
+ * Puts together what the entries of a registry declare, in its order.
  *
- * @returns each option by its name, with the methods that share it
- * @throws Error where two methods declare an option of one name in two ways
+ * @returns each option by its name, with the entries that share it, as modes
+ * @throws Error where two of them declare an option of one name in two ways
  */
-export function together<O>(
-  methods: Readonly<Record<string, Own>>,
-  part: (own: Own) => Readonly<Record<string, O>>,
+export function together<T, O>(
+  registry: Readonly<Record<string, T>>,
+  part: (own: T) => Readonly<Record<string, O>>,
 ): Readonly<Record<string, Declared<O>>> {
   const found: Record<string, Declared<O>> = {};
-  for (const [mode, own] of Object.entries(methods)) {
+  for (const [mode, own] of Object.entries(registry)) {
     for (const [name, option] of Object.entries(part(own))) {
       const { option: other = option, modes = [] } = found[name] ?? {};
       if (other !== option) {

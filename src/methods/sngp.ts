@@ -4,9 +4,11 @@
  * Paper: J. Z. Liu et al., "Simple and principled uncertainty estimation with deterministic deep
  * learning via distance awareness", NeurIPS 2020.
  *
- * A distance-preserving encoder (every layer `W / max(1, sigma / 3)`), a fixed projection to D = 256
- * dimensions (512 of ResNet-18's 512 features), layer norm, D random Fourier features `phi = cos(h W + b) / 2` (eq. 7), and a
- * linear layer. The Laplace approximation of its posterior has the precision `P = I + sum phi^T phi`
+ * A distance-preserving encoder (every layer `W / max(1, sigma / 3)`), a fixed projection to D
+ * dimensions, layer norm, D random Fourier features `phi = cos(h W + b) / 2` (eq. 7), and a linear layer.
+ * D is 256, or the number of features where that is more, as published: 256 of LeNet's 84 features, 512 of
+ * ResNet-18's 512. A narrower ResNet-18 keeps 256, for how well random features stand for their kernel is
+ * a matter of D alone, not of how many features they are drawn over. The Laplace approximation of its posterior has the precision `P = I + sum phi^T phi`
  * over the training set (eq. 9). Evaluation divides the logits by `sqrt(1 + 25 phi P^-1 phi^T)`, the
  * mean-field approximation of the softmax's expectation (appendix A, eq. 16).
  *
@@ -114,7 +116,7 @@ class Sngp implements Model {
     const network = networkOf(name);
     const { random, procedure } = options;
     const { imageShape = network.imageShape, classes = network.classes } = options;
-    const layer = network.features(random.fork("encoder"), { imageShape, coeff });
+    const layer = network.features(random.fork("encoder"), { ...options, imageShape, coeff });
     const d = Math.max(settings.size, layer.features);
     this.imageShape = imageShape;
     this.#size = d;

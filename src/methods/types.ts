@@ -8,11 +8,11 @@
  */
 import type { Attackable, AttackName } from "../attack/mod.ts";
 import type { Device, Draws, Pass, Random, State, Tensor, Updates } from "../nn/mod.ts";
-import type { ImageShape, Network } from "../networks/mod.ts";
+import type { ImageShape, Network, NetworkHyperparameters } from "../networks/mod.ts";
 import type { NothingOwn, Own, ValuesOf } from "./options.ts";
 
-/** What determines any model before it is trained. */
-export interface NetworkOptions {
+/** What determines any model before it is trained; of its network's own what is not given is as published. */
+export interface NetworkOptions extends Partial<NetworkHyperparameters> {
   /** `[C, H, W]` of an image; what the network was published for when not given. */
   readonly imageShape?: ImageShape;
   /** Classes to tell apart, 2 or more; those that the network was published for when not given. */

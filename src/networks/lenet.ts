@@ -21,10 +21,10 @@ import {
   type State,
   type Tensor,
 } from "../nn/mod.ts";
-import type { ClassifierShape, Features, ImageShape, Network } from "./network.ts";
+import type { ClassifierShape, Features, ImageShape, NetworkOf } from "./network.ts";
 
 /** LeNet. */
-export const lenet: Network = {
+export const lenet: NetworkOf = {
   name: "LeNet",
   imageShape: [1, 28, 28],
   classes: 10,
@@ -33,6 +33,7 @@ export const lenet: Network = {
   epsilon: 0.1,
   augmentation: 0,
   batchNorm: false,
+  hyperparameters: {},
   features: (random, { imageShape, coeff }) =>
     coeff === undefined
       ? new LeNetFeatures(random, imageShape)

@@ -5,10 +5,20 @@
  */
 import { shortened, UserError } from "../base/errors.ts";
 import { lenet } from "./lenet.ts";
-import type { Network } from "./network.ts";
+import type { NetworkFacts, NetworkOf } from "./network.ts";
+import type { Together, ValuesOf } from "./options.ts";
 import { resnet18 } from "./resnet18.ts";
 
-export type { ClassifierShape, FeatureOptions, Features, ImageShape, Network } from "./network.ts";
+export type {
+  ClassifierShape,
+  FeatureOptions,
+  Features,
+  ImageShape,
+  NetworkFacts,
+  NetworkOf,
+  NetworkOwn,
+} from "./network.ts";
+export type { Domain, NetworkHyperparameter, Together, ValueOf, ValuesOf } from "./options.ts";
 export { LeNet, LeNetFeatures, SpectralLeNet } from "./lenet.ts";
 export { ResNet18, ResNet18Features, type ResNetOptions } from "./resnet18.ts";
 
@@ -16,7 +26,16 @@ export { ResNet18, ResNet18Features, type ResNetOptions } from "./resnet18.ts";
 export const networks = {
   LeNet: lenet,
   "ResNet-18": resnet18,
-} as const satisfies Record<string, Network>;
+} as const satisfies Record<string, NetworkFacts>;
+
+/** What all networks declare as their own. */
+type AllOwn = Together<typeof networks, "hyperparameters">;
+
+/** Hyper-parameters that belong to one network or another. */
+export type NetworkHyperparameters = ValuesOf<AllOwn>;
+
+/** Any network: it takes what is its own among the hyper-parameters of all. */
+export interface Network extends NetworkFacts, Pick<NetworkOf<AllOwn>, "features" | "classifier"> {}
 
 /** The name of a network. */
 export type NetworkName = keyof typeof networks;

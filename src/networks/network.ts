@@ -5,6 +5,7 @@
  */
 import type { SetName } from "../../data/mod.ts";
 import type { Layer, Random } from "../nn/mod.ts";
+import type { NetworkHyperparameter, ValuesOf } from "./options.ts";
 
 /** `[C, H, W]` of an image. */
 export type ImageShape = readonly [channels: number, height: number, width: number];
@@ -25,8 +26,19 @@ export interface FeatureOptions {
   readonly branch?: "shortcut" | "downsample";
 }
 
-/** A network: everything that the rest of the house knows of it. */
-export interface Network {
+/** What a classifier is built for. */
+export interface ClassifierShape {
+  /** Of the images that it is to take. */
+  readonly imageShape: ImageShape;
+  /** K, 2 or more. */
+  readonly classes: number;
+}
+
+/** What networks declare as their own, by the options' names. */
+export type NetworkOwn = Readonly<Record<string, NetworkHyperparameter>>;
+
+/** What a network says of itself, whatever is its own. */
+export interface NetworkFacts {
   /** Its name, with which the names of its models start: `LeNet` of `LeNet_SNGP`. */
   readonly name: string;
   /** What it was published for; it takes others. */
@@ -43,16 +55,20 @@ export interface Network {
   readonly augmentation: number;
   /** Whether it normalises over batches. */
   readonly batchNorm: boolean;
-  /** Images `[B, C, H, W]` to features `[B, D]`. */
-  features(random: Random, options: FeatureOptions): Features;
-  /** Images `[B, C, H, W]` to logits `[B, K]`. */
-  classifier(random: Random, shape: ClassifierShape): Layer;
+  /** The hyper-parameters that are its own, by name. */
+  readonly hyperparameters: NetworkOwn;
 }
 
-/** What a classifier is built for. */
-export interface ClassifierShape {
-  /** Of the images that it is to take. */
-  readonly imageShape: ImageShape;
-  /** K, 2 or more. */
-  readonly classes: number;
+/**
+ * A network: everything that the rest of the house knows of it. It is built by its own hyper-parameters among
+ * the other options, by their names; by what it was published with where they are not there.
+ */
+export interface NetworkOf<O extends NetworkOwn = Readonly<Record<never, NetworkHyperparameter>>>
+  extends NetworkFacts {
+  /** The hyper-parameters that are its own, by name. */
+  readonly hyperparameters: O;
+  /** Images `[B, C, H, W]` to features `[B, D]`. */
+  features(random: Random, options: FeatureOptions & Partial<ValuesOf<O>>): Features;
+  /** Images `[B, C, H, W]` to logits `[B, K]`. */
+  classifier(random: Random, shape: ClassifierShape & Partial<ValuesOf<O>>): Layer;
 }

@@ -17,10 +17,22 @@ import {
   type State,
   type Tensor,
 } from "../nn/mod.ts";
-import type { Features, ImageShape, Network } from "./network.ts";
+import type { Features, ImageShape, NetworkOf, NetworkOwn } from "./network.ts";
+
+const own = {
+  width: {
+    about: "Channels of ResNet-18's first stage, of which the others have 2, 4 and 8 times as many",
+    min: 1,
+    max: 256,
+    whole: true,
+    default: 64,
+    folder: "width",
+    shownBy: { parameter: "conv1.weight", axis: 0 },
+  },
+} as const satisfies NetworkOwn;
 
 /** ResNet-18. */
-export const resnet18: Network = {
+export const resnet18: NetworkOf<typeof own> = {
   name: "ResNet-18",
   imageShape: [3, 32, 32],
   classes: 10,
@@ -29,6 +41,7 @@ export const resnet18: Network = {
   epsilon: 0.016,
   augmentation: 4,
   batchNorm: true,
+  hyperparameters: own,
   features: (random, options) => new ResNet18Features(random, options),
   classifier: (random, shape) => new ResNet18(random, shape),
 };
@@ -40,7 +53,7 @@ export interface ResNetOptions {
   /** What the state calls the branch that changes a shape. */
   readonly branch?: "shortcut" | "downsample";
   /** Channels of the first stage; 64 in the paper. */
-  readonly width?: number;
+  readonly width?: number | undefined;
   /** `[C, H, W]` of an image; `[3, 32, 32]` in the paper. */
   readonly imageShape?: ImageShape;
   /** Classes of a classifier; 10 in the paper. */
@@ -61,7 +74,7 @@ export class ResNet18Features implements Features {
    * @param random what they are drawn from
    */
   constructor(random: Random, options: ResNetOptions = {}) {
-    const { width = 64, imageShape = resnet18.imageShape } = options;
+    const { width = own.width.default, imageShape = resnet18.imageShape } = options;
     const [colours, ...sides] = imageShape;
     this.#stem = new Conv2d(random, colours, width, 3, { padding: 1, bias: false });
     this.#norm = new BatchNorm2d(width);

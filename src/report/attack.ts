@@ -4,6 +4,7 @@
  * @module
  */
 import { seedsText } from "../experiment/seeds.ts";
+import { modelTitle } from "../methods/mod.ts";
 import { changed, counted, plain, shown } from "../measure/shown.ts";
 import { className, normName, readingName, targetName, tau, title, verdict } from "./words.ts";
 import { draw, inks, svg } from "./charts.ts";
@@ -53,12 +54,12 @@ const elsewhere = [
 /** The page of an attack. */
 export async function attackPage(content: AttackContent): Promise<string> {
   const { figures } = content;
-  const { mode, model, protocol, seed, seeds, epsilonAttack, attack, outDomain } = figures;
+  const { mode, protocol, seed, seeds, epsilonAttack, attack, outDomain } = figures;
   const evidence = evidenceOf(figures);
   const { name, objective, norm, steps, stepSize } = attack;
   const target = targetName(figures);
   const how = [
-    model,
+    modelTitle(figures.model, figures.hyperparameters),
     `protocol ${protocol}`,
     `${name}, ${counted(steps, "step")} of ${plain(stepSize)}`,
     ...(norm === "linf" ? [] : [normName(norm)]),

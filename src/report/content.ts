@@ -51,6 +51,7 @@ const named = z.looseObject({
   model: z.string(),
   protocol: z.string(),
   procedure: z.record(z.string(), z.union([z.string(), z.number()])),
+  hyperparameters: z.record(z.string(), z.union([z.string(), z.number()])).default({}),
   seed: z.number(),
   /** Runs of older versions say nothing of the models' own. */
   seeds: z.array(z.number().nullable()).optional(),

@@ -4,6 +4,7 @@
  * @module
  */
 import { seedsText } from "../experiment/seeds.ts";
+import { modelTitle } from "../methods/mod.ts";
 import { shown } from "../measure/shown.ts";
 import { evalVerdict, tau, title } from "./words.ts";
 import { draw } from "./charts.ts";
@@ -37,9 +38,9 @@ const elsewhere = [
 /** The page of an evaluation. */
 export async function evalPage(content: EvalContent): Promise<string> {
   const { figures, clean } = content;
-  const { mode, model, protocol, seed, seeds, inDomain, outDomain } = figures;
+  const { mode, protocol, seed, seeds, inDomain, outDomain } = figures;
   const how = [
-    model,
+    modelTitle(figures.model, figures.hyperparameters),
     `protocol ${protocol}`,
     `${inDomain.count} images of ${inDomain.name}, ${outDomain.count} of ${outDomain.name}`,
   ];

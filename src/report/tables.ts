@@ -6,7 +6,7 @@
 import type { z } from "zod";
 import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
-import { titleAmong } from "../experiment/likeness.ts";
+import { networksOf, titleAmong } from "../experiment/likeness.ts";
 import { readFigures, readRun } from "../runs/folder.ts";
 import { type Run } from "../runs/schema.ts";
 import {
@@ -50,6 +50,7 @@ export async function tablesPage(folder: string): Promise<string> {
     `pair ${pair}`,
     `protocol ${protocol}`,
     ...(epochs === null ? [] : [counted(epochs, "epoch")]),
+    ...networksOf(rows),
     `${outDomain.count} images of ${outDomain.name}`,
   ];
   return page(

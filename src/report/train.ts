@@ -4,6 +4,7 @@
  * @module
  */
 import { title } from "./words.ts";
+import { modelTitle } from "../methods/mod.ts";
 import { counted, percent, shown } from "../measure/shown.ts";
 import { draw } from "./charts.ts";
 import type { TrainContent } from "./content.ts";
@@ -17,14 +18,16 @@ const elsewhere = ["seed", "procedure", "hyperparameters", "members", "data"];
 /** The page of a training. */
 export async function trainPage(content: TrainContent): Promise<string> {
   const { figures } = content;
-  const { mode, model, protocol, data, members } = figures;
+  const { mode, protocol, data, members } = figures;
   const seeds = members.map(({ seed }) => seed);
   const whose = seeds.length === 1 ? `seed ${seeds[0]}` : `seeds ${seeds[0]} to ${seeds.at(-1)}`;
   return page(
     `${title(mode)} trained, ${whose}`,
     paragraph(
       "about",
-      `${model}; protocol ${protocol}; ${counted(data.count, "image")} of ${data.name}`,
+      `${modelTitle(figures.model, figures.hyperparameters)}; protocol ${protocol}; ${
+        counted(data.count, "image")
+      } of ${data.name}`,
     ),
     paragraph("verdict", trainVerdict(content)),
     section(

@@ -34,7 +34,7 @@ export interface RunRow {
   readonly mode: string | null;
   /** Network. */
   readonly model: string | null;
-  /** Hyper-parameters of the mode's own. */
+  /** Hyper-parameters of the mode's and the network's own. */
   readonly hyperparameters: Readonly<Record<string, string | number>>;
   /** Of everything that the run drew. */
   readonly seed: number | null;

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Account } from "../checkpoint/statement.ts";
-import { type Method, methods, ownOf } from "../methods/mod.ts";
+import { distinguishing, type Method, methods, networkOf, ownOf } from "../methods/mod.ts";
 import { concerning, type Procedure } from "../methods/protocol.ts";
 import type { TrainingConfig } from "./step.ts";
 
@@ -30,12 +30,13 @@ export function accountOf(
 ): Account {
   const { lr, momentum, weightDecay, microBatch } = config;
   const method: Method = methods[config.mode];
+  const of = networkOf(network);
   const { name, count, sha256 } = set;
   return {
     family: method.family,
     model: network,
     seed,
-    hyperparameters: ownOf(method, config),
+    hyperparameters: distinguishing(of, ownOf(method, of, config)),
     procedure: concerning(
       procedure,
       { mode: config.mode, model: network },
