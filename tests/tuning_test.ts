@@ -70,5 +70,5 @@ Deno.test("`tune()` keeps what it measured, and `useTuning()` uses it; a damaged
 
 Deno.test("a run is named by what its convolutions read, for sums of the one are not bit for bit those of the other", () => {
   const read = Object.values(nn.tileProfiles).map((tiles) => nn.convolutionsOf({ tiles }));
-  assert.deepEqual(read, ["buffers", "buffers", "textures"]);
+  assert.deepEqual(read, ["buffers", "buffers", "textures", "winograd"]);
 });

@@ -234,6 +234,7 @@ export const shared = object("Data and output", {
     description: message`Write the JSON document to a file as well`,
   })),
   saveImages: of("saveImages"),
+  exactConvolutions: of("exactConvolutions"),
   explain: of("explain"),
   time: of("time"),
   ...output,

@@ -223,6 +223,10 @@ export const optionEntries = {
       "model of all images where there is one",
   ),
   saveImages: told(z.boolean().default(false), "Keep every attacked image with the run", attacking),
+  exactConvolutions: told(
+    z.boolean().default(false),
+    "Make every result of a convolution as the sum of its own products, never by Winograd's tiles",
+  ),
   explain: told(z.boolean().default(false), "List the programs' dispatches, buffers and bytes"),
   time: told(
     z.boolean().default(false),

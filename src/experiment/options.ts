@@ -86,6 +86,8 @@ export interface RunOptions extends ChosenDifferences, ChosenHyperparameters {
   readonly limit?: number | undefined;
   /** Keep every attacked image with the run; not when not given. */
   readonly saveImages?: boolean | undefined;
+  /** Whether convolutions are never computed by Winograd's tiles, where the device would; false when not given. */
+  readonly exactConvolutions?: boolean | undefined;
   /** Print what the compiled programs do and cost; not when not given. */
   readonly explain?: boolean | undefined;
   /** Print what each dispatch of the compiled programs takes on the device; not when not given. */
@@ -112,6 +114,8 @@ export interface CompleteOptions extends RunOptions {
   readonly savePath: string;
   /** Keep every attacked image with the run. */
   readonly saveImages: boolean;
+  /** Whether convolutions are never computed by Winograd's tiles. */
+  readonly exactConvolutions: boolean;
   /** Print what the compiled programs do and cost. */
   readonly explain: boolean;
   /** Print what each dispatch of the compiled programs takes on the device. */

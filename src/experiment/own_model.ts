@@ -27,7 +27,13 @@ import { ResidentSet } from "../evaluate/resident_set.ts";
 import type { MeanOptions } from "../measure/metrics.ts";
 import { type Answering, ofLogits, single, type Subject } from "../methods/mod.ts";
 import { concerning, iterationOf, procedureOf, type Protocol } from "../methods/protocol.ts";
-import { convolutionsOf, type Device, type Tensor, useTuning } from "../nn/mod.ts";
+import {
+  convolutionsOf,
+  type Device,
+  type Tensor,
+  useExactConvolutions,
+  useTuning,
+} from "../nn/mod.ts";
 import { checkFiles, readFigures, readRun, type RunResults, type RunSpec } from "../runs/folder.ts";
 import { attackArchives, shownImages } from "./archives.ts";
 import { attackFigures, type AttackMade, makeAttack } from "./attack_figures.ts";
@@ -85,6 +91,8 @@ export type OwnAttack = OwnModel & {
   readonly savePath?: string;
   /** Whether every attacked image is kept with the run; not when not given. */
   readonly saveImages?: boolean;
+  /** Whether convolutions are never computed by Winograd's tiles, where the device would; false when not given. */
+  readonly exactConvolutions?: boolean;
   /** Takes notes and progress; silent when not given. */
   readonly reporter?: Reporter;
 };
@@ -225,6 +233,7 @@ async function attackOwn(
   const { seed = 0, batchSize = evalBatch, saveImages = false } = options;
   checkShapes(inDomain, outDomain);
   await useTuning(device);
+  if (options.exactConvolutions) useExactConvolutions(device);
   const clock = new Clock();
   const common = {
     device,

@@ -12,7 +12,15 @@ import { chosen, ResidentSet } from "../evaluate/resident_set.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
 import { type Model, networkOf, ofMethod, ownOf, type Subject } from "../methods/mod.ts";
-import { type Device, openDevice, push, Random, release, useTuning } from "../nn/mod.ts";
+import {
+  type Device,
+  openDevice,
+  push,
+  Random,
+  release,
+  useExactConvolutions,
+  useTuning,
+} from "../nn/mod.ts";
 import {
   augmentOf,
   givenCheckpoints,
@@ -57,6 +65,7 @@ export async function openWorkbench(
   const { procedure, method } = setup;
   const device = await openDevice();
   await useTuning(device);
+  if (config.exactConvolutions) useExactConvolutions(device);
   const members = setup.seeds.map((seed): Member => ({ seed, model: newModel(setup, seed) }));
   const subject = method.subject(members.map(({ model }) => model), procedure);
   const close = (): void => device[Symbol.dispose]();

@@ -126,10 +126,12 @@ export { broadcastTo, sum, sumParts, sumTo } from "./ops/sum.ts";
 export { grad, topologicalOrder } from "./compile/grad.ts";
 export {
   type AdapterFacts,
+  type Convolutions,
   convolutionsOf,
   type Device,
   openDevice,
   type Pipeline,
+  useExactConvolutions,
 } from "./device/device.ts";
 export { Pace } from "./device/pace.ts";
 export { describeTimes, type StepTime } from "./device/profile.ts";

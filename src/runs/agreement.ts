@@ -9,7 +9,10 @@ import { shortened, shownValue } from "../base/errors.ts";
 import { hyperparameterNames } from "../methods/mod.ts";
 import type { Run } from "./schema.ts";
 
-/** Options that change nothing in the figures: where things are, and what is shown. */
+/**
+ * Options that change nothing in the figures, where things are and what is shown, and the one whose effect a run
+ * states in its own words: how convolutions were computed.
+ */
 export const circumstances: ReadonlySet<string> = new Set([
   "dataPath",
   "savePath",
@@ -17,6 +20,7 @@ export const circumstances: ReadonlySet<string> = new Set([
   "explain",
   "time",
   "saveImages",
+  "exactConvolutions",
 ]);
 
 /** Options that a run settles where nobody chose them. */

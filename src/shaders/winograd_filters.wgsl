@@ -19,7 +19,7 @@ override SIDE: u32; // points on a side of a tile: SIZE + 2
 // A tap in four output channels, the first of which is co; 0 beyond the channels.
 fn taps(ci: u32, co: u32, kh: i32, kw: i32) -> vec4f {
   let i = i32(START) + i32(ci) * TO_CI + i32(co) * TO_CO + kh * TO_KH + kw * TO_KW;
-  let v = vec4f(w[i], w[i + TO_CO], w[i + 2 * TO_CO], w[i + 3 * TO_CO]);
+  let v = vec4f(w[u32(i)], w[u32(i + TO_CO)], w[u32(i + 2 * TO_CO)], w[u32(i + 3 * TO_CO)]);
   let all = vec4u(co) + vec4u(0u, 1u, 2u, 3u) < vec4u(CO);
   return select(vec4f(0.0), v, all & vec4<bool>(ci < CI));
 }

@@ -19,9 +19,9 @@ override OF: u32;
 const OF_image = 0u;
 const OF_gradient = 1u;
 
-// Four channels of a pixel, the first of which is c; 0 beyond the image and its channels.
+// Four channels of a pixel, the first of which is c; 0 beyond the images and their channels.
 fn seen(n: u32, c: u32, h: u32, w: u32) -> vec4f {
-  let inside = h >= PAD && h < H + PAD && w >= PAD && w < W + PAD;
+  let inside = n < B && h >= PAD && h < H + PAD && w >= PAD && w < W + PAD;
   let i = select(0u, ((n * C + c) * H + h - PAD) * W + w - PAD, inside);
   let v = vec4f(x[i], x[i + H * W], x[i + 2u * H * W], x[i + 3u * H * W]);
   let all = vec4u(c) + vec4u(0u, 1u, 2u, 3u) < vec4u(C);
@@ -56,10 +56,10 @@ fn along(d0: vec4f, d1: vec4f, d2: vec4f, d3: vec4f, d4: vec4f, d5: vec4f) -> ar
 fn main(@builtin(workgroup_id) group_id: vec3u, @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32) {
   let i = (group_id.x + group_id.y * groups.x) * 32u + local;
-  let tiles = B * DOWN * ACROSS;
+  let blocks = (B * DOWN * ACROSS + BLOCK - 1u) / BLOCK;
   let deep = (C + 3u) / 4u;
-  let t = i % tiles;
-  let k = i / tiles;
+  let t = i % (blocks * BLOCK);
+  let k = i / (blocks * BLOCK);
   if (k >= deep) {
     return;
   }
@@ -67,7 +67,7 @@ fn main(@builtin(workgroup_id) group_id: vec3u, @builtin(num_workgroups) groups:
   let h = t / ACROSS % DOWN * SIZE;
   let n = t / (ACROSS * DOWN);
   let c = 4u * k;
-  let to = (k * ((tiles + BLOCK - 1u) / BLOCK) + t / BLOCK) * SIDE * SIDE * BLOCK + t % BLOCK;
+  let to = (k * blocks + t / BLOCK) * SIDE * SIDE * BLOCK + t % BLOCK;
   let r{r} = along(seen(n, c, h + {r}u, w), seen(n, c, h + {r}u, w + 1u), seen(n, c, h + {r}u, w + 2u), seen(n, c, h + {r}u, w + 3u), seen(n, c, h + {r}u, w + 4u), seen(n, c, h + {r}u, w + 5u)); // each r < 6
   let c{c} = along(r0[{c}], r1[{c}], r2[{c}], r3[{c}], r4[{c}], r5[{c}]); // each c < 6
   v[to + {r * SIDE + c}u * BLOCK] = c{c}[{r}]; // each r < SIDE, c < SIDE

@@ -174,7 +174,7 @@ type Four = readonly [number, number, number, number];
 
 const software: TileProfile = tileProfiles.software;
 
-function geometry(image: Four, weight: Four, stride = 1, pad = 0): ConvShape {
+export function geometry(image: Four, weight: Four, stride = 1, pad = 0): ConvShape {
   const [B, CI, H, W] = image;
   const [CO, , KH, KW] = weight;
   const OH = Math.floor((H + 2 * pad - KH) / stride) + 1;

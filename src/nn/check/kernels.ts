@@ -31,6 +31,14 @@ import strided from "../../shaders/strided.wgsl" with { type: "text" };
 import texels from "../../shaders/texels.wgsl" with { type: "text" };
 import triangularSolve from "../../shaders/triangular_solve.wgsl" with { type: "text" };
 import unary from "../../shaders/unary.wgsl" with { type: "text" };
+import winogradFilters from "../../shaders/winograd_filters.wgsl" with { type: "text" };
+import winogradPixels from "../../shaders/winograd_pixels.wgsl" with { type: "text" };
+import winogradProducts from "../../shaders/winograd_products.wgsl" with { type: "text" };
+import winogradTiles from "../../shaders/winograd_tiles.wgsl" with { type: "text" };
+import winogradWeight from "../../shaders/winograd_weight.wgsl" with { type: "text" };
+import winogradWeightProducts from "../../shaders/winograd_weight_products.wgsl" with {
+  type: "text",
+};
 import where from "../../shaders/where.wgsl" with { type: "text" };
 
 const sources: Readonly<Record<string, string>> = {
@@ -62,6 +70,12 @@ const sources: Readonly<Record<string, string>> = {
   triangular_solve: triangularSolve,
   unary,
   where,
+  winograd_filters: winogradFilters,
+  winograd_pixels: winogradPixels,
+  winograd_products: winogradProducts,
+  winograd_tiles: winogradTiles,
+  winograd_weight: winogradWeight,
+  winograd_weight_products: winogradWeightProducts,
 };
 
 /** Every kernel of `src/shaders`, by file name without `.wgsl`. */

@@ -17,6 +17,14 @@ import { pool2dGather, pool2dMax, pool2dScatter } from "./pool2d.ts";
 import { cholesky, rbf, triangularSolve } from "./linalg.ts";
 import { conv2dTexels, conv2dWeightTexels, texels } from "./texels.ts";
 import { philox, sgd } from "./state.ts";
+import {
+  winogradFilters,
+  winogradPixels,
+  winogradProducts,
+  winogradTiles,
+  winogradWeight,
+  winogradWeightProducts,
+} from "./winograd.ts";
 
 export type { ReferenceKernel } from "./support.ts";
 
@@ -40,6 +48,12 @@ export const referenceKernels: Readonly<Record<string, ReferenceKernel>> = {
   texels,
   conv2d_weight_texels: conv2dWeightTexels,
   conv2d_weight: conv2dWeight,
+  winograd_tiles: winogradTiles,
+  winograd_filters: winogradFilters,
+  winograd_products: winogradProducts,
+  winograd_pixels: winogradPixels,
+  winograd_weight_products: winogradWeightProducts,
+  winograd_weight: winogradWeight,
   pool2d_max: pool2dMax,
   pool2d_gather: pool2dGather,
   pool2d_scatter: pool2dScatter,

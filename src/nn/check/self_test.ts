@@ -17,6 +17,14 @@ import { gatherBytesCases, gatherRowsCases, padCases, stridedCases } from "./mov
 import { pool2dGatherCases, pool2dMaxCases, pool2dScatterCases } from "./pool2d.ts";
 import { crossEntropyCases, logSoftmaxCases, reduceCases } from "./reduce.ts";
 import { conv2dTexelsCases, conv2dWeightTexelsCases, texelsCases } from "./texels.ts";
+import {
+  winogradFiltersCases,
+  winogradPixelsCases,
+  winogradProductsCases,
+  winogradTilesCases,
+  winogradWeightCases,
+  winogradWeightProductsCases,
+} from "./winograd.ts";
 import { philoxCases, sgdCases } from "./state.ts";
 
 export { error, type KernelCase } from "./case.ts";
@@ -39,6 +47,12 @@ export const kernelCases: readonly KernelCase[] = [
   ...texelsCases,
   ...conv2dWeightTexelsCases,
   ...conv2dWeightCases,
+  ...winogradTilesCases,
+  ...winogradFiltersCases,
+  ...winogradProductsCases,
+  ...winogradPixelsCases,
+  ...winogradWeightProductsCases,
+  ...winogradWeightCases,
   ...pool2dMaxCases,
   ...pool2dGatherCases,
   ...pool2dScatterCases,

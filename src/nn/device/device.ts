@@ -261,13 +261,25 @@ function profileOf({ device, description }: AdapterFacts): TileProfile {
     readonly wgslLanguageFeatures?: ReadonlySet<string>;
   } = navigator.gpu;
   return gpu.wgslLanguageFeatures?.has("readonly_and_readwrite_storage_textures")
-    ? tileProfiles.texels
+    ? tileProfiles.winograd
     : tileProfiles.software;
 }
 
-/** What a device reads a convolution's operands from: sums of one are in another order than those of the other. */
-export function convolutionsOf({ tiles }: Pick<Device, "tiles">): "buffers" | "textures" {
+/** How a device computes convolutions, whose rounding differs from one to another. */
+export type Convolutions = "buffers" | "textures" | "winograd";
+
+/**
+ * How a device computes convolutions: by operands that are read from buffers, or from textures, or from textures
+ * and by Winograd's tiles where filters are 3 x 3.
+ */
+export function convolutionsOf({ tiles }: Pick<Device, "tiles">): Convolutions {
+  if (tiles.winograd > 0) return "winograd";
   return tiles.texels > 0 ? "textures" : "buffers";
+}
+
+/** Has a device make every result of a convolution as the sum of its own products, never by Winograd's tiles. */
+export function useExactConvolutions(device: Device): void {
+  if (device.tiles.winograd > 0) device.tiles = tileProfiles.texels;
 }
 
 /** A texture of so many rows, to copy values to and to read them from. */

@@ -29,7 +29,7 @@ const side = 8;
 /** How much of a convolution one thread makes. Results are the same bits in every profile. */
 export interface TileProfile {
   /** Its key in `tileProfiles`. */
-  readonly name: "portable" | "software" | "texels";
+  readonly name: "portable" | "software" | "texels" | "winograd";
   /** Pixels that a thread of `conv2d` makes at most. */
   readonly pixels: number;
   /** Products of a pixel and four channels that it makes at most. */
@@ -42,6 +42,9 @@ export interface TileProfile {
   readonly texels: number;
   /** Pixels on a side of the tiles by which 3 x 3 filters are applied, 2 or 4; 0 where each pixel is made by itself. */
   readonly winograd: 0 | 2 | 4;
+  /** Channels of image and result from which on that pays, and tiles of which it does in the filters' gradient. */
+  readonly fewestChannels: number;
+  readonly fewestTiles: number;
   /** What a vector of filters, a pixel and a product of both cost a thread, in units of each other. */
   readonly costs: { readonly filters: number; readonly pixel: number; readonly product: number };
 }
@@ -57,6 +60,8 @@ export const tileProfiles = {
     sums: 18,
     texels: 0,
     winograd: 0,
+    fewestChannels: 16,
+    fewestTiles: 32,
     costs: { filters: 4, pixel: 1, product: 4 },
   },
   /** For software drivers, where a load costs far more than a register that is spilt: lavapipe's costs. */
@@ -68,6 +73,8 @@ export const tileProfiles = {
     sums: 50,
     texels: 0,
     winograd: 0,
+    fewestChannels: 16,
+    fewestTiles: 32,
     costs: { filters: 20, pixel: 21, product: 3 },
   },
   /** For software drivers that read a texture without a branch, as lavapipe does. */
@@ -78,7 +85,22 @@ export const tileProfiles = {
     pooling: 2,
     sums: 50,
     texels: 32,
+    winograd: 0,
+    fewestChannels: 16,
+    fewestTiles: 32,
+    costs: { filters: 20, pixel: 21, product: 3 },
+  },
+  /** As `texels`, with 3 x 3 filters applied to tiles. */
+  winograd: {
+    name: "winograd",
+    pixels: 32,
+    products: 64,
+    pooling: 2,
+    sums: 50,
+    texels: 32,
     winograd: 4,
+    fewestChannels: 16,
+    fewestTiles: 32,
     costs: { filters: 20, pixel: 21, product: 3 },
   },
 } as const satisfies Record<string, TileProfile>;
@@ -88,7 +110,7 @@ export const texelRow = 1024;
 export const texelRowBytes = 16 * texelRow;
 
 /** Rows that a texture may have on every device. */
-const mostRows = 8192;
+export const mostRows = 8192;
 
 /** Rows of a texture of so many floats. */
 export function texelRows(floats: number): number {

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { type ConvShape, texelRows, type TileProfile } from "./tiles.ts";
+import { type ConvShape, mostRows, texelRows, type TileProfile } from "./tiles.ts";
 
 /** How images are cut into tiles. */
 export interface WinogradTile {
@@ -39,25 +39,28 @@ const [mostTiles, mostProducts] = [16, 64];
 /** The tiles of a convolution; undefined where a profile makes none, or they would not pay, or not fit. */
 export function winogradTile(
   s: ConvShape,
-  { winograd }: TileProfile,
+  { winograd, fewestChannels }: TileProfile,
   copies = 1,
 ): WinogradTile | undefined {
-  if (winograd === 0 || s.KH !== 3 || s.KW !== 3 || s.STRIDE !== 1) return undefined;
-  if (Math.min(s.CI, s.CO) < fewestChannels) return undefined;
-  const tilesOf = (size: number): number => s.B * Math.ceil(s.OH / size) * Math.ceil(s.OW / size);
+  const fits3 = s.KH === 3 && s.KW === 3 && s.STRIDE === 1;
+  if (winograd === 0 || !fits3 || Math.min(s.CI, s.CO) < fewestChannels) return undefined;
+  const large = tilesOf(s, winograd);
   // Few tiles do not pay for reading filters at more points.
-  const SIZE = winograd === 4 && tilesOf(4) < mostTiles ? 2 : winograd;
+  const tile = large.ALL < mostTiles ? tilesOf(s, 2) : large;
+  const { SIDE, ALL, BLOCK } = tile;
+  const [deep, wide] = [Math.ceil(s.CI / 4), mostLanes * Math.ceil(s.CO / (4 * mostLanes))];
+  const channels = Math.max(deep, wide);
+  const texels = SIDE * SIDE * Math.max(channels * Math.ceil(ALL / BLOCK) * BLOCK, 4 * deep * wide);
+  return texelRows(4 * copies * texels) < mostRows ? tile : undefined;
+}
+
+/** All images of a convolution in tiles of so many pixels on a side. */
+export function tilesOf(s: ConvShape, SIZE: 2 | 4): WinogradTile {
   const [SIDE, DOWN, ACROSS] = [SIZE + 2, Math.ceil(s.OH / SIZE), Math.ceil(s.OW / SIZE)];
-  const ALL = tilesOf(SIZE);
-  const deep = 4 * Math.ceil(s.CI / 4);
-  const floats = SIDE * SIDE * deep * Math.max(ALL, 4 * Math.ceil(s.CO / 4));
-  if (texelRows(copies * floats) >= 8192) return undefined;
+  const ALL = s.B * DOWN * ACROSS;
   const BLOCK = Math.ceil(ALL / Math.ceil(ALL / mostTiles));
   return { SIZE, SIDE, DOWN, ACROSS, ALL, BLOCK };
 }
-
-/** Channels below which moving tiles costs more than their products save. */
-const fewestChannels = 16;
 
 /** The cut of `winograd_products`: all tiles of a block, and as many channels as a thread may make of each. */
 export function productTile(s: ConvShape, { SIDE, ALL, BLOCK }: WinogradTile): ProductTile {
@@ -82,18 +85,17 @@ export interface WeightProductTile {
   readonly threads: number;
 }
 
-/** Tiles from which on their transforms cost less than their products save, and those that a thread reads at once. */
-const [fewestTiles, tilesAtOnce] = [32, 4];
+/** Tiles that a thread of `winograd_weight_products` reads at once, at most. */
+const tilesAtOnce = 4;
 
-/** The cut of `winograd_weight_products` in so many shares of a batch; undefined where it would not pay. */
+/** The cut of `winograd_weight_products` in so many shares of a batch. */
 export function weightProductTile(
   s: ConvShape,
   split: number,
   { SIDE, DOWN, ACROSS, ALL, BLOCK }: WinogradTile,
-): WeightProductTile | undefined {
+): WeightProductTile {
   const [quads, deep] = [Math.ceil(s.CO / 4), Math.ceil(s.CI / 4)];
   const EACH = Math.ceil(s.B / split) * DOWN * ACROSS;
-  if (ALL < fewestTiles) return undefined;
   const TILES =
     Array.from({ length: tilesAtOnce }, (_, i) => tilesAtOnce - i).find((n) =>
       [EACH, ALL, BLOCK].every((all) => all % n === 0)

@@ -160,9 +160,13 @@ export function conv2dWeight(
     kernel: weightKernel,
     ...cut(tileProfiles.portable),
     cut,
-    instead: (tiles, copies) =>
-      planar ? undefined : weightByTiles(s, SPLIT, [x, g], winogradTile(s, tiles, copies)) ??
-        weightFromTexels(s, SPLIT, [x, g], texelWeightTile(s, SPLIT, tiles, copies)),
+    instead: (tiles, copies) => {
+      if (planar) return undefined;
+      const tile = winogradTile(s, tiles, copies);
+      return tile && tile.ALL >= tiles.fewestTiles
+        ? weightByTiles(s, SPLIT, [x, g], tile)
+        : weightFromTexels(s, SPLIT, [x, g], texelWeightTile(s, SPLIT, tiles, copies));
+    },
   });
   if (SPLIT === 1) return withVjp(reshape(parts, shape), [x, g], vjp);
   return sumParts(parts, vjp, [x, g]);

@@ -63,19 +63,17 @@ export function byTiles(
   });
 }
 
-/** The filters' gradient in so many shares of the batch, `[SPLIT, CO, CI, 3, 3]`; undefined where it would not pay. */
+/** The filters' gradient in so many shares of the batch, `[SPLIT, CO, CI, 3, 3]`. */
 export function weightByTiles(
   s: ConvShape,
   split: number,
   [x, g]: readonly [Tensor, Tensor],
-  tile: WinogradTile | undefined,
-): Tensor | undefined {
-  const cut = tile && weightProductTile(s, split, tile);
-  if (!tile || !cut) return undefined;
+  tile: WinogradTile,
+): Tensor {
   const { CI, CO } = s;
   const { SIZE, SIDE, ALL } = tile;
   const quads = Math.ceil(CO / 4);
-  const { threads, ...sizes } = cut;
+  const { threads, ...sizes } = weightProductTile(s, split, tile);
   const points = SIDE * SIDE;
   const products = node(
     "winogradWeightProducts",
@@ -105,12 +103,12 @@ function tilesOf(
 ): Tensor {
   const { B } = s;
   const [C, H, W, PAD] = OF === "image" ? [s.CI, s.H, s.W, s.PAD] : [s.CO, s.OH, s.OW, 0];
-  const quads = Math.ceil(C / 4);
-  return node("winogradTiles", [x], [quads, Math.ceil(ALL / BLOCK), SIDE * SIDE, BLOCK, 4], {
+  const [quads, blocks] = [Math.ceil(C / 4), Math.ceil(ALL / BLOCK)];
+  return node("winogradTiles", [x], [quads, blocks, SIDE * SIDE, BLOCK, 4], {
     kind: "dispatch",
     kernel: tileKernel,
     overrides: { B, C, H, W, DOWN, ACROSS, PAD, BLOCK, SIZE, SIDE, OF },
-    threads: ALL * quads,
+    threads: blocks * BLOCK * quads,
   });
 }
 
