@@ -34,7 +34,8 @@ Deno.test("profiles that read buffers give the same bits, textures as good ones:
           : Math.abs(value - (other[i] ?? NaN)) <= 1e-5 * Math.max(1, Math.abs(value));
       assert.ok(first.every(near));
     });
-    assert.equal(cuts.size, results.length, "the profiles cut the work differently");
+    // LeNet has no filters of 3 x 3, which one of them applies to tiles.
+    assert.equal(cuts.size, results.length - 1, "the profiles cut the work differently");
   }));
 
 Deno.test("`tune()` keeps what it measured, and `useTuning()` uses it; a damaged table is none", () =>
