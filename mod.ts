@@ -225,6 +225,7 @@ export {
   type Split,
 } from "./data/mod.ts";
 export {
+  type AllNetworkOwn,
   type ClassifierShape,
   type FeatureOptions,
   type Features,

@@ -29,13 +29,14 @@ export const networks = {
 } as const satisfies Record<string, NetworkFacts>;
 
 /** What all networks declare as their own. */
-type AllOwn = Together<typeof networks, "hyperparameters">;
+export type AllNetworkOwn = Together<typeof networks, "hyperparameters">;
 
 /** Hyper-parameters that belong to one network or another. */
-export type NetworkHyperparameters = ValuesOf<AllOwn>;
+export type NetworkHyperparameters = ValuesOf<AllNetworkOwn>;
 
 /** Any network: it takes what is its own among the hyper-parameters of all. */
-export interface Network extends NetworkFacts, Pick<NetworkOf<AllOwn>, "features" | "classifier"> {}
+export interface Network
+  extends NetworkFacts, Pick<NetworkOf<AllNetworkOwn>, "features" | "classifier"> {}
 
 /** The name of a network. */
 export type NetworkName = keyof typeof networks;
