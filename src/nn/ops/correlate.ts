@@ -171,9 +171,10 @@ export function correlateRows(
     strides: [rows * KW, KW, 1, -KW],
     offset: 3 * KW,
   });
+  const tall = { ...s, KH: KH + 3 };
   const cut = (tiles: TileProfile): Pick<Dispatch, "overrides" | "threads"> => {
-    const { threads, ...tile } = conv2dTile(s, tiles, { fold: 4 });
-    return { overrides: { ...s, ...tile, KH: KH + 3, FOLD: 4 }, threads };
+    const { threads, ...tile } = conv2dTile(tall, tiles, { fold: 4 });
+    return { overrides: { ...tall, ...tile, FOLD: 4 }, threads };
   };
   return node(
     "conv2dInput",
