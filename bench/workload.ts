@@ -33,6 +33,16 @@ const sgd = "SGD, learning rate 0.01, momentum 0.9, weight decay 0.0001";
 /** What all training steps on digits have in common. */
 const digits = { members: 1, batch: 256, images: "digits", epsilon: 0 } as const;
 
+/** What training steps of ResNet-18 have in common. */
+const noise = {
+  about: `${sgd}; batch normalisation in train mode`,
+  mode: "baseline",
+  network: "ResNet-18",
+  members: 1,
+  images: "noise",
+  epsilon: 0,
+} as const;
+
 /** What is measured. */
 export const workloads = {
   train: {
@@ -84,6 +94,8 @@ export const workloads = {
     images: "noise",
     epsilon: 0.016,
   },
+  resnet8: { ...noise, title: "ResNet-18 training step, 8 images of noise", batch: 8 },
+  resnet32: { ...noise, title: "ResNet-18 training step, 32 images of noise", batch: 32 },
 } as const satisfies Record<string, Spec>;
 
 /** The name of a workload. */
@@ -109,7 +121,7 @@ export interface Workload {
   readonly shape: readonly [number, number, number, number];
   /** Of that shape, in [0, 1]. */
   readonly images: Float32Array<ArrayBuffer>;
-  /** `[B]`: the digits, or what an attack steers to. */
+  /** `[B]`: the digits, or those that are drawn for what is none. */
   readonly labels: Float32Array<ArrayBuffer>;
   /** Radius of the attack, where it is one. */
   readonly epsilon: number;
@@ -139,7 +151,7 @@ export async function makeWorkload(name: WorkloadName): Promise<Workload> {
   const models = Array.from({ length: members }, (_, seed) => modelOf(mode, network, seed));
   const [channels = 1, height = 1, width = 1] = models[0]?.imageShape ?? [];
   const shape = [batch, channels, height, width] as const;
-  // Letters and noise have no digit: what is attacked is to look like a digit drawn for it.
+  // Letters and noise have no digit: they are to look like a digit drawn for them.
   const drawn = Float32Array.from({ length: batch }, (_, i) => (7 * i + 3) % 10);
   const common = { name, models: models.map(({ state }) => weightsOf(state)), shape, epsilon };
   if (images === "noise") {

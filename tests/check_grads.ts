@@ -311,6 +311,14 @@ export const opCases: Readonly<Record<string, readonly OpCase[]>> = {
       return nn.square(nn.normalizeChannels(x, a, b, options));
     },
     at: [v(2, 3, 2, 2), v(3), v(3), v(3), positive(3), v(2, 3, 2, 2)],
+  }, {
+    // Of a convolution: its filters are scaled.
+    f: (x, w, offset, b, variance, residual) => {
+      const y = nn.conv2d(x, w, { ...geometry, bias: offset });
+      const options = { mean: offset, variance, residual, activation: "relu" } as const;
+      return nn.square(nn.normalizeChannels(y, b, b, options));
+    },
+    at: [v(2, 2, 4, 4), v(3, 2, 3, 3), v(3), positive(3), positive(3), v(2, 3, 2, 2)],
   }],
   gatherRows: [{ f: (x) => nn.square(nn.gatherRows(x, index)), at: [v(3, 2)] }],
   cholesky: [{ f: (a) => nn.cholesky(a), at: [definite(2, 4)] }],

@@ -5,6 +5,7 @@ import * as nn from "../src/nn/mod.ts";
 import { silent } from "../src/base/reporter.ts";
 import { tune, tuneResultSchema, useTuning } from "../src/nn/device/tuning.ts";
 import { inFolder, withDevice } from "./support.ts";
+import { cutKey } from "../src/nn/graph/tiles.ts";
 import { LeNet } from "../src/networks/lenet.ts";
 
 Deno.test("profiles that read buffers give the same bits, textures as good ones: a LeNet's loss and gradients", () =>
@@ -45,7 +46,10 @@ Deno.test("`tune()` keeps what it measured, and `useTuning()` uses it; a damaged
       const standard = device.tiles;
       await useTuning(device, path);
       assert.equal(device.tiles, standard);
-      const result = tuneResultSchema.parse(await tune(device, silent, path));
+      const result = tuneResultSchema.parse(
+        await tune(device, silent, path, ["LeNet conv1", "ResNet-18 layer4.0 shortcut"]),
+      );
+      assert.equal(result.layers.length, 6);
       assert.ok(result.layers.every(({ milliseconds }) =>
         Object.keys(nn.tileProfiles).every((name) => (milliseconds[name] ?? 0) > 0)
       ));
@@ -65,6 +69,51 @@ Deno.test("`tune()` keeps what it measured, and `useTuning()` uses it; a damaged
         await Deno.writeTextFile(path, damaged);
         await useTuning(device, path);
         assert.equal(device.tiles, standard);
+      }
+    })
+  ));
+
+Deno.test("a shape is cut as the profile does that was faster of it, and no bit changes", () =>
+  inFolder((folder) =>
+    withDevice(async (device) => {
+      const x = nn.constant(new nn.Random(2).uniform(2 * 784), [2, 1, 28, 28]);
+      const w = nn.constant(new nn.Random(3).uniform(150), [6, 1, 5, 5]);
+      const y = nn.conv2d(x, w, { padding: 2 });
+      const g = nn.conv2dInput(y, w, [28, 28], { padding: 2 });
+      const outputs = [y, g, nn.conv2dWeight(x, y, [5, 5], { padding: 2 })];
+      const run = async (): Promise<{ text: string[]; values: Float32Array[] }> => {
+        using program = await nn.compile(device, { outputs });
+        program.run();
+        const values = await Promise.all(outputs.map((t) => program.read(t)));
+        return { text: program.toString().split("\n").slice(1), values };
+      };
+      const path = join(folder, "tiles.json");
+      const { adapter } = await tune(device, silent, path, ["LeNet conv1"]);
+      const table = JSON.parse(await Deno.readTextFile(path));
+      const image = { CI: 1, H: 28, W: 28, CO: 6, KH: 5, KW: 5, OH: 28, OW: 28, STRIDE: 1, PAD: 2 };
+      const gradient = { ...image, CI: 6, CO: 1, KH: 8 };
+      const keys = [
+        cutKey("conv2d", image),
+        cutKey("conv2d", gradient, { fold: 4 }),
+        cutKey("conv2d_weight", image),
+      ];
+      const cutBy = async (cuts: Record<string, string>): ReturnType<typeof run> => {
+        table.adapters[adapter] = { ...table.adapters[adapter], profile: "software", cuts };
+        await Deno.writeTextFile(path, JSON.stringify(table));
+        await useTuning(device, path);
+        return await run();
+      };
+      const own = await cutBy({});
+      device.tiles = nn.tileProfiles.portable;
+      const other = await run();
+      const differ = own.text.filter((line, i) => line !== other.text[i]);
+      assert.equal(differ.length, keys.length);
+      for (const [i, key] of keys.entries()) {
+        const mixed = await cutBy({ [key]: "portable" });
+        assert.deepEqual(mixed.values, own.values);
+        const changed = mixed.text.filter((line, j) => line !== own.text[j]);
+        assert.equal(changed.length, 1, key);
+        assert.ok(other.text.includes(changed[0] ?? ""), `${i}`);
       }
     })
   ));

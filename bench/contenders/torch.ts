@@ -56,7 +56,10 @@ async function findPython(): Promise<string | undefined> {
       args: ["-c", "import torch"],
       stdout: "null",
       stderr: "null",
-    }).output().catch(() => undefined);
+    }).output().catch((error: unknown) => {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    });
     if (found?.success) return python;
   }
   return undefined;

@@ -14,15 +14,17 @@ export async function tune(reporter: Reporter): Promise<TuneResult> {
 }
 
 /** As a table. */
-export function showTune({ adapter, profile, layers, path }: TuneResult): string {
+export function showTune({ adapter, profile, cuts, layers, path }: TuneResult): string {
   const names = Object.keys(layers[0]?.milliseconds ?? {});
   const table = new Table({
-    head: ["layer, forward and both gradients", ...names.map((name) => `${name}, ms`)],
+    head: ["layer", "", ...names.map((name) => `${name}, ms`)],
     style: { head: [], border: [], compact: true },
   });
-  for (const { layer, milliseconds } of layers) {
-    table.push([layer, ...names.map((name) => (milliseconds[name] ?? NaN).toFixed(2))]);
+  for (const { layer, kind, milliseconds } of layers) {
+    table.push([layer, kind, ...names.map((name) => (milliseconds[name] ?? NaN).toFixed(2))]);
   }
-  return `${table}\n${adapter}: the profile "${profile}" is the fastest and used from now on; ` +
+  const others = Object.entries(cuts).map(([key, name]) => `\n  ${key}: as "${name}"`);
+  return `${table}\n${adapter}: the profile "${profile}" is the fastest and used from now on` +
+    (others.length > 0 ? `, but that another's cut is faster of:${others.join("")}\n` : "; ") +
     `measured values are in ${path}`;
 }

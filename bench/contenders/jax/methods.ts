@@ -5,12 +5,28 @@
  */
 import { grad, lax, numpy as np } from "@jax-js/jax";
 import { type Arrays, type JaxArray, keep, take, within } from "./arrays.ts";
-import { convolve, crossEntropy, dense, leNet, leNetFeatures, type Pool } from "./networks.ts";
+import {
+  convolve,
+  crossEntropy,
+  dense,
+  leNet,
+  leNetFeatures,
+  type Pool,
+  resNet18Training,
+} from "./networks.ts";
 import type { Method } from "./train.ts";
 
 /** LeNet under cross-entropy. */
 export const classifier: Method = {
   loss: (w, state, x, y) => [meanCrossEntropy(leNet(w, x), y), state],
+};
+
+/** ResNet-18 under cross-entropy. */
+export const residual: Method = {
+  loss(w, state, x, y): [JaxArray, Arrays] {
+    const { logits, running } = resNet18Training(w, state, x);
+    return [meanCrossEntropy(logits, y), running];
+  },
 };
 
 /** Spectral normalisation, fixed projection, layer norm, random Fourier features, sum of the precision. */

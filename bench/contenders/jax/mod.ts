@@ -7,7 +7,7 @@ import { defaultDevice, init } from "@jax-js/jax";
 import manifest from "../../../deno.json" with { type: "json" };
 import type { Contender, Runner, Workload, WorkloadName } from "../../workload.ts";
 import { attack } from "./attack.ts";
-import { classifier, duq, sngp } from "./methods.ts";
+import { classifier, duq, residual, sngp } from "./methods.ts";
 import { leNet, resNet18 } from "./networks.ts";
 import { train, trainTogether } from "./train.ts";
 
@@ -18,6 +18,8 @@ const versions: Record<WorkloadName, (workload: Workload) => Runner> = {
   duq: (workload) => train(duq, workload),
   ensemble: (workload) => trainTogether(classifier, workload),
   resnet: (workload) => attack(resNet18, workload),
+  resnet8: (workload) => train(residual, workload),
+  resnet32: (workload) => train(residual, workload),
 };
 
 /** Sets the backend up. */

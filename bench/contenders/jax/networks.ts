@@ -44,12 +44,46 @@ export function leNet(w: Arrays, x: JaxArray): JaxArray {
   return dense(leNetFeatures(w, x), take(w, "fc_2.0.weight"), take(w, "fc_2.0.bias"));
 }
 
+/** The mean and the biased variance, `[C]`, by which the layer of a name normalises `[B, C, H, W]`. */
+type Moments = (h: JaxArray, name: string) => { mean: JaxArray; variance: JaxArray };
+
 /** ResNet-18 in evaluation: `[B, 3, 32, 32]` to logits `[B, 10]`. */
 export function resNet18(w: Arrays, x: JaxArray): JaxArray {
+  return resNet18By(w, x, (h, name) => {
+    h.dispose();
+    return { mean: take(w, `${name}.running_mean`), variance: take(w, `${name}.running_var`) };
+  });
+}
+
+/** ResNet-18 in training, by the batch's moments; the running ones follow them. */
+export function resNet18Training(
+  w: Arrays,
+  running: Arrays,
+  x: JaxArray,
+): { logits: JaxArray; running: Arrays } {
+  const moved: Arrays = {};
+  const follow = (key: string, value: JaxArray): void => {
+    moved[key] = take(running, key).mul(0.9).add(lax.stopGradient(value).mul(0.1));
+  };
+  const logits = resNet18By(w, x, (h, name) => {
+    const [b = 1, , height = 1, width = 1] = h.shape;
+    const n = b * height * width;
+    const mean = np.mean(h.ref, [0, 2, 3]);
+    const centred = h.sub(mean.ref.reshape([-1, 1, 1]));
+    const variance = np.mean(np.square(centred), [0, 2, 3]);
+    follow(`${name}.running_mean`, mean.ref);
+    follow(`${name}.running_var`, variance.ref.mul(n / (n - 1)));
+    return { mean, variance };
+  });
+  return { logits, running: moved };
+}
+
+function resNet18By(w: Arrays, x: JaxArray, moments: Moments): JaxArray {
   const norm = (h: JaxArray, name: string): JaxArray => {
-    const get = (part: string): JaxArray => take(w, `${name}.${part}`).reshape([-1, 1, 1]);
-    const scale = get("weight").div(np.sqrt(get("running_var").add(1e-5)));
-    return h.sub(get("running_mean")).mul(scale).add(get("bias"));
+    const part = (key: string): JaxArray => take(w, `${name}.${key}`).reshape([-1, 1, 1]);
+    const { mean, variance } = moments(h.ref, name);
+    const scale = part("weight").div(np.sqrt(variance.reshape([-1, 1, 1]).add(1e-5)));
+    return h.sub(mean.reshape([-1, 1, 1])).mul(scale).add(part("bias"));
   };
   const block = (h: JaxArray, name: string, stride: number): JaxArray => {
     const layer = (h: JaxArray, conv: string, bn: string, pad: number, stride: number): JaxArray =>

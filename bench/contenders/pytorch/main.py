@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import time
+from functools import partial
 
 import torch
 
@@ -11,7 +12,15 @@ from methods import DUQ, SNGP, Classifier
 from networks import lenet, resnet18
 from steps import Attack, Train
 
-METHODS = {"train": Classifier(), "sngp": SNGP(), "duq": DUQ(), "ensemble": Classifier()}
+RESNET = Classifier(partial(resnet18, training=True))
+METHODS = {
+    "train": Classifier(),
+    "sngp": SNGP(),
+    "duq": DUQ(),
+    "ensemble": Classifier(),
+    "resnet8": RESNET,
+    "resnet32": RESNET,
+}
 NETWORKS = {"attack": lenet, "resnet": resnet18}
 
 

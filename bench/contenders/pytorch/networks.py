@@ -20,12 +20,12 @@ def lenet(x, w):
     return F.linear(lenet_features(x, w), w["fc_2.0.weight"], w["fc_2.0.bias"])
 
 
-def resnet18(x, w):
-    """Images [B, 3, 32, 32] to logits [B, 10], in evaluation."""
+def resnet18(x, w, training=False):
+    """Images [B, 3, 32, 32] to logits [B, 10]; in training by the batch's moments, which the running ones follow."""
 
     def norm(h, name):
         moments = w[f"{name}.running_mean"], w[f"{name}.running_var"]
-        return F.batch_norm(h, *moments, w[f"{name}.weight"], w[f"{name}.bias"])
+        return F.batch_norm(h, *moments, w[f"{name}.weight"], w[f"{name}.bias"], training)
 
     def block(h, name, stride):
         y = F.relu(norm(F.conv2d(h, w[f"{name}.conv1.weight"], stride=stride, padding=1), f"{name}.bn1"))

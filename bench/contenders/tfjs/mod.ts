@@ -18,6 +18,8 @@ const versions: Partial<Record<WorkloadName, (workload: Workload) => Runner>> = 
   attack: (workload) => attack(leNet, workload),
   ensemble: (workload) => train(leNet, workload),
   resnet: (workload) => attack(resNet18, workload),
+  resnet8: (workload) => train(resNet18, workload),
+  resnet32: (workload) => train(resNet18, workload),
 };
 
 /** Sets the backend up. */

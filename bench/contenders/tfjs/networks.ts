@@ -9,8 +9,11 @@ import type { Weights, Workload } from "../../workload.ts";
 /** Tensors by PyTorch's names. */
 export type Tensors = Record<string, tf.Tensor>;
 
-/** A network: images to logits `[B, 10]`. */
-export type Network = (x: tf.Tensor, w: Tensors) => tf.Tensor;
+/** A network: images to logits `[B, 10]`. In training it gets what is not trained, too, to move it. */
+export type Network = (x: tf.Tensor, w: Tensors, moving?: Moving) => tf.Tensor;
+
+/** Running statistics by PyTorch's names. */
+export type Moving = Readonly<Record<string, tf.Variable>>;
 
 /** PyTorch's layouts to TensorFlow's: filters [KH, KW, CI, CO], matrices [in, out]. */
 export function tensorsOf(weights: Weights): Tensors {
@@ -49,11 +52,13 @@ export const leNet: Network = (x, w) => {
   return dense(tf.relu(dense(flat, w, "fc_1.0")), w, "fc_2.0");
 };
 
-/** ResNet-18 in evaluation. */
-export const resNet18: Network = (x, w) => {
+/** ResNet-18; in training by the batch's moments, which the running ones follow. */
+export const resNet18: Network = (x, w, moving) => {
   const norm = (h: tf.Tensor, name: string): tf.Tensor => {
     const part = (key: string): tf.Tensor1D => get(w, `${name}.${key}`) as tf.Tensor1D;
-    const [mean, variance] = [part("running_mean"), part("running_var")];
+    const { mean, variance } = moving
+      ? batchMoments(h, name, moving)
+      : { mean: part("running_mean"), variance: part("running_var") };
     return tf.batchNorm(h, mean, variance, part("bias"), part("weight"), 1e-5);
   };
   const block = (h: tf.Tensor, name: string, stride: number): tf.Tensor => {
@@ -71,6 +76,21 @@ export const resNet18: Network = (x, w) => {
   }
   return dense(tf.mean(h, [1, 2]), w, "linear");
 };
+
+function batchMoments(h: tf.Tensor, name: string, moving: Moving): {
+  mean: tf.Tensor1D;
+  variance: tf.Tensor1D;
+} {
+  const { mean, variance } = tf.moments(h, [0, 1, 2]);
+  const n = h.size / mean.size;
+  const follow = (key: string, value: tf.Tensor): void => {
+    const running = moving[`${name}.${key}`];
+    running?.assign(tf.add(tf.mul(running, 0.9), tf.mul(value, 0.1)));
+  };
+  follow("running_mean", mean);
+  follow("running_var", tf.mul(variance, n / (n - 1)));
+  return { mean: mean as tf.Tensor1D, variance: variance as tf.Tensor1D };
+}
 
 function get(w: Tensors, name: string): tf.Tensor {
   const found = w[name];

@@ -27,14 +27,18 @@ function learner(
   x: tf.Tensor,
   y: tf.Tensor,
 ): { step(): tf.Tensor; close(): void } {
-  const variables = Object.entries(tensorsOf(weights)).map(([name, t]) =>
+  const all = Object.entries(tensorsOf(weights)).map(([name, t]) =>
     [name, tf.variable(t)] as const
   );
+  const trains = ([name]: readonly [string, tf.Variable]): boolean =>
+    weights.get(name)?.trainable ?? false;
+  const variables = all.filter(trains);
+  const moving = Object.fromEntries(all.filter((entry) => !trains(entry)));
   const velocities = variables.map(([, t]) => tf.variable(tf.zerosLike(t)));
   const named = (ts: readonly tf.Tensor[]): Tensors =>
     Object.fromEntries(variables.map(([name], i) => [name, ts[i] ?? x]));
   const gradient = tf.valueAndGrads((...ts: tf.Tensor[]) =>
-    tf.mean(crossEntropy(network(x, named(ts)), y))
+    tf.mean(crossEntropy(network(x, named(ts), moving), y))
   );
   return {
     step: () =>
@@ -49,7 +53,7 @@ function learner(
         });
         return value;
       }),
-    close: () => tf.dispose([...velocities, ...variables.map(([, t]) => t)]),
+    close: () => tf.dispose([...velocities, ...all.map(([, t]) => t)]),
   };
 }
 

@@ -19,9 +19,10 @@ export function grad(y: Tensor, wrt: readonly Tensor[]): Tensor[] {
   const cotangents = new Map<Tensor, Tensor>([[y, constant(1, y.shape)]]);
   for (const x of order.toReversed()) {
     const g = cotangents.get(x);
-    if (!g || !x.vjp) continue;
-    x.vjp(g, x).forEach((gi, i) => {
-      const xi = x.operands[i];
+    const { vjp, operands } = differentiated(x, wanted);
+    if (!g || !vjp) continue;
+    vjp(g, x).forEach((gi, i) => {
+      const xi = operands[i];
       if (!gi || !xi || !order.has(xi)) return;
       if (!sameShape(gi.shape, xi.shape)) {
         throw new Error(
@@ -39,16 +40,24 @@ export function grad(y: Tensor, wrt: readonly Tensor[]): Tensor[] {
 function dependents(y: Tensor, wanted: ReadonlySet<Tensor>): OrderedSet {
   const order = new OrderedSet();
   const seen = new Map<Tensor, boolean>();
-  const below = (x: Tensor): readonly Tensor[] => x.vjp ? x.operands : [];
+  const below = (x: Tensor): readonly Tensor[] => {
+    const { vjp, operands } = differentiated(x, wanted);
+    return vjp ? operands : [];
+  };
   // What was made before all of them depends on none.
   const oldest = [...wanted].reduce((lowest, { id }) => Math.min(lowest, id), Infinity);
   const older = { has: ({ id }: Tensor): boolean => id < oldest };
   for (const x of topologicalOrder([y], older, below)) {
-    const depends = wanted.has(x) || (!!x.vjp && x.operands.some((i) => seen.get(i)));
+    const depends = wanted.has(x) || below(x).some((i) => seen.get(i));
     seen.set(x, depends);
     if (depends) order.add(x);
   }
   return order;
+}
+
+/** What has a node's derivative: of one that does the work of two, the second where the first is wanted. */
+function differentiated(x: Tensor, wanted: ReadonlySet<Tensor>): Tensor {
+  return x.apart && wanted.has(x.apart.first) ? x.apart.second : x;
 }
 
 class OrderedSet extends Set<Tensor> {

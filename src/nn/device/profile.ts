@@ -7,6 +7,7 @@ import { UserError } from "../../base/errors.ts";
 import type { Device } from "./device.ts";
 import type { Step } from "../compile/plan.ts";
 import type { Resource } from "./storage.ts";
+import type { Overrides } from "../graph/kernel.ts";
 import { show } from "../graph/tensor.ts";
 import { texelRow, texelRowBytes } from "../graph/tiles.ts";
 
@@ -35,6 +36,8 @@ export interface StepTime {
   readonly label: string;
   /** Name of the kernel that makes it. */
   readonly kernel: string;
+  /** Sizes and choices that it was compiled with. */
+  readonly overrides: Overrides;
   /** Median over the repetitions. */
   readonly milliseconds: number;
   /** Billions of floating-point operations, where the kernel is one whose count is known; else 0. */
@@ -74,6 +77,7 @@ export async function timeSteps(
     return {
       label: `${tensor.name} ${show(tensor.shape)}`,
       kernel: dispatch.kernel.name,
+      overrides: dispatch.overrides,
       milliseconds: sorted[sorted.length >> 1] ?? NaN,
       gigaflop: step.flop / 1e9,
       gigabyte: bytes / 1e9,

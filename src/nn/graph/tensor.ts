@@ -53,6 +53,11 @@ export interface Tensor {
   readonly operands: readonly Tensor[];
   /** Where the values come from: exactly one of these. */
   readonly source: Source;
+  /**
+   * Where one node does the work of two, and its operands are those of the first: the same values by the
+   * second. Its derivative is taken by that where the gradient of the first is asked for.
+   */
+  readonly apart?: { readonly first: Tensor; readonly second: Tensor };
   /** What its planes hold, if most of it is zeros. */
   readonly sparse?: SparsePlanes;
   /** Gradients of `operands`; no gradient flows through a node without it. */

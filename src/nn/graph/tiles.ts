@@ -47,6 +47,18 @@ export interface TileProfile {
   readonly fewestTiles: number;
   /** What a vector of filters, a pixel and a product of both cost a thread, in units of each other. */
   readonly costs: { readonly filters: number; readonly pixel: number; readonly product: number };
+  /** Profiles by whose numbers some kernels are cut instead, where that was measured to be faster: by `cutKey`. */
+  readonly cuts?: ReadonlyMap<string, TileProfile>;
+}
+
+/** What a cut is chosen for: a kernel and its sizes, but for the number of images. */
+export function cutKey(
+  kernel: "conv2d" | "conv2d_weight",
+  { CI, H, W, CO, KH, KW, OH, OW, STRIDE, PAD }: Omit<ConvShape, "B">,
+  { fold = 1, pool = 1 }: ConvExtras = {},
+): string {
+  const sizes = `${CI}x${H}x${W} ${CO}x${KH}x${KW} ${OH}x${OW} stride ${STRIDE} pad ${PAD}`;
+  return `${kernel} ${sizes}${fold > 1 ? " folded" : ""}${pool > 1 ? " pooled" : ""}`;
 }
 
 /** The profiles by name; `mirage tune` measures which suits an adapter. */
@@ -169,9 +181,11 @@ export interface ConvExtras {
  */
 export function conv2dTile(
   s: ConvShape,
-  { pixels: mostPixels, products: mostProducts, pooling, costs }: TileProfile,
+  profile: TileProfile,
   { fold = 1, pool = 1 }: ConvExtras = {},
 ): ConvTile {
+  const { pixels: mostPixels, products: mostProducts, pooling, costs } =
+    profile.cuts?.get(cutKey("conv2d", s, { fold, pool })) ?? profile;
   const quads = Math.ceil(s.CO / 4);
   let best: Omit<ConvTile, "SLIDES"> & { readonly cost: number } | undefined;
   for (let blocks = 1; blocks <= quads; blocks++) {
@@ -324,7 +338,8 @@ export function conv2dWeightSplit(s: ConvShape): number {
 }
 
 /** The cut of `conv2d_weight` in so many parts. */
-export function conv2dWeightTile(s: ConvShape, split: number, tiles: TileProfile): WeightTile {
+export function conv2dWeightTile(s: ConvShape, split: number, profile: TileProfile): WeightTile {
+  const tiles = profile.cuts?.get(cutKey("conv2d_weight", s)) ?? profile;
   const { quads, blocks, bands, runs } = weightBlocks(s, tiles);
   return {
     PLANAR: readsPlanes(s) ? 1 : 0,

@@ -19,7 +19,7 @@ export interface BatchNorm2dOptions {
 
 /**
  * Batch normalisation of `[B, C, H, W]`: by the batch's moments in train mode, by the running ones in
- * evaluation. Running variances are unbiased, as PyTorch's.
+ * evaluation, where it scales the filters of a convolution before it. Running variances are unbiased, as PyTorch's.
  *
  * With `coeff` the scale is divided by `max(1, max_c |gamma_c| / sqrt(var_c + eps) / coeff)`, var that
  * of the mode (H. Gouk et al., "Regularisation of neural networks by enforcing Lipschitz continuity",

@@ -7,6 +7,7 @@
 import affineWgsl from "../../shaders/channel_affine.wgsl" with { type: "text" };
 import sumsWgsl from "../../shaders/channel_sums.wgsl" with { type: "text" };
 import { add, div, mul, scale, sqrt, square, step, sub } from "./elementwise.ts";
+import { scaledConvolution } from "./conv2d.ts";
 import { kernel } from "../graph/kernel.ts";
 import { sum } from "./sum.ts";
 import { reshape, slice } from "./shape.ts";
@@ -154,7 +155,11 @@ export function batchNorm(
   return { y, mean, variance };
 }
 
-/** `act((x - mean) gamma / sqrt(variance + epsilon) + beta + residual)` by given moments `[C]`. */
+/**
+ * `act((x - mean) gamma / sqrt(variance + epsilon) + beta + residual)` by given moments `[C]`. Of a
+ * convolution that does nothing besides it makes one convolution with scaled filters: x itself is computed
+ * only where something else reads it.
+ */
 export function normalizeChannels(
   x: Tensor,
   gamma: Tensor,
@@ -165,11 +170,11 @@ export function normalizeChannels(
   },
 ): Tensor {
   const a = div(gamma, sqrt(add(variance, epsilon)));
+  const d = sub(beta, mul(mean, a));
   const second = residual && [residual, constant(1, gamma.shape)] as const;
-  return channelAffine(x, a, sub(beta, mul(mean, a)), {
-    activation,
-    ...(second ? { second } : {}),
-  });
+  const normalized = channelAffine(x, a, d, { activation, ...(second ? { second } : {}) });
+  const folded = scaledConvolution(x, [a, d], { residual, activation });
+  return folded ? { ...folded, apart: { first: x, second: normalized } } : normalized;
 }
 
 /** `[C]` as `[1, C, 1, 1]`. */

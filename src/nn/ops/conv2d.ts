@@ -5,9 +5,9 @@
  * @module
  */
 import weightWgsl from "../../shaders/conv2d_weight.wgsl" with { type: "text" };
-import { packChannels } from "./epilogue.ts";
 import { correlate, weightFromTexels } from "./correlate.ts";
-import { mul, step } from "./elementwise.ts";
+import { add, mul, step } from "./elementwise.ts";
+import { type Epilogue, packChannels } from "./epilogue.ts";
 import { kernel } from "../graph/kernel.ts";
 import { matmul } from "./matmul.ts";
 import { sum, sumParts } from "./sum.ts";
@@ -18,6 +18,7 @@ import {
   node,
   sameShape,
   show,
+  type Source,
   type SparsePlanes,
   type Tensor,
   type Vjp,
@@ -53,7 +54,7 @@ export interface Conv2dOptions extends ConvOptions {
   /** Added before the activation, of the result's shape. */
   readonly residual?: Tensor | undefined;
   /** Function of the result, relu being `max(x, 0)`; none when not given. */
-  readonly activation?: "none" | "relu";
+  readonly activation?: "none" | "relu" | undefined;
 }
 
 /**
@@ -76,7 +77,7 @@ export function conv2d(x: Tensor, w: Tensor, options: Conv2dOptions = {}): Tenso
     throw new Error(`Cannot add ${show(residual.shape)} to a convolution of ${show(shape)}`);
   }
   if (skipsPixels(s)) return conv2d(everyNth(x, stride), w, epilogue);
-  return correlate(
+  const y = correlate(
     "conv2d",
     s,
     [x, { w, order: filtersLast(s) }],
@@ -92,6 +93,37 @@ export function conv2d(x: Tensor, w: Tensor, options: Conv2dOptions = {}): Tenso
     },
     [x, w, bias ?? w, residual ?? x],
   );
+  if (!residual && activation === "none") bare.set(y.source, { x, w, bias, geometry });
+  return y;
+}
+
+/** Sources of convolutions that do nothing besides, and what these are made of. */
+const bare = new WeakMap<Source, {
+  readonly x: Tensor;
+  readonly w: Tensor;
+  readonly bias: Tensor | undefined;
+  readonly geometry: ConvOptions;
+}>();
+
+/**
+ * `act(y a + d + residual)` by channel as one convolution, whose filters are scaled instead of its results.
+ * Undefined where y is no convolution, or one with a residual or an activation.
+ *
+ * @param y a result of `conv2d`, `[B, CO, OH, OW]`, which need not be computed
+ * @param a `[CO]`
+ * @param d `[CO]`
+ */
+export function scaledConvolution(
+  y: Tensor,
+  [a, d]: readonly [a: Tensor, d: Tensor],
+  epilogue: Omit<Epilogue, "bias">,
+): Tensor | undefined {
+  const made = bare.get(y.source);
+  if (!made) return undefined;
+  const { x, w, geometry } = made;
+  const scaled = mul(w, reshape(a, [dim(w, 0), 1, 1, 1]));
+  const bias = made.bias ? add(mul(made.bias, a), d) : d;
+  return conv2d(x, scaled, { ...geometry, ...epilogue, bias });
 }
 
 /**

@@ -11,7 +11,7 @@ import texelsWgsl from "../../shaders/texels.wgsl" with { type: "text" };
 import { type Epilogue, epilogueOverrides, type Filters, packChannels } from "./epilogue.ts";
 import { kernel } from "../graph/kernel.ts";
 import { flip, pad, reshape, strided } from "./shape.ts";
-import { type Dispatch, node, type Tensor, type Vjp } from "../graph/tensor.ts";
+import { type Dispatch, node, type Source, type Tensor, type Vjp } from "../graph/tensor.ts";
 import {
   conv2dTile,
   type ConvShape,
@@ -59,7 +59,7 @@ export function correlate(
   } as const;
   const inputs = [x, x, packed, bias ?? packed, residual ?? packed];
   const y = node(name, inputs, [s.B, s.CO, s.OH, s.OW], source, vjp, operands);
-  if (activation === "none" && !residual) plain.set(y, s);
+  if (activation === "none" && !residual) plain.set(source, s);
   return y;
 }
 
@@ -116,8 +116,8 @@ function texels(x: Tensor, s: ConvShape): Tensor {
   });
 }
 
-/** Correlations with a bias at most, and their sizes. */
-const plain = new WeakMap<Tensor, ConvShape>();
+/** Sources of correlations with a bias at most, and their sizes. */
+const plain = new WeakMap<Source, ConvShape>();
 
 /**
  * The maxima of a correlation's 2 x 2 windows, and from `half` floats on where they were, made by its own
@@ -126,7 +126,7 @@ const plain = new WeakMap<Tensor, ConvShape>();
  * @returns `[2, half]`, as `maxPool2d` of the stored pixels would make it
  */
 export function poolCorrelation(y: Tensor, half: number): Tensor | undefined {
-  const s = plain.get(y);
+  const s = plain.get(y.source);
   if (!s || s.STRIDE !== 1 || s.OH % 2 !== 0 || s.OW % 2 !== 0) return undefined;
   if (y.source.kind !== "dispatch") return undefined;
   const { overrides } = y.source;
@@ -161,9 +161,10 @@ export function correlateRows(
     strides: [rows * KW, KW, 1, -KW],
     offset: 3 * KW,
   });
+  const tall = { ...s, KH: KH + 3 };
   const cut = (tiles: TileProfile): Pick<Dispatch, "overrides" | "threads"> => {
-    const { threads, ...tile } = conv2dTile(s, tiles, { fold: 4 });
-    return { overrides: { ...s, ...tile, KH: KH + 3, FOLD: 4 }, threads };
+    const { threads, ...tile } = conv2dTile(tall, tiles, { fold: 4 });
+    return { overrides: { ...tall, ...tile, FOLD: 4 }, threads };
   };
   return node(
     "conv2dInput",
