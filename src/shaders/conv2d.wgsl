@@ -36,7 +36,7 @@ fn pixel(row: u32, v: u32) -> f32 {
   if (PAD == 0u) {
     return x[row + min(v, W - 1u)];
   }
-  return select(0.0, x[row + min(v - PAD, W - 1u)], v >= PAD && v < W + PAD);
+  return select(0.0, x[row + min(v - PAD, W - 1u)], (v >= PAD) & (v < W + PAD));
 }
 
 // What pixel p of the strip that starts at v sees under column c of the kernel. Where a strip is the whole
@@ -119,7 +119,7 @@ fn seen(h: u32, m: u32, pixel: f32) -> f32 {
   if (POOL == 1u || PAD == 0u) {
     return pixel;
   }
-  return select(0.0, pixel, h + m >= PAD && h + m < H + PAD);
+  return select(0.0, pixel, (h + m >= PAD) & (h + m < H + PAD));
 }
 
 // The largest of four pixels of four channels, and where it was.

@@ -32,7 +32,7 @@ fn pixel(plane: u32, h: u32, v: u32) -> f32 {
   if (PAD == 0u) {
     return x[plane + min(h, H - 1u) * W + min(v, W - 1u)];
   }
-  let inside = h >= PAD && h < H + PAD && v >= PAD && v < W + PAD;
+  let inside = (h >= PAD) & (h < H + PAD) & (v >= PAD) & (v < W + PAD);
   return select(0.0, x[plane + min(h - PAD, H - 1u) * W + min(v - PAD, W - 1u)], inside);
 }
 
