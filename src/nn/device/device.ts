@@ -132,7 +132,8 @@ class OpenDevice implements Device {
   }
 
   pipeline(kernel: Kernel, overrides: Overrides): Promise<Pipeline> {
-    const constants = resolveOverrides(kernel, overrides);
+    const series = kernel.overrides.has("SERIES") && !isLavapipe(this.adapter) ? { SERIES: 1 } : {};
+    const constants = resolveOverrides(kernel, { ...series, ...overrides });
     const key = `${kernel.name} ${JSON.stringify(constants)}`;
     let pipeline = this.#pipelines.get(key);
     if (!pipeline) {
@@ -250,12 +251,17 @@ class OpenDevice implements Device {
   }
 }
 
+/** Mesa's software driver, whose costs were measured and whose sine and cosine are exact to the last digits. */
+function isLavapipe({ device, description }: AdapterFacts): boolean {
+  return /llvmpipe|lavapipe/i.test(`${device} ${description}`);
+}
+
 /**
  * How convolutions are cut where nothing was measured: the profiles for software drivers are lavapipe's, whose
  * long kernels another driver may take minutes to compile.
  */
-function profileOf({ device, description }: AdapterFacts): TileProfile {
-  if (!/llvmpipe|lavapipe/i.test(`${device} ${description}`)) return tileProfiles.portable;
+function profileOf(adapter: AdapterFacts): TileProfile {
+  if (!isLavapipe(adapter)) return tileProfiles.portable;
   // Deno's typings do not have it yet.
   const gpu: Pick<GPU, "requestAdapter"> & {
     readonly wgslLanguageFeatures?: ReadonlySet<string>;
