@@ -25,7 +25,7 @@ fn load(i: u32) -> vec4f {
 }
 
 // As `wave` of unary.wgsl.
-fn cosine(v: f32) -> f32 {
+fn cosine(v: vec4f) -> vec4f {
   if (SERIES == 0u) {
     return cos(v);
   }
@@ -34,9 +34,9 @@ fn cosine(v: f32) -> f32 {
   let s = r * r;
   let odd = r * (1.0 + s * (-1.0 / 6.0 + s * (1.0 / 120.0 + s * (-1.0 / 5040.0 + s / 362880.0))));
   let even = 1.0 + s * (-0.5 + s * (1.0 / 24.0 + s * (-1.0 / 720.0 + s * (1.0 / 40320.0 - s / 3628800.0))));
-  let quarter = i32(k) + 1;
-  let value = select(odd, even, (quarter & 1) == 1);
-  return select(value, -value, (quarter & 2) == 2);
+  let quarter = vec4i(k) + 1;
+  let value = select(odd, even, (quarter & vec4i(1)) == vec4i(1));
+  return select(value, -value, (quarter & vec4i(2)) == vec4i(2));
 }
 
 fn store(n: u32, d: u32, h: vec4f) {
@@ -44,10 +44,12 @@ fn store(n: u32, d: u32, h: vec4f) {
     return;
   }
   let i = n * D + d;
-  if (d < D) { y[i] = SCALE * cosine(h.x + b[d]); }
-  if (d + 1u < D) { y[i + 1u] = SCALE * cosine(h.y + b[d + 1u]); }
-  if (d + 2u < D) { y[i + 2u] = SCALE * cosine(h.z + b[d + 2u]); }
-  if (d + 3u < D) { y[i + 3u] = SCALE * cosine(h.w + b[d + 3u]); }
+  let end = D - 1u;
+  let v = SCALE * cosine(h + vec4f(b[min(d, end)], b[min(d + 1u, end)], b[min(d + 2u, end)], b[min(d + 3u, end)]));
+  if (d < D) { y[i] = v.x; }
+  if (d + 1u < D) { y[i + 1u] = v.y; }
+  if (d + 2u < D) { y[i + 2u] = v.z; }
+  if (d + 3u < D) { y[i + 3u] = v.w; }
 }
 
 @compute @workgroup_size(32)

@@ -40,6 +40,8 @@ export interface TileProfile {
   readonly sums: number;
   /** Vectors of four results that a thread makes which reads its operands from textures; 0 where none does. */
   readonly texels: number;
+  /** Statements that a kernel it cuts has at most, functions written out where they are called: what a driver compiles. */
+  readonly statements: number;
   /** What a vector of filters, a pixel and a product of both cost a thread, in units of each other. */
   readonly costs: { readonly filters: number; readonly pixel: number; readonly product: number };
 }
@@ -54,6 +56,7 @@ export const tileProfiles = {
     pooling: 1,
     sums: 18,
     texels: 0,
+    statements: 600,
     costs: { filters: 4, pixel: 1, product: 4 },
   },
   /** For software drivers, where a load costs far more than a register that is spilt: lavapipe's costs. */
@@ -64,6 +67,7 @@ export const tileProfiles = {
     pooling: 2,
     sums: 50,
     texels: 0,
+    statements: 2000,
     costs: { filters: 20, pixel: 21, product: 3 },
   },
   /** For software drivers that read a texture without a branch, as lavapipe does. */
@@ -74,6 +78,7 @@ export const tileProfiles = {
     pooling: 2,
     sums: 50,
     texels: 32,
+    statements: 2000,
     costs: { filters: 20, pixel: 21, product: 3 },
   },
 } as const satisfies Record<string, TileProfile>;
