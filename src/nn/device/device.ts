@@ -4,6 +4,7 @@
  * @module
  */
 import { MemoryError, UserError } from "../../base/errors.ts";
+import type { Reporter } from "../../base/reporter.ts";
 import { type Binding, type Kernel, type Overrides, resolveOverrides } from "../graph/kernel.ts";
 import { texelRow, type TileProfile, tileProfiles } from "../graph/tiles.ts";
 import { unroll, unrolledBy } from "../compile/unroll.ts";
@@ -65,9 +66,11 @@ const noAdapter = "Cannot open a GPU: navigator.gpu found no adapter; install a 
 /**
  * Opens the default adapter with all the limits it offers.
  *
+ * @param watch told of every kernel whose compilation holds up this thread: of all, but on lavapipe, which
+ *   compiles on threads of its own
  * @throws UserError when there is no adapter or it refuses a device
  */
-export async function openDevice(): Promise<Device> {
+export async function openDevice({ watch }: Pick<Reporter, "watch"> = {}): Promise<Device> {
   const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
   if (!adapter) throw new UserError(noAdapter);
   const wanted = [
@@ -95,7 +98,8 @@ export async function openDevice(): Promise<Device> {
       { cause },
     );
   }
-  return new OpenDevice(gpu, adapterFacts(adapter.info), hasTimestamps);
+  const facts = adapterFacts(adapter.info);
+  return new OpenDevice(gpu, facts, hasTimestamps, isLavapipe(facts) ? undefined : watch);
 }
 
 class OpenDevice implements Device {
@@ -113,6 +117,7 @@ class OpenDevice implements Device {
     readonly gpu: GPUDevice,
     readonly adapter: AdapterFacts,
     readonly hasTimestamps: boolean,
+    readonly watch: Reporter["watch"],
   ) {
     this.limits = gpu.limits;
     this.tiles = profileOf(adapter);
@@ -161,11 +166,12 @@ class OpenDevice implements Device {
             : { buffer: { type: access === "read" ? "read-only-storage" : "storage" } as const },
         })),
       });
+      const done = this.watch?.(`Compiling "${kernel.name}"`);
       const pipeline = await this.gpu.createComputePipelineAsync({
         label: kernel.name,
         layout: this.gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),
         compute: { module, entryPoint: "main", constants },
-      });
+      }).finally(done);
       if (this.adapter.software) this.#compileAhead(kernel, { pipeline, layout });
       return { pipeline, layout };
     });
