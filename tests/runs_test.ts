@@ -141,6 +141,7 @@ Deno.test("`verify` counts what it compares", () => {
     folder: "runs/a",
     command: "train",
     sameMachine: true,
+    elsewhere: [],
     tolerance: 0,
     figures: 1,
     differences: [],
@@ -152,6 +153,11 @@ Deno.test("`verify` counts what it compares", () => {
   assert.match(
     showVerify({ ...verified, verified: false, differences }),
     /Not verified: 1 of 1 figure of runs\/a is not/,
+  );
+  const elsewhere = { sameMachine: false, elsewhere: ["adapter A, not B", "deno 3, not 2"] };
+  assert.match(
+    showVerify({ ...verified, ...elsewhere, tolerance: 0.01, verified: false, differences }),
+    /is not the same within 0.01 of their size, on another machine: adapter A, not B; deno 3, not 2\.$/,
   );
 });
 
@@ -184,8 +190,9 @@ Deno.test("`runs` and `verify` print nothing that moves the cursor, whatever sta
     schema: "mirage/verify@1",
     folder: hostile,
     command: "attack",
-    sameMachine: true,
-    tolerance: 0,
+    sameMachine: false,
+    elsewhere: [`adapter ${hostile}, not ${hostile}`],
+    tolerance: 0.01,
     figures: 1,
     verified: false,
   } as const;

@@ -22,6 +22,13 @@ export interface Reporter {
    * @param unit what `total` counts; images when not given
    */
   progress(name: string, total: number, unit?: string): Progress;
+  /**
+   * Work begins that may hold up this thread: where it takes long, that is said while it does.
+   *
+   * @param what the work as a sentence's beginning: `Compiling "matmul"`
+   * @returns to be called at its end
+   */
+  watch?(what: string): () => void;
   /** Figures on the way, for a run's log: those of an epoch, or how many images are done. */
   record?(line: Readonly<Record<string, string | number>>): void;
   /** The folder in which a finished run is kept. */

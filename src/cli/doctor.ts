@@ -57,7 +57,7 @@ export async function doctor(dataPath: string, reporter: Reporter): Promise<Doct
   const checks: Check[] = [denoCheck()];
   const kernels: DoctorResult["kernels"] = [];
   try {
-    using device = await openDevice();
+    using device = await openDevice(reporter);
     await useTuning(device);
     checks.push(...deviceChecks(device));
     const bar = reporter.progress("self-test", tested.size, "kernels");

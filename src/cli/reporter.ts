@@ -6,6 +6,7 @@
 import process from "node:process";
 import { Presets, SingleBar } from "cli-progress";
 import { say } from "./stderr.ts";
+import { watch } from "./watch.ts";
 import type { Progress, Reporter } from "../base/reporter.ts";
 
 const bars = new Set<SingleBar>();
@@ -13,6 +14,7 @@ const bars = new Set<SingleBar>();
 /** Speaks on stderr: a bar on a terminal, a line every few seconds elsewhere. */
 export const terminal: Reporter = {
   note: say,
+  watch: (what) => watch(what),
   progress: (name, total, unit = "images"): Progress => {
     // The cursor stays visible: nothing has to be put right when a run is broken off.
     const bar = new SingleBar({

@@ -138,11 +138,13 @@ function modelOf({ model, members, hyperparameters }: RunRow): string {
  * @param width columns of the terminal
  */
 export function showVerify(result: VerifyResult, width = columns()): string {
-  const { figures, differences, sameMachine, tolerance, verified } = result;
+  const { figures, differences, sameMachine, elsewhere, tolerance, verified } = result;
   const folder = display(result.folder);
   const how = sameMachine
     ? "the same to the last bit, on the same adapter and versions"
-    : `the same within ${tolerance} of their size, on another adapter or version`;
+    : `the same within ${tolerance} of their size, on another machine: ${
+      elsewhere.map((what) => shortened(what)).join("; ")
+    }`;
   const [all, are] = figures === 1 ? ["the one figure", "is"] : [`all ${figures} figures`, "are"];
   if (verified) return `Verified: ${all} of ${folder} ${are} ${how}.`;
   const table = tableText(

@@ -9,7 +9,7 @@ import type { Reporter } from "../base/reporter.ts";
 
 /** Measures, and keeps the result for runs to come. */
 export async function tune(reporter: Reporter): Promise<TuneResult> {
-  using device = await openDevice();
+  using device = await openDevice(reporter);
   return await measure(device, reporter);
 }
 

@@ -59,7 +59,7 @@ export async function attackWithExamples(
   keep: number,
 ): Promise<AttackRun> {
   const clock = new Clock();
-  using bench = await openToAttack(config);
+  using bench = await openToAttack(config, reporter);
   const made = await recorded("attack", bench, reporter, {
     models: (r) => findOrTrain(bench, r, clock),
     work: (r, models) => attackOn(bench, models, r, clock, keep),
@@ -71,15 +71,15 @@ export async function attackWithExamples(
 /** As {@linkcode attack}, but keeps nothing. */
 export async function attackOnly(config: RunConfig, reporter: Reporter): Promise<AttackResult> {
   const clock = new Clock();
-  using bench = await openToAttack(config);
+  using bench = await openToAttack(config, reporter);
   const models = await findOrTrain(bench, reporter, clock);
   return (await attackOn(bench, models, reporter, clock, 0)).document;
 }
 
 /** A workbench whose models have the class to steer to and give the objective, known before any is trained. */
-async function openToAttack(config: RunConfig): Promise<Workbench> {
+async function openToAttack(config: RunConfig, reporter: Reporter): Promise<Workbench> {
   using opened = new DisposableStack();
-  const bench = opened.use(await openWorkbench(config, "use"));
+  const bench = opened.use(await openWorkbench(config, "use", reporter));
   // A model of its own: one that has been traced can be trained no more.
   const model = newModel(bench, config.seed);
   const subject = single([model]);

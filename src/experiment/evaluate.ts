@@ -55,7 +55,7 @@ export async function evaluate(
   reporter: Reporter = silent,
 ): Promise<EvalResult> {
   const clock = new Clock();
-  using bench = await openWorkbench(config, "use");
+  using bench = await openWorkbench(config, "use", reporter);
   const made = await recorded("eval", bench, reporter, {
     models: (r) => findOrTrain(bench, r, clock),
     work: (r, models) => evaluateOn(bench, models, r, clock),
@@ -66,7 +66,7 @@ export async function evaluate(
 /** As {@linkcode evaluate}, but keeps nothing. */
 export async function evaluateOnly(config: RunConfig, reporter: Reporter): Promise<EvalResult> {
   const clock = new Clock();
-  using bench = await openWorkbench(config, "use");
+  using bench = await openWorkbench(config, "use", reporter);
   const models = await findOrTrain(bench, reporter, clock);
   return (await evaluateOn(bench, models, reporter, clock)).document;
 }
@@ -124,7 +124,7 @@ export async function selectionAccuracies(
   config: RunConfig,
   reporter: Reporter,
 ): Promise<{ readonly accuracies: number[]; readonly adapter: Device["adapter"] }> {
-  using bench = await openWorkbench(config, "train");
+  using bench = await openWorkbench(config, "train", reporter);
   await findOrTrain(bench, reporter, new Clock());
   const accuracies: number[] = [];
   for (const { model, seed } of bench.members) {

@@ -21,7 +21,7 @@ export async function train(
   reporter: Reporter = silent,
 ): Promise<TrainResult> {
   const clock = new Clock();
-  using bench = await openWorkbench(config, "train");
+  using bench = await openWorkbench(config, "train", reporter);
   const epochs = config.epochs ?? trainEpochs;
   const { document } = await recorded("train", bench, reporter, {
     models: () => Promise.resolve([]),

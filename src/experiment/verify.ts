@@ -34,6 +34,8 @@ export interface VerifyResult {
   readonly command: string;
   /** Whether adapter, driver and versions are those of the run: then not a bit may differ. */
   readonly sameMachine: boolean;
+  /** In what it is not so, as `adapter llvmpipe, not SwiftShader`; empty on the same machine. */
+  readonly elsewhere: readonly string[];
   /** By how much numbers may differ, relative to `max(1, |figure|)`. */
   readonly tolerance: number;
   /** Figures that were compared. */
@@ -54,6 +56,7 @@ const verifyResultSchema = described<VerifyResult>().by(z.strictObject({
   folder: z.string(),
   command: z.string(),
   sameMachine: z.boolean(),
+  elsewhere: z.array(z.string()),
   tolerance: z.number(),
   figures: z.int(),
   differences: z.array(z.strictObject({
@@ -122,14 +125,15 @@ export function compared(
   },
 ): VerifyResult {
   const now = figuresOf(made);
-  const sameMachine = JSON.stringify(adapter) === JSON.stringify(run.adapter) &&
-    JSON.stringify(versions()) === JSON.stringify(run.versions);
+  const elsewhere = elsewhereIn(run, adapter);
+  const sameMachine = elsewhere.length === 0;
   const found = differences(then, now, sameMachine ? 0 : tolerance);
   return verifyResultSchema.parse({
     schema: "mirage/verify@1",
     folder,
     command: run.command,
     sameMachine,
+    elsewhere,
     tolerance: sameMachine ? 0 : tolerance,
     figures: new Set([...flatten(then).keys(), ...flatten(now).keys()]).size,
     differences: found.map(({ figure, before, now, by }: Difference) => ({
@@ -140,6 +144,22 @@ export function compared(
     })),
     verified: found.length === 0,
   });
+}
+
+/** In what adapter and versions are not those of the run. */
+function elsewhereIn(run: Run, adapter: object): string[] {
+  const [now, then] = [adapter, run.adapter].map((of) => JSON.stringify(of));
+  const [name, before] = [adapter, run.adapter].map((of) =>
+    "description" in of ? of.description : undefined
+  );
+  // Drivers may share a name and not be the same.
+  const told = name && before && name !== before ? [name, before] : [now, then];
+  return [
+    ...now === then ? [] : [`adapter ${told[0]}, not ${told[1]}`],
+    ...Object.entries(versions()).flatMap(([of, version]) =>
+      version === run.versions[of] ? [] : [`${of} ${version}, not ${run.versions[of]}`]
+    ),
+  ];
 }
 
 interface Repeated {

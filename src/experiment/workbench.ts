@@ -55,15 +55,17 @@ export interface Workbench extends Setup, Disposable {
  * Checks what was asked for, finds the data, opens the GPU and builds the models.
  *
  * @param purpose to train models, or to use those that were trained before
+ * @param reporter told of what holds up the thread
  * @throws UserError when one of them cannot be had
  */
 export async function openWorkbench(
   config: RunConfig,
   purpose: "train" | "use",
+  reporter: Reporter,
 ): Promise<Workbench> {
   const setup = await openSetup(config, purpose);
   const { procedure, method } = setup;
-  const device = await openDevice();
+  const device = await openDevice(reporter);
   await useTuning(device);
   if (config.exactConvolutions) useExactConvolutions(device);
   const members = setup.seeds.map((seed): Member => ({ seed, model: newModel(setup, seed) }));

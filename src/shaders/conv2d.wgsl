@@ -39,7 +39,7 @@ fn pixel(row: u32, v: u32) -> f32 {
   if (PAD == 0u) {
     return x[row + min(v, W - 1u)];
   }
-  return select(0.0, x[row + min(v - PAD, W - 1u)], v >= PAD && v < W + PAD);
+  return select(0.0, x[row + min(v - PAD, W - 1u)], (v >= PAD) & (v < W + PAD));
 }
 
 // What pixel p of the strip that starts at v sees under column c of the kernel. Where a strip is the whole
@@ -47,7 +47,7 @@ fn pixel(row: u32, v: u32) -> f32 {
 fn under(row: u32, v: u32, p: u32, c: u32) -> f32 {
   if (STRIDE == 1u && OW <= PIXELS / ROWS) {
     let i = p + c;
-    if (i < PAD || i >= W + PAD) {
+    if ((i < PAD) | (i >= W + PAD)) {
       return 0.0;
     }
     return x[row + i - PAD];
@@ -72,7 +72,7 @@ fn four(row: u32, v: u32, i: u32) -> vec4f {
 // Pixel p at first, from the vectors of its own columns and of those before.
 fn first(row: u32, v: u32, p: u32, own: vec4f, before: vec4f) -> f32 {
   let j = p % 4u;
-  if (!by_fours() || p < min(PAD, 4u)) {
+  if (!by_fours() | (p < min(PAD, 4u))) {
     return under(row, v, p, 0u);
   }
   if (j < PAD) {
@@ -111,10 +111,10 @@ fn store(i: u32, ow: u32, p: u32, co: u32, sum: vec4f) {
   if (ACTIVATION == ACTIVATION_relu) {
     v = select(v, vec4f(0.0), v <= vec4f(0.0));
   }
-  if (all || count > 0u) { y[i] = v.x; }
-  if (all || count > 1u) { y[i + step] = v.y; }
-  if (all || count > 2u) { y[i + 2u * step] = v.z; }
-  if (all || count > 3u) { y[i + 3u * step] = v.w; }
+  if (all | (count > 0u)) { y[i] = v.x; }
+  if (all | (count > 1u)) { y[i + step] = v.y; }
+  if (all | (count > 2u)) { y[i + 2u * step] = v.z; }
+  if (all | (count > 3u)) { y[i + 3u * step] = v.w; }
 }
 
 // Where a row of the image starts; with POOL one of the padding stands for one of its neighbours.
@@ -130,7 +130,7 @@ fn seen(h: u32, m: u32, pixel: f32) -> f32 {
   if (POOL == 1u || PAD == 0u) {
     return pixel;
   }
-  return select(0.0, pixel, h + m >= PAD && h + m < H + PAD);
+  return select(0.0, pixel, (h + m >= PAD) & (h + m < H + PAD));
 }
 
 // The largest of four pixels of four channels, and where it was.
@@ -158,10 +158,10 @@ fn store_largest(i: u32, ow: u32, p: u32, co: u32, found: Largest) {
   let step = OH * OW / 4u;
   let count = CO - min(co, CO);
   let all = CO % 4u == 0u && (CO + 3u) / 4u % GROUPS == 0u;
-  if (all || count > 0u) { y[i] = found.value.x; y[HALF + i] = found.place.x; }
-  if (all || count > 1u) { y[i + step] = found.value.y; y[HALF + i + step] = found.place.y; }
-  if (all || count > 2u) { y[i + 2u * step] = found.value.z; y[HALF + i + 2u * step] = found.place.z; }
-  if (all || count > 3u) { y[i + 3u * step] = found.value.w; y[HALF + i + 3u * step] = found.place.w; }
+  if (all | (count > 0u)) { y[i] = found.value.x; y[HALF + i] = found.place.x; }
+  if (all | (count > 1u)) { y[i + step] = found.value.y; y[HALF + i + step] = found.place.y; }
+  if (all | (count > 2u)) { y[i + 2u * step] = found.value.z; y[HALF + i + 2u * step] = found.place.z; }
+  if (all | (count > 3u)) { y[i + 3u * step] = found.value.w; y[HALF + i + 3u * step] = found.place.w; }
 }
 
 @compute @workgroup_size(32)

@@ -54,7 +54,7 @@ fn added(i: u32) -> f32 {
 
 // Four channels, the first of which is co, of the pixel at oh, ow.
 fn store(n: u32, co: u32, oh: u32, ow: u32, sum: vec4f) {
-  if (oh >= OH || ow >= OW) {
+  if ((oh >= OH) | (ow >= OW)) {
     return;
   }
   var v = sum;
@@ -66,10 +66,10 @@ fn store(n: u32, co: u32, oh: u32, ow: u32, sum: vec4f) {
     v = select(v, vec4f(0.0), v <= vec4f(0.0));
   }
   let all = CO % (4u * GROUPS) == 0u;
-  if (all || co < CO) { y[i] = v.x; }
-  if (all || co + 1u < CO) { y[i + OH * OW] = v.y; }
-  if (all || co + 2u < CO) { y[i + 2u * OH * OW] = v.z; }
-  if (all || co + 3u < CO) { y[i + 3u * OH * OW] = v.w; }
+  if (all | (co < CO)) { y[i] = v.x; }
+  if (all | (co + 1u < CO)) { y[i + OH * OW] = v.y; }
+  if (all | (co + 2u < CO)) { y[i + 2u * OH * OW] = v.z; }
+  if (all | (co + 3u < CO)) { y[i + 3u * OH * OW] = v.w; }
 }
 
 @compute @workgroup_size(32)

@@ -32,7 +32,7 @@ fn pixel(plane: u32, h: u32, v: u32) -> f32 {
   if (PAD == 0u) {
     return x[plane + min(h, H - 1u) * W + min(v, W - 1u)];
   }
-  let inside = h >= PAD && h < H + PAD && v >= PAD && v < W + PAD;
+  let inside = (h >= PAD) & (h < H + PAD) & (v >= PAD) & (v < W + PAD);
   return select(0.0, x[plane + min(h - PAD, H - 1u) * W + min(v - PAD, W - 1u)], inside);
 }
 
@@ -71,16 +71,15 @@ fn at_pixel(d: vec4f, p: vec4f, pixel: u32) -> vec4f {
 }
 
 fn store(s: u32, co: u32, ci: u32, kh: u32, kw: u32, sum: vec4f) {
-  if ((KH % ROWS != 0u && kh >= KH) || (KW % COLUMNS != 0u && kw >= KW)) {
-    return;
-  }
+  if (KH % ROWS != 0u && kh >= KH) { return; }
+  if (KW % COLUMNS != 0u && kw >= KW) { return; }
   let filter_size = CI * KH * KW;
   let i = (s * CO + co) * filter_size + (ci * KH + kh) * KW + kw;
   let all = CO % 4u == 0u && (CO + 3u) / 4u % GROUPS == 0u;
-  if (all || co < CO) { w[i] = sum.x; }
-  if (all || co + 1u < CO) { w[i + filter_size] = sum.y; }
-  if (all || co + 2u < CO) { w[i + 2u * filter_size] = sum.z; }
-  if (all || co + 3u < CO) { w[i + 3u * filter_size] = sum.w; }
+  if (all | (co < CO)) { w[i] = sum.x; }
+  if (all | (co + 1u < CO)) { w[i + filter_size] = sum.y; }
+  if (all | (co + 2u < CO)) { w[i + 2u * filter_size] = sum.z; }
+  if (all | (co + 3u < CO)) { w[i + 3u * filter_size] = sum.w; }
 }
 
 @compute @workgroup_size(32)

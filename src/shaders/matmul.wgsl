@@ -59,9 +59,8 @@ fn finish(value: vec4f, g: u32, n: u32) -> vec4f {
 }
 
 fn store(g: u32, m: u32, n: u32, value: vec4f) {
-  if ((M % 8u != 0u && m >= M) || (N % 8u != 0u && n >= N)) {
-    return;
-  }
+  if (M % 8u != 0u && m >= M) { return; }
+  if (N % 8u != 0u && n >= N) { return; }
   let v = finish(value, g, n);
   let i = (g * M + m) * N + n;
   if (N % 4u == 0u) {

@@ -12,7 +12,7 @@ override OW: u32;
 override PAD: u32 = 0u;
 
 fn pixel(n: u32, c: u32, h: u32, w: u32) -> f32 {
-  if (c >= C || h < PAD || h >= H + PAD || w < PAD || w >= W + PAD) {
+  if ((c >= C) | (h < PAD) | (h >= H + PAD) | (w < PAD) | (w >= W + PAD)) {
     return 0.0;
   }
   return x[((n * C + c) * H + h - PAD) * W + w - PAD];

@@ -2,6 +2,7 @@
 // n elements, four a thread; P parameter of scale, shift. All f but step and nonfinite hand NaN on.
 override OP: u32;
 override P: f32 = 0.0;
+override SERIES: u32 = 0u; // 1: sine and cosine by their series, for WebGPU lets a driver's be off by 2^-11
 
 const OP_neg = 0u;
 const OP_abs = 1u;
@@ -54,8 +55,8 @@ fn f(v: vec4f) -> vec4f {
     case OP_sqrt { return sqrt(v); }
     case OP_reciprocal { return 1.0 / v; }
     case OP_square { return v * v; }
-    case OP_cos { return cos(v); }
-    case OP_sin { return sin(v); }
+    case OP_cos { return wave(v, 1); }
+    case OP_sin { return wave(v, 0); }
     // Beyond 10 tanh is 1 in f32; some drivers divide two overflowed exponentials there.
     case OP_tanh { return tanh(clamp(v, vec4f(-10.0), vec4f(10.0))); }
     case OP_sigmoid {
@@ -77,4 +78,20 @@ fn log1p(v: vec4f) -> vec4f {
   let tail = 1.0 / 9.0 + s * (1.0 / 11.0 + s * (1.0 / 13.0 + s * (1.0 / 15.0)));
   let series = 2.0 * z * (1.0 + s * (1.0 / 3.0 + s * (1.0 / 5.0 + s * (1.0 / 7.0 + s * tail))));
   return select(log(1.0 + v), series, abs(v) <= vec4f(0.5));
+}
+
+// sin(v + turns pi / 2): v less the nearest k pi / 2, pi / 2 in three parts of which the first two times k are exact.
+fn wave(v: vec4f, turns: i32) -> vec4f {
+  if SERIES == 0u {
+    if turns == 0 { return sin(v); }
+    return cos(v);
+  }
+  let k = round(v * 0.63661977);
+  let r = ((v - k * 1.5703125) - k * 4.837512969970703e-4) - k * 7.5497899e-8;
+  let s = r * r;
+  let odd = r * (1.0 + s * (-1.0 / 6.0 + s * (1.0 / 120.0 + s * (-1.0 / 5040.0 + s / 362880.0))));
+  let even = 1.0 + s * (-0.5 + s * (1.0 / 24.0 + s * (-1.0 / 720.0 + s * (1.0 / 40320.0 - s / 3628800.0))));
+  let quarter = vec4i(k) + turns;
+  let value = select(odd, even, (quarter & vec4i(1)) == vec4i(1));
+  return select(value, -value, (quarter & vec4i(2)) == vec4i(2));
 }

@@ -54,7 +54,7 @@ fn added(i: u32) -> f32 {
 
 // Four channels, the first of which is co, of the pixel at oh, ow.
 fn store(n: u32, co: u32, oh: u32, ow: u32, value: vec4f) {
-  if (oh >= OH || ow >= OW) {
+  if ((oh >= OH) | (ow >= OW)) {
     return;
   }
   var a = value;
@@ -67,9 +67,9 @@ fn store(n: u32, co: u32, oh: u32, ow: u32, value: vec4f) {
   }
   let all = CO % 4u == 0u;
   y[i] = a.x;
-  if (all || co + 1u < CO) { y[i + OH * OW] = a.y; }
-  if (all || co + 2u < CO) { y[i + 2u * OH * OW] = a.z; }
-  if (all || co + 3u < CO) { y[i + 3u * OH * OW] = a.w; }
+  if (all | (co + 1u < CO)) { y[i + OH * OW] = a.y; }
+  if (all | (co + 2u < CO)) { y[i + 2u * OH * OW] = a.z; }
+  if (all | (co + 3u < CO)) { y[i + 3u * OH * OW] = a.w; }
 }
 
 @compute @workgroup_size(32)

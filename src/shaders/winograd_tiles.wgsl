@@ -21,7 +21,7 @@ const OF_gradient = 1u;
 
 // Four channels of a pixel, the first of which is c; 0 beyond the images and their channels.
 fn seen(n: u32, c: u32, h: u32, w: u32) -> vec4f {
-  let inside = n < B && h >= PAD && h < H + PAD && w >= PAD && w < W + PAD;
+  let inside = (n < B) & (h >= PAD) & (h < H + PAD) & (w >= PAD) & (w < W + PAD);
   let i = select(0u, ((n * C + c) * H + h - PAD) * W + w - PAD, inside);
   let v = vec4f(x[i], x[i + H * W], x[i + 2u * H * W], x[i + 3u * H * W]);
   let all = vec4u(c) + vec4u(0u, 1u, 2u, 3u) < vec4u(C);

@@ -30,9 +30,9 @@ fn store(share: u32, co: u32, ci: u32, tap: u32, value: vec4f) {
   let i = ((share * CO + co) * CI + ci) * 9u + tap;
   let all = CO % 4u == 0u;
   w[i] = value.x;
-  if (all || co + 1u < CO) { w[i + CI * 9u] = value.y; }
-  if (all || co + 2u < CO) { w[i + 2u * CI * 9u] = value.z; }
-  if (all || co + 3u < CO) { w[i + 3u * CI * 9u] = value.w; }
+  if (all | (co + 1u < CO)) { w[i + CI * 9u] = value.y; }
+  if (all | (co + 2u < CO)) { w[i + 2u * CI * 9u] = value.z; }
+  if (all | (co + 3u < CO)) { w[i + 3u * CI * 9u] = value.w; }
 }
 
 @compute @workgroup_size(32)
@@ -45,7 +45,7 @@ fn main(@builtin(workgroup_id) group_id: vec3u, @builtin(num_workgroups) groups:
   let k = i / (4u * quads) % deep;
   let share = i / (4u * quads * deep);
   let ci = 4u * k + i % 4u;
-  if (ci >= CI || share >= SPLIT) {
+  if ((ci >= CI) | (share >= SPLIT)) {
     return;
   }
   let at = i / 4u * SIDE * SIDE * 4u + i % 4u;

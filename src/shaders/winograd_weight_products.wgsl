@@ -34,7 +34,7 @@ fn slope(i: u32) -> vec4f {
 fn store(share: u32, k: u32, q: u32, e: u32, j: u32, sum: vec4f) {
   let quads = (CO + 3u) / 4u;
   let deep = (CI + 3u) / 4u;
-  if (k < deep && q < quads) {
+  if ((k < deep) & (q < quads)) {
     p[(((share * deep + k) * quads + q) * POINTS + e) * 4u + j] = sum;
   }
 }

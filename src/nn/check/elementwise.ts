@@ -148,6 +148,14 @@ export const unaryCases: readonly KernelCase[] = [
   ...Object.entries(unaryDomains).map(([op, [low, high, ulps]]) =>
     unaryCase(op, `on [${low}, ${high})`, uniform(1, 37, low, high), ulps * epsilon)
   ),
+  // By their series too, which drivers are given whose own may be off.
+  ...["cos", "sin"].flatMap((op) =>
+    [[10, 3], [1000, 512]].map(([most = 0, ulps = 0]) => {
+      const x = uniform(1, 257, -most, most);
+      const of = unaryCase(op, `on [-${most}, ${most}) by its series`, x, ulps * epsilon);
+      return { ...of, overrides: { ...of.overrides, SERIES: 1 } };
+    })
+  ),
   ...["sign", "step", "relu", "abs", "floor"].map((op) => unaryCase(op, "of ties", ties(2, 29), 0)),
   ...[1, 3, 4, 255, 256, 257, 1021].map((n) =>
     unaryCase("square", `of ${n}`, uniform(n, n, -3, 3), epsilon)

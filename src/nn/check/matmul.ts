@@ -148,20 +148,32 @@ export const matmulCases: readonly KernelCase[] = [
   },
 ];
 
-/** Sizes around tiles, features up to LeNet's. */
-export const randomFeaturesCases: readonly KernelCase[] =
-  ([[1, 1, 1], [7, 5, 3], [16, 16, 16], [17, 84, 65], [9, 128, 31], [3, 120, 256], [
-    70,
-    20,
-    130,
-  ]] as const).map((
-    [n, k, d],
-  ) => ({
+function randomFeaturesCase(n: number, k: number, d: number, series = 0): KernelCase {
+  return {
     kernel: "random_features",
-    label: `[${n}, ${k}] by [${k}, ${d}]`,
-    overrides: { N: n, K: k, D: d, SCALE: Math.fround(Math.sqrt(2 / d)) },
+    label: `[${n}, ${k}] by [${k}, ${d}]${series ? ", by the cosine's series" : ""}`,
+    overrides: {
+      N: n,
+      K: k,
+      D: d,
+      SCALE: Math.fround(Math.sqrt(2 / d)),
+      ...(series ? { SERIES: series } : {}),
+    },
     threads: randomFeaturesThreads({ n, d }),
     inputs: () => [uniform(76, n * k), uniform(77, k * d), uniform(78, d, 0, 2 * Math.PI)],
     outputLength: n * d,
     tolerance: sumTolerance(k) + 64 * epsilon,
-  }));
+  };
+}
+
+/** Sizes around tiles, features up to LeNet's. */
+export const randomFeaturesCases: readonly KernelCase[] = [
+  randomFeaturesCase(1, 1, 1),
+  randomFeaturesCase(7, 5, 3),
+  randomFeaturesCase(16, 16, 16),
+  randomFeaturesCase(17, 84, 65),
+  randomFeaturesCase(9, 128, 31),
+  randomFeaturesCase(3, 120, 256),
+  randomFeaturesCase(70, 20, 130),
+  randomFeaturesCase(17, 84, 65, 1),
+];

@@ -233,6 +233,10 @@ function specialise(
     const literal = override === "P" ? floatText(value) : `${value}u`;
     text = text.replaceAll(new RegExp(`\\b${override}\\b`, "g"), literal);
   }
+  // What the device decides stays an override.
+  for (const [line, override = ""] of from.source.matchAll(/^override (\w+): \w+ = \w+;/gm)) {
+    if (new RegExp(`\\b${override}\\b`).test(text)) constants.set(line, line);
+  }
   functions.set(name, text);
   return name;
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { MemoryError, UserError } from "../../base/errors.ts";
+import type { Reporter } from "../../base/reporter.ts";
 import { type Binding, type Kernel, type Overrides, resolveOverrides } from "../graph/kernel.ts";
 import { texelRow, type TileProfile, tileProfiles } from "../graph/tiles.ts";
 import { unroll, unrolledBy } from "../compile/unroll.ts";
@@ -65,9 +66,11 @@ const noAdapter = "Cannot open a GPU: navigator.gpu found no adapter; install a 
 /**
  * Opens the default adapter with all the limits it offers.
  *
+ * @param watch told of every kernel whose compilation holds up this thread: of all, but on lavapipe, which
+ *   compiles on threads of its own
  * @throws UserError when there is no adapter or it refuses a device
  */
-export async function openDevice(): Promise<Device> {
+export async function openDevice({ watch }: Pick<Reporter, "watch"> = {}): Promise<Device> {
   const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
   if (!adapter) throw new UserError(noAdapter);
   const wanted = [
@@ -95,7 +98,8 @@ export async function openDevice(): Promise<Device> {
       { cause },
     );
   }
-  return new OpenDevice(gpu, adapterFacts(adapter.info), hasTimestamps);
+  const facts = adapterFacts(adapter.info);
+  return new OpenDevice(gpu, facts, hasTimestamps, isLavapipe(facts) ? undefined : watch);
 }
 
 class OpenDevice implements Device {
@@ -113,6 +117,7 @@ class OpenDevice implements Device {
     readonly gpu: GPUDevice,
     readonly adapter: AdapterFacts,
     readonly hasTimestamps: boolean,
+    readonly watch: Reporter["watch"],
   ) {
     this.limits = gpu.limits;
     this.tiles = profileOf(adapter);
@@ -132,7 +137,8 @@ class OpenDevice implements Device {
   }
 
   pipeline(kernel: Kernel, overrides: Overrides): Promise<Pipeline> {
-    const constants = resolveOverrides(kernel, overrides);
+    const series = kernel.overrides.has("SERIES") && !isLavapipe(this.adapter) ? { SERIES: 1 } : {};
+    const constants = resolveOverrides(kernel, { ...series, ...overrides });
     const key = `${kernel.name} ${JSON.stringify(constants)}`;
     let pipeline = this.#pipelines.get(key);
     if (!pipeline) {
@@ -160,11 +166,12 @@ class OpenDevice implements Device {
             : { buffer: { type: access === "read" ? "read-only-storage" : "storage" } as const },
         })),
       });
+      const done = this.watch?.(`Compiling "${kernel.name}"`);
       const pipeline = await this.gpu.createComputePipelineAsync({
         label: kernel.name,
         layout: this.gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),
         compute: { module, entryPoint: "main", constants },
-      });
+      }).finally(done);
       if (this.adapter.software) this.#compileAhead(kernel, { pipeline, layout });
       return { pipeline, layout };
     });
@@ -250,12 +257,17 @@ class OpenDevice implements Device {
   }
 }
 
+/** Mesa's software driver, whose costs were measured and whose sine and cosine are exact to the last digits. */
+function isLavapipe({ device, description }: AdapterFacts): boolean {
+  return /llvmpipe|lavapipe/i.test(`${device} ${description}`);
+}
+
 /**
  * How convolutions are cut where nothing was measured: the profiles for software drivers are lavapipe's, whose
  * long kernels another driver may take minutes to compile.
  */
-function profileOf({ device, description }: AdapterFacts): TileProfile {
-  if (!/llvmpipe|lavapipe/i.test(`${device} ${description}`)) return tileProfiles.portable;
+function profileOf(adapter: AdapterFacts): TileProfile {
+  if (!isLavapipe(adapter)) return tileProfiles.portable;
   // Deno's typings do not have it yet.
   const gpu: Pick<GPU, "requestAdapter"> & {
     readonly wgslLanguageFeatures?: ReadonlySet<string>;

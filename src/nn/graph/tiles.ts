@@ -45,6 +45,8 @@ export interface TileProfile {
   /** Channels of image and result from which on that pays, and tiles of which it does in the filters' gradient. */
   readonly fewestChannels: number;
   readonly fewestTiles: number;
+  /** Statements that a kernel it cuts has at most, functions written out where they are called: what a driver compiles. */
+  readonly statements: number;
   /** What a vector of filters, a pixel and a product of both cost a thread, in units of each other. */
   readonly costs: { readonly filters: number; readonly pixel: number; readonly product: number };
   /** Profiles by whose numbers some kernels are cut instead, where that was measured to be faster: by `cutKey`. */
@@ -61,60 +63,39 @@ export function cutKey(
   return `${kernel} ${sizes}${fold > 1 ? " folded" : ""}${pool > 1 ? " pooled" : ""}`;
 }
 
+/** For software drivers, where a load costs far more than a register that is spilt: lavapipe's costs. */
+const software = {
+  name: "software",
+  pixels: 32,
+  products: 64,
+  pooling: 2,
+  sums: 50,
+  texels: 0,
+  winograd: 0,
+  fewestChannels: 16,
+  fewestTiles: 32,
+  statements: 2000,
+  costs: { filters: 20, pixel: 21, product: 3 },
+} as const;
+
 /** The profiles by name; `mirage tune` measures which suits an adapter. */
 export const tileProfiles = {
   /** For GPUs: 64 results in a thread's registers. Its costs are judgement, for no GPU was at hand to measure. */
   portable: {
+    ...software,
     name: "portable",
     pixels: 8,
     products: 16,
     pooling: 1,
     sums: 18,
-    texels: 0,
-    winograd: 0,
-    fewestChannels: 16,
-    fewestTiles: 32,
+    statements: 600,
     costs: { filters: 4, pixel: 1, product: 4 },
   },
-  /** For software drivers, where a load costs far more than a register that is spilt: lavapipe's costs. */
-  software: {
-    name: "software",
-    pixels: 32,
-    products: 64,
-    pooling: 2,
-    sums: 50,
-    texels: 0,
-    winograd: 0,
-    fewestChannels: 16,
-    fewestTiles: 32,
-    costs: { filters: 20, pixel: 21, product: 3 },
-  },
+  software,
   /** For software drivers that read a texture without a branch, as lavapipe does. */
-  texels: {
-    name: "texels",
-    pixels: 32,
-    products: 64,
-    pooling: 2,
-    sums: 50,
-    texels: 32,
-    winograd: 0,
-    fewestChannels: 16,
-    fewestTiles: 32,
-    costs: { filters: 20, pixel: 21, product: 3 },
-  },
+  texels: { ...software, name: "texels", texels: 32 },
   /** As `texels`, with 3 x 3 filters applied to tiles. */
-  winograd: {
-    name: "winograd",
-    pixels: 32,
-    products: 64,
-    pooling: 2,
-    sums: 50,
-    texels: 32,
-    winograd: 4,
-    fewestChannels: 16,
-    fewestTiles: 32,
-    costs: { filters: 20, pixel: 21, product: 3 },
-  },
+  winograd: { ...software, name: "winograd", texels: 32, winograd: 4 },
 } as const satisfies Record<string, TileProfile>;
 
 /** Texels in a row of every texture, and their bytes. */
