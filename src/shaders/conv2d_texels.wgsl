@@ -2,7 +2,8 @@
 // + residual[b, co, oh, ow])
 // B images, CI CO channels, OH OW pixels out, KH KW kernel. x and w are read from textures, row by row of 1024
 // texels: x has four channels of a pixel in each and its padding in it, w four output channels.
-// A thread makes ROWS rows of PIXELS pixels in GROUPS groups of 4 channels: accumulator a_r_p_g.
+// A thread makes ROWS rows of PIXELS pixels in GROUPS groups of 4 channels: accumulator a_r_p_g. With POOL 2 it keeps
+// the maxima of 2 x 2 windows only, and from y[HALF] on where they were.
 @group(0) @binding(0) var x: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(1) var w: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
@@ -21,6 +22,9 @@ override GROUPS: u32 = 2u;
 override PIXELS: u32 = 8u;
 override ROWS: u32 = 1u;
 override SPAN: u32 = 10u; // pixels of a row that a strip sees: (PIXELS - 1) STRIDE + KW
+override CHANNELS: u32 = 4u; // of a texel of x that are in use: fewer than 4 where CI is less
+override POOL: u32 = 1u;
+override HALF: u32 = 0u;
 override HAS_BIAS: u32 = 0u;
 override HAS_RESIDUAL: u32 = 0u;
 override ACTIVATION: u32 = 0u;
@@ -72,6 +76,35 @@ fn store(n: u32, co: u32, oh: u32, ow: u32, sum: vec4f) {
   if (all | (co + 3u < CO)) { y[i + 3u * OH * OW] = v.w; }
 }
 
+// The largest of four pixels of four channels, and where it was.
+struct Largest {
+  value: vec4f,
+  place: vec4f,
+}
+
+// As pool2d_max: the first on ties, the last NaN.
+fn larger(best: Largest, value: vec4f, place: u32) -> Largest {
+  let wins = value > best.value | (bitcast<vec4u>(value) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u);
+  return Largest(select(best.value, value, wins), select(best.place, vec4f(f32(place)), wins));
+}
+
+// Four channels, the first of which is co, of the window whose corner is at oh, ow.
+fn store_largest(n: u32, co: u32, oh: u32, ow: u32, a: vec4f, b: vec4f, c: vec4f, d: vec4f) {
+  if ((oh >= OH) | (ow >= OW)) {
+    return;
+  }
+  let corner = oh * OW + ow;
+  let top = larger(Largest(a, vec4f(f32(corner))), b, corner + 1u);
+  let found = larger(larger(top, c, corner + OW), d, corner + OW + 1u);
+  let step = OH * OW / 4u;
+  let i = (n * CO + co) * step + oh / 2u * (OW / 2u) + ow / 2u;
+  let all = CO % (4u * GROUPS) == 0u;
+  if (all | (co < CO)) { y[i] = found.value.x; y[HALF + i] = found.place.x; }
+  if (all | (co + 1u < CO)) { y[i + step] = found.value.y; y[HALF + i + step] = found.place.y; }
+  if (all | (co + 2u < CO)) { y[i + 2u * step] = found.value.z; y[HALF + i + 2u * step] = found.place.z; }
+  if (all | (co + 3u < CO)) { y[i + 3u * step] = found.value.w; y[HALF + i + 3u * step] = found.place.w; }
+}
+
 @compute @workgroup_size(32)
 fn main(@builtin(workgroup_id) group_id: vec3u, @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32) {
@@ -100,10 +133,12 @@ fn main(@builtin(workgroup_id) group_id: vec3u, @builtin(num_workgroups) groups:
     var at = ((n * deep + c) * tall + oh * STRIDE) * wide + ow * STRIDE;
     for (var kh = 0u; kh < KH; kh++) {
       let x{r}_{i} = seen(at + {r * STRIDE}u * wide + {i}u); // each r < ROWS, i < SPAN
-      let w{j}_{k}_{g} = filters(k{j} + (kh * KW + {k}u) * quads + {g}u); // each j < 4, k < KW, g < GROUPS
-      a{r}_{p}_{g} += x{r}_{p * STRIDE + k}.x * w0_{k}_{g} + x{r}_{p * STRIDE + k}.y * w1_{k}_{g} + x{r}_{p * STRIDE + k}.z * w2_{k}_{g} + x{r}_{p * STRIDE + k}.w * w3_{k}_{g}; // each r < ROWS, p < PIXELS, g < GROUPS, k < KW
+      let w{j}_{k}_{g} = filters(k{j} + (kh * KW + {k}u) * quads + {g}u); // each j < CHANNELS, k < KW, g < GROUPS
+      a{r}_{p}_{g} += x{r}_{p * STRIDE + k}.x * w0_{k}_{g} + x{r}_{p * STRIDE + k}.y * w1_{k}_{g} + x{r}_{p * STRIDE + k}.z * w2_{k}_{g} + x{r}_{p * STRIDE + k}.w * w3_{k}_{g}; // each four < CHANNELS / 4, r < ROWS, p < PIXELS, g < GROUPS, k < KW
+      a{r}_{p}_{g} += x{r}_{p * STRIDE + k}[{j}] * w{j}_{k}_{g}; // each few < 6 - CHANNELS / 3, r < ROWS, p < PIXELS, g < GROUPS, k < KW, j < CHANNELS
       at += wide;
     }
   }
-  store(n, 4u * quad + {4 * g}u, oh + {r}u, ow + {p}u, a{r}_{p}_{g}); // each r < ROWS, p < PIXELS, g < GROUPS
+  store(n, 4u * quad + {4 * g}u, oh + {r}u, ow + {p}u, a{r}_{p}_{g}); // each plain < 2 - POOL, r < ROWS, p < PIXELS, g < GROUPS
+  store_largest(n, 4u * quad + {4 * g}u, oh + {2 * r}u, ow + {2 * p}u, a{2 * r}_{2 * p}_{g}, a{2 * r}_{2 * p + 1}_{g}, a{2 * r + 1}_{2 * p}_{g}, a{2 * r + 1}_{2 * p + 1}_{g}); // each pool < POOL - 1, r < ROWS / 2, p < PIXELS / 2, g < GROUPS
 }

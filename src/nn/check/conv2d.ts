@@ -56,8 +56,13 @@ export const conv2d: ReferenceKernel = (inputs, o, length) => {
   return pooled ? largest(all, s, number(o, "HALF"), length) : all;
 };
 
-/** Pools by 2, as `pool2d_max`. */
-function largest(y: Float64Array, s: Sizes, half: number, length: number): Float64Array {
+/** Pools y[B,CO,OH,OW] by 2, as `pool2d_max`. */
+export function largest(
+  y: Float64Array,
+  s: Pick<Sizes, "b" | "co" | "oh" | "ow">,
+  half: number,
+  length: number,
+): Float64Array {
   const [oh, ow] = [s.oh / 2, s.ow / 2];
   const window = { N: s.b * s.co * oh * ow, HALF: half, H: s.oh, W: s.ow, OH: oh, OW: ow };
   return pool2dMax([y], { ...window, SIZE: 2, STRIDE: 2 }, length);

@@ -12,7 +12,7 @@ import {
   tileProfiles,
 } from "../graph/tiles.ts";
 import { type KernelCase, product, sumTolerance, uniform } from "./case.ts";
-import { epilogueLabel, epilogueOverrides, geometries, label } from "./conv2d.ts";
+import { epilogueLabel, epilogueOverrides, geometries, label, largest } from "./conv2d.ts";
 
 /** x[B,C,H,W] -> y[B,C / 4,OH,OW,4]: pixel (h - PAD, w - PAD) of four channels, zeros beyond image and channels. */
 export const texels: ReferenceKernel = ([x = new Float64Array()], o, length) => {
@@ -39,7 +39,9 @@ export const conv2dTexels: ReferenceKernel = (inputs, o, length) => {
   const act = activation(choice(o, "ACTIVATION", "none"));
   const [tall, wide] = [(oh - 1) * stride + kh, (ow - 1) * stride + kw];
   const [quads, columns] = [Math.ceil(ci / 4), 4 * Math.ceil(co / 4)];
-  return Float64Array.from({ length }, (_, i) => {
+  const pooled = number(o, "POOL", 1) === 2;
+  const all = number(o, "B") * co * oh * ow;
+  const y = Float64Array.from({ length: pooled ? all : length }, (_, i) => {
     const [column, row] = [i % ow, Math.floor(i / ow) % oh];
     const [channel, image] = [Math.floor(i / (ow * oh)) % co, Math.floor(i / (ow * oh * co))];
     let sum = bias ? at(bias, channel) : 0;
@@ -54,6 +56,8 @@ export const conv2dTexels: ReferenceKernel = (inputs, o, length) => {
     }
     return act(sum + (residual ? at(residual, i) : 0));
   });
+  if (!pooled) return y;
+  return largest(y, { b: number(o, "B"), co, oh, ow }, number(o, "HALF"), length);
 };
 
 /** x[B,CI / 4,tall,wide,4], g[B,CO / 4,OH,OW,4] -> w[SPLIT,CO,CI,KH,KW], in shares of images. */
@@ -109,20 +113,23 @@ function correlated(
   bias: boolean,
   relu: boolean,
   residual: boolean,
+  pool: 1 | 2 = 1,
 ): readonly KernelCase[] {
-  const tile = texelTile(s, tileProfiles.texels);
+  const tile = texelTile(s, tileProfiles.texels, 1, { pool });
   if (!tile) return [];
   const { threads, ...cut } = tile;
   const { B, CI, CO, KH, KW, OH, OW, STRIDE } = s;
   const { tall, wide } = framed(s);
   const quads = Math.ceil(CI / 4);
+  const pixels = product(B, CO, OH, OW);
   return [{
     kernel: "conv2d_texels",
-    label: label(s) + epilogueLabel(bias, residual, relu),
+    label: label(s) + epilogueLabel(bias, residual, relu) + (pool === 2 ? ", pooled" : ""),
     overrides: {
       ...{ B, CI, CO, KH, KW, OH, OW, ...cut },
       ...(STRIDE === 1 ? {} : { STRIDE }),
       ...epilogueOverrides(bias, residual, relu),
+      ...(pool === 2 ? { POOL: 2, HALF: pixels / 4 } : {}),
     },
     threads,
     inputs: () => [
@@ -132,18 +139,19 @@ function correlated(
       ),
       uniform(93, CI * KH * KW * 4 * Math.ceil(CO / 4)),
       bias ? uniform(94, CO) : Float32Array.of(NaN),
-      residual ? uniform(98, product(B, CO, OH, OW)) : Float32Array.of(NaN),
+      residual ? uniform(98, pixels) : Float32Array.of(NaN),
     ],
-    outputLength: product(B, CO, OH, OW),
+    outputLength: pool === 2 ? pixels / 2 : pixels,
     tolerance: sumTolerance(CI * KH * KW + 1),
     profile: tileProfiles.texels.name,
   }];
 }
 
-/** Every geometry that is read from textures, its epilogues in turn. */
-export const conv2dTexelsCases: readonly KernelCase[] = geometries.flatMap((s, i) =>
-  [false, true].flatMap((residual) => correlated(s, i % 2 === 1, i % 3 === 1, residual))
-);
+/** Every geometry that is read from textures, its epilogues in turn; those with even sides, pooled. */
+export const conv2dTexelsCases: readonly KernelCase[] = geometries.flatMap((s, i) => [
+  ...[false, true].flatMap((residual) => correlated(s, i % 2 === 1, i % 3 === 1, residual)),
+  ...(s.OH % 2 === 0 && s.OW % 2 === 0 ? correlated(s, i % 2 === 0, false, false, 2) : []),
+]);
 
 function weightCase(s: ConvShape, split: number): readonly KernelCase[] {
   const tile = texelWeightTile(s, split, tileProfiles.texels);

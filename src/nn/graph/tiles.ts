@@ -207,6 +207,8 @@ export interface TexelTile {
   readonly GROUPS: number;
   /** Pixels of a row that a strip sees. */
   readonly SPAN: number;
+  /** Channels of a texel that are in use. */
+  readonly CHANNELS: number;
   readonly threads: number;
 }
 
@@ -214,14 +216,17 @@ export interface TexelTile {
 const texelCosts = { load: 8, product: 1.1 } as const;
 
 /**
- * The cut of a convolution that reads textures: the one that loads and computes least, by how many lanes stand
- * idle too. Undefined where the profile reads none, or it would not pay, or not fit in a texture.
+ * The cut of a convolution that reads textures, or pools what it makes: the one that loads and computes least, by
+ * how many lanes stand idle too. Undefined where the profile reads none, or it would not pay, or not fit in a texture.
  */
 export function texelTile(
   s: ConvShape,
-  { texels }: TileProfile,
+  { texels, pooling }: TileProfile,
   copies = 1,
+  { pool = 1 }: Pick<ConvExtras, "pool"> = {},
 ): TexelTile | undefined {
+  const most = pool === 1 ? texels : texels * pooling;
+  const CHANNELS = Math.min(4, s.CI);
   const quads = Math.ceil(s.CO / 4);
   const { tall, wide } = framed(s);
   const floats = 4 * s.B * Math.ceil(s.CI / 4) * tall * wide;
@@ -231,17 +236,19 @@ export function texelTile(
     texels === 0 || s.KH * s.KW === 1 || texelRows(copies * Math.max(floats, filters)) >= mostRows
   ) return undefined;
   let best: TexelTile & { readonly cost: number } | undefined;
-  for (let GROUPS = 1; GROUPS <= Math.min(quads, texels); GROUPS++) {
-    for (let PIXELS = 1; PIXELS * GROUPS <= texels && PIXELS <= s.OW; PIXELS++) {
-      for (let ROWS = 1; ROWS * PIXELS * GROUPS <= texels && ROWS <= s.OH; ROWS++) {
+  for (let GROUPS = 1; GROUPS <= Math.min(quads, most); GROUPS++) {
+    for (let PIXELS = pool; PIXELS * GROUPS <= most && PIXELS <= s.OW; PIXELS += pool) {
+      for (let ROWS = pool; ROWS * PIXELS * GROUPS <= most && ROWS <= s.OH; ROWS += pool) {
         const SPAN = (PIXELS - 1) * s.STRIDE + s.KW;
         const lanes = s.B * Math.ceil(s.OH / ROWS);
         const blocks = Math.ceil(quads / GROUPS) * Math.ceil(s.OW / PIXELS);
         const threads = Math.ceil(lanes / workgroup) * workgroup * blocks;
-        const each = texelCosts.load * (ROWS * SPAN + 4 * s.KW * GROUPS) +
-          texelCosts.product * 4 * s.KW * ROWS * PIXELS * GROUPS;
+        const each = texelCosts.load * (ROWS * SPAN + CHANNELS * s.KW * GROUPS) +
+          texelCosts.product * CHANNELS * s.KW * ROWS * PIXELS * GROUPS;
         const cost = each * Math.ceil(lanes / simd) * simd * blocks;
-        if (!best || cost < best.cost) best = { ROWS, PIXELS, GROUPS, SPAN, threads, cost };
+        if (!best || cost < best.cost) {
+          best = { ROWS, PIXELS, GROUPS, SPAN, CHANNELS, threads, cost };
+        }
       }
     }
   }

@@ -51,15 +51,15 @@ export function correlate(
     ...cut(tileProfiles.portable),
     cut,
     instead: (tiles: TileProfile, copies: number) => {
-      const tile = winogradTile(s, tiles, copies);
-      return tile
-        ? byTiles(name, s, [x, filters], epilogue, tile)
-        : fromTexels(name, s, [x, packed], epilogue, texelTile(s, tiles, copies));
+      const tiled = winogradTile(s, tiles, copies);
+      if (tiled) return byTiles(name, s, [x, filters], epilogue, tiled);
+      const tile = texelTile(s, tiles, copies);
+      return tile && fromTexels(name, s, [x, packed], epilogue, tile);
     },
   } as const;
   const inputs = [x, x, packed, bias ?? packed, residual ?? packed];
   const y = node(name, inputs, [s.B, s.CO, s.OH, s.OW], source, vjp, operands);
-  if (activation === "none" && !residual) plain.set(source, s);
+  if (activation === "none" && !residual) plain.set(source, { s, operands: [x, packed], epilogue });
   return y;
 }
 
@@ -69,17 +69,18 @@ function fromTexels(
   s: ConvShape,
   [x, packed]: readonly [x: Tensor, packed: Tensor],
   epilogue: Epilogue,
-  tile: TexelTile | undefined,
-): Tensor | undefined {
-  if (!tile) return undefined;
+  tile: TexelTile,
+  pooled?: { readonly POOL: 2; readonly HALF: number },
+): Tensor {
   const { threads, ...cut } = tile;
   const { bias = x, residual = x } = epilogue;
   const { B, CI, CO, KH, KW, OH, OW, STRIDE } = s;
   const overrides = { B, CI, CO, KH, KW, OH, OW, STRIDE, ...cut };
-  return node(name, [texels(x, s), packed, bias, residual], [B, CO, OH, OW], {
+  const shape = pooled ? [2, pooled.HALF] : [B, CO, OH, OW];
+  return node(name, [texels(x, s), packed, bias, residual], shape, {
     kind: "dispatch",
     kernel: texelKernel,
-    overrides: { ...overrides, ...epilogueOverrides(epilogue) },
+    overrides: { ...overrides, ...epilogueOverrides(epilogue), ...pooled },
     threads,
   });
 }
@@ -116,8 +117,12 @@ function texels(x: Tensor, s: ConvShape): Tensor {
   });
 }
 
-/** Sources of correlations with a bias at most, and their sizes. */
-const plain = new WeakMap<Source, ConvShape>();
+/** Sources of correlations with a bias at most: their sizes, and what they are made of. */
+const plain = new WeakMap<Source, {
+  readonly s: ConvShape;
+  readonly operands: readonly [x: Tensor, packed: Tensor];
+  readonly epilogue: Epilogue;
+}>();
 
 /**
  * The maxima of a correlation's 2 x 2 windows, and from `half` floats on where they were, made by its own
@@ -126,19 +131,27 @@ const plain = new WeakMap<Source, ConvShape>();
  * @returns `[2, half]`, as `maxPool2d` of the stored pixels would make it
  */
 export function poolCorrelation(y: Tensor, half: number): Tensor | undefined {
-  const s = plain.get(y.source);
-  if (!s || s.STRIDE !== 1 || s.OH % 2 !== 0 || s.OW % 2 !== 0) return undefined;
+  const made = plain.get(y.source);
+  if (!made) return undefined;
+  const { s, operands, epilogue } = made;
+  if (s.STRIDE !== 1 || s.OH % 2 !== 0 || s.OW % 2 !== 0) return undefined;
   if (y.source.kind !== "dispatch") return undefined;
   const { overrides } = y.source;
+  const pooled = { POOL: 2, HALF: half } as const;
   const cut = (tiles: TileProfile): Pick<Dispatch, "overrides" | "threads"> => {
     const { threads, ...tile } = conv2dTile(s, tiles, { pool: 2 });
-    return { overrides: { ...overrides, ...tile, POOL: 2, HALF: half }, threads };
+    return { overrides: { ...overrides, ...tile, ...pooled }, threads };
   };
-  return node("conv2dMaxPool", y.inputs, [2, half], {
+  const name = "conv2dMaxPool";
+  return node(name, y.inputs, [2, half], {
     kind: "dispatch",
     kernel: forwardKernel,
     ...cut(tileProfiles.portable),
     cut,
+    instead: (tiles: TileProfile, copies: number) => {
+      const tile = texelTile(s, tiles, copies, { pool: 2 });
+      return tile && fromTexels(name, s, operands, epilogue, tile, pooled);
+    },
   });
 }
 
