@@ -7,9 +7,11 @@ import type { Dispatch } from "../graph/tensor.ts";
 
 /**
  * Useful floating-point operations of a dispatch: a multiplication and an addition for each product.
- * Work that only grows with the number of elements does not count.
+ * Work that only grows with the number of elements does not count, and a convolution counts as what it would be
+ * by itself, however it is computed.
  */
-export function flopOf({ kernel, overrides }: Dispatch): number {
+export function flopOf({ kernel, overrides, flop }: Dispatch): number {
+  if (flop !== undefined) return flop;
   const o = (name: string): number => Number(overrides[name] ?? 1);
   const taps = o("CI") * o("KH") * o("KW");
   switch (kernel.name) {

@@ -28,6 +28,8 @@ export interface Dispatch {
   readonly cut?: (tiles: TileProfile) => Pick<Dispatch, "overrides" | "threads">;
   /** A node that makes the same values, which a program of so many copies computes in its place by such a profile. */
   readonly instead?: (tiles: TileProfile, copies: number) => Tensor | undefined;
+  /** Useful floating-point operations, where the kernel's sizes do not tell. */
+  readonly flop?: number;
   /** Why no device takes it on, where none does; it can be evaluated on the host all the same. */
   readonly hostOnly?: string;
 }

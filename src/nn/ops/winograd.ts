@@ -49,6 +49,7 @@ export function byTiles(
       kernel: productKernel,
       overrides: { CI, CO, ALL, POINTS: points, ...cut },
       threads,
+      flop: flopOf(s),
     },
   );
   const { bias = x, residual = x } = epilogue;
@@ -84,6 +85,7 @@ export function weightByTiles(
       kernel: weightProductKernel,
       overrides: { CI, CO, ALL, SPLIT: split, POINTS: points, ...sizes },
       threads,
+      flop: flopOf(s),
     },
   );
   return node("conv2dWeight", [products], [split, CO, CI, 3, 3], {
@@ -92,6 +94,11 @@ export function weightByTiles(
     overrides: { CI, CO, SPLIT: split, SIZE, SIDE },
     threads: split * 4 * Math.ceil(CI / 4) * quads,
   });
+}
+
+/** What the convolution by itself would be. */
+function flopOf({ B, CI, CO, OH, OW }: ConvShape): number {
+  return 2 * B * CO * OH * OW * CI * 9;
 }
 
 /** An image's tiles, or its gradient's, at every point: `[channels / 4, blocks, points, tiles of a block, 4]`. */
