@@ -42,9 +42,9 @@ export interface TileProfile {
   readonly texels: number;
   /** Pixels on a side of the tiles by which 3 x 3 filters are applied, 2 or 4; 0 where each pixel is made by itself. */
   readonly winograd: 0 | 2 | 4;
-  /** Channels of image and result from which on that pays, and tiles of which it does in the filters' gradient. */
+  /** Channels of image and result from which on that pays, and pixels of a batch from which on it does in the filters' gradient. */
   readonly fewestChannels: number;
-  readonly fewestTiles: number;
+  readonly fewestPixels: number;
   /** Statements that a kernel it cuts has at most, functions written out where they are called: what a driver compiles. */
   readonly statements: number;
   /** What a vector of filters, a pixel and a product of both cost a thread, in units of each other. */
@@ -73,7 +73,7 @@ const software = {
   texels: 0,
   winograd: 0,
   fewestChannels: 16,
-  fewestTiles: 32,
+  fewestPixels: 256,
   statements: 2000,
   costs: { filters: 20, pixel: 21, product: 3 },
 } as const;

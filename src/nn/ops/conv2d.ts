@@ -195,7 +195,7 @@ export function conv2dWeight(
     instead: (tiles, copies) => {
       if (planar) return undefined;
       const tile = winogradTile(s, tiles, copies);
-      return tile && tile.ALL >= tiles.fewestTiles
+      return tile && s.B * s.OH * s.OW >= tiles.fewestPixels
         ? weightByTiles(s, SPLIT, [x, g], tile)
         : weightFromTexels(s, SPLIT, [x, g], texelWeightTile(s, SPLIT, tiles, copies));
     },
