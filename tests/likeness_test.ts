@@ -87,6 +87,7 @@ const others: readonly (readonly [what: Made, differs: string])[] = [
   [after(statement({ model: "ResNet-18" })), "no augmentation"],
   [after(statement({ hyperparameters: { lambdaReg: 5 } })), "lambdaReg 5, not 0.1 or 0.3"],
   [after(statement({ hyperparameters: { kernel: "RQ" } })), "kernel RQ, not RBF"],
+  [after(statement({ hyperparameters: { width: 16 } })), "width 16, not 64"],
   [
     of(result("due", { inDomain: { name: "a", count: 10_000 } })),
     "tested on a, not MNIST test",

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { readSafetensors, writeSafetensors } from "../src/checkpoint/safetensors.ts";
 import { runConfig, type RunOptions } from "../src/experiment/config.ts";
 import { evaluate } from "../src/experiment/evaluate.ts";
+import { networksOf } from "../src/experiment/likeness.ts";
 import { openSetup } from "../src/experiment/setup.ts";
 import { shownIn } from "../src/experiment/stated.ts";
 import { train } from "../src/experiment/train.ts";
@@ -85,6 +86,8 @@ Deno.test("the published width leaves no trace in names, and another one does", 
   assert.equal(Object(options).width, 16);
   assert.equal(modelTitle("ResNet-18_SNGP", { width: 16 }), "ResNet-18_SNGP, width 16");
   assert.equal(modelTitle("ResNet-18_SNGP", { width: 64 }), "ResNet-18_SNGP");
+  const rows = [16, 16, 64].map((width) => ({ hyperparameters: { width, lambdaReg: 0.1 } }));
+  assert.deepEqual(networksOf(rows), ["width 16"]);
 });
 
 Deno.test("a network without a width refuses one, and takes the published one for none", async () => {

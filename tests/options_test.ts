@@ -14,7 +14,9 @@ import {
   hyperparameterNames,
   type Method,
   methods,
+  type Network,
   networkOf,
+  networks,
   ownOf,
   settledHyperparameters,
 } from "../src/methods/mod.ts";
@@ -69,6 +71,11 @@ for (const [mode, method] of Object.entries<Method>(methods)) {
 Deno.test("an option keeps its name to itself, and the protocols' stand in the order of documents", () => {
   const names = [...hyperparameterNames, ...protocolOptionNames];
   assert.equal(new Set(names).size, names.length);
+  const ofNetworks = Object.values<Network>(networks).flatMap((of) =>
+    Object.keys(of.hyperparameters)
+  );
+  const ofMethods = Object.values<Method>(methods).flatMap((of) => Object.keys(of.hyperparameters));
+  assert.deepEqual(ofNetworks.filter((name) => ofMethods.includes(name)), []);
   const order =
     "selection epochOrder batchStatistics kernelArithmetic precision attack stepFactor start keep " +
     "ensembleAttack ensembleMean dueSamples dueAttackSamples dueNoise mean";

@@ -47,7 +47,9 @@ function waysInWords(ways: TableRow["trained"]): string {
 }
 
 /** What the rows' networks have of their own otherwise than published, each once: `width 16`. */
-export function networksOf(rows: readonly TableRow[]): readonly string[] {
+export function networksOf(
+  rows: readonly Pick<TableRow, "hyperparameters">[],
+): readonly string[] {
   return [...new Set(rows.flatMap(({ hyperparameters }) => unpublished(hyperparameters)))];
 }
 
