@@ -288,6 +288,8 @@ export const opCases: Readonly<Record<string, readonly OpCase[]>> = {
   }],
   batchNorm: [
     { f: (x, a, b) => nn.square(nn.batchNorm(x, a, b).y), at: [v(3, 2, 2, 2), v(2), v(2)] },
+    // As many channels as are bound one after the other.
+    { f: (x, a, b) => nn.square(nn.batchNorm(x, a, b).y), at: [v(2, 64, 2, 1), v(64), v(64)] },
     {
       f: (x, a, b) => nn.square(nn.batchNorm(x, a, b, { activation: "relu" }).y),
       at: [v(2, 3, 3, 1), v(3), v(3)],
