@@ -34,7 +34,7 @@ Deno.test("the last lines of a run name every test that was skipped, with the fi
     const output = await run(folder, ["b.bin"]);
     assert.match(output, /^ok \| 5 passed \| 0 failed \| 2 ignored/m);
     const note = output.slice(
-      output.indexOf("2 tests are skipped, for their reference files are not there:\n"),
+      output.indexOf("2 tests are skipped, for what they need is not there:\n"),
     );
     const reason = "(skipped: ../shared/a.bin is not there)";
     assert.ok(note.includes(`  test a ${reason}\n  other a ${reason}\n`), output);

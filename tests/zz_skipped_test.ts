@@ -1,7 +1,7 @@
-/** The last file of a run by its name: says together which tests were skipped for want of reference files. */
+/** The last file of a run by its name: says together which tests were skipped for want of files or drivers. */
 import { skipped } from "./shared.ts";
 
-Deno.test("tests that are skipped without reference files are named at the end", async () => {
+Deno.test("tests that are skipped for want of files or drivers are named at the end", async () => {
   const here = new URL(".", import.meta.url);
   const { test } = Deno;
   // Each file runs in an isolate of its own. Loaded here again, it names its tests and registers none.
@@ -10,14 +10,16 @@ Deno.test("tests that are skipped without reference files are named at the end",
     const names = Array.from(Deno.readDirSync(here), ({ name }) => name).toSorted();
     for (const name of names.filter((n) => n.endsWith("_test.ts"))) {
       const file = new URL(name, here);
-      if (/^ *testWithShared\(/m.test(await Deno.readTextFile(file))) await import(file.href);
+      if (/^ *testWith(Shared|SecondDriver)\(/m.test(await Deno.readTextFile(file))) {
+        await import(file.href);
+      }
     }
   } finally {
     Object.assign(Deno, { test });
   }
   if (skipped.length === 0) return;
   console.log(
-    [`${skipped.length} tests are skipped, for their reference files are not there:`, ...skipped]
+    [`${skipped.length} tests are skipped, for what they need is not there:`, ...skipped]
       .join("\n  "),
   );
 });

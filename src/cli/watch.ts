@@ -7,7 +7,7 @@
 /** Milliseconds from which on work takes long. */
 const patience = 5000;
 
-let watcher: Worker | undefined;
+let watcher: Pick<Worker, "postMessage"> | undefined;
 
 /**
  * Watches a piece of work that begins: a line on stderr says so where it takes longer than five seconds.
@@ -23,12 +23,16 @@ export function watch(what: string, after: number = patience): () => void {
 }
 
 /** The thread needs no file of its own, for a packed program has none. */
-function start(): Worker {
+function start(): Pick<Worker, "postMessage"> {
   const source = encodeURIComponent(`(${wait})()`);
-  const worker = new Worker(`data:application/javascript,${source}`, { type: "module" });
-  // Where no thread can be had, nothing is said.
-  worker.addEventListener("error", (event) => event.preventDefault());
-  return worker;
+  try {
+    const worker = new Worker(`data:application/javascript,${source}`, { type: "module" });
+    worker.addEventListener("error", (event) => event.preventDefault());
+    return worker;
+  } catch {
+    // Where no thread can be had, nothing is said.
+    return { postMessage: () => {} };
+  }
 }
 
 /** What the other thread does. */

@@ -121,10 +121,7 @@ export async function runCase(
   return error(actual, reference(of.kernel, exact, of.overrides, of.outputLength));
 }
 
-/**
- * Whether a device cuts its work so: what lavapipe is given is long, and may take another driver minutes to
- * compile.
- */
+/** Whether a device may cut its work so: what lavapipe is given is long, and other drivers compile slowly. */
 function usedBy({ tiles }: Device, { profile = "portable" }: KernelCase): boolean {
   return profile === "portable" || tiles.name !== "portable";
 }

@@ -264,7 +264,7 @@ function isLavapipe({ device, description }: AdapterFacts): boolean {
 
 /**
  * How convolutions are cut where nothing was measured: the profiles for software drivers are lavapipe's, whose
- * long kernels another driver may take minutes to compile.
+ * kernels are long.
  */
 function profileOf(adapter: AdapterFacts): TileProfile {
   if (!isLavapipe(adapter)) return tileProfiles.portable;
