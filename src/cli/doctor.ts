@@ -162,7 +162,12 @@ function deviceChecks({ adapter, limits, hasTimestamps, tiles }: Device): Check[
       state: hasTimestamps ? "ok" : "absent",
       remedy: "",
     },
-    { what: "tiles", found: `cut for ${tiles.name} adapters`, state: "ok", remedy: "" },
+    {
+      what: "tiles",
+      found: `convolutions by the profile "${tiles.name}"`,
+      state: "ok",
+      remedy: "",
+    },
   ];
 }
 
