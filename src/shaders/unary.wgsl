@@ -50,7 +50,7 @@ fn f(v: vec4f) -> vec4f {
     case OP_sign { return sign(v); }
     case OP_relu { return select(v, vec4f(0.0), v <= vec4f(0.0)); }
     case OP_exp { return exp(v); }
-    case OP_log { return defined(log(v), v); }
+    case OP_log { return logarithm(v); }
     case OP_log1p { return log1p(v); }
     case OP_sqrt { return defined(sqrt(v), v); }
     case OP_reciprocal { return 1.0 / v; }
@@ -77,7 +77,14 @@ fn log1p(v: vec4f) -> vec4f {
   let s = z * z;
   let tail = 1.0 / 9.0 + s * (1.0 / 11.0 + s * (1.0 / 13.0 + s * (1.0 / 15.0)));
   let series = 2.0 * z * (1.0 + s * (1.0 / 3.0 + s * (1.0 / 5.0 + s * (1.0 / 7.0 + s * tail))));
-  return select(defined(log(1.0 + v), 1.0 + v), series, abs(v) <= vec4f(0.5));
+  return select(logarithm(1.0 + v), series, abs(v) <= vec4f(0.5));
+}
+
+// -infinity of 0: a built-in may give the logarithm of the least number.
+fn logarithm(v: vec4f) -> vec4f {
+  let bits = bitcast<vec4u>(v);
+  let zero = (bits & vec4u(0x7fffffffu)) == vec4u(0u);
+  return select(defined(log(v), v), bitcast<vec4f>(bits | vec4u(0xff800000u)), zero);
 }
 
 // What a function makes of v, NaN below 0: what a built-in makes of that is left to drivers.

@@ -127,8 +127,8 @@ const special = Float32Array.of(
   NaN,
 );
 
-/** Numbers that have no root or logarithm, and some that have. */
-const below = Float32Array.of(-1.5, -2, 1, -30, -Infinity, 4, -3.4e38);
+/** Numbers that have no root or logarithm, those at the edge, and some that have. */
+const below = Float32Array.of(-1.5, -2, 1, -30, -Infinity, 4, -3.4e38, 0, -0, -1);
 
 /** Numbers at which a careless formula overflows. */
 const large = Float32Array.of(-100, -60, -30, 0, 30, 60, 100);
@@ -165,7 +165,7 @@ export const unaryCases: readonly KernelCase[] = [
   ),
   ...["relu", "nonfinite"].map((op) => unaryCase(op, "of NaN and infinity", special, 0)),
   ...["log", "log1p", "sqrt"].map((op) =>
-    unaryCase(op, "of numbers below its domain", below, 4 * epsilon)
+    unaryCase(op, "at the edge of its domain", below, 4 * epsilon)
   ),
   ...["tanh", "sigmoid", "softplus"].map((op) =>
     unaryCase(op, "of large numbers", large, 8 * epsilon)
