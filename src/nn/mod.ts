@@ -147,11 +147,14 @@ export { type CopiedResource, Recorder } from "./device/recorder.ts";
 export { halving } from "./device/shrink_to_fit.ts";
 export { pull, push, release, type Resource } from "./device/storage.ts";
 export {
+  type Cuts,
+  type Kind,
   type ProfileName,
   type ProfileTimes,
   type TileTable,
   tileTablePath,
   tune,
+  type TunedLayer,
   type TuneResult,
   tuneResultSchema,
   useTuning,

@@ -50,9 +50,9 @@ fn f(v: vec4f) -> vec4f {
     case OP_sign { return sign(v); }
     case OP_relu { return select(v, vec4f(0.0), v <= vec4f(0.0)); }
     case OP_exp { return exp(v); }
-    case OP_log { return log(v); }
+    case OP_log { return logarithm(v); }
     case OP_log1p { return log1p(v); }
-    case OP_sqrt { return sqrt(v); }
+    case OP_sqrt { return defined(sqrt(v), v); }
     case OP_reciprocal { return 1.0 / v; }
     case OP_square { return v * v; }
     case OP_cos { return wave(v, 1); }
@@ -77,7 +77,19 @@ fn log1p(v: vec4f) -> vec4f {
   let s = z * z;
   let tail = 1.0 / 9.0 + s * (1.0 / 11.0 + s * (1.0 / 13.0 + s * (1.0 / 15.0)));
   let series = 2.0 * z * (1.0 + s * (1.0 / 3.0 + s * (1.0 / 5.0 + s * (1.0 / 7.0 + s * tail))));
-  return select(log(1.0 + v), series, abs(v) <= vec4f(0.5));
+  return select(logarithm(1.0 + v), series, abs(v) <= vec4f(0.5));
+}
+
+// -infinity of 0: a built-in may give the logarithm of the least number.
+fn logarithm(v: vec4f) -> vec4f {
+  let bits = bitcast<vec4u>(v);
+  let zero = (bits & vec4u(0x7fffffffu)) == vec4u(0u);
+  return select(defined(log(v), v), bitcast<vec4f>(bits | vec4u(0xff800000u)), zero);
+}
+
+// What a function makes of v, NaN below 0: what a built-in makes of that is left to drivers.
+fn defined(value: vec4f, v: vec4f) -> vec4f {
+  return select(value, bitcast<vec4f>(bitcast<vec4u>(v) | vec4u(0x7fc00000u)), v < vec4f(0.0));
 }
 
 // sin(v + turns pi / 2): v less the nearest k pi / 2, pi / 2 in three parts of which the first two times k are exact.

@@ -127,6 +127,9 @@ const special = Float32Array.of(
   NaN,
 );
 
+/** Numbers that have no root or logarithm, those at the edge, and some that have. */
+const below = Float32Array.of(-1.5, -2, 1, -30, -Infinity, 4, -3.4e38, 0, -0, -1);
+
 /** Numbers at which a careless formula overflows. */
 const large = Float32Array.of(-100, -60, -30, 0, 30, 60, 100);
 
@@ -161,6 +164,9 @@ export const unaryCases: readonly KernelCase[] = [
     unaryCase("square", `of ${n}`, uniform(n, n, -3, 3), epsilon)
   ),
   ...["relu", "nonfinite"].map((op) => unaryCase(op, "of NaN and infinity", special, 0)),
+  ...["log", "log1p", "sqrt"].map((op) =>
+    unaryCase(op, "at the edge of its domain", below, 4 * epsilon)
+  ),
   ...["tanh", "sigmoid", "softplus"].map((op) =>
     unaryCase(op, "of large numbers", large, 8 * epsilon)
   ),

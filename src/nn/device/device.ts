@@ -291,7 +291,8 @@ export function convolutionsOf({ tiles }: Pick<Device, "tiles">): Convolutions {
 
 /** Has a device make every result of a convolution as the sum of its own products, never by Winograd's tiles. */
 export function useExactConvolutions(device: Device): void {
-  if (device.tiles.winograd > 0) device.tiles = tileProfiles.texels;
+  const { winograd, cuts } = device.tiles;
+  if (winograd > 0) device.tiles = { ...tileProfiles.texels, ...(cuts ? { cuts } : {}) };
 }
 
 /** A texture of so many rows, to copy values to and to read them from. */

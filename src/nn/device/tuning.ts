@@ -62,7 +62,7 @@ export interface TunedLayer {
 }
 
 /** What is computed of a convolution. */
-type Kind = "forward" | "forward, pooled" | "input gradient" | "weight gradient";
+export type Kind = "forward" | "forward, pooled" | "input gradient" | "weight gradient";
 
 const kinds = ["forward", "forward, pooled", "input gradient", "weight gradient"] as const;
 
@@ -120,11 +120,11 @@ const layers = {
   "ResNet-18 layer4": [8, 512, 4, 512, 3, 1, 1],
 } as const;
 
-/** The name of a layer that is measured. */
-export type TunedLayerName = keyof typeof layers;
+/** A name among them. */
+type LayerName = keyof typeof layers;
 
 /** Their names. */
-export const tunedLayers = Object.keys(layers) as TunedLayerName[];
+const layerNames = Object.keys(layers) as LayerName[];
 
 /** Share of its own cut's time that another profile's cut must stay below, for two rounds of one differ, too. */
 const worthwhile = 0.9;
@@ -158,14 +158,14 @@ function tunedProfile(profile: ProfileName, cuts: Cuts): TileProfile {
  * Measures every profile on the paper's layers, and keeps which is fastest, and which of its cuts another
  * profile's beats.
  *
- * @param of layers to measure; all when not given
+ * @param wanted whether to measure a layer, by its name; all when not given
  * @throws UserError when the adapter has no timestamps
  */
 export async function tune(
   device: Device,
   reporter: Reporter,
   path: string = tileTablePath(),
-  of: readonly TunedLayerName[] = tunedLayers,
+  wanted: (layer: string) => boolean = () => true,
 ): Promise<TuneResult> {
   if (!device.hasTimestamps) {
     throw new UserError(
@@ -173,6 +173,7 @@ export async function tune(
         `"${device.tiles.name}" stays in use`,
     );
   }
+  const of = layerNames.filter(wanted);
   const bar = reporter.progress("tune", of.length, "layers");
   const rows: TunedLayer[] = [];
   const measured = Object.fromEntries(names.map((name) => [name, new Map()])) as CutTimes;
@@ -235,7 +236,7 @@ async function readTable(path: string): Promise<TileTable> {
  */
 async function measure(
   device: Device,
-  name: TunedLayerName,
+  name: LayerName,
   measured: CutTimes,
 ): Promise<TunedLayer[]> {
   const [b, ci, side, co, k, stride, padding] = layers[name];

@@ -42,8 +42,9 @@ export interface TileProfile {
   readonly texels: number;
   /** Pixels on a side of the tiles by which 3 x 3 filters are applied, 2 or 4; 0 where each pixel is made by itself. */
   readonly winograd: 0 | 2 | 4;
-  /** Channels of image and result from which on that pays, and pixels of a batch from which on it does in the filters' gradient. */
+  /** Channels of image and result from which on that pays. */
   readonly fewestChannels: number;
+  /** Pixels of a batch from which on it pays in the filters' gradient. */
   readonly fewestPixels: number;
   /** Statements that a kernel it cuts has at most, functions written out where they are called: what a driver compiles. */
   readonly statements: number;
