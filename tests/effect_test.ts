@@ -200,7 +200,7 @@ Deno.test("a table refuses what concerns none of its rows", () => {
 /** Flags that act wherever they are taken. */
 const always = new Set(
   ("--mode --model --seed --protocol --batch-size --limit --checkpoint --data-path --save-path " +
-    "--in-domain --config --out --json --explain --time --help --seeds --ensembles --ablate --ablate-only")
+    "--in-domain --config --out --json --exact-convolutions --explain --time --help --seeds --ensembles --ablate --ablate-only")
     .split(" "),
 );
 
