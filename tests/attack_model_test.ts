@@ -68,6 +68,12 @@ Deno.test("a run of one's own model is listed, reported, compared, verified by i
     assert.ok(result.warnings.some((warning) => /guess/.test(warning)), result.warnings.join());
     const again = await mirage.attackModel({ ...options(0), ...data });
     assert.equal(again.folder, folder);
+    // A device is left as it was, and a run is made again as it was made.
+    const { tiles } = device;
+    const exact = await mirage.attackModel({ ...options(0), ...data, exactConvolutions: true });
+    assert.equal(device.tiles, tiles);
+    const whole = await mirage.verifyModel(exact.folder, { ...options(0), ...data });
+    assert.deepEqual([whole.sameMachine, whole.verified], [true, true]);
     const other = await mirage.attackModel({ ...options(1), ...data });
     assert.notEqual(other.folder, folder, "another model is another run");
 

@@ -86,6 +86,20 @@ Deno.test("the gradient by what is normalised is there where it is asked for", (
   wanted.forEach((g, i) => assert.ok(relativeError(ours[i] ?? [], g) < 1e-12));
 });
 
+Deno.test("two normalisations one after the other hand the gradient on to what the first has normalised", () => {
+  const conv = new nn.Conv2d(random, 3, 5, 3);
+  const layers = [norm(5), norm(5)];
+  const x = values(2, 3, 8, 8);
+  const gradients = (hidden: (c: nn.Tensor) => nn.Tensor): nn.Tensor[] => {
+    const convolved = conv.forward(x, evaluation);
+    const y = layers.reduce((t, layer) => layer.forward(hidden(t), evaluation), convolved);
+    return nn.grad(nn.square(y), [convolved, x, conv.weight.tensor]);
+  };
+  const ours = nn.evaluate(gradients((c) => c));
+  const wanted = nn.evaluate(gradients((c) => nn.scale(c, 1)));
+  wanted.forEach((g, i) => assert.ok(relativeError(ours[i] ?? [], g) < 1e-12, `${i}`));
+});
+
 Deno.test("an attack scales and packs the filters once, whatever its steps", () => {
   const x = new nn.Parameter([2, 3, 8, 8], 0.5);
   for (const coeff of [undefined, 3]) {

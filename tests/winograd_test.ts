@@ -83,6 +83,62 @@ Deno.test("copies of a program convolve by tiles, each with its own filters", ()
     assert.deepEqual([...await program.read(y)], apart.flatMap((values) => [...values]));
   }));
 
+Deno.test("what depends on the filters alone is computed with them: in a training step, of an input, in copies", () =>
+  withDevice(async (device) => {
+    for (const tiles of [direct, winograd]) {
+      const [x, w] = [nn.input([1, 16, 8, 8]), normal(7, 16, 16, 3, 3)];
+      const loss = nn.sum(nn.square(nn.conv2d(x, w.tensor, { padding: 1 })));
+      const [g = loss] = nn.grad(loss, [w.tensor]);
+      using step = await nn.compile(device, {
+        inputs: [x],
+        outputs: [loss],
+        tiles,
+        updates: new Map([[w, nn.sub(w.tensor, nn.scale(g, 1e-5))]]),
+      });
+      const image = new nn.Random(8).normal(1024);
+      const losses: number[] = [];
+      for (let i = 0; i < 3; i++) {
+        step.run([image]);
+        losses.push(...await step.read(loss));
+      }
+      assert.ok(losses.every((l, i) => i === 0 || l < (losses[i - 1] ?? 0)), `${losses}`);
+
+      const [z, fed] = [normal(9, 1, 16, 8, 8), nn.input([16, 16, 3, 3])];
+      const seen = nn.sum(nn.exp(nn.scale(nn.conv2d(z.tensor, fed, { padding: 1 }), 0.01)));
+      using other = await nn.compile(device, { inputs: [fed], outputs: [seen], tiles });
+      for (const seed of [2, 3]) {
+        const values = new nn.Random(seed).normal(16 * 16 * 9);
+        other.run([values]);
+        const [exact = []] = nn.evaluate([seen], new Map([[fed, [...values]]]));
+        assert.ok(relativeError(await other.read(seen), exact) < 1e-5);
+      }
+
+      const models = [0, 1, 2].map((k) => [normal(20 + k, 16, 16, 3, 3)]);
+      const { parameters: [first] } = nn.Parameter.packCopies(models, 1);
+      const y = nn.conv2d(z.tensor, first?.tensor ?? fed, { padding: 1 });
+      const totals = nn.sum(nn.exp(nn.scale(y, 0.01)));
+      using copies = await nn.compile(device, { outputs: [totals], tiles, copies: 3 });
+      copies.run();
+      const found = [...await copies.read(totals)];
+      assert.equal(new Set(found).size, 3, `${found}`);
+    }
+  }));
+
+Deno.test("a program whose parameters were released says so instead of going by what they were", () =>
+  withDevice(async (device) => {
+    const [x, w] = [nn.input([1, 16, 8, 8]), normal(7, 16, 16, 3, 3)];
+    const y = nn.conv2d(x, w.tensor, { padding: 1 });
+    using program = await nn.compile(device, { inputs: [x], outputs: [y], tiles: winograd });
+    const image = new nn.Random(8).normal(1024);
+    program.run([image]);
+    await program.read(y);
+    nn.release(device, [w]);
+    await assert.rejects(async () => {
+      program.run([image]);
+      await program.read(y);
+    }, /destroyed/);
+  }));
+
 Deno.test("filters are transformed once, and again when they were written", () =>
   withDevice(async (device) => {
     const [x, w] = [nn.input([1, 16, 8, 8]), normal(7, 16, 16, 3, 3)];
@@ -125,4 +181,8 @@ Deno.test("what a run's convolutions are is in its record; --exact-convolutions 
       assert.notEqual(identity.convolutions, "winograd");
       return Promise.resolve();
     });
+    const verified = await task("verify", [run, "--json"], { cwd: folder });
+    assert.equal(verified.code, 0, verified.stderr);
+    const { sameMachine, verified: same } = JSON.parse(verified.stdout);
+    assert.deepEqual([sameMachine, same], [true, true], verified.stdout);
   }));

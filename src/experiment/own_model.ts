@@ -28,6 +28,7 @@ import type { MeanOptions } from "../measure/metrics.ts";
 import { type Answering, ofLogits, single, type Subject } from "../methods/mod.ts";
 import { concerning, iterationOf, procedureOf, type Protocol } from "../methods/protocol.ts";
 import {
+  type Convolutions,
   convolutionsOf,
   type Device,
   type Tensor,
@@ -161,8 +162,13 @@ export async function verifyModel(folder: string, options: OwnAttack): Promise<V
       "it was made with other options or data; call verifyModel() with those of the run",
     );
   }
-  const { document } = await attackOwn(options, options.reporter ?? silent);
-  return compared({ folder, run, then: before, now: document, adapter: document.adapter });
+  // As it was made: where its convolutions were not by tiles, they are not either.
+  const exactConvolutions = options.exactConvolutions ||
+    run.identity["convolutions"] === "textures";
+  const again = { ...options, exactConvolutions };
+  const { document, convolutions } = await attackOwn(again, options.reporter ?? silent);
+  const { adapter } = document;
+  return compared({ folder, run, then: before, now: document, adapter, convolutions });
 }
 
 /** The options that decide the figures, in the order in which a run has them, and the data. */
@@ -225,15 +231,31 @@ function subjectOf(options: OwnModel): Subject {
   return single(["model" in options ? options.model : ofLogits(options.logits)]);
 }
 
-async function attackOwn(
+interface OwnAttackMade extends AttackMade, RunResults {
+  readonly document: AttackResult;
+  readonly convolutions: Convolutions;
+}
+
+/** Attacks, and leaves the device as it was. */
+async function attackOwn(options: OwnAttack, reporter: Reporter): Promise<OwnAttackMade> {
+  const { device, exactConvolutions = false } = options;
+  const { tiles } = device;
+  try {
+    await useTuning(device);
+    if (exactConvolutions) useExactConvolutions(device);
+    return { ...await attackOn(options, reporter), convolutions: convolutionsOf(device) };
+  } finally {
+    device.tiles = tiles;
+  }
+}
+
+async function attackOn(
   options: OwnAttack,
   reporter: Reporter,
-): Promise<AttackMade & RunResults & { readonly document: AttackResult }> {
+): Promise<Omit<OwnAttackMade, "convolutions">> {
   const { device, inDomain, outDomain, name = "own model", protocol = "paper" } = options;
   const { seed = 0, batchSize = evalBatch, saveImages = false } = options;
   checkShapes(inDomain, outDomain);
-  await useTuning(device);
-  if (options.exactConvolutions) useExactConvolutions(device);
   const clock = new Clock();
   const common = {
     device,
@@ -329,7 +351,7 @@ function checkShapes(inDomain: ImageSet, outDomain: ImageSet): void {
 /** What determines a run: of the model, what it answered to the images as they were. */
 async function specOf(
   options: OwnAttack,
-  { inDomain, attacked }: AttackMade,
+  { inDomain, attacked, convolutions }: OwnAttackMade,
 ): Promise<RunSpec> {
   const { config, data } = statedOf(options);
   const adapter = { ...options.device.adapter };
@@ -348,7 +370,7 @@ async function specOf(
       source: await sourceDigests(),
       versions: versions(),
       adapter,
-      convolutions: convolutionsOf(options.device),
+      convolutions,
     },
     adapter,
     versions: versions(),

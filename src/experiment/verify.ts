@@ -17,6 +17,8 @@ import { checkRun } from "./identity.ts";
 import { checkFiles, keptCheckpoints, readFigures, readRun } from "../runs/folder.ts";
 import { type Run } from "../runs/schema.ts";
 import { versions } from "../base/version.ts";
+import { type Convolutions, convolutionsOf } from "../nn/mod.ts";
+import { openTuned } from "./workbench.ts";
 
 /** The mode that runs of a model of the user's own have. */
 export const ownMode = "own";
@@ -32,7 +34,7 @@ export interface VerifyResult {
   readonly folder: string;
   /** The command that left the run. */
   readonly command: string;
-  /** Whether adapter, driver and versions are those of the run: then not a bit may differ. */
+  /** Whether adapter, driver, versions and the way convolutions are computed are those of the run: then not a bit may differ. */
   readonly sameMachine: boolean;
   /** In what it is not so, as `adapter llvmpipe, not SwiftShader`; empty on the same machine. */
   readonly elsewhere: readonly string[];
@@ -99,9 +101,14 @@ export async function verify(
   await checkFiles(folder, run);
   const checkpoint = await keptCheckpoints(folder, run);
   const options = { ...run.config, checkpoint, ...(dataPath === undefined ? {} : { dataPath }) };
-  const config = runConfig(options as unknown as RunOptions);
-  await checkRun(run, config, join(folder, "run.json"));
-  return compared({ folder, run, ...await repeat(run, before, { folder, config, reporter }) });
+  const asked = runConfig(options as unknown as RunOptions);
+  await checkRun(run, asked, join(folder, "run.json"));
+  // As it was made: where its convolutions were not by tiles, they are not either.
+  const exactConvolutions = asked.exactConvolutions || run.identity["convolutions"] === "textures";
+  const config = { ...asked, exactConvolutions };
+  const convolutions = await convolutionsHere(config);
+  const repeated = await repeat(run, before, { folder, config, reporter });
+  return compared({ folder, run, convolutions, ...repeated });
 }
 
 /** What is to be done with a run of a model that only its program has. */
@@ -114,18 +121,25 @@ function ownModel(folder: string): UserError {
   );
 }
 
+/** How a run's convolutions are computed on this machine. */
+async function convolutionsHere(config: RunConfig): Promise<Convolutions> {
+  using device = await openTuned(config);
+  return convolutionsOf(device);
+}
+
 /** A run's figures against those of the same run made again. */
 export function compared(
-  { folder, run, then, now: made, adapter }: {
+  { folder, run, then, now: made, adapter, convolutions }: {
     readonly folder: string;
     readonly run: Run;
     readonly then: unknown;
     readonly now: unknown;
     readonly adapter: object;
+    readonly convolutions: Convolutions;
   },
 ): VerifyResult {
   const now = figuresOf(made);
-  const elsewhere = elsewhereIn(run, adapter);
+  const elsewhere = elsewhereIn(run, adapter, convolutions);
   const sameMachine = elsewhere.length === 0;
   const found = differences(then, now, sameMachine ? 0 : tolerance);
   return verifyResultSchema.parse({
@@ -146,15 +160,17 @@ export function compared(
   });
 }
 
-/** In what adapter and versions are not those of the run. */
-function elsewhereIn(run: Run, adapter: object): string[] {
+/** In what adapter, versions, and the way convolutions are computed are not those of the run. */
+function elsewhereIn(run: Run, adapter: object, convolutions: Convolutions): string[] {
   const [now, then] = [adapter, run.adapter].map((of) => JSON.stringify(of));
   const [name, before] = [adapter, run.adapter].map((of) =>
     "description" in of ? of.description : undefined
   );
   // Drivers may share a name and not be the same.
   const told = name && before && name !== before ? [name, before] : [now, then];
+  const { convolutions: computed = convolutions } = run.identity;
   return [
+    ...computed === convolutions ? [] : [`convolutions by ${convolutions}, not ${computed}`],
     ...now === then ? [] : [`adapter ${told[0]}, not ${told[1]}`],
     ...Object.entries(versions()).flatMap(([of, version]) =>
       version === run.versions[of] ? [] : [`${of} ${version}, not ${run.versions[of]}`]

@@ -65,13 +65,22 @@ export async function openWorkbench(
 ): Promise<Workbench> {
   const setup = await openSetup(config, purpose);
   const { procedure, method } = setup;
-  const device = await openDevice(reporter);
-  await useTuning(device);
-  if (config.exactConvolutions) useExactConvolutions(device);
+  const device = await openTuned(config, reporter);
   const members = setup.seeds.map((seed): Member => ({ seed, model: newModel(setup, seed) }));
   const subject = method.subject(members.map(({ model }) => model), procedure);
   const close = (): void => device[Symbol.dispose]();
   return { ...setup, device, members, subject, [Symbol.dispose]: close };
+}
+
+/** Opens the GPU: cut as was measured for it, and without Winograd's tiles where a run is to have none. */
+export async function openTuned(
+  { exactConvolutions }: Pick<RunConfig, "exactConvolutions">,
+  reporter?: Reporter,
+): Promise<Device> {
+  const device = await openDevice(reporter);
+  await useTuning(device);
+  if (exactConvolutions) useExactConvolutions(device);
+  return device;
 }
 
 /** A model before its training. */

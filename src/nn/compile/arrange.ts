@@ -86,15 +86,17 @@ export function arrange(spec: ProgramSpec): Arrangement {
   const { copies = 1, tiles = tileProfiles.portable } = spec;
   const instead = alternatives(tiles, copies);
   const roots = [...kept, ...updates.map((u) => u.parameter.tensor)];
-  const order = topologicalOrder(roots, undefined, (t) => {
+  // What a node is computed from in truth: another one where that makes its values.
+  const below = (t: Tensor): readonly Tensor[] => {
     const other = instead(t);
     return other ? [other] : t.inputs;
-  });
+  };
+  const order = topologicalOrder(roots, undefined, below);
   const same = shareEqualWork(order, instead);
   const locate = (t: Tensor): Location => locationOf(t, same);
   const updated = new Set(updates.map((u) => u.parameter.owner));
-  const phaseOf = phasesOf(order, updated);
-  const copied = dependents(order, (t) => copies > 1 && leafCopies(t) === copies);
+  const phaseOf = phasesOf(order, below, updated);
+  const copied = dependents(order, below, (t) => copies > 1 && leafCopies(t) === copies);
   const computed = order.filter((t) =>
     same.get(t) === t && (t.source.kind === "dispatch" || t.source.kind === "pack")
   );
@@ -135,24 +137,27 @@ function alternatives(tiles: TileProfile, copies: number): (t: Tensor) => Tensor
 /** The phases of all nodes. */
 function phasesOf(
   order: readonly Tensor[],
+  below: (t: Tensor) => readonly Tensor[],
   updated: ReadonlySet<Parameter>,
 ): (t: Tensor) => number {
   const varying = dependents(
     order,
+    below,
     ({ source }) => source.kind === "parameter" && updated.has(source.parameter),
   );
-  const fed = dependents(order, ({ source }) => source.kind === "input");
+  const fed = dependents(order, below, ({ source }) => source.kind === "input");
   return (t) => varying.has(t) ? phases.repeated : fed.has(t) ? phases.once : phases.settled;
 }
 
 /** The nodes whose values depend on a leaf of some kind. */
 function dependents(
   order: readonly Tensor[],
+  below: (t: Tensor) => readonly Tensor[],
   isLeaf: (t: Tensor) => boolean,
 ): ReadonlySet<Tensor> {
   const found = new Set<Tensor>();
   for (const t of order) {
-    if (isLeaf(t) || t.inputs.some((x) => found.has(x))) found.add(t);
+    if (isLeaf(t) || below(t).some((x) => found.has(x))) found.add(t);
   }
   return found;
 }

@@ -83,6 +83,7 @@ export async function pull(device: Device, parameters: Iterable<Parameter>): Pro
 
 /** Frees the device buffers of parameters that no program in use reads any more. */
 export function release(device: Device, parameters: Iterable<Parameter>): void {
+  noteWrites(parameters);
   const buffers = parameterBuffers.get(device);
   for (const owner of owners(parameters)) {
     buffers?.get(owner)?.destroy();

@@ -104,3 +104,9 @@ export function weightProductTile(
   const threads = split * SIDE * SIDE * Math.ceil(deep / QUADS) * Math.ceil(quads / GROUPS);
   return { QUADS, GROUPS, TILES, EACH, BLOCK, threads };
 }
+
+/** Whether so many parts of the products of images' and gradients' tiles can be bound at once. */
+export function weightProductsFit(s: ConvShape, parts: number, { SIDE }: WinogradTile): boolean {
+  const floats = 16 * Math.ceil(s.CI / 4) * Math.ceil(s.CO / 4) * SIDE * SIDE;
+  return texelRows(parts * floats) < mostRows;
+}

@@ -174,7 +174,8 @@ export function normalizeChannels(
   const d = sub(beta, mul(mean, a));
   const second = residual && [residual, constant(1, gamma.shape)] as const;
   const normalized = channelAffine(x, a, d, { activation, ...(second ? { second } : {}) });
-  const folded = scaledConvolution(x, [a, d], { residual, activation });
+  // Of what is folded already the derivative by what it stands for would be lost.
+  const folded = x.apart ? undefined : scaledConvolution(x, [a, d], { residual, activation });
   return folded ? { ...folded, apart: { first: x, second: normalized } } : normalized;
 }
 

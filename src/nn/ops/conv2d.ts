@@ -24,7 +24,7 @@ import {
   type Vjp,
   withVjp,
 } from "../graph/tensor.ts";
-import { winogradTile } from "../graph/winograd.ts";
+import { weightProductsFit, winogradTile } from "../graph/winograd.ts";
 import { weightByTiles } from "./winograd.ts";
 import {
   conv2dWeightSplit,
@@ -195,7 +195,8 @@ export function conv2dWeight(
     instead: (tiles, copies) => {
       if (planar) return undefined;
       const tile = winogradTile(s, tiles, copies);
-      return tile && s.B * s.OH * s.OW >= tiles.fewestPixels
+      const pays = s.B * s.OH * s.OW >= tiles.fewestPixels;
+      return tile && pays && weightProductsFit(s, SPLIT * copies, tile)
         ? weightByTiles(s, SPLIT, [x, g], tile)
         : weightFromTexels(s, SPLIT, [x, g], texelWeightTile(s, SPLIT, tiles, copies));
     },
