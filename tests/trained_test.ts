@@ -9,6 +9,8 @@ import { attack } from "../src/experiment/attack.ts";
 import { evaluate } from "../src/experiment/evaluate.ts";
 import { train } from "../src/experiment/train.ts";
 import { table } from "../src/experiment/table.ts";
+import { figuresOf } from "../src/runs/figures.ts";
+import { runsFolder } from "../src/runs/folder.ts";
 import { inFolder } from "./support.ts";
 
 /** A reporter that keeps what it is told. */
@@ -52,6 +54,20 @@ Deno.test("a result says how long its models learned, from what, and where nobod
       showEval(ensemble),
       /^trained: seed 0: \d epochs? on 20 images of .*; seed 1: the checkpoint does not say how long/m,
     );
+  }));
+
+Deno.test("a run that trains first goes by the best epoch, as one does that finds the model", () =>
+  inFolder(async (savePath) => {
+    // The last epochs are worse than the fourth.
+    const options = { ...small, limit: 200, epochs: 12, lr: 0.1, savePath };
+    const trained = await evaluate(runConfig(options));
+    const [{ epochs = 12 } = {}] = trained.trained.filter((of) => of !== null);
+    assert.ok(epochs < 12, `the best epoch is the last of ${epochs}`);
+    await Deno.remove(runsFolder(savePath), { recursive: true });
+    const found = await evaluate(runConfig(options));
+    assert.deepEqual(figuresOf(found), figuresOf(trained));
+    const { members: [member] } = await train(runConfig(options));
+    assert.equal(found.inDomain.accuracy, member?.best.accuracy);
   }));
 
 Deno.test("a model of fewer epochs than usual, or of more than were asked for, is told wherever it is used", () =>

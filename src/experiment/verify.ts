@@ -53,7 +53,8 @@ export interface VerifyResult {
   readonly verified: boolean;
 }
 
-const verifyResultSchema = described<VerifyResult>().by(z.strictObject({
+/** Checks what `verify --json` prints. */
+export const verifyResultSchema = described<VerifyResult>().by(z.strictObject({
   schema: z.literal("mirage/verify@1"),
   folder: z.string(),
   command: z.string(),

@@ -25,9 +25,11 @@ const parameterBuffers = new WeakMap<Device, Map<Parameter, GPUBuffer>>();
 /** How often the values of parameters were written on any device, by the block they lie in. */
 const writes = new WeakMap<Parameter, number>();
 
-/** Notes that values of parameters were written on the device. */
-export function noteWrites(parameters: Iterable<Parameter>): void {
-  for (const owner of owners(parameters)) writes.set(owner, (writes.get(owner) ?? 0) + 1);
+/** Notes that values of parameters were written on the device: of the blocks that they lie in, which it returns. */
+export function noteWrites(parameters: Iterable<Parameter>): readonly Parameter[] {
+  const written = owners(parameters);
+  for (const owner of written) writes.set(owner, (writes.get(owner) ?? 0) + 1);
+  return written;
 }
 
 /** Sum of how often the parameters were written: it grows with every change to one of them. */
@@ -57,8 +59,7 @@ export function parameterBuffer(device: Device, parameter: Parameter): GPUBuffer
 
 /** Copies host values of parameters to the device, where they are there already. */
 export function push(device: Device, parameters: Iterable<Parameter>): void {
-  noteWrites(parameters);
-  for (const owner of owners(parameters)) {
+  for (const owner of noteWrites(parameters)) {
     const buffer = parameterBuffers.get(device)?.get(owner);
     if (buffer) device.gpu.queue.writeBuffer(buffer, 0, bytesOf(owner.data));
   }
@@ -83,9 +84,8 @@ export async function pull(device: Device, parameters: Iterable<Parameter>): Pro
 
 /** Frees the device buffers of parameters that no program in use reads any more. */
 export function release(device: Device, parameters: Iterable<Parameter>): void {
-  noteWrites(parameters);
   const buffers = parameterBuffers.get(device);
-  for (const owner of owners(parameters)) {
+  for (const owner of noteWrites(parameters)) {
     buffers?.get(owner)?.destroy();
     buffers?.delete(owner);
   }
