@@ -167,7 +167,7 @@ class Session implements AsyncDisposable {
     await closed;
   }
 
-  // deno-lint-ignore no-explicit-any
+  // deno-lint-ignore no-explicit-any -- every message of the browser has a form of its own; another one fails the test
   async #send(method: string, params: Message = {}, sessionId?: string): Promise<any> {
     const id = ++this.#sent;
     const answer = new Promise<Message>((resolve) => this.#waiting.set(id, resolve));
@@ -208,7 +208,7 @@ class Session implements AsyncDisposable {
   }
 }
 
-// deno-lint-ignore no-explicit-any
+// deno-lint-ignore no-explicit-any -- every message of the browser has a form of its own; another one fails the test
 function errorsOf({ method, params }: any): string[] {
   const bad = ["error", "warning", "assert"];
   if (method === "Runtime.exceptionThrown") return [params.exceptionDetails.text];
@@ -219,7 +219,7 @@ function errorsOf({ method, params }: any): string[] {
   return [];
 }
 
-// deno-lint-ignore no-explicit-any
+// deno-lint-ignore no-explicit-any -- every message of the browser has a form of its own; another one fails the test
 function requestsOf({ method, params }: any): string[] {
   if (method !== "Network.requestWillBeSent") return [];
   return params.request.url.startsWith("data:") ? [] : [params.request.url];

@@ -148,12 +148,12 @@ export { halving } from "./device/shrink_to_fit.ts";
 export { pull, push, release, type Resource } from "./device/storage.ts";
 export {
   type Cuts,
-  type Kind,
   type ProfileName,
   type ProfileTimes,
   type TileTable,
   tileTablePath,
   tune,
+  type TunedKind,
   type TunedLayer,
   type TuneResult,
   tuneResultSchema,

@@ -56,13 +56,13 @@ export interface TunedLayer {
   /** Where it is from. */
   readonly layer: string;
   /** What is computed of it. */
-  readonly kind: Kind;
+  readonly kind: TunedKind;
   /** By profile. */
   readonly milliseconds: ProfileTimes;
 }
 
 /** What is computed of a convolution. */
-export type Kind = "forward" | "forward, pooled" | "input gradient" | "weight gradient";
+export type TunedKind = "forward" | "forward, pooled" | "input gradient" | "weight gradient";
 
 const kinds = ["forward", "forward, pooled", "input gradient", "weight gradient"] as const;
 
@@ -247,7 +247,7 @@ async function measure(
   const options = { stride, padding };
   const y = conv2d(x.tensor, w.tensor, options);
   const pooled = name.startsWith("LeNet");
-  const outputs: readonly (readonly [Kind, Tensor])[] = [
+  const outputs: readonly (readonly [TunedKind, Tensor])[] = [
     pooled ? ["forward, pooled", maxPool2d(y, 2)] : ["forward", y],
     ["input gradient", conv2dInput(g.tensor, w.tensor, [side, side], options)],
     ["weight gradient", conv2dWeight(x.tensor, g.tensor, [k, k], options)],
