@@ -5,7 +5,7 @@ import * as nn from "../src/nn/mod.ts";
 import { kernelCases, kernels, runCase } from "../src/nn/check/self_test.ts";
 import { texelTexture } from "../src/nn/device/device.ts";
 import { readBack } from "../src/nn/device/storage.ts";
-import { texelRow, texelRowBytes, texelRows } from "../src/nn/graph/tiles.ts";
+import { texelRowBytes, texelRows } from "../src/nn/graph/tiles.ts";
 import { type runKernel, withDevice } from "./support.ts";
 import { LeNet } from "../src/networks/lenet.ts";
 
@@ -41,11 +41,12 @@ const runSecondCopy: typeof runKernel = async (
   const encoder = gpu.createCommandEncoder();
   const textures: GPUTexture[] = [];
   const entries = buffers.map((buffer, binding) => {
-    if (!kernel.bindings[binding]?.texture) return { binding, resource: { buffer } };
+    const format = kernel.bindings[binding]?.texture;
+    if (!format) return { binding, resource: { buffer } };
     const rows = Math.floor(buffer.size / texelRowBytes);
-    const texture = texelTexture(gpu, rows);
+    const texture = texelTexture(gpu, rows, format);
     textures.push(texture);
-    const size = [texelRow, rows];
+    const size = [texture.width, rows];
     encoder.copyBufferToTexture({ buffer, bytesPerRow: texelRowBytes }, { texture }, size);
     return { binding, resource: texture.createView() };
   });

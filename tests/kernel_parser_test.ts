@@ -53,9 +53,9 @@ Deno.test("`kernel()` reads bindings in order, the workgroup size, and keeps nam
   const source = bindings + main.replace("64", "256");
   const parsed = kernel("k", source);
   assert.deepEqual(parsed.bindings, [
-    { name: "x", access: "read", vectors: false, texture: false },
-    { name: "index", access: "read", vectors: false, texture: false },
-    { name: "y", access: "read_write", vectors: true, texture: false },
+    { name: "x", access: "read", vectors: false, texture: undefined },
+    { name: "index", access: "read", vectors: false, texture: undefined },
+    { name: "y", access: "read_write", vectors: true, texture: undefined },
   ]);
   assert.equal(parsed.workgroup, 256);
   assert.equal(parsed.name, "k");
@@ -66,7 +66,7 @@ Deno.test("`kernel()` knows what is read from a texture, as vectors of four", ()
   const texture = "@group(0) @binding(0) var x: texture_storage_2d<rgba32float, read>;";
   const source = bindings.replace(/@group\(0\) @binding\(0\)[^;]*;/, texture) + main;
   const [x, ...others] = kernel("k", source).bindings;
-  assert.deepEqual(x, { name: "x", access: "read", vectors: true, texture: true });
+  assert.deepEqual(x, { name: "x", access: "read", vectors: true, texture: "rgba32float" });
   assert.ok(others.every(({ texture }) => !texture));
 });
 

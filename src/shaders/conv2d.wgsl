@@ -6,8 +6,8 @@
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> quads_of_x: array<vec4f>; // x once more, to be read by four
 @group(0) @binding(2) var<storage, read> w: array<vec4f>;
-@group(0) @binding(3) var<storage, read> bias: array<f32>;
-@group(0) @binding(4) var<storage, read> residual: array<f32>;
+@group(0) @binding(3) var<storage, read> bias: array<f32>; // if HAS_BIAS
+@group(0) @binding(4) var<storage, read> residual: array<f32>; // if HAS_RESIDUAL
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
 override B: u32;

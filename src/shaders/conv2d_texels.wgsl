@@ -6,8 +6,8 @@
 // the maxima of 2 x 2 windows only, and from y[HALF] on where they were.
 @group(0) @binding(0) var x: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(1) var w: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(2) var<storage, read> bias: array<f32>;
-@group(0) @binding(3) var<storage, read> residual: array<f32>;
+@group(0) @binding(2) var<storage, read> bias: array<f32>; // if HAS_BIAS
+@group(0) @binding(3) var<storage, read> residual: array<f32>; // if HAS_RESIDUAL
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
 override B: u32;

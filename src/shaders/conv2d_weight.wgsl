@@ -4,9 +4,9 @@
 // With PLANAR and POOL, planes has one gradient [b, co, oh, ow] of each window, which belongs to pixel places[same].
 // A thread makes ROWS x COLUMNS taps of one ci in GROUPS groups of 4 channels co: accumulator a_r_c_q.
 @group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> g: array<vec4f>;
-@group(0) @binding(2) var<storage, read> planes: array<f32>;
-@group(0) @binding(3) var<storage, read> places: array<f32>;
+@group(0) @binding(1) var<storage, read> g: array<vec4f>; // if not PLANAR
+@group(0) @binding(2) var<storage, read> planes: array<f32>; // if PLANAR
+@group(0) @binding(3) var<storage, read> places: array<f32>; // if POOL
 @group(0) @binding(4) var<storage, read_write> w: array<f32>;
 
 override B: u32;

@@ -2,7 +2,7 @@
 // G = BATCH matrices, M rows, N columns, K inner; a thread makes an 8 x 8 tile, four k a turn
 @group(0) @binding(0) var<storage, read> a: array<vec4f>;
 @group(0) @binding(1) var<storage, read> b: array<vec4f>;
-@group(0) @binding(2) var<storage, read> bias: array<f32>;
+@group(0) @binding(2) var<storage, read> bias: array<f32>; // if HAS_BIAS
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
 
 override M: u32;

@@ -3,8 +3,8 @@
 // B images, CO channels, OH OW pixels, DOWN ACROSS tiles of an image, SIZE SIZE pixels of a tile
 // (A. Lavin and S. Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 2016, for 3 x 3 filters)
 @group(0) @binding(0) var<storage, read> m: array<vec4f>;
-@group(0) @binding(1) var<storage, read> bias: array<f32>;
-@group(0) @binding(2) var<storage, read> residual: array<f32>;
+@group(0) @binding(1) var<storage, read> bias: array<f32>; // if HAS_BIAS
+@group(0) @binding(2) var<storage, read> residual: array<f32>; // if HAS_RESIDUAL
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
 override B: u32;

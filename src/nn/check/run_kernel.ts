@@ -4,8 +4,8 @@
  * @module
  */
 import { type Device, texelTexture } from "../device/device.ts";
-import { texelRow, texelRowBytes, texelRows } from "../graph/tiles.ts";
-import type { Kernel, Overrides } from "../graph/kernel.ts";
+import { texelRowBytes, texelRows } from "../graph/tiles.ts";
+import type { Kernel, Overrides, TexelFormat } from "../graph/kernel.ts";
 
 /**
  * Runs one kernel once and reads its output back. The output and the padding of the inputs to 16
@@ -42,7 +42,7 @@ export async function runKernel(
     return { buffer, size: padded.byteLength };
   });
   const textures = kernel.bindings.map(({ texture }, binding) =>
-    texture ? textureOf(device, inputs[binding] ?? new Float32Array()) : undefined
+    texture && textureOf(device, inputs[binding] ?? new Float32Array(), texture)
   );
   const output = bound.at(-1);
   if (!output) throw new Error("Unreachable: a kernel has an output");
@@ -77,12 +77,17 @@ export async function runKernel(
 }
 
 /** Values row by row of texels; what is left of the last row is NaN. */
-function textureOf({ gpu }: Device, data: Float32Array | Uint32Array): GPUTexture {
+function textureOf(
+  { gpu }: Device,
+  data: Float32Array | Uint32Array,
+  format: TexelFormat,
+): GPUTexture {
   const rows = texelRows(data.length);
   const padded = new Float32Array(rows * texelRowBytes / 4).fill(NaN);
   padded.set(data);
-  const texture = texelTexture(gpu, rows);
-  gpu.queue.writeTexture({ texture }, padded, { bytesPerRow: texelRowBytes }, [texelRow, rows]);
+  const texture = texelTexture(gpu, rows, format);
+  const size = [texture.width, rows];
+  gpu.queue.writeTexture({ texture }, padded, { bytesPerRow: texelRowBytes }, size);
   return texture;
 }
 

@@ -7,8 +7,9 @@ import { scale } from "../ops/elementwise.ts";
 import { topologicalOrder } from "./grad.ts";
 import { type Location, locationOf, shareEqualWork } from "./equal_work.ts";
 import { fuseElementwise, type Fusion } from "./fuse.ts";
-import type { Parameter, Tensor } from "../graph/tensor.ts";
+import { type Dispatch, type Parameter, size, type Tensor } from "../graph/tensor.ts";
 import { type TileProfile, tileProfiles } from "../graph/tiles.ts";
+import { type Formats, formatsOf, type Operand } from "./textured.ts";
 
 /** New values of parameters: all read the old ones, all are written after the last dispatch. */
 export type Updates = ReadonlyMap<Parameter, Tensor>;
@@ -69,6 +70,10 @@ export interface Arrangement {
   readonly locate: (t: Tensor) => Location;
   /** What a node is computed from; of one that does the work of a chain, what the chain is. */
   readonly inputsOf: (t: Tensor) => readonly Tensor[];
+  /** Which of those it reads from textures. */
+  readonly formatsOf: (t: Tensor) => Formats;
+  /** How a node that is dispatched, or a chain that it does the work of, is dispatched. */
+  readonly dispatchOf: (t: Tensor) => Dispatch | undefined;
 }
 
 /** Orders the nodes, shares equal work, and fuses chains. */
@@ -109,6 +114,8 @@ export function arrange(spec: ProgramSpec): Arrangement {
     : fuseElementwise(all, keptOwners, phaseOf, locate);
   const work = all.filter((t) => !absorbed.has(t));
   const inputsOf = (t: Tensor): readonly Tensor[] => fusions.get(t)?.inputs ?? t.inputs;
+  const dispatches = dispatchesOf(work, fusions, tiles);
+  const formats = formatsOfAll(dispatches, { inputsOf, locate, copied, copies }, tiles);
   return {
     order,
     updates,
@@ -121,7 +128,48 @@ export function arrange(spec: ProgramSpec): Arrangement {
     same,
     locate,
     inputsOf,
+    formatsOf: (t) => formats.get(t) ?? [],
+    dispatchOf: (t) => dispatches.get(t),
   };
+}
+
+/** How each node that is dispatched is, as a profile cuts it. */
+function dispatchesOf(
+  work: readonly Tensor[],
+  fusions: ReadonlyMap<Tensor, Fusion>,
+  tiles: TileProfile,
+): ReadonlyMap<Tensor, Dispatch> {
+  return new Map(work.flatMap((t): [Tensor, Dispatch][] => {
+    const one = fusions.get(t)?.dispatch ?? (t.source.kind === "dispatch" ? t.source : undefined);
+    return one ? [[t, { ...one, ...one.cut?.(tiles) }]] : [];
+  }));
+}
+
+/** Which inputs each of them reads from textures. */
+function formatsOfAll(
+  dispatches: ReadonlyMap<Tensor, Dispatch>,
+  { inputsOf, locate, copied, copies }: Pick<
+    Arrangement,
+    "inputsOf" | "locate" | "copied" | "copies"
+  >,
+  { textured }: TileProfile,
+): ReadonlyMap<Tensor, Formats> {
+  return new Map([...dispatches].map(([t, one]) => {
+    const operands = inputsOf(t).map((x) => operandOf(x, locate(x), copied, copies));
+    const made = (copied.has(t) ? copies : 1) * size(t.shape);
+    return [t, formatsOf(one, operands, made, textured)];
+  }));
+}
+
+/** What is known of an input, all its copies counted. */
+function operandOf(
+  x: Tensor,
+  { owner, offset }: Location,
+  copied: ReadonlySet<Tensor>,
+  copies: number,
+): Operand {
+  const floats = size(x.shape);
+  return { floats: copied.has(owner) ? copies * floats : floats, atStart: offset === 0 };
 }
 
 /** Which node is computed in a node's place. */

@@ -7,13 +7,15 @@
  * @module
  */
 import { type Kernel, kernel } from "../graph/kernel.ts";
+import { replaceReads } from "./textured.ts";
 
 const found = new WeakMap<Kernel, Kernel>();
 
 /**
  * The same kernel over a third axis of the grid: copy z of it reads and writes every binding `x` from
  * element `z STEP_x` on, an override that is 0 where the copies share a binding. `LENGTH_x` stands for the
- * elements of one copy, where the kernel asks for their number. Textures are read by `texel(i)`, in the same way.
+ * elements of one copy, where the kernel asks for their number. Textures are read by `texel(i)` or `single(i)`, in
+ * the same way.
  */
 export function copiesOf(one: Kernel): Kernel {
   let many = found.get(one);
@@ -52,10 +54,12 @@ function manySource(one: Kernel): string {
       declared.push(`override LENGTH_${name}: u32;`);
       text = text.replaceAll(`arrayLength(&${name})`, `LENGTH_${name}`);
     }
-    text = shiftIndices(text, name).replaceAll(
-      `textureLoad(${name}, texel(`,
-      `textureLoad(${name}, texel(STEP_${name} * copy_number + `,
-    );
+    const step = `STEP_${name} * copy_number + `;
+    text = replaceReads(text, name, (index) => `${name}[${step}(${index})]`);
+    for (const place of ["texel", "single"]) {
+      const read = `textureLoad(${name}, ${place}(`;
+      text = text.replaceAll(read, read + step);
+    }
   }
   const group = /@builtin\(workgroup_id\)\s*(\w+)/.exec(text)?.[1];
   if (!group) {
@@ -63,28 +67,4 @@ function manySource(one: Kernel): string {
   }
   text = text.replace(/(fn\s+main\s*\([^{]*\{)/, `$1\n  copy_number = ${group ?? "copy_group"}.z;`);
   return [...declared, text].join("\n");
-}
-
-/** `x[i]` becomes `x[STEP_x * copy_number + (i)]`. */
-function shiftIndices(text: string, name: string): string {
-  let result = "";
-  let rest = text;
-  const start = new RegExp(`\\b${name}\\[`);
-  for (let m = start.exec(rest); m; m = start.exec(rest)) {
-    const open = m.index + m[0].length;
-    const close = closing(rest, open);
-    const index = shiftIndices(rest.slice(open, close), name);
-    result += `${rest.slice(0, m.index)}${name}[STEP_${name} * copy_number + (${index})]`;
-    rest = rest.slice(close + 1);
-  }
-  return result + rest;
-}
-
-/** Where the bracket that was opened before `from` is closed. */
-function closing(text: string, from: number): number {
-  for (let i = from, depth = 1; i < text.length; i++) {
-    if (text[i] === "[") depth++;
-    if (text[i] === "]" && --depth === 0) return i;
-  }
-  throw new Error("Unreachable: a bracket is not closed");
 }

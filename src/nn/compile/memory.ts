@@ -7,6 +7,7 @@ import type { Arrangement } from "./arrange.ts";
 import { BufferPool, type BufferSource, padded, type PlannedBuffer } from "./buffer_pool.ts";
 import { madeInPacks, type Packed } from "./packing.ts";
 import { alignment, size, type Tensor } from "../graph/tensor.ts";
+import type { TexelFormat } from "../graph/kernel.ts";
 import { texelRowBytes, texelRows } from "../graph/tiles.ts";
 
 /** A piece of a planned buffer, in bytes. */
@@ -21,6 +22,12 @@ export interface Binding {
   readonly texture?: number;
 }
 
+/** A texture to allocate. */
+export interface PlannedTexture {
+  readonly rows: number;
+  readonly format: TexelFormat;
+}
+
 /** Which node lies in which buffer, as the work goes on. */
 export class Memory {
   readonly #graph: Arrangement;
@@ -29,12 +36,12 @@ export class Memory {
   /** The last work that reads a node; infinite where it is read after a run, or in the next. */
   readonly #lastUse: ReadonlyMap<Tensor, number>;
   readonly #inPacks: ReadonlyMap<Tensor, Packed>;
-  /** Nodes that some dispatch reads from a texture. */
-  readonly #asTexture: ReadonlySet<Tensor>;
+  /** Nodes that some dispatch reads from a texture, and what its texels are. */
+  readonly #asTexture: ReadonlyMap<Tensor, ReadonlySet<TexelFormat>>;
   /** Those of them that no dispatch reads from a buffer: theirs is free as soon as it has been copied. */
   readonly #onlyAsTexture: ReadonlySet<Tensor>;
-  readonly #textures = new Map<Tensor, number>();
-  readonly #rows: number[] = [];
+  readonly #textures = new Map<Tensor, Map<TexelFormat, number>>();
+  readonly #planned: PlannedTexture[] = [];
   readonly #freeTextures: number[] = [];
 
   constructor(graph: Arrangement) {
@@ -42,12 +49,19 @@ export class Memory {
     this.#graph = graph;
     this.#lastUse = lastUses(graph);
     this.#inPacks = madeInPacks(work, inputsOf, copied, locate);
-    this.#asTexture = new Set(work.flatMap((t) => readAsTextures(t).map((x) => locate(x).owner)));
-    const bound = new Set<Tensor>(
-      work.flatMap((t) => boundBy(t, inputsOf(t)).map((x) => locate(x).owner)),
-    );
+    const asTexture = new Map<Tensor, Set<TexelFormat>>();
+    const bound = new Set<Tensor>();
+    for (const t of work) {
+      inputsOf(t).forEach((x, i) => {
+        const { owner } = locate(x);
+        const format = graph.formatsOf(t)[i];
+        if (!format) bound.add(owner);
+        else asTexture.set(owner, (asTexture.get(owner) ?? new Set()).add(format));
+      });
+    }
+    this.#asTexture = asTexture;
     this.#onlyAsTexture = new Set(
-      [...this.#asTexture].filter((t) => !bound.has(t) && !graph.keptOwners.has(t)),
+      [...asTexture.keys()].filter((t) => !bound.has(t) && !graph.keptOwners.has(t)),
     );
     for (const t of order) {
       const { source } = t;
@@ -62,15 +76,28 @@ export class Memory {
     return this.#pool.buffers;
   }
 
-  /** Rows of the textures that were asked for so far. */
-  get textures(): readonly number[] {
-    return this.#rows;
+  /** The textures that were asked for so far. */
+  get textures(): readonly PlannedTexture[] {
+    return this.#planned;
   }
 
-  /** A node's values as a texture: where they are copied from, once they are there; undefined where it is read from none. */
-  texture(t: Tensor): Binding | undefined {
-    const texture = this.#textures.get(t);
+  /** The formats of the textures that a node is read from. */
+  formatsOf(t: Tensor): Iterable<TexelFormat> {
+    return this.#asTexture.get(t) ?? [];
+  }
+
+  /** A node's values as a texture: where they are copied from, once they are there; undefined where there is none yet. */
+  texture(t: Tensor, format: TexelFormat): Binding | undefined {
+    const texture = this.#textures.get(t)?.get(format);
     return texture === undefined ? undefined : { ...this.binding(t), texture };
+  }
+
+  /** Gives a node the textures that it is read from. */
+  takeTextures(t: Tensor): void {
+    for (const format of this.formatsOf(t)) {
+      const taken = this.#textures.get(t) ?? new Map<TexelFormat, number>();
+      this.#textures.set(t, taken.set(format, this.#takeTexture(this.rowsOf(t), format)));
+    }
   }
 
   /** Rows of the texture that holds all copies of a node. */
@@ -112,7 +139,7 @@ export class Memory {
   /** Gives a node its buffer, before its inputs give up theirs: no dispatch reads what it writes. */
   take(t: Tensor): void {
     const pack = this.#inPacks.get(t)?.pack ?? (t.source.kind === "pack" ? t : undefined);
-    if (this.#asTexture.has(t)) this.#textures.set(t, this.#takeTexture(this.rowsOf(t)));
+    this.takeTextures(t);
     if (!pack) this.#homes.set(t, this.#pool.take(t, this.bytesOf(t)));
     else if (!this.#homes.has(pack)) this.#own(pack, { kind: "pack" });
   }
@@ -124,20 +151,19 @@ export class Memory {
     for (const owner of new Set(inputsOf(t).map((x) => locate(x).owner))) {
       if (this.#lastUse.get(owner) !== index) continue;
       if (!this.#onlyAsTexture.has(owner)) this.#pool.free(this.#homes.get(owner));
-      const texture = this.#textures.get(owner);
-      if (texture !== undefined) this.#freeTextures.push(texture);
+      this.#freeTextures.push(...this.#textures.get(owner)?.values() ?? []);
     }
   }
 
   /** A free texture that is no more than twice as tall, or a new one. */
-  #takeTexture(rows: number): number {
+  #takeTexture(rows: number, format: TexelFormat): number {
     const fits = (i: number): boolean => {
-      const have = this.#rows[i] ?? 0;
-      return have >= rows && have <= 2 * rows;
+      const have = this.#planned[i];
+      return have?.format === format && have.rows >= rows && have.rows <= 2 * rows;
     };
     const found = this.#freeTextures.findIndex(fits);
     const [free] = found < 0 ? [] : this.#freeTextures.splice(found, 1);
-    return free ?? this.#rows.push(rows) - 1;
+    return free ?? this.#planned.push({ rows, format }) - 1;
   }
 
   #own(t: Tensor, source: BufferSource): void {
@@ -149,18 +175,6 @@ export class Memory {
     if (!this.#graph.copied.has(t)) return 0;
     return t.source.kind === "parameter" ? 4 * size(t.shape) : aligned(4 * size(t.shape));
   }
-}
-
-/** What a node's dispatch reads from textures. */
-function readAsTextures({ source, inputs }: Tensor): readonly Tensor[] {
-  if (source.kind !== "dispatch") return [];
-  return inputs.filter((_, i) => source.kernel.bindings[i]?.texture);
-}
-
-/** What a node's dispatch, or pack, reads from buffers. */
-function boundBy({ source }: Tensor, inputs: readonly Tensor[]): readonly Tensor[] {
-  if (source.kind !== "dispatch") return inputs;
-  return inputs.filter((_, i) => !source.kernel.bindings[i]?.texture);
 }
 
 function lastUses(graph: Arrangement): ReadonlyMap<Tensor, number> {

@@ -7,9 +7,10 @@ import { arrange, type Arrangement, phases, type ProgramSpec } from "./arrange.t
 import { label, type PlannedBuffer } from "./buffer_pool.ts";
 import { copiesOf, copyOverrides } from "./copies.ts";
 import { resolveOverrides } from "../graph/kernel.ts";
-import { type Binding, Memory } from "./memory.ts";
+import { type Binding, Memory, type PlannedTexture } from "./memory.ts";
 import { type Dispatch, type Parameter, show, size, type Tensor } from "../graph/tensor.ts";
-import { texelRowBytes, tileProfiles } from "../graph/tiles.ts";
+import { texelRowBytes } from "../graph/tiles.ts";
+import { texturedKernel } from "./textured.ts";
 import { flopOf } from "./work.ts";
 
 export type { ProgramSpec, Updates } from "./arrange.ts";
@@ -73,8 +74,8 @@ export interface Plan {
   readonly invariant: number;
   readonly updates: readonly { readonly from: Binding; readonly to: Binding }[];
   readonly buffers: readonly PlannedBuffer[];
-  /** Rows of each texture. */
-  readonly textures: readonly number[];
+  /** Textures to allocate. */
+  readonly textures: readonly PlannedTexture[];
   readonly stats: Stats;
   /** Where a node that was asked for lies after a run. */
   binding(t: Tensor): Binding;
@@ -93,13 +94,8 @@ export function plan(spec: ProgramSpec): Plan {
     unshared += memory.bytesOf(t);
     memory.take(t);
     if (t.source.kind === "pack") steps.push(...packed(t, t.source.offsets, memory));
-    else if (t.source.kind === "dispatch") {
-      const whole: Dispatch = graph.fusions.get(t)?.dispatch ?? t.source;
-      const one = { ...whole, ...whole.cut?.(spec.tiles ?? tileProfiles.portable) };
-      steps.push(dispatched(t, one, graph, memory));
-    }
-    const from = memory.texture(t);
-    if (from) steps.push({ kind: "texture", tensor: t, from, rows: memory.rowsOf(t) });
+    else steps.push(...leafTextures(t, graph, memory), dispatched(t, graph, memory));
+    steps.push(...copiedToTextures(t, memory));
     memory.release(i, t);
     if (phaseOf(t) <= phases.settled) settled = steps.length;
     if (phaseOf(t) <= phases.once) invariant = steps.length;
@@ -144,14 +140,38 @@ function packed(t: Tensor, offsets: readonly number[], memory: Memory): Step[] {
   });
 }
 
-function dispatched(t: Tensor, one: Dispatch, graph: Arrangement, memory: Memory): Step {
+/** What brings a node's values to the textures that they are read from. */
+function copiedToTextures(t: Tensor, memory: Memory): Step[] {
+  return [...memory.formatsOf(t)].flatMap((format): Step[] => {
+    const from = memory.texture(t, format);
+    return from ? [{ kind: "texture", tensor: t, from, rows: memory.rowsOf(t) }] : [];
+  });
+}
+
+/** The same of what is computed by no step, before it is first read. */
+function leafTextures(t: Tensor, graph: Arrangement, memory: Memory): Step[] {
+  const read = graph.inputsOf(t).map((x) => graph.locate(x).owner);
+  return [...new Set(read)].flatMap((owner) => {
+    const [format] = memory.formatsOf(owner);
+    if (!format || memory.texture(owner, format)) return [];
+    memory.takeTextures(owner);
+    return copiedToTextures(owner, memory);
+  });
+}
+
+function dispatched(t: Tensor, graph: Arrangement, memory: Memory): Step {
+  const cut = graph.dispatchOf(t);
+  if (!cut) throw new Error(`Unreachable: "${t.name}" is not dispatched`);
+  const formats = graph.formatsOf(t);
+  const one = { ...cut, kernel: texturedKernel(cut.kernel, formats) };
   if (one.hostOnly !== undefined) {
     throw new Error(`Cannot dispatch "${t.name}" of ${show(t.shape)}: ${one.hostOnly}`);
   }
   const inputs = graph.inputsOf(t);
   const bindings = [...inputs, t].map((x, i) => {
-    if (!one.kernel.bindings[i]?.texture) return memory.binding(x);
-    return memory.texture(graph.locate(x).owner) ?? unreachable(x);
+    const format = formats[i];
+    if (!format) return memory.binding(x);
+    return memory.texture(graph.locate(x).owner, format) ?? unreachable(x);
   });
   if (bindings.length !== one.kernel.bindings.length) {
     throw new Error(
@@ -161,7 +181,7 @@ function dispatched(t: Tensor, one: Dispatch, graph: Arrangement, memory: Memory
   }
   const copies = graph.copied.has(t) ? graph.copies : 1;
   const dispatch = graph.copied.has(t) ? copiedDispatch(one, bindings) : one;
-  const flop = flopOf(one) * copies;
+  const flop = flopOf(cut) * copies;
   return { kind: "dispatch", tensor: t, dispatch, inputs, copies, flop, bindings };
 }
 
@@ -189,7 +209,7 @@ function statsOf(
     pipelines: pipelines.size,
     buffers: buffers.length,
     bytes: own + bytes(["pool", "pack"]) +
-      textures.reduce((sum, rows) => sum + rows * texelRowBytes, 0),
+      textures.reduce((sum, { rows }) => sum + rows * texelRowBytes, 0),
     unsharedBytes: own + unshared,
     parameterBytes: bytes(["parameter"]),
     gigaflop: dispatches.reduce((sum, { flop }) => sum + flop / 1e9, 0),

@@ -5,7 +5,13 @@
  */
 import { MemoryError, UserError } from "../../base/errors.ts";
 import type { Reporter } from "../../base/reporter.ts";
-import { type Binding, type Kernel, type Overrides, resolveOverrides } from "../graph/kernel.ts";
+import {
+  type Binding,
+  type Kernel,
+  type Overrides,
+  resolveOverrides,
+  type TexelFormat,
+} from "../graph/kernel.ts";
 import { texelRow, type TileProfile, tileProfiles } from "../graph/tiles.ts";
 import { unroll, unrolledBy } from "../compile/unroll.ts";
 
@@ -108,7 +114,7 @@ class OpenDevice implements Device {
   readonly #modules = new Map<string, GPUShaderModule>();
   readonly #pipelines = new Map<string, Promise<Pipeline>>();
   readonly #frees: (() => void)[] = [];
-  #nothing: Record<Binding["access"], GPUBuffer> & { readonly texture: GPUTextureView } | undefined;
+  #nothing: Record<Binding["access"], GPUBuffer> & Record<TexelFormat, GPUTextureView> | undefined;
   #failure: string | undefined;
   #closed = false;
   #guarded: Promise<unknown> = Promise.resolve();
@@ -162,7 +168,7 @@ class OpenDevice implements Device {
           binding,
           visibility: GPUShaderStage.COMPUTE,
           ...texture
-            ? { storageTexture: { access: "read-only", format: "rgba32float" } as const }
+            ? { storageTexture: { access: "read-only", format: texture } as const }
             : { buffer: { type: access === "read" ? "read-only-storage" : "storage" } as const },
         })),
       });
@@ -186,7 +192,8 @@ class OpenDevice implements Device {
     this.#nothing ??= {
       read: this.gpu.createBuffer({ label: "nothing to read", size: 16, usage }),
       read_write: this.gpu.createBuffer({ label: "nothing to write", size: 16, usage }),
-      texture: texelTexture(this.gpu, 1).createView(),
+      rgba32float: texelTexture(this.gpu, 1, "rgba32float").createView(),
+      r32float: texelTexture(this.gpu, 1, "r32float").createView(),
     };
     const nothing = this.#nothing;
     const encoder = this.gpu.createCommandEncoder();
@@ -194,7 +201,7 @@ class OpenDevice implements Device {
     pass.setPipeline(pipeline);
     const entries = kernel.bindings.map(({ access, texture }, binding) => ({
       binding,
-      resource: texture ? nothing.texture : { buffer: nothing[access] },
+      resource: texture ? nothing[texture] : { buffer: nothing[access] },
     }));
     pass.setBindGroup(0, this.gpu.createBindGroup({ layout, entries }));
     pass.dispatchWorkgroups(0);
@@ -296,12 +303,17 @@ export function useExactConvolutions(device: Device): void {
 }
 
 /** A texture of so many rows, to copy values to and to read them from. */
-export function texelTexture(gpu: GPUDevice, rows: number): GPUTexture {
+export function texelTexture(gpu: GPUDevice, rows: number, format: TexelFormat): GPUTexture {
   return gpu.createTexture({
-    size: [texelRow, rows],
-    format: "rgba32float",
+    size: [texelsOf(format), rows],
+    format,
     usage: GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_DST,
   });
+}
+
+/** Texels in a row of a texture. */
+export function texelsOf(format: TexelFormat): number {
+  return format === "r32float" ? 4 * texelRow : texelRow;
 }
 
 function adapterFacts(info: GPUAdapterInfo): AdapterFacts {

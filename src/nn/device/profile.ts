@@ -9,7 +9,7 @@ import type { Step } from "../compile/plan.ts";
 import type { Resource } from "./storage.ts";
 import type { Overrides } from "../graph/kernel.ts";
 import { show } from "../graph/tensor.ts";
-import { texelRow, texelRowBytes } from "../graph/tiles.ts";
+import { texelRowBytes } from "../graph/tiles.ts";
 
 /** One thing that a program encodes. */
 export type Command =
@@ -96,8 +96,20 @@ export function encodeCopy(
     encoder.copyBufferToBuffer(from.buffer, from.offset, to.buffer, to.offset, to.size);
     return;
   }
-  const layout = { buffer: from.buffer, offset: from.offset, bytesPerRow: texelRowBytes };
-  encoder.copyBufferToTexture(layout, { texture: command.to }, [texelRow, command.rows]);
+  const { to: texture, rows } = command;
+  // A buffer that is not this program's may end within a row.
+  const there = Math.min(rows * texelRowBytes, from.buffer.size - from.offset);
+  const whole = Math.floor(there / texelRowBytes);
+  const rest = (there - whole * texelRowBytes) / (texelRowBytes / texture.width);
+  const layout = { buffer: from.buffer, bytesPerRow: texelRowBytes };
+  if (whole > 0) {
+    const size = [texture.width, whole];
+    encoder.copyBufferToTexture({ ...layout, offset: from.offset }, { texture }, size);
+  }
+  if (rest > 0) {
+    const offset = from.offset + whole * texelRowBytes;
+    encoder.copyBufferToTexture({ ...layout, offset }, { texture, origin: [0, whole] }, [rest, 1]);
+  }
 }
 
 /** Timestamps are read in groups: a query set holds 4096 at most. */

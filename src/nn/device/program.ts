@@ -125,8 +125,8 @@ class CompiledProgram implements Program {
       copies: stride > 0 ? copies : 1,
     });
     this.#resource = (t) => resolve(plan.binding(t));
-    const textures = plan.textures.map((rows) => {
-      const texture = texelTexture(gpu, rows);
+    const textures = plan.textures.map(({ rows, format }) => {
+      const texture = texelTexture(gpu, rows, format);
       this.#textures.push(texture);
       return texture;
     });

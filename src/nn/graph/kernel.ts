@@ -12,9 +12,14 @@ export interface Binding {
   readonly access: "read" | "read_write";
   /** Whether its elements are vectors of four floats. */
   readonly vectors: boolean;
-  /** Whether it is read from a texture, whose texels are four floats. */
-  readonly texture: boolean;
+  /** The format of the texture that it is read from; undefined of a buffer. */
+  readonly texture: TexelFormat | undefined;
+  /** The override that decides whether it is read, in a comment behind it: `// if HAS_BIAS`, or `// if not PLANAR`; undefined where it always is. */
+  readonly condition?: { readonly override: string; readonly not: boolean };
 }
+
+/** What a texel is: four floats, or one. */
+export type TexelFormat = "rgba32float" | "r32float";
 
 /** Values for a kernel's overrides; a string names one of the file's enumeration constants. */
 export type Overrides = Readonly<Record<string, number | string>>;
@@ -54,19 +59,25 @@ export function kernel(name: string, source: string): Kernel {
   }
   const bindings: Binding[] = [];
   const binding =
-    /@group\(0\)\s*@binding\((\d+)\)\s*var(?:<storage\s*,\s*(read_write|read)>)?\s*(\w+)\s*:\s*(array<(\w+(?:<\w+>)?)>|texture_storage_2d<rgba32float\s*,\s*read>)/g;
+    /@group\(0\)\s*@binding\((\d+)\)\s*var(?:<storage\s*,\s*(read_write|read)>)?\s*(\w+)\s*:\s*(array<(\w+(?:<\w+>)?)>|texture_storage_2d<(rgba32float|r32float)\s*,\s*read>)/g;
   for (
-    const [, number, access = "read", of = "", type = "", element = ""] of text.matchAll(binding)
+    const [, number, access = "read", of = "", type = "", element = "", format] of text.matchAll(
+      binding,
+    )
   ) {
     if (Number(number) !== bindings.length) {
       throw new Error(`Cannot use "${name}": binding ${number} is out of order`);
     }
-    const texture = type.startsWith("texture");
+    const texture = format === "r32float" || format === "rgba32float" ? format : undefined;
+    const comment = new RegExp(`\\bvar\\b[^\\n]*\\b${of}\\s*:[^\\n]*;\\s*// if (not )?(\\w+)$`, "m")
+      .exec(source);
+    const [, not, override] = comment ?? [];
     bindings.push({
       name: of,
       access: access === "read" ? "read" : "read_write",
-      vectors: texture || element.startsWith("vec4"),
+      vectors: format === "rgba32float" || element.startsWith("vec4"),
       texture,
+      ...(override ? { condition: { override, not: not !== undefined } } : {}),
     });
   }
   const writes = bindings.filter((b) => b.access === "read_write").length;
@@ -103,6 +114,16 @@ export function resolveOverrides(k: Kernel, given: Overrides): Record<string, nu
     resolved[key] = number;
   }
   return resolved;
+}
+
+/** Whether a dispatch reads a binding: its kernel may read it under a condition only. */
+export function isRead(k: Kernel, { condition }: Binding, given: Overrides): boolean {
+  if (!condition) return true;
+  const value = resolveOverrides(k, given)[condition.override];
+  if (value === undefined) {
+    throw new Error(`Cannot use "${k.name}": no override "${condition.override}"`);
+  }
+  return (value !== 0) !== condition.not;
 }
 
 function parseNumber(text: string): number {

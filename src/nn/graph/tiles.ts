@@ -40,6 +40,8 @@ export interface TileProfile {
   readonly sums: number;
   /** Vectors of four results that a thread makes which reads its operands from textures; 0 where none does. */
   readonly texels: number;
+  /** Floats from which on any kernel reads an operand from a texture that it is copied to first; 0 where none does. */
+  readonly textured: number;
   /** Pixels on a side of the tiles by which 3 x 3 filters are applied, 2 or 4; 0 where each pixel is made by itself. */
   readonly winograd: 0 | 2 | 4;
   /** Channels of image and result from which on that pays. */
@@ -72,6 +74,7 @@ const software = {
   pooling: 2,
   sums: 50,
   texels: 0,
+  textured: 0,
   winograd: 0,
   fewestChannels: 16,
   fewestPixels: 256,
@@ -94,9 +97,9 @@ export const tileProfiles = {
   },
   software,
   /** For software drivers that read a texture without a branch, as lavapipe does. */
-  texels: { ...software, name: "texels", texels: 32 },
+  texels: { ...software, name: "texels", texels: 32, textured: 32768 },
   /** As `texels`, with 3 x 3 filters applied to tiles. */
-  winograd: { ...software, name: "winograd", texels: 32, winograd: 4 },
+  winograd: { ...software, name: "winograd", texels: 32, textured: 32768, winograd: 4 },
 } as const satisfies Record<string, TileProfile>;
 
 /** Texels in a row of every texture, and their bytes. */

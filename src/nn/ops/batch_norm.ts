@@ -27,6 +27,9 @@ import {
 const affineKernel = kernel("channel_affine", affineWgsl);
 const sumsKernel = kernel("channel_sums", sumsWgsl);
 
+/** Threads that keep a device busy. */
+const fewestThreads = 4096;
+
 /** What `channelAffine` can do besides. */
 export interface ChannelAffineOptions {
   /** A second tensor of x's shape, and its factor of each channel, `[C]`. */
@@ -51,18 +54,21 @@ export function channelAffine(
   if (x.shape.length !== 4 || [a, k, d].some((t) => size(t.shape) !== c)) {
     throw new Error(`Cannot scale ${show(x.shape)} by ${show(a.shape)} and ${show(d.shape)}`);
   }
-  const n = size(x.shape);
+  const [n, pixels] = [size(x.shape), dim(x, 2) * dim(x, 3)];
+  // Factors are read once for several elements of a plane, where enough threads are left.
+  const each = [8, 4, 2].find((e) => pixels % (4 * e) === 0 && n >= 4 * e * fewestThreads) ?? 1;
   const source = {
     kind: "dispatch",
     kernel: affineKernel,
     overrides: {
       N: n,
       C: c,
-      P: dim(x, 2) * dim(x, 3),
+      P: pixels,
+      EACH: each,
       HAS_Z: second ? 1 : 0,
       ACTIVATION: activation,
     },
-    threads: Math.ceil(n / 4),
+    threads: Math.ceil(n / (4 * each)),
   } as const;
   return node("channelAffine", [x, z, a, k, d], x.shape, source, (upstream, y) => {
     const g = activation === "relu" ? mul(upstream, step(y)) : upstream;
