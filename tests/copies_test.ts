@@ -82,6 +82,7 @@ for (const name of kernels.keys()) {
 async function trained(
   device: nn.Device,
   seeds: readonly number[],
+  tiles = device.tiles,
 ): Promise<{ weights: Float32Array[]; losses: Float32Array; dispatches: number }> {
   const nets = seeds.map((seed) => new LeNet(new nn.Random(seed)));
   const parameters = nets.map((net) => [...net.state.values()].filter((p) => p.trainable));
@@ -103,6 +104,7 @@ async function trained(
     updates: new Map([[packed.block, nn.sgd(packed, gradient, lr, options)]]),
     records: [loss],
     copies: seeds.length,
+    tiles,
   });
   for (let step = 0; step < 4; step++) {
     const picks = seeds.flatMap((seed) =>
@@ -130,6 +132,14 @@ Deno.test("several LeNets trained in one program are bit for bit those trained a
       assert.deepEqual(losses, alone.losses, `losses of ${seed}`);
       assert.equal(together.dispatches, alone.dispatches);
     }
+  }));
+
+Deno.test("models trained with every operand read from textures are bit for bit those of buffers", () =>
+  withDevice(async (device) => {
+    const { software } = nn.tileProfiles;
+    const buffers = await trained(device, [0, 1], software);
+    const textures = await trained(device, [0, 1], { ...software, textured: 1 });
+    assert.deepEqual(textures, buffers);
   }));
 
 Deno.test("what no copy has values of its own for is done once, and read by all", () =>

@@ -10,6 +10,7 @@ import {
   runCase,
   selfTest,
 } from "../src/nn/check/self_test.ts";
+import { allTextured } from "../src/nn/compile/textured.ts";
 import { unroll } from "../src/nn/compile/unroll.ts";
 import { runKernel, withDevice } from "./support.ts";
 
@@ -33,6 +34,23 @@ for (const name of files) {
     assert.deepEqual(failures, []);
   });
 }
+
+Deno.test("every kernel agrees with the f64 reference when it reads textures instead of buffers", () =>
+  withDevice(async (device) => {
+    let tried = 0;
+    for (const [name, one] of kernels) {
+      const cases = kernelCases.filter((of) =>
+        of.kernel === name && allTextured(one, of.overrides) !== one
+      );
+      // Those that read integers, or only textures, are left.
+      tried += cases.length > 0 ? 1 : 0;
+      for (const of of cases.filter((_, i) => i % Math.ceil(cases.length / 3) === 0)) {
+        const deviation = await runCase(device, runKernel, of, true);
+        assert.ok(deviation <= of.tolerance, `${name} ${of.label}: off by ${deviation}`);
+      }
+    }
+    assert.ok(tried >= kernels.size - 6, `${tried} of ${kernels.size}`);
+  }));
 
 Deno.test("`kernels`, `referenceKernels` and `kernelCases` cover every file of src/shaders", () => {
   assert.deepEqual([...kernels.keys()].sort(), files);

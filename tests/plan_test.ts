@@ -92,6 +92,7 @@ function carryOut(planned: Plan, inputs: ReadonlyMap<nn.Tensor, Float64Array>, t
   });
   const at = ({ buffer, offset, size }: Binding): Float64Array =>
     memory[buffer]?.subarray(offset / 4, (offset + size) / 4) ?? new Float64Array();
+  const textures = planned.textures.map(({ rows }) => new Float64Array(4096 * rows).fill(NaN));
   for (const [t, values] of inputs) if (planned.uses(t)) at(planned.binding(t)).set(values);
   for (let i = 0; i < times; i++) {
     for (const step of planned.steps.slice(i === 0 ? 0 : planned.invariant)) {
@@ -99,13 +100,22 @@ function carryOut(planned: Plan, inputs: ReadonlyMap<nn.Tensor, Float64Array>, t
         at(step.to).set(at(step.from));
         continue;
       }
-      if (step.kind === "texture") assert.fail("the portable profile reads no textures");
+      if (step.kind === "texture") {
+        textures[step.from.texture ?? -1]?.set(at(step.from));
+        continue;
+      }
       const { kernel, overrides } = step.dispatch;
-      const [output = new Float64Array(), ...from] = step.bindings.map(at).toReversed();
+      const [output = new Float64Array(), ...from] = step.bindings.map((binding, i) => {
+        if (binding.texture === undefined) return at(binding);
+        const { name = "", vectors } = kernel.bindings[i] ?? {};
+        const first = Number(overrides[`FROM_${name}`] ?? 0) * (vectors ? 4 : 1);
+        return textures[binding.texture]?.subarray(first, first + binding.size / 4) ??
+          new Float64Array();
+      }).toReversed();
       const length = nn.size(step.tensor.shape);
       const result = kernel.name.startsWith("fused")
         ? chained(step, from.toReversed(), new Map([...inputs, ...leavesOf(parameters)]))
-        : reference(kernel.name, from.toReversed(), overrides, length, kernel);
+        : reference(kernel.name.split(" ")[0] ?? "", from.toReversed(), overrides, length, kernel);
       // Kernels of four values a thread write past the end, up to the padding.
       if (kernel.bindings.at(-1)?.vectors) output.fill(NaN);
       output.set(result);
@@ -139,9 +149,10 @@ Deno.test("a plan carried out k times, what is unchanging once, gives what the g
     ops: fc.array(fc.tuple(fc.nat(6), fc.nat(), fc.nat()), { minLength: 3, maxLength: 40 }),
     updated: fc.array(fc.nat(), { minLength: 1, maxLength: 4 }),
     times: fc.integer({ min: 1, max: 3 }),
+    textured: fc.constantFrom(0, 1, 30),
   });
   fc.assert(
-    fc.property(recipes, ({ ops, updated, times }) => {
+    fc.property(recipes, ({ ops, updated, times, textured }) => {
       const x = nn.input([3, 7]);
       const packed = [0, 1].map((i) => new nn.Parameter([3, 7], Float32Array.from(wave(21, i))));
       nn.Parameter.pack(packed, 1);
@@ -172,7 +183,8 @@ Deno.test("a plan carried out k times, what is unchanging once, gives what the g
       const updates = new Map(pairs.flatMap(([p, t]) => t ? [[p, t] as const] : []));
       const outputs = nodes.slice(-2);
       const inputs = new Map([[x, wave(21, 9)]]);
-      const after = carryOut(plan({ inputs: [x], outputs, updates }), inputs, times);
+      const tiles = { ...nn.tileProfiles.software, textured };
+      const after = carryOut(plan({ inputs: [x], outputs, updates, tiles }), inputs, times);
 
       const state = new Map<nn.Parameter, Float64Array>(
         parameters.map((p) => [p, Float64Array.from(p.data)]),

@@ -164,12 +164,12 @@ function formatsOfAll(
 /** What is known of an input, all its copies counted. */
 function operandOf(
   x: Tensor,
-  { owner, offset }: Location,
+  { owner }: Location,
   copied: ReadonlySet<Tensor>,
   copies: number,
 ): Operand {
-  const floats = size(x.shape);
-  return { floats: copied.has(owner) ? copies * floats : floats, atStart: offset === 0 };
+  const many = copied.has(owner) ? copies : 1;
+  return { floats: many * size(x.shape), around: many * size(owner.shape) };
 }
 
 /** Which node is computed in a node's place. */

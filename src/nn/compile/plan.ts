@@ -10,7 +10,7 @@ import { resolveOverrides } from "../graph/kernel.ts";
 import { type Binding, Memory, type PlannedTexture } from "./memory.ts";
 import { type Dispatch, type Parameter, show, size, type Tensor } from "../graph/tensor.ts";
 import { texelRowBytes } from "../graph/tiles.ts";
-import { texturedKernel } from "./textured.ts";
+import { texturedKernel, textureOverrides } from "./textured.ts";
 import { flopOf } from "./work.ts";
 
 export type { ProgramSpec, Updates } from "./arrange.ts";
@@ -163,11 +163,16 @@ function dispatched(t: Tensor, graph: Arrangement, memory: Memory): Step {
   const cut = graph.dispatchOf(t);
   if (!cut) throw new Error(`Unreachable: "${t.name}" is not dispatched`);
   const formats = graph.formatsOf(t);
-  const one = { ...cut, kernel: texturedKernel(cut.kernel, formats) };
+  const inputs = graph.inputsOf(t);
+  const starts = inputs.map((x) => graph.locate(x).offset);
+  const one = {
+    ...cut,
+    kernel: texturedKernel(cut.kernel, formats),
+    overrides: { ...cut.overrides, ...textureOverrides(cut.kernel, formats, starts) },
+  };
   if (one.hostOnly !== undefined) {
     throw new Error(`Cannot dispatch "${t.name}" of ${show(t.shape)}: ${one.hostOnly}`);
   }
-  const inputs = graph.inputsOf(t);
   const bindings = [...inputs, t].map((x, i) => {
     const format = formats[i];
     if (!format) return memory.binding(x);

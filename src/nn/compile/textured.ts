@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { isRead, type Kernel, kernel, type TexelFormat } from "../graph/kernel.ts";
+import { isRead, type Kernel, kernel, type Overrides, type TexelFormat } from "../graph/kernel.ts";
 import { mostRows, texelRows } from "../graph/tiles.ts";
 import type { Dispatch } from "../graph/tensor.ts";
 import { flopOf } from "./work.ts";
@@ -16,8 +16,8 @@ export type Formats = readonly (TexelFormat | undefined)[];
 export interface Operand {
   /** Of all copies. */
   readonly floats: number;
-  /** Whether it begins where that memory does. */
-  readonly atStart: boolean;
+  /** Of the memory that it lies in: what would be copied. */
+  readonly around: number;
 }
 
 /** Textures that every device binds at once. */
@@ -29,7 +29,7 @@ const muchWork = 2 ** 20;
 /** Of what is read often, the floats from which on a copy pays. */
 const fewestFloats = 512;
 
-/** How many times as large as what is made an operand may be that is read once: of larger ones only a part is. */
+/** How many times as large as what is made the memory may be that is read once: of larger ones only a part is. */
 const mostUnused = 4;
 
 /** Kernels that read all of what is far larger than their result. */
@@ -55,18 +55,19 @@ export function formatsOf(
   if (least === 0) return own;
   const often = flopOf(dispatch) >= muchWork;
   const free = mostTextures - own.filter((format) => format !== undefined).length;
-  const pays = (floats: number): boolean =>
-    often
-      ? floats >= fewestFloats
-      : floats >= least && (summing.has(name) || floats <= mostUnused * made);
+  // What a large operand lies in is worth a copy, for others lie there too: parameters in their block.
+  const pays = ({ floats, around }: Operand): boolean =>
+    floats >= (often && around <= mostUnused * made ? fewestFloats : least) &&
+    (often || summing.has(name) || floats <= mostUnused * made);
   const readable = (i: number): boolean => {
     const binding = bindings[i];
     return binding !== undefined && isRead(kernel, binding, overrides) &&
       declaration(binding.name).test(source) && !source.includes(`arrayLength(&${binding.name})`);
   };
   const chosen = operands.map((operand, i) => ({ i, ...operand }))
-    .filter(({ i, floats, atStart }) =>
-      own[i] === undefined && atStart && texelRows(floats) < mostRows && pays(floats) && readable(i)
+    .filter((operand) =>
+      own[operand.i] === undefined && texelRows(operand.around) < mostRows && pays(operand) &&
+      readable(operand.i)
     )
     .toSorted((a, b) => b.floats - a.floats)
     .slice(0, Math.max(0, free));
@@ -74,9 +75,19 @@ export function formatsOf(
   return own.map((format, i) => picked.has(i) ? kind(i) : format);
 }
 
+/** A kernel with as many inputs read from textures as can be: to test that it makes no difference. */
+export function allTextured(one: Kernel, overrides: Overrides): Kernel {
+  const any = { floats: 1, around: 1 };
+  const inputs = one.bindings.slice(0, -1).map(() => any);
+  return texturedKernel(one, formatsOf({ kernel: one, overrides, threads: 1 }, inputs, 1, 1));
+}
+
 const found = new WeakMap<Kernel, Map<string, Kernel>>();
 
-/** The same kernel with some of its inputs read from textures, row by row. */
+/**
+ * The same kernel with some of its inputs read from textures, row by row: of an input `x` element `FROM_x` is the
+ * first.
+ */
 export function texturedKernel(one: Kernel, formats: Formats): Kernel {
   const names = one.bindings.flatMap(({ name, texture }, i) =>
     formats[i] !== undefined && texture === undefined ? [name] : []
@@ -93,6 +104,19 @@ export function texturedKernel(one: Kernel, formats: Formats): Kernel {
   return many;
 }
 
+/** Overrides of `texturedKernel`: where each of those inputs begins in its memory. */
+export function textureOverrides(
+  one: Kernel,
+  formats: Formats,
+  offsets: readonly number[],
+): Record<string, number> {
+  return Object.fromEntries(one.bindings.flatMap(({ name, texture, vectors }, i) => {
+    const offset = offsets[i] ?? 0;
+    const moved = formats[i] !== undefined && texture === undefined && offset > 0;
+    return moved ? [[`FROM_${name}`, offset / (vectors ? 4 : 1)]] : [];
+  }));
+}
+
 function texturedSource(one: Kernel, names: readonly string[]): string {
   let text = one.source.replaceAll(/\/\/(?! each )[^\n]*/g, "");
   const declared: string[] = [];
@@ -102,14 +126,11 @@ function texturedSource(one: Kernel, names: readonly string[]): string {
       declaration(name),
       `var ${name}: texture_storage_2d<${vectors ? "rgba32float" : "r32float"}, read>`,
     );
-    text = replaceReads(
-      text,
-      name,
-      (index) =>
-        vectors
-          ? `textureLoad(${name}, texel(${index}))`
-          : `textureLoad(${name}, single(${index})).x`,
-    );
+    declared.push(`override FROM_${name}: u32 = 0u;`);
+    const [place, part] = vectors ? ["texel", ""] : ["single", ".x"];
+    const read = (index: string): string =>
+      `textureLoad(${name}, ${place}(FROM_${name} + (${index})))${part}`;
+    text = replaceReads(text, name, read);
   }
   for (const [place, width] of [["texel", 1024], ["single", 4096]]) {
     if (text.includes(`fn ${place}(`) || !text.includes(`${place}(`)) continue;

@@ -61,7 +61,7 @@ export function kernel(name: string, source: string): Kernel {
   const binding =
     /@group\(0\)\s*@binding\((\d+)\)\s*var(?:<storage\s*,\s*(read_write|read)>)?\s*(\w+)\s*:\s*(array<(\w+(?:<\w+>)?)>|texture_storage_2d<(rgba32float|r32float)\s*,\s*read>)/g;
   for (
-    const [, number, access = "read", of = "", type = "", element = "", format] of text.matchAll(
+    const [, number, access = "read", of = "", , element = "", format] of text.matchAll(
       binding,
     )
   ) {
