@@ -7,8 +7,8 @@
 @group(0) @binding(0) var x: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(1) var w: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>; // if HAS_BIAS
-@group(0) @binding(3) var<storage, read> residual: array<f32>; // if HAS_RESIDUAL
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read> residual: array<vec4f>; // if HAS_RESIDUAL
+@group(0) @binding(4) var<storage, read_write> y: array<vec4f>;
 
 override B: u32;
 override CI: u32;
@@ -23,6 +23,7 @@ override PIXELS: u32 = 8u;
 override ROWS: u32 = 1u;
 override SPAN: u32 = 10u; // pixels of a row that a strip sees: (PIXELS - 1) STRIDE + KW
 override CHANNELS: u32 = 4u; // of a texel of x that are in use: fewer than 4 where CI is less
+override TOGETHER: u32 = 1u; // 4 where rows are stored by four pixels: OW and PIXELS are multiples of 4
 override POOL: u32 = 1u;
 override HALF: u32 = 0u;
 override HAS_BIAS: u32 = 0u;
@@ -51,9 +52,27 @@ fn offsets(co: u32) -> vec4f {
   return vec4f(bias[min(co, last)], bias[min(co + 1u, last)], bias[min(co + 2u, last)], bias[min(co + 3u, last)]);
 }
 
+// One result.
+fn put(i: u32, value: f32) {
+  y[i / 4u][i % 4u] = value;
+}
+
+// What is done with sums before they are stored.
+fn finish(sum: vec4f, more: vec4f) -> vec4f {
+  var v = sum;
+  if (HAS_RESIDUAL == 1u) {
+    v += more;
+  }
+  if (ACTIVATION == ACTIVATION_relu) {
+    v = select(v, vec4f(0.0), v <= vec4f(0.0));
+  }
+  return v;
+}
+
 // An element of the residual; past the last one it is not stored.
 fn added(i: u32) -> f32 {
-  return residual[min(i, B * CO * OH * OW - 1u)];
+  let j = min(i, B * CO * OH * OW - 1u);
+  return residual[j / 4u][j % 4u];
 }
 
 // Four channels, the first of which is co, of the pixel at oh, ow.
@@ -61,19 +80,41 @@ fn store(n: u32, co: u32, oh: u32, ow: u32, sum: vec4f) {
   if ((oh >= OH) | (ow >= OW)) {
     return;
   }
-  var v = sum;
   let i = ((n * CO + co) * OH + oh) * OW + ow;
+  let step = OH * OW;
+  var more = vec4f(0.0);
   if (HAS_RESIDUAL == 1u) {
-    v += vec4f(added(i), added(i + OH * OW), added(i + 2u * OH * OW), added(i + 3u * OH * OW));
+    more = vec4f(added(i), added(i + step), added(i + 2u * step), added(i + 3u * step));
   }
-  if (ACTIVATION == ACTIVATION_relu) {
-    v = select(v, vec4f(0.0), v <= vec4f(0.0));
-  }
+  let v = finish(sum, more);
   let all = CO % (4u * GROUPS) == 0u;
-  if (all | (co < CO)) { y[i] = v.x; }
-  if (all | (co + 1u < CO)) { y[i + OH * OW] = v.y; }
-  if (all | (co + 2u < CO)) { y[i + 2u * OH * OW] = v.z; }
-  if (all | (co + 3u < CO)) { y[i + 3u * OH * OW] = v.w; }
+  if (all | (co < CO)) { put(i, v.x); }
+  if (all | (co + 1u < CO)) { put(i + step, v.y); }
+  if (all | (co + 2u < CO)) { put(i + 2u * step, v.z); }
+  if (all | (co + 3u < CO)) { put(i + 3u * step, v.w); }
+}
+
+// Four pixels of a channel.
+fn store_row(i: u32, sum: vec4f) {
+  var more = vec4f(0.0);
+  if (HAS_RESIDUAL == 1u) {
+    more = residual[i];
+  }
+  y[i] = finish(sum, more);
+}
+
+// Four channels, the first of which is co, of four pixels from oh, ow on.
+fn store_rows(n: u32, co: u32, oh: u32, ow: u32, a: vec4f, b: vec4f, c: vec4f, d: vec4f) {
+  if ((oh >= OH) | (ow >= OW)) {
+    return;
+  }
+  let i = (((n * CO + co) * OH + oh) * OW + ow) / 4u;
+  let step = OH * OW / 4u;
+  let all = CO % (4u * GROUPS) == 0u;
+  if (all | (co < CO)) { store_row(i, vec4f(a.x, b.x, c.x, d.x)); }
+  if (all | (co + 1u < CO)) { store_row(i + step, vec4f(a.y, b.y, c.y, d.y)); }
+  if (all | (co + 2u < CO)) { store_row(i + 2u * step, vec4f(a.z, b.z, c.z, d.z)); }
+  if (all | (co + 3u < CO)) { store_row(i + 3u * step, vec4f(a.w, b.w, c.w, d.w)); }
 }
 
 // The largest of four pixels of four channels, and where it was.
@@ -99,10 +140,10 @@ fn store_largest(n: u32, co: u32, oh: u32, ow: u32, a: vec4f, b: vec4f, c: vec4f
   let step = OH * OW / 4u;
   let i = (n * CO + co) * step + oh / 2u * (OW / 2u) + ow / 2u;
   let all = CO % (4u * GROUPS) == 0u;
-  if (all | (co < CO)) { y[i] = found.value.x; y[HALF + i] = found.place.x; }
-  if (all | (co + 1u < CO)) { y[i + step] = found.value.y; y[HALF + i + step] = found.place.y; }
-  if (all | (co + 2u < CO)) { y[i + 2u * step] = found.value.z; y[HALF + i + 2u * step] = found.place.z; }
-  if (all | (co + 3u < CO)) { y[i + 3u * step] = found.value.w; y[HALF + i + 3u * step] = found.place.w; }
+  if (all | (co < CO)) { put(i, found.value.x); put(HALF + i, found.place.x); }
+  if (all | (co + 1u < CO)) { put(i + step, found.value.y); put(HALF + i + step, found.place.y); }
+  if (all | (co + 2u < CO)) { put(i + 2u * step, found.value.z); put(HALF + i + 2u * step, found.place.z); }
+  if (all | (co + 3u < CO)) { put(i + 3u * step, found.value.w); put(HALF + i + 3u * step, found.place.w); }
 }
 
 @compute @workgroup_size(32)
@@ -139,6 +180,7 @@ fn main(@builtin(workgroup_id) group_id: vec3u, @builtin(num_workgroups) groups:
       at += wide;
     }
   }
-  store(n, 4u * quad + {4 * g}u, oh + {r}u, ow + {p}u, a{r}_{p}_{g}); // each plain < 2 - POOL, r < ROWS, p < PIXELS, g < GROUPS
+  store(n, 4u * quad + {4 * g}u, oh + {r}u, ow + {p}u, a{r}_{p}_{g}); // each plain < 2 - POOL, single < 5 - TOGETHER / 4, r < ROWS, p < PIXELS, g < GROUPS
+  store_rows(n, 4u * quad + {4 * g}u, oh + {r}u, ow + {4 * p}u, a{r}_{4 * p}_{g}, a{r}_{4 * p + 1}_{g}, a{r}_{4 * p + 2}_{g}, a{r}_{4 * p + 3}_{g}); // each plain < 2 - POOL, four < TOGETHER / 4, r < ROWS, p < PIXELS / 4, g < GROUPS
   store_largest(n, 4u * quad + {4 * g}u, oh + {2 * r}u, ow + {2 * p}u, a{2 * r}_{2 * p}_{g}, a{2 * r}_{2 * p + 1}_{g}, a{2 * r + 1}_{2 * p}_{g}, a{2 * r + 1}_{2 * p + 1}_{g}); // each pool < POOL - 1, r < ROWS / 2, p < PIXELS / 2, g < GROUPS
 }

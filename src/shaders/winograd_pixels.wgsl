@@ -4,8 +4,8 @@
 // (A. Lavin and S. Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 2016, for 3 x 3 filters)
 @group(0) @binding(0) var<storage, read> m: array<vec4f>;
 @group(0) @binding(1) var<storage, read> bias: array<f32>; // if HAS_BIAS
-@group(0) @binding(2) var<storage, read> residual: array<f32>; // if HAS_RESIDUAL
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<storage, read> residual: array<vec4f>; // if HAS_RESIDUAL
+@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
 
 override B: u32;
 override CO: u32;
@@ -16,6 +16,7 @@ override ACROSS: u32;
 override BLOCK: u32;
 override SIZE: u32;
 override SIDE: u32; // points on a side of a tile: SIZE + 2
+override TOGETHER: u32 = 1u; // 4 where rows are stored by four pixels: OW is a multiple of 4, and SIZE is 4
 override HAS_BIAS: u32 = 0u;
 override HAS_RESIDUAL: u32 = 0u;
 override ACTIVATION: u32 = 0u;
@@ -47,9 +48,27 @@ fn along(p0: vec4f, p1: vec4f, p2: vec4f, p3: vec4f, p4: vec4f, p5: vec4f) -> ar
   return array<vec4f, 4>(p0 + even + even2, odd + 2.0 * odd2, even + 4.0 * even2, odd + 8.0 * odd2 + p5);
 }
 
+// What is done with pixels before they are stored.
+fn finish(value: vec4f, more: vec4f) -> vec4f {
+  var v = value;
+  if (HAS_RESIDUAL == 1u) {
+    v += more;
+  }
+  if (ACTIVATION == ACTIVATION_relu) {
+    v = select(v, vec4f(0.0), v <= vec4f(0.0));
+  }
+  return v;
+}
+
+// One result.
+fn put(i: u32, value: f32) {
+  y[i / 4u][i % 4u] = value;
+}
+
 // An element of the residual; past the last one it is not stored.
 fn added(i: u32) -> f32 {
-  return residual[min(i, B * CO * OH * OW - 1u)];
+  let j = min(i, B * CO * OH * OW - 1u);
+  return residual[j / 4u][j % 4u];
 }
 
 // Four channels, the first of which is co, of the pixel at oh, ow.
@@ -57,19 +76,41 @@ fn store(n: u32, co: u32, oh: u32, ow: u32, value: vec4f) {
   if ((oh >= OH) | (ow >= OW)) {
     return;
   }
-  var a = value;
   let i = ((n * CO + co) * OH + oh) * OW + ow;
+  let step = OH * OW;
+  var more = vec4f(0.0);
   if (HAS_RESIDUAL == 1u) {
-    a += vec4f(added(i), added(i + OH * OW), added(i + 2u * OH * OW), added(i + 3u * OH * OW));
+    more = vec4f(added(i), added(i + step), added(i + 2u * step), added(i + 3u * step));
   }
-  if (ACTIVATION == ACTIVATION_relu) {
-    a = select(a, vec4f(0.0), a <= vec4f(0.0));
-  }
+  let v = finish(value, more);
   let all = CO % 4u == 0u;
-  y[i] = a.x;
-  if (all | (co + 1u < CO)) { y[i + OH * OW] = a.y; }
-  if (all | (co + 2u < CO)) { y[i + 2u * OH * OW] = a.z; }
-  if (all | (co + 3u < CO)) { y[i + 3u * OH * OW] = a.w; }
+  put(i, v.x);
+  if (all | (co + 1u < CO)) { put(i + step, v.y); }
+  if (all | (co + 2u < CO)) { put(i + 2u * step, v.z); }
+  if (all | (co + 3u < CO)) { put(i + 3u * step, v.w); }
+}
+
+// Four pixels of a channel.
+fn store_row(i: u32, value: vec4f) {
+  var more = vec4f(0.0);
+  if (HAS_RESIDUAL == 1u) {
+    more = residual[i];
+  }
+  y[i] = finish(value, more);
+}
+
+// Four channels, the first of which is co, of four pixels from oh, ow on.
+fn store_rows(n: u32, co: u32, oh: u32, ow: u32, a: vec4f, b: vec4f, c: vec4f, d: vec4f) {
+  if (oh >= OH) {
+    return;
+  }
+  let i = (((n * CO + co) * OH + oh) * OW + ow) / 4u;
+  let step = OH * OW / 4u;
+  let all = CO % 4u == 0u;
+  store_row(i, vec4f(a.x, b.x, c.x, d.x));
+  if (all | (co + 1u < CO)) { store_row(i + step, vec4f(a.y, b.y, c.y, d.y)); }
+  if (all | (co + 2u < CO)) { store_row(i + 2u * step, vec4f(a.z, b.z, c.z, d.z)); }
+  if (all | (co + 3u < CO)) { store_row(i + 3u * step, vec4f(a.w, b.w, c.w, d.w)); }
 }
 
 @compute @workgroup_size(32)
@@ -90,5 +131,6 @@ fn main(@builtin(workgroup_id) group_id: vec3u, @builtin(num_workgroups) groups:
   let at = (q * ((tiles + BLOCK - 1u) / BLOCK) + t / BLOCK) * SIDE * SIDE * BLOCK + t % BLOCK;
   let r{r} = along(point({r * SIDE}u, at), point({r * SIDE + 1}u, at), point({r * SIDE + 2}u, at), point({r * SIDE + 3}u, at), point({r * SIDE + 4}u, at), point({r * SIDE + 5}u, at)); // each r < 6
   let c{c} = along(r0[{c}], r1[{c}], r2[{c}], r3[{c}], r4[{c}], r5[{c}]); // each c < SIZE
-  store(n, 4u * q, oh + {r}u, ow + {c}u, c{c}[{r}] + b); // each r < SIZE, c < SIZE
+  store(n, 4u * q, oh + {r}u, ow + {c}u, c{c}[{r}] + b); // each single < 5 - TOGETHER / 4, r < SIZE, c < SIZE
+  store_rows(n, 4u * q, oh + {r}u, ow, c0[{r}] + b, c1[{r}] + b, c2[{r}] + b, c3[{r}] + b); // each four < TOGETHER / 4, r < SIZE
 }

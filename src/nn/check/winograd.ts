@@ -5,7 +5,13 @@
  */
 import { activation, at, choice, input, number, type ReferenceKernel } from "./support.ts";
 import { type ConvShape, tileProfiles } from "../graph/tiles.ts";
-import { productTile, tilesOf, weightProductTile, type WinogradTile } from "../graph/winograd.ts";
+import {
+  productTile,
+  storedTogether,
+  tilesOf,
+  weightProductTile,
+  type WinogradTile,
+} from "../graph/winograd.ts";
 import { epsilon, type KernelCase, product, sumTolerance, uniform } from "./case.ts";
 import { geometry, label } from "./conv2d.ts";
 
@@ -311,7 +317,7 @@ export const winogradPixelsCases: readonly KernelCase[] = each((s, tile, i) => {
     label: named(s, tile) + (bias ? ", bias" : "") + (residual ? ", residual" : "") +
       (relu ? ", relu" : ""),
     overrides: {
-      ...{ B, CO, OH, OW, DOWN, ACROSS, BLOCK, SIZE, SIDE },
+      ...{ B, CO, OH, OW, DOWN, ACROSS, BLOCK, SIZE, SIDE, TOGETHER: storedTogether(s, tile) },
       ...(bias ? { HAS_BIAS: 1 } : {}),
       ...(residual ? { HAS_RESIDUAL: 1 } : {}),
       ...(relu ? { ACTIVATION: "relu" } : {}),

@@ -213,6 +213,8 @@ export interface TexelTile {
   readonly SPAN: number;
   /** Channels of a texel that are in use. */
   readonly CHANNELS: number;
+  /** Pixels of a row that are stored at once. */
+  readonly TOGETHER: 1 | 4;
   readonly threads: number;
 }
 
@@ -251,7 +253,8 @@ export function texelTile(
           texelCosts.product * CHANNELS * s.KW * ROWS * PIXELS * GROUPS;
         const cost = each * Math.ceil(lanes / simd) * simd * blocks;
         if (!best || cost < best.cost) {
-          best = { ROWS, PIXELS, GROUPS, SPAN, CHANNELS, threads, cost };
+          const TOGETHER = pool === 1 && s.OW % 4 === 0 && PIXELS % 4 === 0 ? 4 : 1;
+          best = { ROWS, PIXELS, GROUPS, SPAN, CHANNELS, TOGETHER, threads, cost };
         }
       }
     }

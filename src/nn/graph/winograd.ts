@@ -62,6 +62,11 @@ export function tilesOf(s: ConvShape, SIZE: 2 | 4): WinogradTile {
   return { SIZE, SIDE, DOWN, ACROSS, ALL, BLOCK };
 }
 
+/** Pixels of a row that a tile's thread stores at once. */
+export function storedTogether({ OW }: ConvShape, { SIZE }: WinogradTile): 1 | 4 {
+  return SIZE === 4 && OW % 4 === 0 ? 4 : 1;
+}
+
 /** The cut of `winograd_products`: all tiles of a block, and as many channels as a thread may make of each. */
 export function productTile(s: ConvShape, { SIDE, ALL, BLOCK }: WinogradTile): ProductTile {
   const quads = Math.ceil(s.CO / 4);

@@ -16,6 +16,7 @@ import type { ConvShape } from "../graph/tiles.ts";
 import {
   type ProductTile,
   productTile,
+  storedTogether,
   weightProductTile,
   type WinogradTile,
 } from "../graph/winograd.ts";
@@ -58,6 +59,7 @@ export function byTiles(
     kernel: pixelKernel,
     overrides: {
       ...{ B, CO, OH, OW, DOWN, ACROSS, BLOCK, SIZE, SIDE },
+      TOGETHER: storedTogether(s, tile),
       ...epilogueOverrides(epilogue),
     },
     threads: ALL * quads,
