@@ -302,10 +302,15 @@ export function useExactConvolutions(device: Device): void {
   if (winograd > 0) device.tiles = { ...tileProfiles.texels, ...(cuts ? { cuts } : {}) };
 }
 
-/** A texture of so many rows, to copy values to and to read them from. */
+/**
+ * A texture of at least so many rows, to copy values to and to read them from. Lavapipe makes other machine code for
+ * textures whose height is a power of two: there are none, so that what is compiled ahead is what runs.
+ */
 export function texelTexture(gpu: GPUDevice, rows: number, format: TexelFormat): GPUTexture {
+  let height = Math.max(3, rows);
+  if (Number.isInteger(Math.log2(height))) height++;
   return gpu.createTexture({
-    size: [texelsOf(format), rows],
+    size: [texelsOf(format), height],
     format,
     usage: GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_DST,
   });
