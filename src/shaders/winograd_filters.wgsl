@@ -1,5 +1,5 @@
-// u[ci / 4, q / LANES, r, c, ci % 4, q % LANES] = (G g G^T)[r, c] of the filters g[kh, kw] of input channel ci in output channels 4 q to 4 q + 3,
-// which lie in w from START on, STEP_CO, STEP_CI, STEP_KH and STEP_KW apart
+// u[r, c, q / LANES, ci, q % LANES] = (G g G^T)[r, c] of the filters g[kh, kw] of input channel ci in output channels
+// 4 q to 4 q + 3, which lie in w from START on, STEP_CO, STEP_CI, STEP_KH and STEP_KW apart
 // CI CO channels, filled up by zeros to a multiple of 4 and of 4 LANES
 // (A. Lavin and S. Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 2016, for 3 x 3 filters)
 @group(0) @binding(0) var<storage, read> w: array<f32>;
@@ -50,8 +50,9 @@ fn main(@builtin(workgroup_id) group_id: vec3u, @builtin(num_workgroups) groups:
   if (ci >= (CI + 3u) / 4u * 4u) {
     return;
   }
-  let to = block * SIDE * SIDE * 4u * LANES + lane;
+  let deep = (CI + 3u) / 4u;
+  let to = (block % blocks * deep + block / blocks) * 4u * LANES + lane;
   let r{r} = along(taps(ci, 4u * q, {r}, 0), taps(ci, 4u * q, {r}, 1), taps(ci, 4u * q, {r}, 2)); // each r < 3
   let c{c} = along(r0[{c}], r1[{c}], r2[{c}]); // each c < 6
-  u[to + {r * SIDE + c}u * 4u * LANES] = c{c}[{r}]; // each r < SIDE, c < SIDE
+  u[to + {r * SIDE + c}u * blocks * deep * 4u * LANES] = c{c}[{r}]; // each r < SIDE, c < SIDE
 }

@@ -1,5 +1,5 @@
 // m[q, t / TILES, e, t % TILES] = sum over input channels ci of v[ci / 4, t / TILES, e, t % TILES][ci % 4]
-// u[ci / 4, q / LANES, e, ci % 4, q % LANES]: tiles by filters, at each point e
+// u[e, q / LANES, ci, q % LANES]: tiles by filters, at each point e
 // CI CO channels, ALL tiles, POINTS points. v has four input channels in a texel, u four output channels; both are
 // read from textures, row by row of 1024 texels.
 // A thread makes TILES tiles in GROUPS groups of 4 channels: accumulator a_t_g.
@@ -52,13 +52,13 @@ fn main(@builtin(workgroup_id) group_id: vec3u, @builtin(num_workgroups) groups:
   }
   var a{t}_{g} = vec4f(0.0); // each t < TILES, g < GROUPS
   var vs = (t * POINTS + e) * TILES;
-  var us = (block * POINTS + e) * 4u * LANES + lane;
+  var us = (e * blocks + block) * deep * 4u * LANES + lane;
   for (var c = 0u; c < deep; c++) {
     let v{t} = seen(vs + {t}u); // each t < TILES
-    let u{j}_{g} = filters(us + {g}u * POINTS * 4u * LANES + {j}u * LANES); // each j < 4, g < GROUPS
+    let u{j}_{g} = filters(us + {g}u * deep * 4u * LANES + {j}u * LANES); // each j < 4, g < GROUPS
     a{t}_{g} += v{t}.x * u0_{g} + v{t}.y * u1_{g} + v{t}.z * u2_{g} + v{t}.w * u3_{g}; // each t < TILES, g < GROUPS
     vs += rounds * POINTS * TILES;
-    us += blocks * POINTS * 4u * LANES;
+    us += 4u * LANES;
   }
   let q = block * LANES + lane;
   let to = ((q * rounds + t) * POINTS + e) * TILES;

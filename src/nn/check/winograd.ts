@@ -100,7 +100,7 @@ export const winogradTiles: ReferenceKernel = ([x = new Float64Array()], o, leng
   });
 };
 
-/** w -> u[CI / 4,blocks,SIDE,SIDE,4,LANES,4]: the filters around G. */
+/** w -> u[SIDE,SIDE,blocks,CI,LANES,4], CI filled up to fours: the filters around G. */
 export const winogradFilters: ReferenceKernel = ([w = new Float64Array()], o, length) => {
   const [ci, co, lanes, side] = ["CI", "CO", "LANES", "SIDE"].map((name) =>
     number(o, name)
@@ -112,11 +112,11 @@ export const winogradFilters: ReferenceKernel = ([w = new Float64Array()], o, le
   const { g } = matricesOf(number(o, "SIZE"));
   const blocks = Math.ceil(co / (4 * lanes));
   return Float64Array.from({ length }, (_, i) => {
-    const within = i % (16 * lanes);
-    const point = Math.floor(i / (16 * lanes)) % (side * side);
-    const block = Math.floor(i / (16 * lanes * side * side));
-    const from = 4 * Math.floor(block / blocks) + Math.floor(within / (4 * lanes));
-    const to = 4 * (block % blocks * lanes + Math.floor(within / 4) % lanes) + within % 4;
+    const whole = 4 * Math.ceil(ci / 4);
+    const row = Math.floor(i / (4 * lanes));
+    const [from, block] = [row % whole, Math.floor(row / whole) % blocks];
+    const point = Math.floor(row / (whole * blocks));
+    const to = 4 * (block * lanes + Math.floor(i / 4) % lanes) + i % 4;
     if (from >= ci || to >= co) return 0;
     const tap = (r: number, c: number): number =>
       at(w, start + from * toCi + to * toCo + r * toKh + c * toKw);
@@ -124,7 +124,7 @@ export const winogradFilters: ReferenceKernel = ([w = new Float64Array()], o, le
   });
 };
 
-/** v[CI / 4,rounds,POINTS,TILES,4], u[CI / 4,blocks,POINTS,4,LANES,4] -> m[CO / 4,rounds,POINTS,TILES,4]. */
+/** v[CI / 4,rounds,POINTS,TILES,4], u[POINTS,blocks,CI,LANES,4] -> m[CO / 4,rounds,POINTS,TILES,4]. */
 export const winogradProducts: ReferenceKernel = (inputs, o, length) => {
   const [v, u] = [input(inputs, 0), input(inputs, 1)];
   const [ci, co, lanes, tiles] = ["CI", "CO", "LANES", "TILES"].map((name) =>
@@ -142,8 +142,8 @@ export const winogradProducts: ReferenceKernel = (inputs, o, length) => {
     for (let c = 0; c < 4 * Math.ceil(ci / 4); c++) {
       const deep = Math.floor(c / 4);
       const seen = ((deep * rounds + round) * points + point) * tiles + tile;
-      const block = (deep * blocks + Math.floor(quad / lanes)) * points + point;
-      const filter = (4 * block + c % 4) * lanes + quad % lanes;
+      const block = point * blocks + Math.floor(quad / lanes);
+      const filter = (block * 4 * Math.ceil(ci / 4) + c) * lanes + quad % lanes;
       sum += at(v, 4 * seen + c % 4) * at(u, 4 * filter + lane);
     }
     return sum;

@@ -121,7 +121,7 @@ function tilesOf(
   });
 }
 
-/** Filters at every point: `[CI / 4, blocks, points, 4, groups of a block, 4]`, channels filled up by zeros. */
+/** Filters at every point: `[points, blocks, CI / 4, 4, groups of a block, 4]`, channels filled up by zeros. */
 function transformed(
   { w, order }: Filters,
   s: ConvShape,
@@ -131,7 +131,7 @@ function transformed(
   const { CI, CO } = s;
   const [TO_CI = 0, TO_KH = 0, TO_KW = 0, TO_CO = 0] = order.strides;
   const [deep, blocks] = [Math.ceil(CI / 4), Math.ceil(CO / (4 * LANES))];
-  return node("winogradFilters", [w], [deep, blocks, SIDE * SIDE, 4, LANES, 4], {
+  return node("winogradFilters", [w], [SIDE * SIDE, blocks, deep, 4, LANES, 4], {
     kind: "dispatch",
     kernel: filterKernel,
     overrides: {
