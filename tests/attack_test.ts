@@ -1,6 +1,12 @@
 /** The attacks' own promises, on models whose answer is known. */
 import assert from "node:assert/strict";
-import { type AttackName, attacks, type AttackSettings, iterate } from "../src/attack/mod.ts";
+import {
+  type Attack,
+  type AttackName,
+  attacks,
+  type AttackSettings,
+  iterate,
+} from "../src/attack/mod.ts";
 import * as nn from "../src/nn/mod.ts";
 import { iterationOf, procedureOf } from "../src/methods/protocol.ts";
 import { withDevice } from "./support.ts";
@@ -28,7 +34,8 @@ async function run(
   loss: (x: nn.Tensor) => nn.Tensor,
   settings: AttackSettings,
 ): Promise<{ x: Float32Array; before: Float32Array; after: Float32Array }> {
-  const state = iterate({ loss, shape }, settings);
+  const of: Attack | undefined = Object.values(attacks).find(({ name }) => name === settings.name);
+  const state = (of?.prepare ?? iterate)({ loss, shape }, settings);
   const x = nn.input(shape);
   using start = await nn.compile(device, {
     inputs: [x],

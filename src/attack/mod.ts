@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { apgd } from "./apgd.ts";
 import { fgsm } from "./fgsm.ts";
 import { pgd } from "./pgd.ts";
 import type { Attack } from "./types.ts";
@@ -21,7 +22,7 @@ export {
 } from "./objectives.ts";
 
 /** Every attack by its name. */
-export const attacks = { fgsm, pgd } as const satisfies Record<string, Attack>;
+export const attacks = { fgsm, pgd, apgd } as const satisfies Record<string, Attack>;
 
 /** The name of an attack. */
 export type AttackName = keyof typeof attacks;

@@ -5,6 +5,7 @@
  */
 import type { NoiseKey, Parameter, Tensor, Updates } from "../nn/mod.ts";
 import type { NormName } from "./norms.ts";
+import type { ObjectiveName } from "./objectives.ts";
 
 /** An attack, ready to be traced. Images are in [0, 1]. */
 export interface AttackSettings {
@@ -32,7 +33,7 @@ export interface IterateOptions {
   readonly norm?: NormName | undefined;
   /** Standard deviation of the noise that the first iterate starts with; 0 when not given. */
   readonly startNoise?: number;
-  /** Iterations; 10 when not given. */
+  /** Iterations; the attack's own number when not given. */
   readonly steps?: number | undefined;
   /** Length of a step in units of epsilon / steps; 2.5 when not given. */
   readonly stepFactor?: number;
@@ -57,6 +58,10 @@ export interface Problem {
 export interface Attack {
   /** Its name; of those in `attacks`, its key. */
   readonly name: string;
+  /** What it lowers where nobody says; the published loss when not given. */
+  readonly objective?: ObjectiveName;
+  /** Whether it finds its steps' lengths by itself: a stronger one makes more of them. */
+  readonly adaptive?: true;
   /** The settings for a radius; options about which the attack leaves no choice are passed over. */
   settings(epsilon: number, options?: IterateOptions): AttackSettings;
   /** Prepares the attack on a batch of images. */
@@ -73,6 +78,8 @@ export interface Iterate {
   readonly result: Parameter;
   /** Updates that start the attack on a batch of clean images. */
   start(images: Tensor, key: NoiseKey): Updates;
+  /** Length of each image's next step, `[B]`, where an attack finds it by itself. */
+  readonly lengths?: Parameter;
   /** How many steps were made: `[1]`. */
   readonly count: Parameter;
   /** One step, to be run `repeats` times: what it changes, and the loss's gradient `[B, ...]`. */

@@ -13,7 +13,7 @@ import type { AttackChecks, Check } from "../measure/check.ts";
 import { percent, round } from "../measure/shown.ts";
 import { finite } from "../measure/evidence.ts";
 import type { ChecksResult } from "../measure/schema.ts";
-import { attacks, type AttackSettings, type Norm, norms } from "../attack/mod.ts";
+import { type Attack, attacks, type AttackSettings, type Norm, norms } from "../attack/mod.ts";
 import { chosen, evenSample, ResidentSet } from "./resident_set.ts";
 import { separation } from "../measure/detection.ts";
 import { guesses, type Hits, knows } from "../measure/guessing.ts";
@@ -70,10 +70,10 @@ export async function checkAttack(
     attackSet({ ...common, ...changed });
   try {
     const half = await again({ settings: halved(settings), title: "check: half the radius" });
-    const strong = stronger(settings);
+    const strong = stronger(settings, job.attack);
     const further = await again({
-      attack: attacks.pgd,
-      settings: strong,
+      attack: strong.attack,
+      settings: strong.settings,
       title: "check: a stronger attack",
     });
     const noise = await again({
@@ -96,7 +96,7 @@ export async function checkAttack(
       convergence: convergence(
         found,
         { effect: drop(further), auroc: auroc(further.adversarial) },
-        strong,
+        strong.settings,
         effect,
       ),
     };
@@ -117,12 +117,21 @@ function halved(settings: AttackSettings): AttackSettings {
   return { ...settings, epsilon: settings.epsilon / 2, stepSize: settings.stepSize / 2 };
 }
 
-/** A stronger attack in the same ball: pgd of more steps. */
-function stronger(settings: AttackSettings): AttackSettings {
-  const { name } = attacks.pgd;
+/** A stronger attack in the same ball: more steps of pgd, or of one that finds their lengths by itself. */
+function stronger(
+  settings: AttackSettings,
+  given: Attack | undefined,
+): { readonly attack: Attack; readonly settings: AttackSettings } {
+  const all = Object.values<Attack>(attacks);
+  const own = given ?? all.find(({ name }) => name === settings.name);
   const steps = Math.max(10, 5 * settings.steps);
+  if (own?.adaptive) return { attack: own, settings: { ...settings, steps } };
+  const { name } = attacks.pgd;
   const stepSize = Math.max(2.5 * settings.epsilon / steps, settings.stepSize / 5);
-  return { ...settings, name, steps, stepSize, keepBest: true, projectStart: true };
+  return {
+    attack: attacks.pgd,
+    settings: { ...settings, name, steps, stepSize, keepBest: true, projectStart: true },
+  };
 }
 
 /** Largest probabilities of some images, or of all. */

@@ -15,7 +15,7 @@ import type { RunResults } from "../runs/folder.ts";
 import { attackArchives, shownImages } from "./archives.ts";
 import { attackFigures, makeAttack } from "./attack_figures.ts";
 import { common, job, meanOptions, modelsOf } from "./common.ts";
-import { procedureFor, type RunConfig } from "./config.ts";
+import { attackNameOf, objectiveOf, procedureFor, type RunConfig } from "./config.ts";
 import { type AttackResult, attackResultSchema } from "./documents.ts";
 import { evaluateInDomain } from "./evaluate.ts";
 import { recorded } from "./recorded.ts";
@@ -83,7 +83,7 @@ async function openToAttack(config: RunConfig, reporter: Reporter): Promise<Work
   // A model of its own: one that has been traced can be trained no more.
   const model = newModel(bench, config.seed);
   const subject = single([model]);
-  const objective = objectives[config.objective ?? "published"];
+  const objective = objectives[objectiveOf(config)];
   for (const part of subject.attacked) knownObjective(objective, part, config.targeted);
   knownTarget(subject, model.imageShape, config.targeted);
   opened.move();
@@ -102,7 +102,7 @@ async function attackOn(
   const work = {
     ...job(bench, outDomain, reporter),
     settings: attackSettings(config),
-    objective: objectives[config.objective ?? "published"],
+    objective: objectives[objectiveOf(config)],
     target: config.targeted,
     keep: config.saveImages ? outDomain.count : Math.max(keep, shownImages),
   };
@@ -125,9 +125,8 @@ async function attackOn(
 export function attackSettings(config: RunConfig): AttackSettings {
   const method: Method = methods[config.mode];
   const procedure = procedureFor(config);
-  const name = procedure.attack === "published" ? method.attack : procedure.attack;
   const { startNoise } = method;
-  return attacks[name].settings(config.epsilonAttack, {
+  return attacks[attackNameOf(config)].settings(config.epsilonAttack, {
     ...iterationOf(procedure),
     norm: config.norm,
     startNoise,

@@ -6,7 +6,16 @@
  */
 import { z } from "zod";
 import { setNames } from "../../data/mod.ts";
-import { type Norm, type NormName, norms, type ObjectiveName, objectives } from "../attack/mod.ts";
+import {
+  type Attack,
+  type AttackName,
+  attacks,
+  type Norm,
+  type NormName,
+  norms,
+  type ObjectiveName,
+  objectives,
+} from "../attack/mod.ts";
 import { described, type Schema } from "../base/schema.ts";
 import { shortened, shownValue, UserError } from "../base/errors.ts";
 import {
@@ -127,6 +136,23 @@ const ensembles = Object.values<Method>(methods)
 const ofEnsembles = `${[...new Set(ensembles.map(({ usual }) => usual))].join(" or ")}; on the ` +
   `embedded data ${ensembles.map(({ name, quick }) => `${quick} of ${name}`).join(", ")}`;
 
+/** Steps of an attack where nobody says how many. */
+const ownSteps = (name: AttackName): number => attacks[name].settings(1).steps;
+
+/** What the attacks lower where nobody says. */
+const objectiveWords = [
+  "published",
+  ...Object.values<Attack>(attacks).flatMap(({ name, objective }) =>
+    objective ? [`of ${name} ${objective}`] : []
+  ),
+].join(", ");
+
+/** Attacks whose steps can be chosen. */
+const iterating = (Object.keys(attacks) as AttackName[]).filter((name) => {
+  const { settings }: Attack = attacks[name];
+  return settings(1, { steps: 2 }).steps === 2;
+});
+
 /** The schema of each option. */
 export const optionEntries = {
   mode: told(z.enum(modes), "Method of uncertainty estimation"),
@@ -185,7 +211,7 @@ export const optionEntries = {
   objective: told(
     z.enum(Object.keys(objectives) as [ObjectiveName, ...ObjectiveName[]]).optional(),
     "What the attack lowers: the published loss, or another",
-    { otherwise: same("published"), ...attacking },
+    { otherwise: same(objectiveWords), ...attacking },
   ),
   norm: told(
     z.enum(Object.keys(norms) as [NormName, ...NormName[]]).optional(),
@@ -202,7 +228,10 @@ export const optionEntries = {
     "Members of an ensemble, of the seeds from --seed on",
     { otherwise: same(ofEnsembles) },
   ),
-  steps: told(count.max(10_000).default(10), "Iterations of pgd", attacking),
+  steps: told(count.max(10_000).optional(), `Iterations of ${iterating.join(" and ")}`, {
+    otherwise: same(iterating.map((name) => `${name}: ${ownSteps(name)}`).join(", ")),
+    ...attacking,
+  }),
   targeted: told(
     z.int().min(0).optional(),
     "Class to steer to instead of the model's own prediction",
@@ -243,6 +272,19 @@ export const runConfigSchema: Schema<CompleteOptions> = described<CompleteOption
 /** How a configuration's experiment is run: its protocol with the options that were chosen otherwise. */
 export function procedureFor(config: RunConfig): Procedure {
   return procedureOf(config.protocol, config);
+}
+
+/** The attack that a configuration asks for: the one published on its method, or the one that was chosen. */
+export function attackNameOf(config: CompleteOptions): AttackName {
+  const { attack } = procedureOf(config.protocol, config);
+  const method: Method = methods[config.mode];
+  return attack === "published" ? method.attack : attack;
+}
+
+/** What its attack lowers: what was chosen, or what the attack does by itself. */
+export function objectiveOf(config: RunConfig): ObjectiveName {
+  const attack: Attack = attacks[attackNameOf(config)];
+  return config.objective ?? attack.objective ?? "published";
 }
 
 /** The checkpoints that were named, if any were. */
@@ -310,6 +352,7 @@ export function runConfig(options: RunOptions): RunConfig {
       ...(inDomain === undefined || inDomain === network.inDomain ? {} : { inDomain }),
       ...(outDomain === undefined || outDomain === network.outDomain ? {} : { outDomain }),
       epsilonAttack,
+      steps: rest.steps ?? ownSteps(attackNameOf(rest)),
     });
   }
   const [issue] = parsed.error.issues;

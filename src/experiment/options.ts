@@ -62,11 +62,11 @@ export interface RunOptions extends ChosenDifferences, ChosenHyperparameters {
    * 10 (on the embedded data 3, or 2 that are adversarially trained).
    */
   readonly numEnsembles?: number | undefined;
-  /** What the attack lowers: what the method's published attack does when not given. */
+  /** What the attack lowers: what the method's published attack does when not given, of apgd `logProbability`. */
   readonly objective?: ObjectiveName | undefined;
   /** Norm of the attack's ball; L-infinity when not given. */
   readonly norm?: NormName | undefined;
-  /** Iterations of pgd, 1 to 10,000; 10 when not given. */
+  /** Iterations of pgd or apgd, 1 to 10,000; 10 or 100 when not given. */
   readonly steps?: number | undefined;
   /** Class that the attack steers to; the model's own prediction when not given. */
   readonly targeted?: number | undefined;
@@ -108,8 +108,6 @@ export interface CompleteOptions extends RunOptions {
   readonly momentum: number;
   /** L2 penalty on every parameter. */
   readonly weightDecay: number;
-  /** Iterations of pgd. */
-  readonly steps: number;
   /** Folder that checkpoints go to. */
   readonly savePath: string;
   /** Keep every attacked image with the run. */
@@ -126,4 +124,6 @@ export interface CompleteOptions extends RunOptions {
 export interface RunConfig extends CompleteOptions {
   /** Radius of the attack in its norm; pixels are in [0, 1]. */
   readonly epsilonAttack: number;
+  /** Iterations of the attack, where it leaves a choice. */
+  readonly steps: number;
 }

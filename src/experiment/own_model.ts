@@ -208,15 +208,15 @@ function statedOf(options: OwnAttack): {
 
 /** The attack that is asked for, as a job has it. */
 function attackOf(
-  { attack = attacks.pgd, objective = "published", epsilon, norm, steps, target, ...options }:
-    OwnAttack,
+  { attack = attacks.pgd, epsilon, norm, steps, target, ...options }: OwnAttack,
 ): {
   readonly attack: Attack;
   readonly settings: AttackSettings;
   readonly objective: Objective;
   readonly target: number | undefined;
 } {
-  const made = typeof attack === "string" ? attacks[attack] : attack;
+  const made: Attack = typeof attack === "string" ? attacks[attack] : attack;
+  const { objective = made.objective ?? "published" } = options;
   const iteration = iterationOf(procedureOf(options.protocol ?? "paper"));
   return {
     attack: made,
