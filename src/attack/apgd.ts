@@ -69,12 +69,29 @@ export function decisions(steps: number): number[] {
   return found;
 }
 
-function prepare({ loss, shape }: Problem, settings: AttackSettings): Iterate {
-  const { epsilon, steps, stepSize, startNoise } = settings;
-  const norm: Norm = norms[settings.norm];
+/** What is known of the images between steps: images, and a number each. */
+type State = Readonly<
+  Record<
+    | "clean"
+    | "current"
+    | "previous"
+    | "best"
+    | "slopeAtBest"
+    | "lowest"
+    | "last"
+    | "decided"
+    | "paid"
+    | "shortened"
+    | "length"
+    | "count",
+    Parameter
+  >
+>;
+
+function stateOf(shape: readonly number[]): State {
   const images = (): Parameter => new Parameter(shape, 0);
   const numbers = (): Parameter => new Parameter([shape[0] ?? 1], 0);
-  const state = {
+  return {
     clean: images(),
     current: images(),
     previous: images(),
@@ -88,6 +105,12 @@ function prepare({ loss, shape }: Problem, settings: AttackSettings): Iterate {
     length: numbers(),
     count: new Parameter([1], 0),
   };
+}
+
+function prepare({ loss, shape }: Problem, settings: AttackSettings): Iterate {
+  const { epsilon, steps, stepSize, startNoise } = settings;
+  const norm: Norm = norms[settings.norm];
+  const state = stateOf(shape);
   const { clean, current, best, count } = state;
   const project = (x: Tensor, x0: Tensor): Tensor => clip(norm.project(x, x0, epsilon), 0, 1);
   const all = (value: number): Tensor => constant(value, [shape[0] ?? 1]);
@@ -117,41 +140,53 @@ function prepare({ loss, shape }: Problem, settings: AttackSettings): Iterate {
         [count, constant(0, [1])],
       ]);
     },
-    step(): ReturnType<Iterate["step"]> {
-      const x = current.tensor;
-      const losses = loss(x, count.tensor);
-      const [gradient = x] = grad(losses, [x]);
-      const first = equal(count.tensor, 0); // [1]
-      const better = greater(state.lowest.tensor, losses);
-      const lowest = where(better, losses, state.lowest.tensor);
-      const found = where(rows(better, x), x, best.tensor);
-      const slope = where(rows(better, x), gradient, state.slopeAtBest.tensor);
-      const decision = decide(state, { losses, lowest, first, steps });
-      // Where the length is halved, the steps go on from the best iterate, down its own slope.
-      const back = rows(decision.halve, x);
-      const from = where(back, found, x);
-      const down = norm.steepest(where(back, slope, gradient));
-      const ahead = project(sub(from, mul(down, rows(decision.length, x))), clean.tensor);
-      const share = where(first, constant(1, [1]), constant(fresh, [1])); // [1]
-      const own = mul(sub(ahead, from), share);
-      const carried = mul(sub(from, state.previous.tensor), sub(1, share));
-      const next = project(add(from, add(own, carried)), clean.tensor);
-      const updates = new Map([
-        [current, next],
-        [state.previous, from],
-        [best, found],
-        [state.slopeAtBest, slope],
-        [state.lowest, lowest],
-        [state.last, where(broadcastTo(first, losses.shape), all(0), losses)],
-        [state.decided, decision.decided],
-        [state.paid, decision.paid],
-        [state.shortened, decision.shortened],
-        [state.length, decision.length],
-        [count, add(count.tensor, 1)],
-      ]);
-      return { updates, gradient };
-    },
+    step: () => stepOf(state, { loss, norm, steps, project }),
   };
+}
+
+/** One step: judges where it stands, decides on the length, and goes on. */
+function stepOf(
+  state: State,
+  { loss, norm, steps, project }: Pick<Problem, "loss"> & {
+    readonly norm: Norm;
+    readonly steps: number;
+    readonly project: (x: Tensor, x0: Tensor) => Tensor;
+  },
+): ReturnType<Iterate["step"]> {
+  const { clean, current, best, count } = state;
+  const x = current.tensor;
+  const losses = loss(x, count.tensor);
+  const [gradient = x] = grad(losses, [x]);
+  const first = equal(count.tensor, 0); // [1]
+  const better = greater(state.lowest.tensor, losses);
+  const lowest = where(better, losses, state.lowest.tensor);
+  const found = where(rows(better, x), x, best.tensor);
+  const slope = where(rows(better, x), gradient, state.slopeAtBest.tensor);
+  const decision = decide(state, { losses, lowest, first, steps });
+  // Where the length is halved, the steps go on from the best iterate, down its own slope.
+  const back = rows(decision.halve, x);
+  const from = where(back, found, x);
+  const down = norm.steepest(where(back, slope, gradient));
+  const ahead = project(sub(from, mul(down, rows(decision.length, x))), clean.tensor);
+  const share = where(first, constant(1, [1]), constant(fresh, [1])); // [1]
+  const own = mul(sub(ahead, from), share);
+  const carried = mul(sub(from, state.previous.tensor), sub(1, share));
+  const next = project(add(from, add(own, carried)), clean.tensor);
+  const none = constant(0, losses.shape);
+  const updates = new Map([
+    [current, next],
+    [state.previous, from],
+    [best, found],
+    [state.slopeAtBest, slope],
+    [state.lowest, lowest],
+    [state.last, where(broadcastTo(first, losses.shape), none, losses)],
+    [state.decided, decision.decided],
+    [state.paid, decision.paid],
+    [state.shortened, decision.shortened],
+    [state.length, decision.length],
+    [count, add(count.tensor, 1)],
+  ]);
+  return { updates, gradient };
 }
 
 /** What is decided on the steps' lengths, image by image, after a step. */

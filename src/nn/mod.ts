@@ -17,7 +17,7 @@
  *
  * @module
  */
-export type { Binding, Kernel, Overrides } from "./graph/kernel.ts";
+export type { Binding, Kernel, Overrides, TexelFormat } from "./graph/kernel.ts";
 export { Random } from "./graph/random.ts";
 export {
   constant,
