@@ -293,7 +293,7 @@ Deno.test("without --json a table and a verdict are printed, with --explain the 
     );
     assert.match(
       stderr,
-      /program "attack step": \d+ dispatches, [\d.]+ ms of device time\n +[\d.]+ % +[\d.]+ ms +[\d.]+ G/,
+      /program "attack step": \d+ dispatches, [\d.]+ ms of device time, copies not counted\n +[\d.]+ % +[\d.]+ ms +[\d.]+ G/,
     );
     assert.ok(stdout.split("\n").slice(4, 14).every((line) => line.length <= 80));
     assert.ok(

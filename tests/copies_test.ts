@@ -142,6 +142,31 @@ Deno.test("models trained with every operand read from textures are bit for bit 
     assert.deepEqual(textures, buffers);
   }));
 
+Deno.test("a part of a pack that is read from a texture, too, is right in every copy", () =>
+  withDevice(async (device) => {
+    const values = Float32Array.from({ length: 2 * 8256 }, (_, i) => Math.sin(i));
+    const [x, big] = [nn.input([64], "f32", 2), nn.input([8192], "f32", 2)];
+    const part = nn.square(x);
+    const outputs = [nn.pack([part, nn.neg(big)], [0, 64], 8256), nn.sin(part)];
+    const made: Float32Array[][] = [];
+    for (const textured of [0, 1]) {
+      const tiles = { ...nn.tileProfiles.software, textured };
+      using program = await nn.compile(device, {
+        inputs: [x, big],
+        outputs,
+        copies: 2,
+        tiles,
+        fuse: false,
+      });
+      program.run([values.subarray(0, 128), values.subarray(128)]);
+      made.push(await Promise.all(outputs.map((t) => program.read(t))));
+    }
+    assert.deepEqual(made[1], made[0]);
+    assert.ok(
+      made[0]?.[1]?.slice(64).every((v, i) => Math.abs(v - Math.sin(Math.sin(64 + i) ** 2)) < 1e-5),
+    );
+  }));
+
 Deno.test("what no copy has values of its own for is done once, and read by all", () =>
   withDevice(async (device) => {
     const own = new nn.Parameter([64], Float32Array.from({ length: 192 }, (_, i) => i), false, 3);

@@ -101,6 +101,8 @@ function carryOut(planned: Plan, inputs: ReadonlyMap<nn.Tensor, Float64Array>, t
         continue;
       }
       if (step.kind === "texture") {
+        const held = 4096 * (planned.textures[step.from.texture ?? -1]?.rows ?? 0);
+        assert.ok(held >= step.from.size / 4, "a texture holds what is copied to it");
         textures[step.from.texture ?? -1]?.set(at(step.from));
         continue;
       }

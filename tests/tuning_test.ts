@@ -122,3 +122,13 @@ Deno.test("a run is named by what its convolutions read, for sums of the one are
   const read = Object.values(nn.tileProfiles).map((tiles) => nn.convolutionsOf({ tiles }));
   assert.deepEqual(read, ["buffers", "buffers", "textures", "winograd"]);
 });
+
+Deno.test("a kernel that reads textures is known by its file: `tune` compares it with others", () =>
+  withDevice(async (device) => {
+    const x = nn.constant(new nn.Random(1).uniform(8 * 8 * 64), [8, 8, 8, 8]);
+    const w = nn.constant(new nn.Random(2).uniform(8 * 8), [8, 8, 1, 1]);
+    const tiles = { ...nn.tileProfiles.winograd, textured: 1 };
+    using program = await nn.compile(device, { outputs: [nn.conv2d(x, w)], tiles });
+    const times = await program.time(1);
+    assert.ok(times.some(({ file, kernel }) => file === "conv2d" && kernel !== file));
+  }));

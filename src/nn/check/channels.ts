@@ -85,27 +85,31 @@ export const channelSumsCases: readonly KernelCase[] = sizes.flatMap(([b, c, p])
 
 /** With and without a second tensor and a ReLU; NaN goes through it. */
 export const channelAffineCases: readonly KernelCase[] = sizes.flatMap(([b, c, p], i) =>
-  [0, 1].map((both): KernelCase => ({
-    kernel: "channel_affine",
-    label: `[${b}, ${c}, ${p}]${both ? " and another" : ""}${i % 2 ? ", relu" : ""}`,
-    overrides: {
-      N: product(b, c, p),
-      C: c,
-      P: p,
-      ...(both ? { HAS_Z: 1 } : {}),
-      ...(i % 2 ? { ACTIVATION: "relu" } : {}),
-    },
-    threads: Math.ceil(product(b, c, p) / 4),
-    inputs: () => [
-      uniform(93, product(b, c, p)).map((x, j) => j === 5 ? NaN : x),
-      both ? uniform(94, product(b, c, p)) : Float32Array.of(NaN),
-      uniform(95, c),
-      both ? uniform(96, c) : Float32Array.of(NaN),
-      uniform(97, c),
-    ],
-    outputLength: product(b, c, p),
-    tolerance: sumTolerance(3),
-  }))
+  [1, 2, 4, 8].filter((each) => each === 1 || p % (4 * each) === 0).flatMap((each) =>
+    [0, 1].map((both): KernelCase => ({
+      kernel: "channel_affine",
+      label: `[${b}, ${c}, ${p}]${both ? " and another" : ""}${i % 2 ? ", relu" : ""}` +
+        (each > 1 ? ` by ${each}` : ""),
+      overrides: {
+        N: product(b, c, p),
+        C: c,
+        P: p,
+        ...(each > 1 ? { EACH: each } : {}),
+        ...(both ? { HAS_Z: 1 } : {}),
+        ...(i % 2 ? { ACTIVATION: "relu" } : {}),
+      },
+      threads: Math.ceil(product(b, c, p) / (4 * each)),
+      inputs: () => [
+        uniform(93, product(b, c, p)).map((x, j) => j === 5 ? NaN : x),
+        both ? uniform(94, product(b, c, p)) : Float32Array.of(NaN),
+        uniform(95, c),
+        both ? uniform(96, c) : Float32Array.of(NaN),
+        uniform(97, c),
+      ],
+      outputLength: product(b, c, p),
+      tolerance: sumTolerance(3),
+    }))
+  )
 );
 
 /** All shifts and both directions; no padding; exact. */

@@ -7,7 +7,7 @@ import { scale } from "../ops/elementwise.ts";
 import { topologicalOrder } from "./grad.ts";
 import { type Location, locationOf, shareEqualWork } from "./equal_work.ts";
 import { fuseElementwise, type Fusion } from "./fuse.ts";
-import { type Dispatch, type Parameter, size, type Tensor } from "../graph/tensor.ts";
+import { alignment, type Dispatch, type Parameter, size, type Tensor } from "../graph/tensor.ts";
 import { type TileProfile, tileProfiles } from "../graph/tiles.ts";
 import { type Formats, formatsOf, type Operand } from "./textured.ts";
 
@@ -168,8 +168,10 @@ function operandOf(
   copied: ReadonlySet<Tensor>,
   copies: number,
 ): Operand {
-  const many = copied.has(owner) ? copies : 1;
-  return { floats: many * size(x.shape), around: many * size(owner.shape) };
+  const [floats, around] = [size(x.shape), size(owner.shape)];
+  if (!copied.has(owner)) return { floats, around };
+  // Copies lie where they can be bound.
+  return { floats: copies * floats, around: copies * alignment * Math.ceil(around / alignment) };
 }
 
 /** Which node is computed in a node's place. */

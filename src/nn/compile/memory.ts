@@ -48,7 +48,6 @@ export class Memory {
     const { order, work, same, inputsOf, copied, locate } = graph;
     this.#graph = graph;
     this.#lastUse = lastUses(graph);
-    this.#inPacks = madeInPacks(work, inputsOf, copied, locate);
     const asTexture = new Map<Tensor, Set<TexelFormat>>();
     const bound = new Set<Tensor>();
     for (const t of work) {
@@ -60,6 +59,11 @@ export class Memory {
       });
     }
     this.#asTexture = asTexture;
+    // Copies of a part lie as far apart as those of its pack: what goes to a texture is made by itself.
+    this.#inPacks = new Map(
+      [...madeInPacks(work, inputsOf, copied, locate)]
+        .filter(([part]) => !copied.has(part) || !asTexture.has(part)),
+    );
     this.#onlyAsTexture = new Set(
       [...asTexture.keys()].filter((t) => !bound.has(t) && !graph.keptOwners.has(t)),
     );
@@ -109,7 +113,9 @@ export class Memory {
   /** Bytes of all copies of a node that owns memory; of what is copied to a texture, of whole rows. */
   bytesOf(t: Tensor): number {
     const { copied, copies } = this.#graph;
-    if (this.#asTexture.has(t)) return this.rowsOf(t) * texelRowBytes;
+    // A parameter's buffer is not this program's.
+    const whole = this.#asTexture.has(t) && t.source.kind !== "parameter";
+    if (whole) return this.rowsOf(t) * texelRowBytes;
     return copied.has(t) ? copies * this.#strideOf(t) : padded(4 * size(t.shape));
   }
 

@@ -22,6 +22,8 @@ export type Step =
     readonly kind: "dispatch";
     readonly tensor: Tensor;
     readonly dispatch: Dispatch;
+    /** Name of its kernel's file, or of its chain, however it is changed for textures and copies. */
+    readonly file: string;
     /** What it reads: the tensor's inputs, but where it does the work of a chain those of the chain. */
     readonly inputs: readonly Tensor[];
     /** How many copies it does the work of. */
@@ -86,20 +88,26 @@ export interface Plan {
 /** Orders, shares equal work, and assigns buffers. */
 export function plan(spec: ProgramSpec): Plan {
   const graph = arrange(spec);
-  const { work, phaseOf, updates } = graph;
+  const { work, phaseOf, updates, inputsOf, locate } = graph;
   const memory = new Memory(graph);
   const steps: Step[] = [];
-  let [settled, invariant, unshared] = [0, 0, 0];
-  work.forEach((t, i) => {
-    unshared += memory.bytesOf(t);
-    memory.take(t);
-    if (t.source.kind === "pack") steps.push(...packed(t, t.source.offsets, memory));
-    else steps.push(...leafTextures(t, graph, memory), dispatched(t, graph, memory));
-    steps.push(...copiedToTextures(t, memory));
-    memory.release(i, t);
-    if (phaseOf(t) <= phases.settled) settled = steps.length;
-    if (phaseOf(t) <= phases.once) invariant = steps.length;
-  });
+  let [settled, invariant, next] = [0, 0, 0];
+  for (const phase of Object.values(phases)) {
+    for (let t = work[next]; t && phaseOf(t) === phase; t = work[++next]) {
+      memory.take(t);
+      if (t.source.kind === "pack") steps.push(...packed(t, t.source.offsets, memory));
+      else {steps.push(
+          ...leafTextures(inputsOf(t).map((x) => locate(x).owner), memory),
+          dispatched(t, graph, memory),
+        );}
+      steps.push(...copiedToTextures(t, memory));
+      memory.release(next, t);
+    }
+    // What only later phases read is copied once all the same.
+    steps.push(...leafTextures(graph.order.filter((t) => phaseOf(t) === phase), memory));
+    if (phase <= phases.settled) settled = steps.length;
+    if (phase <= phases.once) invariant = steps.length;
+  }
   return {
     steps,
     settled,
@@ -114,7 +122,7 @@ export function plan(spec: ProgramSpec): Plan {
     }),
     buffers: memory.buffers,
     textures: memory.textures,
-    stats: statsOf(steps, memory, unshared),
+    stats: statsOf(steps, memory, work),
     binding: (t) => memory.binding(t),
     uses: (t) => memory.holds(t),
   };
@@ -148,12 +156,11 @@ function copiedToTextures(t: Tensor, memory: Memory): Step[] {
   });
 }
 
-/** The same of what is computed by no step, before it is first read. */
-function leafTextures(t: Tensor, graph: Arrangement, memory: Memory): Step[] {
-  const read = graph.inputsOf(t).map((x) => graph.locate(x).owner);
-  return [...new Set(read)].flatMap((owner) => {
+/** The same of those that are computed by no step and have not been copied yet. */
+function leafTextures(owners: readonly Tensor[], memory: Memory): Step[] {
+  return [...new Set(owners)].flatMap((owner) => {
     const [format] = memory.formatsOf(owner);
-    if (!format || memory.texture(owner, format)) return [];
+    if (!format || !memory.holds(owner) || memory.texture(owner, format)) return [];
     memory.takeTextures(owner);
     return copiedToTextures(owner, memory);
   });
@@ -176,7 +183,8 @@ function dispatched(t: Tensor, graph: Arrangement, memory: Memory): Step {
   const bindings = [...inputs, t].map((x, i) => {
     const format = formats[i];
     if (!format) return memory.binding(x);
-    return memory.texture(graph.locate(x).owner, format) ?? unreachable(x);
+    const from = memory.texture(graph.locate(x).owner, format) ?? unreachable(x);
+    return { ...from, size: memory.binding(x).size };
   });
   if (bindings.length !== one.kernel.bindings.length) {
     throw new Error(
@@ -187,19 +195,16 @@ function dispatched(t: Tensor, graph: Arrangement, memory: Memory): Step {
   const copies = graph.copied.has(t) ? graph.copies : 1;
   const dispatch = graph.copied.has(t) ? copiedDispatch(one, bindings) : one;
   const flop = flopOf(cut) * copies;
-  return { kind: "dispatch", tensor: t, dispatch, inputs, copies, flop, bindings };
+  const file = cut.kernel.name;
+  return { kind: "dispatch", tensor: t, dispatch, file, inputs, copies, flop, bindings };
 }
 
 function unreachable(t: Tensor): never {
   throw new Error(`Unreachable: "${t.name}" is read from a texture, and computed into none`);
 }
 
-/** @param unshared bytes of all intermediates, each by itself */
-function statsOf(
-  steps: readonly Step[],
-  { buffers, textures }: Memory,
-  unshared: number,
-): Stats {
+function statsOf(steps: readonly Step[], memory: Memory, work: readonly Tensor[]): Stats {
+  const { buffers, textures } = memory;
   const dispatches = steps.filter((s) => s.kind === "dispatch");
   const pipelines = new Set(
     dispatches.map(({ dispatch: { kernel, overrides } }) =>
@@ -209,13 +214,15 @@ function statsOf(
   const bytes = (kinds: readonly string[]): number =>
     buffers.reduce((sum, b) => kinds.includes(b.source.kind) ? sum + b.bytes : sum, 0);
   const own = bytes(["input", "constant"]);
+  const apart = work.reduce((sum, t) => sum + memory.bytesOf(t), 0) +
+    steps.reduce((sum, s) => s.kind === "texture" ? sum + s.rows * texelRowBytes : sum, 0);
   return {
     dispatches: dispatches.length,
     pipelines: pipelines.size,
     buffers: buffers.length,
     bytes: own + bytes(["pool", "pack"]) +
       textures.reduce((sum, { rows }) => sum + rows * texelRowBytes, 0),
-    unsharedBytes: own + unshared,
+    unsharedBytes: own + apart,
     parameterBytes: bytes(["parameter"]),
     gigaflop: dispatches.reduce((sum, { flop }) => sum + flop / 1e9, 0),
   };

@@ -36,6 +36,8 @@ export interface StepTime {
   readonly label: string;
   /** Name of the kernel that makes it. */
   readonly kernel: string;
+  /** Name of that kernel's file, however it was changed for textures and copies. */
+  readonly file: string;
   /** Sizes and choices that it was compiled with. */
   readonly overrides: Overrides;
   /** Median over the repetitions. */
@@ -72,11 +74,12 @@ export async function timeSteps(
   }
   return dispatches.map(({ step }, i) => {
     const sorted = (samples[i] ?? []).toSorted((a, b) => a - b);
-    const { tensor, dispatch, copies, bindings } = step;
+    const { tensor, dispatch, file, copies, bindings } = step;
     const bytes = bindings.reduce((sum, b) => sum + (b.stride > 0 ? copies : 1) * b.size, 0);
     return {
       label: `${tensor.name} ${show(tensor.shape)}`,
       kernel: dispatch.kernel.name,
+      file,
       overrides: dispatch.overrides,
       milliseconds: sorted[sorted.length >> 1] ?? NaN,
       gigaflop: step.flop / 1e9,
@@ -177,7 +180,8 @@ export function describeTimes(name: string, times: readonly StepTime[], rows = 3
   );
   const rest = times.length - lines.length;
   return [
-    `program "${name}": ${times.length} dispatches, ${total.toFixed(2)} ms of device time`,
+    `program "${name}": ${times.length} dispatches, ${total.toFixed(2)} ms of device time, ` +
+    "copies not counted",
     ...lines,
     ...(rest > 0 ? [`and ${rest} more`] : []),
   ].join("\n");

@@ -277,8 +277,8 @@ async function measure(
 
 /** Keeps the time of a kernel that profiles cut, if it is the shortest so far. */
 function keepFastest(times: Map<string, number>, step: StepTime): void {
-  const { kernel, overrides, milliseconds } = step;
-  if (kernel !== "conv2d" && kernel !== "conv2d_weight") return;
+  const { file, overrides, milliseconds } = step;
+  if (file !== "conv2d" && file !== "conv2d_weight") return;
   const value = (name: string, otherwise = 0): number => Number(overrides[name] ?? otherwise);
   const shape = {
     CI: value("CI"),
@@ -292,9 +292,9 @@ function keepFastest(times: Map<string, number>, step: StepTime): void {
     STRIDE: value("STRIDE", 1),
     PAD: value("PAD"),
   };
-  const extras = kernel === "conv2d"
+  const extras = file === "conv2d"
     ? { fold: value("FOLD", 1) === 4 ? 4 : 1, pool: value("POOL", 1) === 2 ? 2 : 1 } as const
     : {};
-  const key = cutKey(kernel, shape, extras);
+  const key = cutKey(file, shape, extras);
   times.set(key, Math.min(times.get(key) ?? Infinity, milliseconds));
 }
