@@ -2,6 +2,9 @@
 import assert from "node:assert/strict";
 import { attacks, type NormName } from "../src/attack/mod.ts";
 import { decisions } from "../src/attack/apgd.ts";
+import { objectiveOf, runConfig, type RunOptions } from "../src/experiment/config.ts";
+import { attackSettings } from "../src/experiment/attack.ts";
+import { stepsText } from "../src/report/words.ts";
 import { readSafetensors } from "../src/checkpoint/safetensors.ts";
 import { loadCheckpoint } from "../src/checkpoint/checkpoint.ts";
 import { methods } from "../src/methods/mod.ts";
@@ -17,6 +20,29 @@ Deno.test("lengths are decided on after the published steps, also of few", () =>
   assert.deepEqual(at(100), [22, 41, 57, 70, 80, 87, 93, 99]);
   assert.deepEqual(at(20), [4, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20]);
   assert.deepEqual(at(1), [1]);
+});
+
+Deno.test("`--attack apgd` makes 100 steps down the log-probability, unless told otherwise", () => {
+  const chosen = (options: RunOptions): unknown[] => {
+    const config = runConfig(options);
+    const { name, steps, stepSize, norm } = attackSettings(config);
+    return [name, steps, stepSize, norm, objectiveOf(config)];
+  };
+  const options = { mode: "sngp", epsilonAttack: 0.5 } as const;
+  assert.deepEqual(chosen(options), ["pgd", 10, 0.05, "linf", "published"]);
+  assert.deepEqual(chosen({ ...options, attack: "apgd" }), [
+    "apgd",
+    100,
+    1,
+    "linf",
+    "logProbability",
+  ]);
+  assert.deepEqual(
+    chosen({ ...options, attack: "apgd", steps: 20, norm: "l2", objective: "entropy" }),
+    ["apgd", 20, 1, "l2", "entropy"],
+  );
+  assert.equal(stepsText({ name: "apgd", steps: 100, stepSize: 1 }), "100 steps of at most 1");
+  assert.equal(stepsText({ name: "pgd", steps: 1, stepSize: 0.05 }), "1 step of 0.05");
 });
 
 const [images, pixels, classes, steps] = [7, 12, 3, 40];

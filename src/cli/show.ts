@@ -18,12 +18,13 @@ import {
   meanNote,
   normName,
   readingName,
+  stepsText,
   targetName,
   tau,
   title,
   verdict,
 } from "../report/words.ts";
-import { changed, counted, percent, plain, shown } from "../measure/shown.ts";
+import { changed, counted, percent, shown } from "../measure/shown.ts";
 import { shortened } from "../base/errors.ts";
 import { flagOf } from "./flags.ts";
 import { columns, tableText } from "./format.ts";
@@ -43,8 +44,8 @@ export function showAttack(result: AttackResult, width = columns()): string {
     inDomain(result.inDomain),
     `out-domain: ${counted(outDomain.count, "image")} of ${outDomain.name}` +
     (outDomain.skipped > 0 ? ` (${counted(outDomain.skipped, "broken file")} left out)` : ""),
-    `attack: ${attack.name}, epsilon ${epsilonAttack}, ${counted(attack.steps, "step")} of ` +
-    plain(attack.stepSize) + (attack.norm === "linf" ? "" : `, ${normName(attack.norm)}`) +
+    `attack: ${attack.name}, epsilon ${epsilonAttack}, ${stepsText(attack)}` +
+    (attack.norm === "linf" ? "" : `, ${normName(attack.norm)}`) +
     (attack.objective === "published" ? "" : `, objective ${shortened(attack.objective)}`) +
     (target === undefined ? "" : `, steered to ${target}`),
     tableText(["", "clean", "attacked", "change"], attackRows(result), { width }),

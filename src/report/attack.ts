@@ -5,8 +5,17 @@
  */
 import { seedsText } from "../experiment/seeds.ts";
 import { modelTitle } from "../methods/mod.ts";
-import { changed, counted, plain, shown } from "../measure/shown.ts";
-import { className, normName, readingName, targetName, tau, title, verdict } from "./words.ts";
+import { changed, shown } from "../measure/shown.ts";
+import {
+  className,
+  normName,
+  readingName,
+  stepsText,
+  targetName,
+  tau,
+  title,
+  verdict,
+} from "./words.ts";
 import { draw, inks, svg } from "./charts.ts";
 import type { AttackContent, Example, kinds, Picture } from "./content.ts";
 import { classBars, histogram, rejectionCurve } from "./curves.ts";
@@ -56,12 +65,12 @@ export async function attackPage(content: AttackContent): Promise<string> {
   const { figures } = content;
   const { mode, protocol, seed, seeds, epsilonAttack, attack, outDomain } = figures;
   const evidence = evidenceOf(figures);
-  const { name, objective, norm, steps, stepSize } = attack;
+  const { name, objective, norm } = attack;
   const target = targetName(figures);
   const how = [
     modelTitle(figures.model, figures.hyperparameters),
     `protocol ${protocol}`,
-    `${name}, ${counted(steps, "step")} of ${plain(stepSize)}`,
+    `${name}, ${stepsText(attack)}`,
     ...(norm === "linf" ? [] : [normName(norm)]),
     ...(objective === "published" ? [] : [`objective ${objective}`]),
     ...(target === undefined ? [] : [`steered to ${target}`]),

@@ -6,8 +6,8 @@
  * @module
  */
 import { setOfImages, sets } from "../../data/mod.ts";
-import { type Norm, norms } from "../attack/mod.ts";
-import { percent, plain, shown } from "../measure/shown.ts";
+import { type Attack, attacks, type Norm, norms } from "../attack/mod.ts";
+import { counted, percent, plain, shown } from "../measure/shown.ts";
 import type { CheckName } from "../measure/check.ts";
 import { guesses, knows } from "../measure/guessing.ts";
 import { type Method, methods, type Network, networks } from "../methods/mod.ts";
@@ -113,6 +113,14 @@ export function verdict(result: AttackFigures): string {
   }
   return `The attack changes next to nothing at epsilon ${epsilonAttack}: ` +
     `${rates}${entropies}${area}. ${bounds}.`;
+}
+
+/** `10 steps of 0.01`; `100 steps of at most 0.2` of an attack that finds their lengths by itself. */
+export function stepsText(
+  { name, steps, stepSize }: Pick<AttackResult["attack"], "name" | "steps" | "stepSize">,
+): string {
+  const adaptive = Object.values<Attack>(attacks).find((of) => of.name === name)?.adaptive;
+  return `${counted(steps, "step")} of ${adaptive ? "at most " : ""}${plain(stepSize)}`;
 }
 
 /** The name of a norm in prose; its own where nobody knows it. */
