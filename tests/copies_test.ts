@@ -167,6 +167,16 @@ Deno.test("a part of a pack that is read from a texture, too, is right in every 
     );
   }));
 
+Deno.test("copies that a kernel cannot tell apart are refused", () =>
+  withDevice(async (device) => {
+    const odd = new nn.Parameter([3], Float32Array.of(1, 2, 3, 4, 5, 6), false, 2);
+    const spec = { outputs: [nn.square(odd.tensor)], copies: 2 };
+    await assert.rejects(
+      nn.compile(device, spec),
+      /^Error: Cannot make copies of "unary": .* pack/,
+    );
+  }));
+
 Deno.test("what no copy has values of its own for is done once, and read by all", () =>
   withDevice(async (device) => {
     const own = new nn.Parameter([64], Float32Array.from({ length: 192 }, (_, i) => i), false, 3);

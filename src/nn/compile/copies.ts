@@ -35,6 +35,12 @@ export function copyOverrides(
   one.bindings.forEach(({ name, vectors }, i) => {
     const element = vectors ? 16 : 4;
     const { stride = 0, size = 0 } = bindings[i] ?? {};
+    if (stride % element !== 0) {
+      throw new Error(
+        `Cannot make copies of "${one.name}": those of "${name}" lie ${stride} bytes apart, and it is read ` +
+          `by ${element}; pack the parameter`,
+      );
+    }
     overrides[`STEP_${name}`] = stride / element;
     if (asksForLength(one, name)) overrides[`LENGTH_${name}`] = size / element;
   });
