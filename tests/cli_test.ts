@@ -114,7 +114,7 @@ const mistakes: readonly [what: string, args: string[], message: RegExp][] = [
   ["an out-domain set to train", ["train", "--out-domain", "svhn"], /"--out-domain"/],
   ["an unknown protocol", ["attack", "--protocol", "papr"], /Did you mean "paper"/],
   ["no steps", ["attack", "--steps", "0"], /`--steps`/],
-  ["a misspelt attack", ["attack", "--attack", "pgdd"], /Did you mean "pgd"/],
+  ["a misspelt attack", ["attack", "--attack", "fgsn"], /Did you mean "fgsm"/],
   ["a misspelt start", ["attack", "--start", "fre"], /Did you mean "free"/],
   ["a misspelt iterate", ["attack", "--keep", "bestt"], /Did you mean "best"/],
   ["a step of 0", ["attack", "--step-factor", "0"], /`--step-factor`/],
