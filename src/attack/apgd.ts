@@ -27,7 +27,7 @@ import {
   type Updates,
   where,
 } from "../nn/mod.ts";
-import { type Norm, norms } from "./norms.ts";
+import { type Norm, norms, rows } from "./norms.ts";
 import type { Attack, AttackSettings, Iterate, Problem } from "./types.ts";
 
 /** Share of a step that is new; the rest is the step before. */
@@ -218,9 +218,4 @@ function decide(
     decided: where(now, lowest, decided),
     paid: where(now, zero, paid),
   };
-}
-
-/** One number an image, `[B]`, for each of its pixels. */
-function rows(values: Tensor, like: Tensor): Tensor {
-  return broadcastTo(reshape(values, [-1, ...like.shape.slice(1).map(() => 1)]), like.shape);
 }

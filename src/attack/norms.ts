@@ -93,7 +93,7 @@ const l2: Norm = {
 };
 
 /** One number an image, `[B]`, for each of its pixels. */
-function rows(values: Tensor, like: Tensor): Tensor {
+export function rows(values: Tensor, like: Tensor): Tensor {
   return broadcastTo(reshape(values, [-1, ...like.shape.slice(1).map(() => 1)]), like.shape);
 }
 
