@@ -167,6 +167,26 @@ Deno.test("a part of a pack that is read from a texture, too, is right in every 
     );
   }));
 
+Deno.test("each of several models in one block is read by itself, from textures as from buffers", () =>
+  withDevice(async (device) => {
+    const models = [1, 2, 3].map((seed) => [
+      new nn.Parameter([40, 50], new nn.Random(seed).uniform(2000)),
+    ]);
+    nn.Parameter.packCopies(models, 2);
+    for (const [i, [p]] of models.entries()) {
+      assert.ok(p);
+      const outputs = [nn.square(p.tensor)];
+      for (const textured of [0, 1]) {
+        const tiles = { ...nn.tileProfiles.software, textured };
+        using program = await nn.compile(device, { outputs, tiles });
+        program.run();
+        const [y] = await Promise.all(outputs.map((t) => program.read(t)));
+        const expected = new nn.Random(i + 1).uniform(2000).map((v) => v * v);
+        assert.deepEqual(y, expected, `model ${i}, ${textured ? "textures" : "buffers"}`);
+      }
+    }
+  }));
+
 Deno.test("copies that a kernel cannot tell apart are refused", () =>
   withDevice(async (device) => {
     const odd = new nn.Parameter([3], Float32Array.of(1, 2, 3, 4, 5, 6), false, 2);

@@ -168,8 +168,11 @@ function operandOf(
   copied: ReadonlySet<Tensor>,
   copies: number,
 ): Operand {
-  const [floats, around] = [size(x.shape), size(owner.shape)];
+  const { source } = owner;
+  const floats = size(x.shape);
+  const around = source.kind === "parameter" ? source.parameter.data.length : size(owner.shape);
   if (!copied.has(owner)) return { floats, around };
+  if (source.kind === "parameter") return { floats: copies * floats, around };
   // Copies lie where they can be bound.
   return { floats: copies * floats, around: copies * alignment * Math.ceil(around / alignment) };
 }

@@ -107,6 +107,8 @@ export class Memory {
   /** Rows of the texture that holds all copies of a node. */
   rowsOf(t: Tensor): number {
     const { copied, copies } = this.#graph;
+    // A block may hold several models' parameters, of which a program of one model reads any.
+    if (t.source.kind === "parameter") return texelRows(t.source.parameter.data.length);
     return texelRows(copied.has(t) ? copies * this.#strideOf(t) / 4 : size(t.shape));
   }
 

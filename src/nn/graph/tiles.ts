@@ -96,11 +96,10 @@ export const tileProfiles = {
     costs: { filters: 4, pixel: 1, product: 4 },
   },
   software,
-  // No profile has `textured` on yet: a LeNet trained alone then ends in other bits than beside others.
   /** For software drivers that read a texture without a branch, as lavapipe does. */
-  texels: { ...software, name: "texels", texels: 32, textured: 0 },
+  texels: { ...software, name: "texels", texels: 32, textured: 32768 },
   /** As `texels`, with 3 x 3 filters applied to tiles. */
-  winograd: { ...software, name: "winograd", texels: 32, textured: 0, winograd: 4 },
+  winograd: { ...software, name: "winograd", texels: 32, textured: 32768, winograd: 4 },
 } as const satisfies Record<string, TileProfile>;
 
 /** Texels in a row of every texture, and their bytes. */
