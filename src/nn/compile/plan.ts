@@ -96,10 +96,10 @@ export function plan(spec: ProgramSpec): Plan {
     for (let t = work[next]; t && phaseOf(t) === phase; t = work[++next]) {
       memory.take(t);
       if (t.source.kind === "pack") steps.push(...packed(t, t.source.offsets, memory));
-      else {steps.push(
-          ...leafTextures(inputsOf(t).map((x) => locate(x).owner), memory),
-          dispatched(t, graph, memory),
-        );}
+      else {
+        const read = inputsOf(t).map((x) => locate(x).owner);
+        steps.push(...leafTextures(read, memory), dispatched(t, graph, memory));
+      }
       steps.push(...copiedToTextures(t, memory));
       memory.release(next, t);
     }
