@@ -191,9 +191,7 @@ function stepOf(
 
 /** What is decided on the steps' lengths, image by image, after a step. */
 function decide(
-  state: Readonly<
-    Record<"last" | "decided" | "paid" | "shortened" | "length" | "count", Parameter>
-  >,
+  state: State,
   { losses, lowest, first, steps }: {
     readonly losses: Tensor;
     readonly lowest: Tensor;

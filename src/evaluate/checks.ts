@@ -96,7 +96,7 @@ export async function checkAttack(
       convergence: convergence(
         found,
         { effect: drop(further), auroc: auroc(further.adversarial) },
-        strong.settings,
+        strong,
         effect,
       ),
     };
@@ -117,11 +117,17 @@ function halved(settings: AttackSettings): AttackSettings {
   return { ...settings, epsilon: settings.epsilon / 2, stepSize: settings.stepSize / 2 };
 }
 
+/** An attack, and how it is made. */
+interface Strong {
+  readonly attack: Attack;
+  readonly settings: AttackSettings;
+}
+
 /** A stronger attack in the same ball: more steps of pgd, or of one that finds their lengths by itself. */
 function stronger(
   settings: AttackSettings,
   given: Attack | undefined,
-): { readonly attack: Attack; readonly settings: AttackSettings } {
+): Strong {
   const all = Object.values<Attack>(attacks);
   const own = given ?? all.find(({ name }) => name === settings.name);
   const steps = Math.max(10, 5 * settings.steps);
@@ -234,7 +240,7 @@ interface Reached {
 function convergence(
   full: Reached,
   further: Reached,
-  { steps, stepSize }: AttackSettings,
+  { attack, settings: { steps, stepSize } }: Strong,
   effect: AttackChecks["effect"],
 ): Check {
   if (Number.isNaN(further.effect - full.effect)) {
@@ -252,7 +258,7 @@ function convergence(
       stronger: further.effect,
       ...(Number.isFinite(full.auroc) ? { auroc: full.auroc, aurocStronger: further.auroc } : {}),
     },
-    `The attack has not converged: in ${steps} steps of ${
+    `The attack has not converged: in ${steps} steps of ${attack.adaptive ? "at most " : ""}${
       Number(stepSize.toPrecision(3))
     } the ${effect} falls by ` +
       `${round(further.effect)} instead of ${round(full.effect)}${areas}`,
