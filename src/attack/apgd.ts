@@ -18,7 +18,6 @@ import {
   greater,
   maximum,
   mul,
-  noise,
   Parameter,
   reshape,
   scale,
@@ -27,6 +26,7 @@ import {
   type Updates,
   where,
 } from "../nn/mod.ts";
+import { runOf, startOf } from "./inits.ts";
 import { type Norm, norms, rows } from "./norms.ts";
 import type { Attack, AttackSettings, Iterate, Problem } from "./types.ts";
 
@@ -44,7 +44,8 @@ export const apgd: Attack = {
   name: "apgd",
   objective: "logProbability",
   adaptive: true,
-  settings: (epsilon, { norm = "linf", startNoise = 0, steps = 100 } = {}) => ({
+  settings: (epsilon, { norm = "linf", startNoise = 0, steps = 100, ...run } = {}) => ({
+    ...runOf(run),
     name: "apgd",
     norm,
     epsilon,
@@ -108,7 +109,7 @@ function stateOf(shape: readonly number[]): State {
 }
 
 function prepare({ loss, shape }: Problem, settings: AttackSettings): Iterate {
-  const { epsilon, steps, stepSize, startNoise } = settings;
+  const { epsilon, steps, stepSize } = settings;
   const norm: Norm = norms[settings.norm];
   const state = stateOf(shape);
   const { clean, current, best, count } = state;
@@ -122,9 +123,8 @@ function prepare({ loss, shape }: Problem, settings: AttackSettings): Iterate {
     count,
     parameters: Object.values(state),
     repeats: steps + 1,
-    start(x0, key): Updates {
-      const jitter = scale(noise("normal", key, constant(0, [1]), shape), startNoise);
-      const first = startNoise > 0 ? project(add(x0, jitter), x0) : x0;
+    start(x0, key, which): Updates {
+      const first = startOf(x0, settings, key, which);
       return new Map([
         [clean, x0],
         [current, first],

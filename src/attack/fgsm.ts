@@ -4,13 +4,15 @@
  *
  * @module
  */
+import { runOf } from "./inits.ts";
 import { iterate } from "./iterate.ts";
 import type { Attack } from "./types.ts";
 
 /** One step of length epsilon. */
 export const fgsm: Attack = {
   name: "fgsm",
-  settings: (epsilon, { norm = "linf" } = {}) => ({
+  settings: (epsilon, { norm = "linf", ...run } = {}) => ({
+    ...runOf(run),
     name: "fgsm",
     norm,
     epsilon,

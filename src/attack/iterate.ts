@@ -11,7 +11,6 @@ import {
   constant,
   grad,
   greater,
-  noise,
   Parameter,
   reshape,
   scale,
@@ -20,12 +19,13 @@ import {
   type Updates,
   where,
 } from "../nn/mod.ts";
+import { startOf } from "./inits.ts";
 import { type Norm, norms } from "./norms.ts";
 import type { AttackSettings, Iterate, Problem } from "./types.ts";
 
 /** Prepares the iteration on a batch of images. */
 export function iterate({ loss, shape }: Problem, settings: AttackSettings): Iterate {
-  const { epsilon, steps, stepSize, startNoise, projectStart, keepBest } = settings;
+  const { epsilon, steps, stepSize, keepBest } = settings;
   const norm: Norm = norms[settings.norm];
   const clean = new Parameter(shape, 0);
   const current = new Parameter(shape, 0);
@@ -40,10 +40,8 @@ export function iterate({ loss, shape }: Problem, settings: AttackSettings): Ite
     count,
     parameters: [clean, current, best, lowest, count],
     repeats: keepBest ? steps + 1 : steps,
-    start(images, key): Updates {
-      const jitter = scale(noise("normal", key, constant(0, [1]), shape), startNoise);
-      const noisy = startNoise > 0 ? add(images, jitter) : images;
-      const first = projectStart ? project(noisy, images) : noisy;
+    start(images, key, which): Updates {
+      const first = startOf(images, settings, key, which);
       const updates = new Map([[clean, images], [current, first], [count, constant(0, [1])]]);
       return keepBest
         ? updates.set(best, first).set(lowest, constant(3e38, lowest.shape))

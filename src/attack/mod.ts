@@ -9,11 +9,14 @@ import { fgsm } from "./fgsm.ts";
 import { pgd } from "./pgd.ts";
 import type { Attack } from "./types.ts";
 
-export type { Attack, AttackSettings, Iterate, IterateOptions, Problem } from "./types.ts";
+export type { Attack, AttackSettings, Iterate, IterateOptions, Problem, Which } from "./types.ts";
+export { type Init, type InitName, inits } from "./inits.ts";
 export { iterate } from "./iterate.ts";
 export { type Norm, type NormName, norms } from "./norms.ts";
 export {
   type Attackable,
+  type Direction,
+  directions,
   labelOf,
   type LossOptions,
   type Objective,

@@ -39,6 +39,8 @@ export interface Norm {
   steepest(gradient: Tensor): Tensor;
   /** The images of the ball around `center` that are next to `images`, `[B, ...]`. */
   project(images: Tensor, center: Tensor, radius: number): Tensor;
+  /** Changes `[B, ...]` anywhere in the ball, of noise of that shape: where restarts begin. */
+  anywhere(draw: (distribution: "uniform" | "normal") => Tensor, radius: number): Tensor;
   /** Length of each image's change: `[B, ...]` to `[B]`. */
   lengthOf(change: Tensor): Tensor;
   /** Largest length that any change of `pixels` pixels by at most 1 has. */
@@ -64,6 +66,7 @@ const linf: Norm = {
     return where(nonFinite(direction), constant(0, gradient.shape), direction);
   },
   project: (images, center, radius) => clip(images, sub(center, radius), add(center, radius)),
+  anywhere: (draw, radius) => add(scale(draw("uniform"), 2 * radius), -radius),
   lengthOf: (change) => max(reshape(abs(change), [change.shape[0] ?? 1, -1])),
   largest: () => 1,
   noiseBound: () => normalBound,
@@ -86,6 +89,8 @@ const l2: Norm = {
     const length = maximum(rowNorm(change), 1e-12);
     return add(center, mul(change, rows(minimum(scale(reciprocal(length), radius), 1), change)));
   },
+  // A random direction, of the whole radius: nearly all of a ball of many dimensions lies at its border.
+  anywhere: (draw, radius) => scale(l2.steepest(draw("normal")), radius),
   lengthOf: rowNorm,
   largest: Math.sqrt,
   noiseBound: (pixels) => Math.sqrt(pixels) + normalBound,

@@ -25,12 +25,20 @@ import {
   where,
 } from "../nn/mod.ts";
 
+/** Whether an attack is to make a model surer, or less sure. */
+export type Direction = "over" | "under";
+
+/** Both directions. */
+export const directions = ["over", "under"] as const satisfies readonly Direction[];
+
 /** What a loss of confidence may depend on besides the image. */
 export interface LossOptions {
   /** A supply of noise whose counter goes up at every step of the attack. */
   readonly draws: Draws;
   /** The class to steer to; the model's own prediction when not given. */
   readonly target?: number | undefined;
+  /** `[1]`, which of an objective's own runs it is, from 0 on; the first when not given. */
+  readonly rank?: Tensor | undefined;
 }
 
 /** What an objective may ask a model for. */
@@ -64,6 +72,10 @@ export interface Objective {
    * @param kept what `keep` made of the clean images
    */
   loss(model: Attackable, images: Tensor, options: LossOptions, kept?: Tensor): Tensor;
+  /** As `loss`, to make a model less sure; minus `loss` when not given. */
+  under?(model: Attackable, images: Tensor, options: LossOptions, kept?: Tensor): Tensor;
+  /** How many runs over every image it takes for a model of so many classes, told by `rank`; one when not given. */
+  runs?(classes: number): number;
 }
 
 /** The method's own. */

@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { runOf } from "./inits.ts";
 import { iterate } from "./iterate.ts";
 import type { Attack, AttackSettings } from "./types.ts";
 
@@ -18,6 +19,7 @@ export const pgd: Attack = {
     const { norm = "linf", startNoise = 0, steps = 10, stepFactor = 2.5 } = options;
     const { projectStart = true, keepBest = true } = options;
     return {
+      ...runOf(options),
       name: "pgd",
       norm,
       epsilon,

@@ -4,6 +4,7 @@
  * @module
  */
 import type { NoiseKey, Parameter, Tensor, Updates } from "../nn/mod.ts";
+import type { InitName } from "./inits.ts";
 import type { NormName } from "./norms.ts";
 import type { ObjectiveName } from "./objectives.ts";
 
@@ -25,6 +26,10 @@ export interface AttackSettings {
   readonly projectStart: boolean;
   /** Whether the iterate of lowest loss is kept, image by image, rather than the last. */
   readonly keepBest: boolean;
+  /** The start that was chosen, projected; as the three above say when not given. */
+  readonly init?: InitName | undefined;
+  /** Further runs over every image from random points of the ball, of which the best counts; none when not given. */
+  readonly restarts?: number | undefined;
 }
 
 /** What may be chosen about an attack, where it leaves a choice. */
@@ -41,6 +46,18 @@ export interface IterateOptions {
   readonly projectStart?: boolean;
   /** Whether the iterate of lowest loss is kept, not the last; so it is when not given. */
   readonly keepBest?: boolean;
+  /** A start, projected to the ball and to [0, 1]; noise of `startNoise` when not given. */
+  readonly init?: InitName | undefined;
+  /** Further runs from random points of the ball; none when not given. */
+  readonly restarts?: number | undefined;
+}
+
+/** Which images of a set a batch holds, and which run over them it is. */
+export interface Which {
+  /** `[B]`, the images' numbers in their set: what is drawn by them is the same in batches of any size. */
+  readonly index: Tensor;
+  /** `[1]`, 0 for the first run; restarts go on from there. */
+  readonly run: Tensor;
 }
 
 /** What an attack works on: it knows neither model nor method. */
@@ -62,6 +79,8 @@ export interface Attack {
   readonly objective?: ObjectiveName;
   /** Whether it finds its steps' lengths by itself: a stronger one makes more of them. */
   readonly adaptive?: true;
+  /** Whether it looks at losses alone, and never at a gradient. */
+  readonly gradientFree?: true;
   /** The settings for a radius; options about which the attack leaves no choice are passed over. */
   settings(epsilon: number, options?: IterateOptions): AttackSettings;
   /** Prepares the attack on a batch of images. */
@@ -76,14 +95,19 @@ export interface Iterate {
   readonly current: Parameter;
   /** The adversarial images so far: the iterate of lowest loss where it is kept, else the current one. */
   readonly result: Parameter;
-  /** Updates that start the attack on a batch of clean images. */
-  start(images: Tensor, key: NoiseKey): Updates;
+  /**
+   * Updates that start the attack on a batch of clean images.
+   *
+   * @param key of its random numbers
+   * @param which images they are; the first ones in a first run when not given
+   */
+  start(images: Tensor, key: NoiseKey, which?: Which): Updates;
   /** Length of each image's next step, `[B]`, where an attack finds it by itself. */
   readonly lengths?: Parameter;
   /** How many steps were made: `[1]`. */
   readonly count: Parameter;
-  /** One step, to be run `repeats` times: what it changes, and the loss's gradient `[B, ...]`. */
-  step(): { readonly updates: Updates; readonly gradient: Tensor };
+  /** One step, to be run `repeats` times: what it changes, and the loss's gradient `[B, ...]` where it follows one. */
+  step(): { readonly updates: Updates; readonly gradient?: Tensor };
   /** How often to run the step: once more than `steps` where the last iterate must still be judged. */
   readonly repeats: number;
   /** Everything above that holds memory on the device. */

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import type { AttackChecks, Check } from "../measure/check.ts";
+import type { AttackChecks, Check, CheckName } from "../measure/check.ts";
 import { percent, round } from "../measure/shown.ts";
 import { finite } from "../measure/evidence.ts";
 import type { ChecksResult } from "../measure/schema.ts";
@@ -57,7 +57,7 @@ export async function checkAttack(
 ): Promise<CheckedAttack> {
   const { settings, set, device, target } = job;
   const index = evenSample(set.count, sampleSize);
-  const sample = new ResidentSet(chosen(set.set, index));
+  const sample = new ResidentSet(chosen(set.set, index), index);
   const effect = target === undefined ? "entropy" : "loss";
   // What is recorded of the attack itself ends with it.
   const reporter: Reporter = {
@@ -153,22 +153,24 @@ function oneStep(epsilon: number): Partial<AttackSettings> {
 
 /** What is to be seen on the attacked images themselves. */
 function onImages(
-  { distance, outside, slope, blindSteps, losses }: Attacked,
+  { distance, outside, gradient, losses }: Attacked,
   { norm: name, epsilon, startNoise, projectStart, keepBest }: AttackSettings,
   pixels: number,
-): Record<"zeroGradient" | "finiteGradient" | "ball" | "box" | "loss", Check> {
+): Readonly<Partial<Record<CheckName, Check>>> {
   // Every step ends with a projection; only a best iterate may be the noisy start itself.
   const noise = keepBest && !projectStart ? startNoise : 0;
   const norm: Norm = norms[name];
   const radius = Math.max(epsilon, norm.noiseBound(pixels) * noise);
   const [before, after] = [mean(losses.clean), mean(losses.adversarial)];
   return {
-    zeroGradient: none(slope, (v) => v === 0, "had a zero gradient at the first step"),
-    finiteGradient: none(
-      blindSteps,
-      (steps) => steps > 0,
-      "had no finite gradient at some step; pixels without one stayed as they were",
-    ),
+    ...gradient && {
+      zeroGradient: none(gradient.slope, (v) => v === 0, "had a zero gradient at the first step"),
+      finiteGradient: none(
+        gradient.blindSteps,
+        (steps) => steps > 0,
+        "had no finite gradient at some step; pixels without one stayed as they were",
+      ),
+    },
     ball: within(
       distance,
       { radius, rounding: norm.rounding(pixels) },

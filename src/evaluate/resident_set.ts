@@ -12,24 +12,35 @@ export class ResidentSet {
   readonly count: number;
   readonly #bytes: Parameter;
   readonly #labels: Parameter;
+  readonly #numbers: Parameter | undefined;
 
-  /** Packs the pixels four to a word; they reach the device when a program first reads them. */
-  constructor(readonly set: ImageSet) {
+  /**
+   * Packs the pixels four to a word; they reach the device when a program first reads them.
+   *
+   * @param numbers of the images in the set that they were chosen from; their places when not given
+   */
+  constructor(readonly set: ImageSet, numbers?: ArrayLike<number>) {
     this.count = set.count;
     const words = new Uint32Array(Math.ceil(set.images.length / 4));
     new Uint8Array(words.buffer).set(set.images);
     this.#bytes = new Parameter([words.length], words);
     this.#labels = new Parameter([set.count, 1], Float32Array.from(set.labels));
+    this.#numbers = numbers && new Parameter([set.count, 1], Float32Array.from(numbers));
   }
 
   /** The parameters that hold it, to be released when it is no longer needed. */
   get parameters(): readonly Parameter[] {
-    return [this.#bytes, this.#labels];
+    return [this.#bytes, this.#labels, ...this.#numbers ? [this.#numbers] : []];
   }
 
   /** Pixels in [0, 1], `[B, C, H, W]`, of the images at `index` `[B]`. */
   images(index: Tensor): Tensor {
     return gatherImages(this.#bytes.tensor, index, this.set.shape);
+  }
+
+  /** Numbers `[B]` of the images at `index` `[B]` in the set that they were chosen from. */
+  numbers(index: Tensor): Tensor {
+    return this.#numbers ? reshape(gatherRows(this.#numbers.tensor, index), index.shape) : index;
   }
 
   /** Class indices `[B]` of the images at `index` `[B]`. */

@@ -32,12 +32,13 @@ export function attackArchives(
   saveImages: boolean,
   { attacked, outDomain }: { readonly attacked: Attacked; readonly outDomain: ImageSet },
 ): Record<string, Arrays> {
-  const { clean, adversarial, distance, slope } = attacked;
+  const { clean, adversarial, distance, gradient } = attacked;
+  const slope = gradient?.slope;
   return {
     predictions: new Map([
       ...answersArchive({ clean, adversarial }),
       ["distance", { shape: [distance.length], data: distance }],
-      ["slope", { shape: [slope.length], data: slope }],
+      ...slope ? [["slope", { shape: [slope.length], data: slope }] as const] : [],
     ]),
     examples: examplesArchive(attacked, outDomain),
     ...(saveImages ? { adversarial: imagesArchive(attacked, outDomain) } : {}),

@@ -1,5 +1,6 @@
 // y[4t..4t+3] = Philox4x32-10(key, (t, counter, stream, OFFSET)) as uniform or normal numbers
 // N numbers, four a thread; key = seed low word, seed high word, stream, 0.
+// In rows of ROW numbers, a multiple of 4: (t in its row, counter, stream, OFFSET + 256 (1 + row's number)).
 //
 // J. Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3" (SC 2011); normal: Box, Muller.
 // Logarithm, sine and cosine are worked out here, since a GPU may have its own off by 2^-11 and the
@@ -7,19 +8,25 @@
 override OP: u32;
 override N: u32;
 override OFFSET: u32 = 0u;
+override ROW: u32 = 0u; // 0: no rows
 
 const OP_uniform = 0u;
 const OP_normal = 1u;
 
 @group(0) @binding(0) var<storage, read> key: array<u32>;
 @group(0) @binding(1) var<storage, read> counter: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(2) var<storage, read> rows: array<f32>; // if ROW
+@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let t = id.x + id.y * groups.x * 64u;
   if t * 4u >= N { return; }
-  let words = philox(vec2u(key[0], key[1]), vec4u(t, u32(counter[0]), key[2], OFFSET));
+  var at = vec2u(t, OFFSET);
+  if ROW > 0u {
+    at = vec2u(t % (ROW / 4u), OFFSET + 256u * (1u + u32(rows[t / (ROW / 4u)])));
+  }
+  let words = philox(vec2u(key[0], key[1]), vec4u(at.x, u32(counter[0]), key[2], at.y));
   let u = vec4f(words >> vec4u(8u)) * (1.0 / 16777216.0);
   if OP == OP_normal {
     y[t] = vec4f(box_muller(1.0 - u.x, u.y), box_muller(1.0 - u.z, u.w));

@@ -32,14 +32,21 @@ export function philox4x32(counter: Words, key: readonly [number, number]): Word
   return [Number(c0), Number(c1), Number(c2), Number(c3)];
 }
 
-/** key[4] = seed_lo, seed_hi, stream, 0; counter[1] -> y[N], uniform on [0, 1) or standard normal. */
+/**
+ * key[4] = seed_lo, seed_hi, stream, 0; counter[1]; rows[N / ROW] where there are rows -> y[N], uniform on [0, 1) or
+ * standard normal.
+ */
 export const philox: ReferenceKernel = (inputs, o, length) => {
   const [key, counter] = [input(inputs, 0), input(inputs, 1)];
   const normal = choice(o, "OP") === "normal";
   const offset = number(o, "OFFSET", 0);
+  const row = number(o, "ROW", 0) / 4;
   const y = new Float64Array(length);
   for (let t = 0; 4 * t < length; t++) {
-    const words = philox4x32([t, at(counter, 0), at(key, 2), offset], [at(key, 0), at(key, 1)]);
+    const [block, tag] = row > 0
+      ? [t % row, offset + 256 * (1 + at(input(inputs, 2), Math.floor(t / row)))]
+      : [t, offset];
+    const words = philox4x32([block, at(counter, 0), at(key, 2), tag], [at(key, 0), at(key, 1)]);
     const uniforms = words.map((word) => Math.floor(word / 256) / 2 ** 24);
     const four = normal ? boxMuller(uniforms) : uniforms;
     four.slice(0, length - 4 * t).forEach((value, i) => y[4 * t + i] = value);
@@ -81,18 +88,29 @@ const streams: readonly Stream[] = [
   [256, [0xffffffff, 0xffffffff, 7, 0], 1, 0xffffffff],
 ];
 
+const rowsAt = [5, 0, 2 ** 24 - 2];
+
 /** Uniforms to the bit; normals to the last bits. */
-export const philoxCases: readonly KernelCase[] = ["uniform", "normal"].flatMap((op) =>
-  streams.map(([n, key, counter, offset]) => ({
+export const philoxCases: readonly KernelCase[] = ["uniform", "normal"].flatMap((op) => [
+  ...streams.map(([n, key, counter, offset]) => ({
     kernel: "philox",
     label: `${op} ${n} of key ${key.join(" ")}, counter ${counter}, offset ${offset}`,
     overrides: { OP: op, N: n, ...(offset === 0 ? {} : { OFFSET: offset }) },
     threads: Math.ceil(n / 4),
-    inputs: () => [Uint32Array.from(key), Float32Array.of(counter)],
+    inputs: () => [Uint32Array.from(key), Float32Array.of(counter), Float32Array.of(0)],
     outputLength: n,
     tolerance: op === "uniform" ? 0 : 16 * epsilon,
-  }))
-);
+  })),
+  {
+    kernel: "philox",
+    label: `${op} rows ${rowsAt.join(" ")} of 12`,
+    overrides: { OP: op, N: 36, OFFSET: 3, ROW: 12 },
+    threads: 9,
+    inputs: () => [Uint32Array.of(1, 2, 3, 0), Float32Array.of(9), Float32Array.from(rowsAt)],
+    outputLength: 36,
+    tolerance: op === "uniform" ? 0 : 16 * epsilon,
+  },
+]);
 
 /** With and without momentum and weight decay. */
 export const sgdCases: readonly KernelCase[] =

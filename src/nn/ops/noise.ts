@@ -15,6 +15,7 @@ import {
   size,
   type Tensor,
 } from "../graph/tensor.ts";
+import { reshape, slice } from "./shape.ts";
 
 const philoxKernel = kernel("philox", wgsl);
 
@@ -32,7 +33,9 @@ export interface NoiseKey {
  * @param key the stream: a `Random`, or its seed and stream; in a program of several copies, one for each
  * @param counter `[1]`, an integer below 2^24: each value gives another block of numbers, so that a
  * program draws afresh at every run without being told a seed
- * @param offset tells apart several draws at one counter
+ * @param offset tells apart several draws at one counter; with `rows` below 256
+ * @param rows `[B]`, integers from 0 to 2^24 - 2, for the shape `[B, ...]`: the numbers of a row follow from the
+ * row's own number and not from its place, so that an image gets the same ones in batches of any size
  */
 export function noise(
   distribution: "uniform" | "normal",
@@ -40,8 +43,12 @@ export function noise(
   counter: Tensor,
   shape: Shape,
   offset = 0,
+  rows?: Tensor,
 ): Tensor {
-  return noiseOf(distribution, keyWords(key), counter, shape, offset);
+  const words = keyWords(key);
+  return rows
+    ? noiseOfRows(distribution, { words, counter, rows }, shape, offset)
+    : noiseOf(distribution, words, counter, shape, offset);
 }
 
 /** The words of one key, or of as many as there are copies of a program. */
@@ -65,12 +72,36 @@ function noiseOf(
   offset: number,
 ): Tensor {
   const n = size(shape);
-  return node("noise", [words, counter], shape, {
+  return node("noise", [words, counter, counter], shape, {
     kind: "dispatch",
     kernel: philoxKernel,
     overrides: { OP: distribution, N: n, OFFSET: offset },
     threads: Math.ceil(n / 4),
-  }, () => [null, null]);
+  }, () => [null, null, null]);
+}
+
+/** As {@linkcode noiseOf}, row by row: a whole number of fours each, of which the last are left out. */
+function noiseOfRows(
+  distribution: "uniform" | "normal",
+  { words, counter, rows }: Readonly<Record<"words" | "counter" | "rows", Tensor>>,
+  shape: Shape,
+  offset: number,
+): Tensor {
+  const [count = 1, ...rest] = shape;
+  if (size(rows.shape) !== count || offset > 255) {
+    throw new Error(
+      `Cannot draw ${count} rows at offset ${offset} for [${rows.shape}] of them`,
+    );
+  }
+  const used = size(rest);
+  const row = Math.ceil(used / 4) * 4;
+  const drawn = node("noise", [words, counter, rows], [count, row], {
+    kind: "dispatch",
+    kernel: philoxKernel,
+    overrides: { OP: distribution, N: count * row, OFFSET: offset, ROW: row },
+    threads: count * row / 4,
+  }, () => [null, null, null]);
+  return reshape(row === used ? drawn : slice(drawn, [0, 0], [count, used]), shape);
 }
 
 /**
