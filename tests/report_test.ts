@@ -10,7 +10,7 @@ import { markup } from "../src/report/html.ts";
 import { readContent, report, reportOn } from "../src/report/mod.ts";
 import { perturbation, pngOf } from "../src/report/pictures.ts";
 import { furtherFigures } from "../src/report/sections.ts";
-import { evalVerdict } from "../src/report/words.ts";
+import { evalVerdict } from "../src/report/verdicts.ts";
 import { attack } from "../src/experiment/attack.ts";
 import { evaluate } from "../src/experiment/evaluate.ts";
 import { train } from "../src/experiment/train.ts";

@@ -5,7 +5,7 @@ import type { SeparationResult } from "../src/measure/schema.ts";
 import { evidenceOf, evidenceSections } from "../src/report/evidence.ts";
 import { markup } from "../src/report/html.ts";
 import { type AttackResult, attackResultSchema } from "../src/experiment/documents.ts";
-import { evalVerdict, verdict } from "../src/report/words.ts";
+import { evalVerdict, verdict } from "../src/report/verdicts.ts";
 
 function separation(value: number): SeparationResult {
   const estimate = { value, low: value - 0.01, high: value + 0.01 };
@@ -17,7 +17,7 @@ function result(before: number, after: number, change: Partial<AttackResult> = {
   const rejection = (at09: number): Record<string, number> =>
     Object.fromEntries([1, 2, 3, 4, 5, 6, 7, 8, 9].map((t) => [`0.${t}`, t === 9 ? at09 : 0]));
   return attackResultSchema.parse({
-    schema: "mirage/attack@6",
+    schema: "mirage/attack@7",
     mode: "sngp",
     model: "LeNet_SNGP",
     protocol: "paper",

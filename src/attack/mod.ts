@@ -22,6 +22,8 @@ export {
   type Objective,
   type ObjectiveName,
   objectives,
+  type Side,
+  sides,
 } from "./objectives.ts";
 
 /** Every attack by its name. */

@@ -31,6 +31,12 @@ export type Direction = "over" | "under";
 /** Both directions. */
 export const directions = ["over", "under"] as const satisfies readonly Direction[];
 
+/** Which images are attacked: those out-domain, those in-domain, or both. */
+export const sides = ["out", "in", "both"] as const;
+
+/** One of {@linkcode sides}. */
+export type Side = (typeof sides)[number];
+
 /** What a loss of confidence may depend on besides the image. */
 export interface LossOptions {
   /** A supply of noise whose counter goes up at every step of the attack. */

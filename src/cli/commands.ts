@@ -18,6 +18,7 @@ import { runCommands } from "../runs/schema.ts";
 import { runStates, sortKeys } from "../runs/list.ts";
 import {
   attacking,
+  attackingOn,
   domains,
   experiment,
   nameOf,
@@ -45,6 +46,7 @@ export const commands = {
       used,
       domains,
       attacking,
+      attackingOn,
       protocol,
       training("use"),
       owned("use"),

@@ -98,7 +98,7 @@ function ofSteps(choices: readonly Partial<RunConfig>[]): Idle {
       variety(
         settings(attack).map((made) => ({
           ...made,
-          projectStart: made.projectStart && made.startNoise > 0,
+          projectStart: made.projectStart && made.startNoise > 0 && !made.init,
         })),
       );
     if (!variety(settings("pgd")) || acts(config.attack)) return undefined;
@@ -158,6 +158,16 @@ const idle: ReadonlyMap<string, Idle> = new Map<string, Idle>([
       method.ensemble ? undefined : [`${method.name} is one model`, `use --mode ${ensemble}`],
   ],
   ...Object.keys(optionEntries).filter(actingOf).map((name) => [name, at(name)] as const),
+  [
+    "eot",
+    all(
+      at("eot"),
+      ({ method }) =>
+        method.samples
+          ? undefined
+          : [`${method.name} draws no samples, and answers the same each time`, leaveOut],
+    ),
+  ],
   ["steps", all(at("steps"), ofSteps([{ steps: 1 }, { steps: 2 }]))],
   [
     "augmentation",

@@ -271,11 +271,19 @@ export const owned = (purpose: Purpose, rows = false) => {
 
 export const attacking = object("Attack", {
   objective: of("objective"),
+  direction: of("direction"),
   norm: of("norm"),
   epsilonAttack: of("epsilonAttack"),
   steps: of("steps"),
+  init: of("init"),
+  restarts: of("restarts"),
+  eot: of("eot"),
+  keepLabel: of("keepLabel"),
   targeted: of("targeted", { metavar: "CLASS" }),
 });
+
+/** What a table, whose rows are attacks out-domain, leaves no choice of. */
+export const attackingOn = object("Attack", { on: of("on") });
 
 /** Modes that the paper's tables have a row of. */
 export const tableModes = [

@@ -13,22 +13,12 @@ import type {
   Uncertainty,
 } from "../experiment/documents.ts";
 import { type ModelSeeds, seedsText } from "../experiment/seeds.ts";
-import {
-  evalVerdict,
-  meanNote,
-  normName,
-  readingName,
-  stepsText,
-  targetName,
-  tau,
-  title,
-  verdict,
-} from "../report/words.ts";
+import { attackChoices, readingName, stepsText, targetName, tau, title } from "../report/words.ts";
+import { evalVerdict, meanNote, verdict } from "../report/verdicts.ts";
 import { changed, counted, percent, shown } from "../measure/shown.ts";
-import { shortened } from "../base/errors.ts";
 import { flagOf } from "./flags.ts";
 import { columns, tableText } from "./format.ts";
-import { showEvidence } from "./show_evidence.ts";
+import { showEvidence, showInDomainAttack } from "./show_evidence.ts";
 
 /**
  * An attack's result.
@@ -45,12 +35,12 @@ export function showAttack(result: AttackResult, width = columns()): string {
     `out-domain: ${counted(outDomain.count, "image")} of ${outDomain.name}` +
     (outDomain.skipped > 0 ? ` (${counted(outDomain.skipped, "broken file")} left out)` : ""),
     `attack: ${attack.name}, epsilon ${epsilonAttack}, ${stepsText(attack)}` +
-    (attack.norm === "linf" ? "" : `, ${normName(attack.norm)}`) +
-    (attack.objective === "published" ? "" : `, objective ${shortened(attack.objective)}`) +
+    attackChoices(attack).map((choice) => `, ${choice}`).join("") +
     (target === undefined ? "" : `, steered to ${target}`),
     tableText(["", "clean", "attacked", "change"], attackRows(result), { width }),
     ...noted([clean, adversarial], outDomain.count),
     verdict(result),
+    ...showInDomainAttack(result, width),
     ...showEvidence(result, width),
     ...result.warnings.map((warning) => `Warning: ${warning}`),
     footer(result, { attack: seconds.attack }),

@@ -32,6 +32,34 @@ export function showEvidence(result: AttackResult | EvalResult, width: number): 
   ];
 }
 
+/**
+ * Lines on what an attack on in-domain images made of them; none where there was none.
+ *
+ * @param width columns of the terminal
+ */
+export function showInDomainAttack(
+  { inDomainAttack: made, inDomain }: AttackResult,
+  width: number,
+): string[] {
+  if (!made) return [];
+  const rows = Object.entries(made.scores).map(([name, { kept, clean, attacked }]) => [
+    shortScoreName(name),
+    shown(kept, "share"),
+    withInterval(clean.auroc),
+    attacked ? withInterval(attacked.auroc) : "",
+    shown(clean.fprAt95Tpr.value, "share"),
+  ]);
+  return [
+    `in-domain images attacked to make the model ${
+      made.direction === "under" ? "less sure" : "surer"
+    }: ${percent(inDomain.accuracy)} right before, ${
+      percent(made.accuracy)
+    } after; kept of them at the threshold that keeps`,
+    "95 % of the clean ones, and told from out-domain images:",
+    tableText(["score", "kept", "AUROC", "AUROC, both attacked", "FPR95"], rows, { width }),
+  ];
+}
+
 function attackedTable({ detection }: AttackResult, width: number): string {
   return tableText(
     ["score", "AUROC clean", "AUROC attacked", "FPR95", "attacked"],

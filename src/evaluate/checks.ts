@@ -58,7 +58,8 @@ export async function checkAttack(
   const { settings, set, device, target } = job;
   const index = evenSample(set.count, sampleSize);
   const sample = new ResidentSet(chosen(set.set, index), index);
-  const effect = target === undefined ? "entropy" : "loss";
+  const surer = job.direction !== "under";
+  const effect = target === undefined && surer ? "entropy" : "loss";
   // What is recorded of the attack itself ends with it.
   const reporter: Reporter = {
     note: (text) => job.reporter.note(text),
@@ -87,7 +88,9 @@ export async function checkAttack(
     const drop = (of: Attacked, index?: ArrayLike<number>): number => mean(dropped(of, index));
     const full = drop(attacked, index);
     const auroc = (of: Answers, index?: ArrayLike<number>): number =>
-      inDomain ? separation(confidences(inDomain.predictions), sure(of, index)).auroc : NaN;
+      inDomain && surer
+        ? separation(confidences(inDomain.predictions), sure(of, index)).auroc
+        : NaN;
     const found = { effect: full, auroc: auroc(attacked.adversarial, index) };
     const results = {
       ...onImages(attacked, settings, size(set.set.shape)),
@@ -148,7 +151,8 @@ function sure({ predictions }: Answers, index?: ArrayLike<number>): Float64Array
 
 function oneStep(epsilon: number): Partial<AttackSettings> {
   const { name } = attacks.fgsm;
-  return { name, steps: 1, stepSize: epsilon, startNoise: 0, keepBest: false };
+  const alone = { init: undefined, restarts: undefined };
+  return { name, steps: 1, stepSize: epsilon, startNoise: 0, keepBest: false, ...alone };
 }
 
 /** What is to be seen on the attacked images themselves. */

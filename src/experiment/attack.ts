@@ -104,14 +104,16 @@ async function attackOn(
     settings: attackSettings(config),
     objective: objectives[objectiveOf(config)],
     target: config.targeted,
+    keepLabel: config.keepLabel,
+    eot: config.eot,
     keep: config.saveImages ? outDomain.count : Math.max(keep, shownImages),
   };
   const made = await clock.time(
     "work",
-    () => makeAttack(work, () => evaluateInDomain(bench, reporter)),
+    () => makeAttack(work, () => evaluateInDomain(bench, reporter), config),
   );
   const document = attackResultSchema.parse({
-    schema: "mirage/attack@6",
+    schema: "mirage/attack@7",
     ...common(bench),
     seeds: bench.modelSeeds,
     ...modelsOf(models),
@@ -126,10 +128,16 @@ export function attackSettings(config: RunConfig): AttackSettings {
   const method: Method = methods[config.mode];
   const procedure = procedureFor(config);
   const { startNoise } = method;
+  const iteration = iterationOf(procedure);
+  const { norm, steps, init, restarts, keepLabel } = config;
   return attacks[attackNameOf(config)].settings(config.epsilonAttack, {
-    ...iterationOf(procedure),
-    norm: config.norm,
+    ...iteration,
+    // What keeps its class is looked for among all iterates.
+    keepBest: iteration.keepBest || keepLabel,
+    norm,
     startNoise,
-    steps: config.steps,
+    steps,
+    init,
+    restarts,
   });
 }

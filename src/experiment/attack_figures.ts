@@ -23,12 +23,21 @@ import {
   warningsOf,
   withAccuracy,
 } from "../evaluate/checks.ts";
-import { objectives } from "../attack/mod.ts";
+import { attacks, type Direction, objectives, type Side } from "../attack/mod.ts";
+import {
+  attackInDomain,
+  inDomainAttackFigures,
+  type InDomainAttackMade,
+} from "./in_domain_attack.ts";
 import type { Evaluated } from "./evaluate.ts";
 import { uncertainties } from "./uncertainty.ts";
 
 /** What an attack made. */
 export interface AttackMade {
+  /** Which images were attacked. */
+  readonly on: Side;
+  /** The attack on in-domain images, where one was made. */
+  readonly inDomainAttack: InDomainAttackMade | undefined;
   /** The model's quality in-domain, and its answers there. */
   readonly inDomain: Evaluated;
   readonly attacked: Attacked;
@@ -39,35 +48,60 @@ export interface AttackMade {
   readonly detection: Detection;
 }
 
+/** What is attacked, where that is not what usually is. */
+export interface Attacking {
+  /** Which images; those out-domain when not given. */
+  readonly on?: Side | undefined;
+  /** How; surer out-domain and less sure in-domain when not given. */
+  readonly direction?: Direction | undefined;
+}
+
 /**
- * Attacks out-domain images, evaluates in-domain, and checks the attack.
+ * Attacks out-domain images, those in-domain, or both, evaluates in-domain, and checks the attacks.
  *
  * @param evaluateInDomain evaluates the same model in-domain
  */
 export async function makeAttack(
-  work: AttackJob,
+  asked: AttackJob,
   evaluateInDomain: () => Promise<Evaluated>,
+  { on = "out", direction }: Attacking = {},
 ): Promise<AttackMade> {
-  const attacked = await attackSet(work);
+  const work = { ...asked, direction };
+  const attacked = on === "in" ? await leaveAlone(work) : await attackSet(work);
   const inDomain = await evaluateInDomain();
-  const checked = withAccuracy(
-    await checkAttack(work, attacked, inDomain.answers),
-    inDomain.figures,
-  );
+  const own = on === "out" ? undefined : await attackInDomain(work, inDomain.work, direction);
+  const made = on === "in" && own
+    ? { ...own.checked, half: attacked }
+    : await checkAttack(work, attacked, inDomain.answers);
   const sets = { clean: attacked.clean, attacked: attacked.adversarial };
-  const detection = detectionOf(inDomain.answers, sets, work.seed);
-  return { inDomain, attacked, outDomain: work.set.set, checked, sets, detection };
+  return {
+    on,
+    inDomainAttack: own,
+    inDomain,
+    attacked,
+    outDomain: work.set.set,
+    checked: withAccuracy(made, inDomain.figures),
+    sets,
+    detection: detectionOf(inDomain.answers, sets, work.seed),
+  };
+}
+
+/** Out-domain images beside an attack on those in-domain: they stay as they are. */
+function leaveAlone(work: AttackJob): Promise<Attacked> {
+  const settings = attacks.fgsm.settings(0, { norm: work.settings.norm });
+  return attackSet({ ...work, settings, attack: attacks.fgsm, title: "out-domain" });
 }
 
 /** A document's figures of an attack: all but what is said of its model, and of where it ran. */
 export function attackFigures(
-  { settings, target, seed, objective = objectives.published }: AttackJob,
-  { inDomain, attacked, outDomain, checked, sets, detection }: AttackMade,
+  work: AttackJob,
+  { on, inDomain, attacked, outDomain, checked, sets, detection, ...made }: AttackMade,
   mean: MeanOptions,
 ): Readonly<Record<string, unknown>> {
+  const { settings, target, objective = objectives.published } = work;
+  const { direction = "over", keepLabel = false, eot = 1 } = work;
   const { name, norm, epsilon, steps, stepSize, startNoise, projectStart } = settings;
-  const point = (answers: Answers, epsilon: number): EpsilonPoint =>
-    epsilonPoint(inDomain.answers, answers, epsilon, seed);
+  const { init, restarts } = settings;
   const inTarget = ({ predictions }: Answers): number | null =>
     target === undefined ? null : classRows(predictions, target);
   return {
@@ -75,10 +109,16 @@ export function attackFigures(
     attack: {
       name,
       objective: objective.name,
+      direction,
+      on,
+      keepLabel,
       norm,
       steps,
       stepSize,
       start: { noise: startNoise, projected: projectStart },
+      init: init ?? null,
+      restarts: restarts ?? 0,
+      eot,
       targeted: target ?? null,
     },
     inDomain: inDomain.figures,
@@ -101,13 +141,47 @@ export function attackFigures(
     confident: confidentShares(inDomain.answers, sets),
     curves: {
       tau: tauCurve(inDomain.answers, sets),
-      epsilon: [
-        point(answersAt(attacked.clean, checked.index), 0),
-        point(checked.half.adversarial, epsilon / 2),
-        point(answersAt(attacked.adversarial, checked.index), epsilon),
-      ],
+      epsilon: epsilonCurve(work, { on, inDomain, attacked, checked, ...made }),
     },
     checks: checksResult(checked.checks),
-    warnings: warningsOf(checked.checks),
+    inDomainAttack: made.inDomainAttack
+      ? inDomainAttackFigures(made.inDomainAttack, {
+        clean: attacked.clean,
+        attacked: on === "both" ? attacked.adversarial : undefined,
+      }, mean)
+      : null,
+    warnings: [...new Set([...warningsOf(checked.checks), ...ownWarnings(made)])],
   };
+}
+
+/** What the checks of the attack in-domain say. */
+function ownWarnings({ inDomainAttack: own }: Pick<AttackMade, "inDomainAttack">): string[] {
+  return own ? warningsOf(own.checked.checks).map((warning) => `In-domain: ${warning}`) : [];
+}
+
+/** The curve against the radius, on the checks' sample of the set that was attacked. */
+function epsilonCurve(
+  { settings: { epsilon }, seed }: AttackJob,
+  { on, inDomain, attacked, checked, inDomainAttack: own }: Pick<
+    AttackMade,
+    "on" | "inDomain" | "attacked" | "checked" | "inDomainAttack"
+  >,
+): EpsilonPoint[] {
+  const { index, half } = own && on === "in" ? own.checked : checked;
+  const at = (answers: Answers): Answers => answersAt(answers, index);
+  const points: readonly (readonly [Answers, number])[] = own && on === "in"
+    ? [
+      [at(own.attacked.clean), 0],
+      [own.checked.half.adversarial, epsilon / 2],
+      [at(own.attacked.adversarial), epsilon],
+    ]
+    : [[at(attacked.clean), 0], [half.adversarial, epsilon / 2], [
+      at(attacked.adversarial),
+      epsilon,
+    ]];
+  return points.map(([answers, radius]) =>
+    on === "in"
+      ? epsilonPoint(answers, attacked.clean, radius, seed)
+      : epsilonPoint(inDomain.answers, answers, radius, seed)
+  );
 }

@@ -10,11 +10,15 @@ import {
   type Attack,
   type AttackName,
   attacks,
+  directions,
+  type InitName,
+  inits,
   type Norm,
   type NormName,
   norms,
   type ObjectiveName,
   objectives,
+  sides,
 } from "../attack/mod.ts";
 import { described, type Schema } from "../base/schema.ts";
 import { shortened, shownValue, UserError } from "../base/errors.ts";
@@ -212,6 +216,38 @@ export const optionEntries = {
     z.enum(Object.keys(objectives) as [ObjectiveName, ...ObjectiveName[]]).optional(),
     "What the attack lowers: the published loss, or another",
     { otherwise: same(objectiveWords), ...attacking },
+  ),
+  direction: told(
+    z.enum(directions).optional(),
+    "Whether the attack makes the model surer (over) or less sure (under) of what it attacks",
+    { otherwise: same("over out-domain, under in-domain"), ...attacking },
+  ),
+  on: told(
+    z.enum(sides).default("out"),
+    "Which images are attacked: those out-domain, those in-domain, or both",
+    attacking,
+  ),
+  keepLabel: told(
+    z.boolean().default(false),
+    "Give up what would change the class that an image is taken for",
+    attacking,
+  ),
+  init: told(
+    z.enum(Object.keys(inits) as [InitName, ...InitName[]]).optional(),
+    `Where the attack starts, drawn by an image's number and projected (${
+      Object.values(inits).map(({ name, about }) => `${name}: ${about}`).join("; ")
+    })`,
+    { otherwise: same("as published, see --start"), ...attacking },
+  ),
+  restarts: told(
+    z.int().min(0).max(100).optional(),
+    "Further runs from random points of the ball; of each image the best counts",
+    { otherwise: same("0"), ...attacking },
+  ),
+  eot: told(
+    z.int().min(1).max(1000).optional(),
+    "Draws of a step's loss, whose mean is lowered, where a method samples",
+    { otherwise: same("1"), ...attacking },
   ),
   norm: told(
     z.enum(Object.keys(norms) as [NormName, ...NormName[]]).optional(),

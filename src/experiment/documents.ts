@@ -4,11 +4,11 @@
  * @module
  */
 import { z } from "zod";
-import { type NormName, norms } from "../attack/mod.ts";
+import { directions, type InitName, inits, type NormName, norms, sides } from "../attack/mod.ts";
 import { epochSchema } from "../checkpoint/statement.ts";
 import { thresholds } from "./config.ts";
 import { described, type Schema } from "../base/schema.ts";
-import { attackEvidence, evalEvidence } from "../measure/schema.ts";
+import { attackEvidence, checksSchema, evalEvidence, separationSchema } from "../measure/schema.ts";
 import type { AttackResult, EvalResult, TrainResult } from "./results.ts";
 
 export type {
@@ -62,6 +62,27 @@ const inDomainSchema = z.strictObject({
   nllInfinite: z.int(),
 });
 
+/** {@linkcode InDomainAttack}. */
+const inDomainAttackSchema = uncertaintySchema.extend({
+  direction: z.enum(directions),
+  accuracy: share,
+  right: z.int(),
+  rejectedImages,
+  nanRows: z.int(),
+  readings,
+  distance: z.number(),
+  scores: z.record(
+    z.string(),
+    z.strictObject({
+      kept: share,
+      clean: separationSchema,
+      attacked: separationSchema.optional(),
+    }),
+  ),
+  checks: checksSchema,
+  warnings: z.array(z.string()),
+});
+
 const adapter = z.strictObject({
   vendor: z.string(),
   architecture: z.string(),
@@ -101,7 +122,7 @@ const trained = z.array(
 
 /** {@linkcode AttackResult}. */
 export const attackDocument = z.strictObject({
-  schema: z.literal("mirage/attack@6"),
+  schema: z.literal("mirage/attack@7"),
   ...common,
   ...models,
   trained,
@@ -109,10 +130,16 @@ export const attackDocument = z.strictObject({
   attack: z.strictObject({
     name: z.string(),
     objective: z.string(),
+    direction: z.enum(directions),
+    on: z.enum(sides),
+    keepLabel: z.boolean(),
     norm: z.enum(Object.keys(norms) as [NormName, ...NormName[]]),
     steps: z.int(),
     stepSize: z.number(),
     start: z.strictObject({ noise: z.number(), projected: z.boolean() }),
+    init: z.enum(Object.keys(inits) as [InitName, ...InitName[]]).nullable(),
+    restarts: z.int().min(0),
+    eot: z.int().min(1),
     targeted: z.int().nullable(),
   }),
   inDomain: inDomainSchema,
@@ -133,6 +160,7 @@ export const attackDocument = z.strictObject({
     nanRows: z.int(),
   }),
   ...attackEvidence,
+  inDomainAttack: inDomainAttackSchema.nullable(),
   warnings: z.array(z.string()),
   seconds: z.strictObject({ setup: z.number(), train: z.number(), attack: z.number() }),
 });

@@ -140,6 +140,8 @@ export interface Evaluated {
   readonly figures: InDomain;
   readonly answers: Answers;
   readonly calibration: CalibrationResult;
+  /** The evaluation as it was made. */
+  readonly work: Job;
 }
 
 /** The test set: the model's quality on it, and what out-domain images are told apart from. */
@@ -167,5 +169,5 @@ export async function evaluateOnSet(work: Job, mean: MeanOptions): Promise<Evalu
     nllInfinite: infiniteRows(predictions, set.labels),
   };
   const calibration = calibrationOf(predictions, set.labels);
-  return { figures, answers, calibration };
+  return { figures, answers, calibration, work };
 }

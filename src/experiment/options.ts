@@ -4,7 +4,7 @@
  * @module
  */
 import type { SetName } from "../../data/mod.ts";
-import type { NormName, ObjectiveName } from "../attack/mod.ts";
+import type { Direction, InitName, NormName, ObjectiveName, Side } from "../attack/mod.ts";
 import type { Hyperparameters, MethodName } from "../methods/mod.ts";
 import type { Procedure, Protocol } from "../methods/protocol.ts";
 
@@ -64,6 +64,18 @@ export interface RunOptions extends ChosenDifferences, ChosenHyperparameters {
   readonly numEnsembles?: number | undefined;
   /** What the attack lowers: what the method's published attack does when not given, of apgd `logProbability`. */
   readonly objective?: ObjectiveName | undefined;
+  /** Whether the attack makes the model surer or less sure; `over` out-domain and `under` in-domain when not given. */
+  readonly direction?: Direction | undefined;
+  /** Which images are attacked; those out-domain when not given. */
+  readonly on?: Side | undefined;
+  /** Whether an image that would change its predicted class counts as not attacked; not when not given. */
+  readonly keepLabel?: boolean | undefined;
+  /** Where the attack starts; as published when not given. */
+  readonly init?: InitName | undefined;
+  /** Further runs from random points of the ball, 0 to 100; none when not given. */
+  readonly restarts?: number | undefined;
+  /** Draws of a step's loss, 1 to 1000, where a method samples; 1 when not given. */
+  readonly eot?: number | undefined;
   /** Norm of the attack's ball; L-infinity when not given. */
   readonly norm?: NormName | undefined;
   /** Iterations of pgd or apgd, 1 to 10,000; 10 or 100 when not given. */
@@ -110,6 +122,10 @@ export interface CompleteOptions extends RunOptions {
   readonly weightDecay: number;
   /** Folder that checkpoints go to. */
   readonly savePath: string;
+  /** Which images are attacked. */
+  readonly on: Side;
+  /** Whether an image that would change its predicted class counts as not attacked. */
+  readonly keepLabel: boolean;
   /** Keep every attacked image with the run. */
   readonly saveImages: boolean;
   /** Whether convolutions are never computed by Winograd's tiles. */

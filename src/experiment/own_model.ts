@@ -7,104 +7,35 @@
 import type { ImageSet } from "../../data/mod.ts";
 import {
   type Attack,
-  type AttackName,
   attacks,
   type AttackSettings,
-  type NormName,
-  norms,
   type Objective,
-  type ObjectiveName,
   objectives,
 } from "../attack/mod.ts";
 import { Clock } from "../base/clock.ts";
 import { sha256Of } from "../base/digest.ts";
-import { shortened, shownValue, UserError } from "../base/errors.ts";
+import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
 import { type Reporter, silent } from "../base/reporter.ts";
 import { versions } from "../base/version.ts";
 import type { AttackJob } from "../evaluate/attack_set.ts";
 import { ResidentSet } from "../evaluate/resident_set.ts";
 import type { MeanOptions } from "../measure/metrics.ts";
-import { type Answering, ofLogits, single, type Subject } from "../methods/mod.ts";
-import { concerning, iterationOf, procedureOf, type Protocol } from "../methods/protocol.ts";
-import {
-  type Convolutions,
-  convolutionsOf,
-  type Device,
-  type Tensor,
-  useExactConvolutions,
-  useTuning,
-} from "../nn/mod.ts";
+import { ofLogits, single, type Subject } from "../methods/mod.ts";
+import { concerning, iterationOf, procedureOf } from "../methods/protocol.ts";
+import { type Convolutions, convolutionsOf, useExactConvolutions, useTuning } from "../nn/mod.ts";
 import { checkFiles, readFigures, readRun, type RunResults, type RunSpec } from "../runs/folder.ts";
 import { attackArchives, shownImages } from "./archives.ts";
 import { attackFigures, type AttackMade, makeAttack } from "./attack_figures.ts";
 import { evalBatch } from "./config.ts";
 import { type AttackResult, attackResultSchema } from "./documents.ts";
+import { checkOptions, type OwnAttack, type OwnModel, type OwnRun } from "./own_options.ts";
 import { evaluateOnSet } from "./evaluate.ts";
 import { recordedByOutcome } from "./recorded.ts";
 import { sourceDigests } from "./source_digests.ts";
 import { compared, ownMode, type VerifyResult } from "./verify.ts";
 
-/** The model, as one of three. */
-export type OwnModel =
-  | {
-    /** Images `[B, C, H, W]` with pixels from 0 to 1, to logits `[B, K]`, K 2 or more; traced, not computed. */
-    readonly logits: (images: Tensor) => Tensor;
-  }
-  | {
-    /** A model that says itself how it answers, such as one of a method's. */
-    readonly model: Answering;
-  }
-  | {
-    /** Several as one. */
-    readonly subject: Subject;
-  };
-
-/** An attack on a model of the user's own. */
-export type OwnAttack = OwnModel & {
-  /** The GPU that the model's parameters are on. */
-  readonly device: Device;
-  /** Labelled images that the model is for. */
-  readonly inDomain: ImageSet;
-  /** Images that it should not know, to be attacked. */
-  readonly outDomain: ImageSet;
-  /** What results call the model; "own model" when not given. */
-  readonly name?: string;
-  /** Radius of the ball in its norm, 0 to 1000; pixels are in 0 to 1. */
-  readonly epsilon: number;
-  /** L-infinity when not given. */
-  readonly norm?: NormName;
-  /** One of Mirage's attacks, or one of the user's own; pgd when not given. */
-  readonly attack?: AttackName | Attack;
-  /** What it lowers, by name or as one of the user's own; `-log p` of the prediction at each step when not given. */
-  readonly objective?: ObjectiveName | Objective;
-  /** Iterations, 1 to 10000; 10 when not given. */
-  readonly steps?: number;
-  /** Class to steer to, from 0 on; the model's own prediction when not given. */
-  readonly target?: number;
-  /** The published procedure with its faults, or without them; "paper" when not given. */
-  readonly protocol?: Protocol;
-  /** Seed of every random number; 0 when not given. */
-  readonly seed?: number;
-  /** Images in a step, 1 to 65536; 200 when not given. */
-  readonly batchSize?: number;
-  /** Folder that the run goes to; "trained_models" when not given. */
-  readonly savePath?: string;
-  /** Whether every attacked image is kept with the run; not when not given. */
-  readonly saveImages?: boolean;
-  /** Whether convolutions are never computed by Winograd's tiles, where the device would; false when not given. */
-  readonly exactConvolutions?: boolean;
-  /** Takes notes and progress; silent when not given. */
-  readonly reporter?: Reporter;
-};
-
-/** What an attack on a model of the user's own leaves. */
-export interface OwnRun {
-  /** Figures before and after, as they stand in the run's folder. */
-  readonly result: AttackResult;
-  /** The run's folder, for reports, comparisons and {@linkcode verifyModel}. */
-  readonly folder: string;
-}
+export type { OwnAttack, OwnModel, OwnRun } from "./own_options.ts";
 
 /**
  * Attacks a model of the user's own: checks, detectors with intervals and a run folder, as `attack` has them.
@@ -177,7 +108,9 @@ function statedOf(options: OwnAttack): {
   readonly data: Readonly<Record<string, unknown>>;
 } {
   const { name = "own model", protocol = "paper", seed = 0, batchSize = evalBatch } = options;
-  const { settings, objective, target } = attackOf(options);
+  const { settings, objective, target, keepLabel, eot } = attackOf(options);
+  const { on, direction } = options;
+  const { init, restarts } = settings;
   const identified = ({ name, count, sha256, listSha256 }: ImageSet): object => ({
     name,
     count,
@@ -201,28 +134,51 @@ function statedOf(options: OwnAttack): {
       projectStart: settings.projectStart,
       keepBest: settings.keepBest,
       ...(target === undefined ? {} : { targeted: target }),
+      ...otherwise({ on, direction, keepLabel, eot, init, restarts }),
     },
     data: { test: identified(options.inDomain), outDomain: identified(options.outDomain) },
   };
 }
 
+/** What was asked for otherwise than usual. */
+function otherwise(
+  asked: { readonly [K in keyof OwnAttack | keyof AttackSettings]?: unknown },
+): Record<string, unknown> {
+  const usual: Readonly<Record<string, unknown>> = { on: "out", keepLabel: false, eot: 1 };
+  return Object.fromEntries(
+    Object.entries(asked).filter(([name, value]) => value !== undefined && value !== usual[name]),
+  );
+}
+
 /** The attack that is asked for, as a job has it. */
 function attackOf(
-  { attack = attacks.pgd, epsilon, norm, steps, target, ...options }: OwnAttack,
+  { attack = attacks.pgd, epsilon, norm, steps, target, init, restarts, ...options }: OwnAttack,
 ): {
   readonly attack: Attack;
   readonly settings: AttackSettings;
   readonly objective: Objective;
   readonly target: number | undefined;
+  readonly keepLabel: boolean;
+  readonly eot: number;
 } {
+  const { keepLabel = false, eot = 1 } = options;
   const made: Attack = typeof attack === "string" ? attacks[attack] : attack;
   const { objective = made.objective ?? "published" } = options;
   const iteration = iterationOf(procedureOf(options.protocol ?? "paper"));
   return {
     attack: made,
-    settings: made.settings(epsilon, { ...iteration, norm, steps }),
+    settings: made.settings(epsilon, {
+      ...iteration,
+      keepBest: iteration.keepBest || keepLabel,
+      norm,
+      steps,
+      init,
+      restarts,
+    }),
     objective: typeof objective === "string" ? objectives[objective] : objective,
     target,
+    keepLabel,
+    eot,
   };
 }
 
@@ -276,10 +232,14 @@ async function attackOn(
   const made = await clock.time(
     "work",
     () =>
-      makeAttack(work, () => evaluateOnSet({ ...common, set: new ResidentSet(inDomain) }, mean)),
+      makeAttack(
+        work,
+        () => evaluateOnSet({ ...common, set: new ResidentSet(inDomain) }, mean),
+        options,
+      ),
   );
   const document = attackResultSchema.parse({
-    schema: "mirage/attack@6",
+    schema: "mirage/attack@7",
     mode: ownMode,
     model: name,
     protocol,
@@ -298,43 +258,6 @@ async function attackOn(
     seconds: { setup: clock.setup, train: 0, attack: clock.work },
   });
   return { ...made, document, archives: attackArchives(saveImages, made) };
-}
-
-/** Refuses numbers out of their range, and names that a program without types may give. */
-function checkOptions(
-  { epsilon, steps = 10, batchSize = evalBatch, target = 0, ...options }: OwnAttack,
-): void {
-  const known = (what: string, value: unknown, names: readonly string[]): void => {
-    if (typeof value !== "string" || names.includes(value)) return;
-    throw new UserError(
-      `Cannot attack by the ${what} "${shortened(value)}": there is none; choose ${
-        names.join(", ")
-      }`,
-    );
-  };
-  const within = (what: string, value: number, least: number, most: number): void => {
-    const fits = what === "epsilon" ? Number.isFinite(value) : Number.isInteger(value);
-    if (fits && value >= least && value <= most) return;
-    throw new UserError(
-      `Cannot attack with ${what} ${shownValue(value)}: give a ${
-        what === "epsilon" ? "number" : "whole number"
-      } from ${least} to ${most}`,
-    );
-  };
-  known("norm", options.norm, Object.keys(norms));
-  known("attack", options.attack, Object.keys(attacks));
-  known("objective", options.objective, Object.keys(objectives));
-  known("protocol", options.protocol, ["paper", "corrected"]);
-  within("epsilon", epsilon, 0, 1000);
-  within("steps", steps, 1, 10_000);
-  within("batchSize", batchSize, 1, 65_536);
-  within("target", target, 0, 65_535);
-  for (const { name, count } of [options.inDomain, options.outDomain]) {
-    if (count > 0) continue;
-    throw new UserError(
-      `Cannot attack with ${shortened(name)}: it has no images; give a set with at least one`,
-    );
-  }
 }
 
 function checkShapes(inDomain: ImageSet, outDomain: ImageSet): void {

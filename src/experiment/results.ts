@@ -3,9 +3,10 @@
  *
  * @module
  */
-import type { NormName } from "../attack/mod.ts";
+import type { Direction, InitName, NormName, Side } from "../attack/mod.ts";
 import type { EpochFigures } from "../checkpoint/statement.ts";
-import type { AttackEvidence, EvalEvidence } from "../measure/results.ts";
+import type { AttackedScore } from "../measure/evidence.ts";
+import type { AttackEvidence, ChecksResult, EvalEvidence } from "../measure/results.ts";
 import type { Protocol } from "../methods/protocol.ts";
 import type { AdapterFacts } from "../nn/mod.ts";
 
@@ -101,10 +102,31 @@ export interface InDomain {
   readonly nllInfinite: number;
 }
 
+/** What an attack on the in-domain images made of them. */
+export interface InDomainAttack extends SetUncertainty {
+  /** Whether it made the model surer of them, or less sure. */
+  readonly direction: Direction;
+  /** Share of attacked images that are still right, 0 to 1. */
+  readonly accuracy: number;
+  /** The same, counted. */
+  readonly right: number;
+  /** Longest change of any image in the norm. */
+  readonly distance: number;
+  /**
+   * By every score: the share that is still kept at the threshold that keeps 95 % of the clean ones, and how they
+   * are told from clean out-domain images, and from attacked ones where there are any.
+   */
+  readonly scores: Readonly<Record<string, AttackedScore>>;
+  /** The checks of this attack. */
+  readonly checks: ChecksResult;
+  /** What those that do not hold say. */
+  readonly warnings: readonly string[];
+}
+
 /** What `attack --json` prints. */
 export interface AttackResult extends RunFacts, ModelFacts, AttackEvidence {
   /** The document's format. */
-  readonly schema: "mirage/attack@6";
+  readonly schema: "mirage/attack@7";
   /** Radius of the attack in its norm; pixels are in [0, 1]. */
   readonly epsilonAttack: number;
   /** How the images were attacked. */
@@ -112,12 +134,24 @@ export interface AttackResult extends RunFacts, ModelFacts, AttackEvidence {
     readonly name: string;
     /** What it lowers. */
     readonly objective: string;
+    /** Whether it makes the model surer of out-domain images, or less sure. */
+    readonly direction: Direction;
+    /** Which images are attacked. */
+    readonly on: Side;
+    /** Whether an image that would change its predicted class counts as not attacked. */
+    readonly keepLabel: boolean;
     readonly norm: NormName;
     readonly steps: number;
     /** Length of a step in the norm; pixels are in [0, 1]. */
     readonly stepSize: number;
     /** Standard deviation of the noise that it starts from, and whether that is brought back into the ball. */
     readonly start: { readonly noise: number; readonly projected: boolean };
+    /** The start that was chosen; null where it starts as the line above says. */
+    readonly init: InitName | null;
+    /** Further runs from random points of the ball. */
+    readonly restarts: number;
+    /** Draws of a step's loss. */
+    readonly eot: number;
     /** Class that it steers to; null where it makes the model surer of its own prediction. */
     readonly targeted: number | null;
   };
@@ -140,6 +174,8 @@ export interface AttackResult extends RunFacts, ModelFacts, AttackEvidence {
   readonly clean: SteeredUncertainty;
   /** The same of the attacked images, and the longest change of any image in the norm. */
   readonly adversarial: SteeredUncertainty & { readonly distance: number };
+  /** The attack on the in-domain images; null where none was made. */
+  readonly inDomainAttack: InDomainAttack | null;
   /** What the checks that do not hold say. */
   readonly warnings: readonly string[];
   /** Seconds that each part took. */

@@ -22,7 +22,7 @@ export interface AttackChecks {
   /** Images of the sample that the further attacks were made on. */
   readonly images: number;
   /**
-   * What an attack's effect is taken as: the fall of the mean entropy in nats, or, of an attack that
+   * What an attack's effect is taken as: the fall of the mean entropy in nats, or, of one to make less sure and of one that
    * steers to a class, of the mean loss.
    */
   readonly effect: "entropy" | "loss";

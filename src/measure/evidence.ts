@@ -82,6 +82,45 @@ export function detectionOf(inDomain: Answers, outDomain: OutDomain, seed: numbe
   };
 }
 
+/** Attacked in-domain images by one score. */
+export interface AttackedScore {
+  /** Share that is still kept at the threshold that keeps 95 % of the clean ones, 0 to 1. */
+  readonly kept: number;
+  /** How they are told from clean out-domain images. */
+  readonly clean: SeparationResult;
+  /** The same of attacked ones; none where these are not attacked. */
+  readonly attacked?: SeparationResult | undefined;
+}
+
+/** Attacked in-domain images against out-domain ones, by every score. */
+export function attackedScores(
+  inDomain: { readonly clean: Answers; readonly attacked: Answers },
+  outDomain: { readonly clean: Answers; readonly attacked?: Answers | undefined },
+  seed: number,
+): Record<string, AttackedScore> {
+  const of = (answers: Answers | undefined, name: string): Float64Array => {
+    const score = answers && scoresOf(answers)[name];
+    return score ? upright(score) : new Float64Array();
+  };
+  return Object.fromEntries(
+    Object.keys(scoresOf(inDomain.clean)).map((name) => {
+      const threshold = thresholdKeeping(of(inDomain.clean, name));
+      const own = of(inDomain.attacked, name);
+      const against = (answers: Answers): SeparationResult => {
+        const out = of(answers, name);
+        const found = estimate(own, out, { ...bootstrap, seed });
+        const { auroc, auprIn, auprOut, fprAt95Tpr } = found;
+        return { auroc, auprIn, auprOut, fprAt95Tpr, rejected: shareBelow(out, threshold) };
+      };
+      return [name, {
+        kept: 1 - shareBelow(own, threshold),
+        clean: against(outDomain.clean),
+        ...outDomain.attacked && { attacked: against(outDomain.attacked) },
+      }];
+    }),
+  );
+}
+
 /** The reliability diagram, with null for what an empty bin has none of. */
 export function calibrationOf(
   predictions: Predictions,

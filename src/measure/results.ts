@@ -131,7 +131,7 @@ export interface EpsilonPoint {
 export interface ChecksResult {
   /** Images of the sample that the further attacks were made on. */
   readonly images: number;
-  /** What an attack's effect is taken as: the fall of the mean entropy in nats, or of the mean loss. */
+  /** What an attack's effect is taken as: the fall of the mean entropy in nats, or of the mean loss of an attack to make less sure or to steer to a class. */
   readonly effect: "entropy" | "loss";
   /** Those that were made, by name (see {@linkcode CheckName}); a figure is null where it was not measured. */
   readonly results: Readonly<

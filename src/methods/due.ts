@@ -121,6 +121,7 @@ export const due: MethodOf<typeof own> = {
   dropLast: true,
   passes: { train: 4, attack: 3 },
   attack: "pgd",
+  samples: true,
   startNoise: 0,
   create: (model, options) => new Due(model, options),
   subject,

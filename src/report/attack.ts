@@ -7,6 +7,7 @@ import { seedsText } from "../experiment/seeds.ts";
 import { modelTitle } from "../methods/mod.ts";
 import { changed, shown } from "../measure/shown.ts";
 import {
+  attackChoices,
   className,
   normName,
   readingName,
@@ -14,8 +15,8 @@ import {
   targetName,
   tau,
   title,
-  verdict,
 } from "./words.ts";
+import { verdict } from "./verdicts.ts";
 import { draw, inks, svg } from "./charts.ts";
 import type { AttackContent, Example, kinds, Picture } from "./content.ts";
 import { classBars, histogram, rejectionCurve } from "./curves.ts";
@@ -65,14 +66,13 @@ export async function attackPage(content: AttackContent): Promise<string> {
   const { figures } = content;
   const { mode, protocol, seed, seeds, epsilonAttack, attack, outDomain } = figures;
   const evidence = evidenceOf(figures);
-  const { name, objective, norm } = attack;
+  const { name } = attack;
   const target = targetName(figures);
   const how = [
     modelTitle(figures.model, figures.hyperparameters),
     `protocol ${protocol}`,
     `${name}, ${stepsText(attack)}`,
-    ...(norm === "linf" ? [] : [normName(norm)]),
-    ...(objective === "published" ? [] : [`objective ${objective}`]),
+    ...attackChoices(attack),
     ...(target === undefined ? [] : [`steered to ${target}`]),
     `${outDomain.count} images of ${outDomain.name}`,
   ];

@@ -5,7 +5,7 @@
  */
 import { basename } from "node:path";
 import { z } from "zod";
-import { type NormName, norms } from "../attack/mod.ts";
+import { directions, type InitName, inits, type NormName, norms, sides } from "../attack/mod.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
 import type { Predictions } from "../measure/metrics.ts";
@@ -62,6 +62,12 @@ const attackFigures = named.extend({
     name: z.string(),
     objective: z.string().default("published"),
     norm: z.enum(Object.keys(norms) as [NormName, ...NormName[]]).default("linf"),
+    direction: z.enum(directions).optional(),
+    on: z.enum(sides).optional(),
+    keepLabel: z.boolean().optional(),
+    init: z.enum(Object.keys(inits) as [InitName, ...InitName[]]).nullable().optional(),
+    restarts: z.number().optional(),
+    eot: z.number().optional(),
     steps: z.number(),
     stepSize: z.number(),
     targeted: z.number().nullable(),

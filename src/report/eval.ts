@@ -6,7 +6,8 @@
 import { seedsText } from "../experiment/seeds.ts";
 import { modelTitle } from "../methods/mod.ts";
 import { shown } from "../measure/shown.ts";
-import { evalVerdict, tau, title } from "./words.ts";
+import { tau, title } from "./words.ts";
+import { evalVerdict } from "./verdicts.ts";
 import { draw } from "./charts.ts";
 import type { EvalContent } from "./content.ts";
 import { histogram, rejectionCurve } from "./curves.ts";

@@ -6,7 +6,8 @@
 import { z } from "zod";
 import { type ProtocolOption, protocolOptions } from "../methods/protocol.ts";
 import { brief, shown } from "../measure/shown.ts";
-import { meanNote, roleName, words } from "./words.ts";
+import { roleName, words } from "./words.ts";
+import { meanNote } from "./verdicts.ts";
 import { flatten } from "../runs/figures.ts";
 import type { Quality, RunContent } from "./content.ts";
 import { type Content, Html, markup, paragraph, section, table } from "./html.ts";

@@ -1,0 +1,53 @@
+/**
+ * What the figures of an attack mean that is not after confidence in out-domain images.
+ *
+ * @module
+ */
+import { counted, percent, plain } from "../measure/shown.ts";
+import type { AttackResult } from "../experiment/documents.ts";
+
+/** An attack on in-domain images, in a sentence. */
+export function inDomainVerdict(
+  { inDomainAttack: made, inDomain }: {
+    readonly inDomainAttack: NonNullable<AttackResult["inDomainAttack"]>;
+    readonly inDomain: {
+      readonly count?: number | undefined;
+      readonly accuracy?: number | undefined;
+    };
+  },
+): string {
+  const { kept = 0 } = made.scores["maxProbability"] ?? {};
+  const before = inDomain.accuracy === undefined ? "" : `${percent(inDomain.accuracy)} and `;
+  const images = inDomain.count === undefined
+    ? "in-domain images"
+    : counted(inDomain.count, "in-domain image");
+  return `Of ${images}, attacked to make the model ${
+    made.direction === "under" ? "less sure" : "surer"
+  }, ${before}now ${percent(made.accuracy)} are right; of 95 % that max p kept it keeps ${
+    percent(kept)
+  }. By no more than ${plain(made.distance)} was any changed.`;
+}
+
+/** An attack that is to make the model less sure of out-domain images, in a sentence. */
+export function lessSureVerdict(
+  { rates, before, after, count, least, rest }: {
+    /** The rates in words. */
+    readonly rates: string;
+    /** Shares that were rejected, and are now. */
+    readonly before: number;
+    readonly after: number;
+    /** Out-domain images. */
+    readonly count: number;
+    /** The least difference that says anything. */
+    readonly least: number;
+    /** What follows in any case. */
+    readonly rest: string;
+  },
+): string {
+  const more = Math.round((after - before) * count);
+  if (after - before >= least) {
+    return `The attack works: ${rates}, so ${more} more of ${count} out-domain images are rejected${rest}`;
+  }
+  const how = before - after >= least ? "backfires" : "moves next to nothing across that line";
+  return `The attack, which is to make the model less sure, ${how}: ${rates}${rest}`;
+}
