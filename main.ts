@@ -17,6 +17,7 @@ import { leaveReport, openPage, pageOf, writeReport } from "./src/cli/report.ts"
 import { stopBars, terminal } from "./src/cli/reporter.ts";
 import { say } from "./src/cli/stderr.ts";
 import { fromFile, toRun, toTable } from "./src/cli/request.ts";
+import { showBattery } from "./src/cli/show_battery.ts";
 import { showAttack, showEval, showTrain } from "./src/cli/show.ts";
 import { showRuns, showVerify } from "./src/cli/show_runs.ts";
 import { showTable } from "./src/cli/show_table.ts";
@@ -24,6 +25,7 @@ import { checkTarget } from "./src/cli/target.ts";
 import { writeAtomic } from "./src/base/atomic.ts";
 import { showTune, tune } from "./src/cli/tune.ts";
 import { attack } from "./src/experiment/attack.ts";
+import { battery } from "./src/experiment/battery.ts";
 import { evaluate } from "./src/experiment/evaluate.ts";
 import { train } from "./src/experiment/train.ts";
 import { listRuns, sortKeys } from "./src/runs/list.ts";
@@ -92,6 +94,10 @@ async function answerRun(
     : await fromFile(invocation, args);
   switch (command) {
     case "attack": {
+      if (config.battery !== undefined) {
+        const document = await battery(config, reporter);
+        return { document, text: showBattery(document), ok: true, afterwards };
+      }
       const document = await attack(config, reporter);
       return { document, text: showAttack(document), ok: true, afterwards };
     }

@@ -11,6 +11,13 @@ import type { Attack } from "./types.ts";
 
 export type { Attack, AttackSettings, Iterate, IterateOptions, Problem, Which } from "./types.ts";
 export { type Init, type InitName, inits } from "./inits.ts";
+export {
+  batteries,
+  type Battery,
+  type BatteryMember,
+  type BatteryName,
+  memberName,
+} from "./battery.ts";
 export { iterate } from "./iterate.ts";
 export { type Norm, type NormName, norms } from "./norms.ts";
 export {

@@ -148,8 +148,22 @@ function ofProtocol(name: ProtocolOptionName): Idle {
 
 const ensemble = Object.values<Method>(methods).find((method) => method.ensemble)?.name;
 
+/** Options of one attack, which the members of a battery have of their own. */
+const ofOneAttack: ReadonlySet<string> = new Set([
+  ...["objective", "direction", "steps", "init", "restarts", "eot", "targeted", "saveImages"],
+  "attack",
+]);
+
+const notOfBattery: Idle = ({ config: { battery } }) =>
+  battery === undefined
+    ? undefined
+    : [`the members of the battery ${battery} have their own`, "leave out one of them"];
+
+const ofBattery: Idle = ({ config: { battery } }) =>
+  battery === undefined ? ["there is no battery", "add --battery standard"] : undefined;
+
 /** Every option that does nothing somewhere. */
-const idle: ReadonlyMap<string, Idle> = new Map<string, Idle>([
+const idle: ReadonlyMap<string, Idle> = new Map<string, Idle>(([
   ...Object.entries(hyperparameters)
     .map(([name, declared]) => [name, ofSome(declared)] as const),
   [
@@ -168,6 +182,7 @@ const idle: ReadonlyMap<string, Idle> = new Map<string, Idle>([
           : [`${method.name} draws no samples, and answers the same each time`, leaveOut],
     ),
   ],
+  ["batteryMode", all(at("batteryMode"), ofBattery)],
   ["steps", all(at("steps"), ofSteps([{ steps: 1 }, { steps: 2 }]))],
   [
     "augmentation",
@@ -180,7 +195,9 @@ const idle: ReadonlyMap<string, Idle> = new Map<string, Idle>([
     ),
   ],
   ...protocolOptionNames.map((name) => [name, ofProtocol(name)] as const),
-]);
+] as [string, Idle][]).map((
+  [name, rule],
+) => [name, ofOneAttack.has(name) ? all(notOfBattery, rule) : rule]));
 
 /**
  * Refuses the first option that was typed and changes nothing.

@@ -283,7 +283,11 @@ export const attacking = object("Attack", {
 });
 
 /** What a table, whose rows are attacks out-domain, leaves no choice of. */
-export const attackingOn = object("Attack", { on: of("on") });
+export const attackingOn = object("Attack", {
+  on: of("on"),
+  battery: of("battery"),
+  batteryMode: of("batteryMode"),
+});
 
 /** Modes that the paper's tables have a row of. */
 export const tableModes = [

@@ -53,12 +53,14 @@ export async function fromFile(
     );
   }
   const run = await readRunFile(file);
-  if (run.command !== command) {
+  // A battery is asked for by a flag of attack.
+  const made = run.command === "battery" ? "attack" : run.command;
+  if (made !== command) {
     const remedy = run.command === "table"
       ? `type ${commandOf("table")} with the options that it names, as table takes no --config`
-      : `use ${commandOf(`${run.command} --config ${display(file)}`)}`;
+      : `use ${commandOf(`${made} --config ${display(file)}`)}`;
     throw new UserError(
-      `Cannot repeat "${display(file)}" by ${command}: it is of ${run.command}; ${remedy}`,
+      `Cannot repeat "${display(file)}" by ${command}: it is of ${made}; ${remedy}`,
     );
   }
   if (run.config["mode"] === ownMode) {

@@ -29,6 +29,8 @@ export interface Attacked {
   readonly clean: Answers;
   /** Answers to the attacked images; where each has a copy for every member, a member answers to its own. */
   readonly adversarial: Answers;
+  /** The same of every run by itself where the job asks for each, else of the best alone. */
+  readonly runs: readonly Answers[];
   /** Length of each image's change, in the attack's norm (the longest of the copies). */
   readonly distance: Float32Array;
   /** Furthest any pixel of an attacked image lies outside of [0, 1], of each image; at most 0 inside. */
@@ -98,15 +100,28 @@ async function attackIn(job: AttackJob, batch: number): Promise<Attacked> {
     bar = reporter.progress(job.title ?? "attack", set.count);
     const { values, slopes, examples } = await attackBatches(job, programs, traced, bar);
     const none = new Float32Array();
-    const [distance = none, outside = none, before = none, after = none, ...answers] = values.map(
-      (v) => v.subarray(0, v.length / (Math.ceil(set.count / batch) * batch) * set.count),
-    );
+    const judged = job.each ? traced.runs.starts * traced.runs.ranks : 1;
+    /** What was recorded of every image, by the run. */
+    const of = (run: number): Float32Array[] =>
+      values.map((v) => ofRun(v, { run, judged, batch, count: set.count }));
+    const runs = Array.from({ length: judged }, (_, run) => {
+      const [distance = none, outside = none, before = none, after = none, ...answers] = of(run);
+      const split = clean.records.length;
+      return {
+        distance,
+        outside,
+        losses: { clean: before, adversarial: after },
+        clean: clean.read(answers.slice(0, split), set.count),
+        adversarial: adversarial.read(answers.slice(split), set.count),
+      };
+    });
+    const [first] = runs;
+    if (!first) throw new Error("Unreachable: an attack without a run");
     return {
-      clean: clean.read(answers.slice(0, clean.records.length), set.count),
-      adversarial: adversarial.read(answers.slice(clean.records.length), set.count),
-      distance,
-      outside,
-      losses: { clean: before, adversarial: after },
+      ...first,
+      runs: runs.map(({ adversarial }) => adversarial),
+      distance: first.distance.map((_, i) => Math.max(...runs.map((of) => of.distance[i] ?? 0))),
+      outside: first.outside.map((_, i) => Math.max(...runs.map((of) => of.outside[i] ?? 0))),
       gradient: slopes.length > 0
         ? gradientOf(slopes, { ...traced, count: set.count, steps: settings.steps })
         : undefined,
@@ -117,6 +132,24 @@ async function attackIn(job: AttackJob, batch: number): Promise<Attacked> {
     compiled.forEach((p) => p[Symbol.dispose]());
     release(device, traced.parameters);
   }
+}
+
+/** Of what was recorded, `[batches, runs, batch, ...]`, one run's rows of all images. */
+function ofRun(
+  values: Float32Array,
+  { run, judged, batch, count }: Readonly<Record<"run" | "judged" | "batch" | "count", number>>,
+): Float32Array {
+  const batches = Math.ceil(count / batch);
+  const block = values.length / (batches * judged);
+  const all = values.subarray(0, block / batch * count);
+  if (judged === 1) return all;
+  const rows = joined(
+    Array.from({ length: batches }, (_, at) => {
+      const start = (at * judged + run) * block;
+      return values.subarray(start, start + block);
+    }),
+  );
+  return rows.subarray(0, block / batch * count);
 }
 
 /** What the slopes of all steps say, `[batches, runs, repeats, batch]`, of the first run. */
@@ -155,7 +188,7 @@ interface Recorded {
 }
 
 async function attackBatches(
-  { device, set, reporter, keep: shown = 0 }: AttackJob,
+  { device, set, reporter, each, keep: shown = 0 }: AttackJob,
   { start, step, keep, judge }: AttackPrograms,
   { batch, repeats, runs, numbered, images: { clean, adversarial } }: TracedAttack,
   bar: Progress,
@@ -172,7 +205,7 @@ async function attackBatches(
       start.run([index, ...numbers.map((number) => Float32Array.of(number))]);
       step.run([], repeats);
       keep?.run([Float32Array.of(run === 0 ? 1 : 0)]);
-      if (run === total - 1) judge.run();
+      if (each || run === total - 1) judge.run();
       if (!pace.due()) continue;
       await device.idle();
       bar.update(done + valid * (run + 1) / total);

@@ -60,6 +60,8 @@ export interface AttackJob extends Job {
   readonly eot?: number | undefined;
   /** Another loss `[B]` whose gradient the steps follow, as a control. */
   readonly follow?: (image: Tensor, copy: number, options: LossOptions) => Tensor;
+  /** Whether every run is answered by itself, and none is chosen by its loss; not when not given. */
+  readonly each?: boolean | undefined;
   /** What the bar is called; `attack` when not given. */
   readonly title?: string;
   /** Number of leading images to return. */
@@ -79,7 +81,7 @@ export interface TracedAttack {
   readonly start: ProgramSpec;
   /** One step of every part; records the largest slope `[B]` of an attack that follows one. */
   readonly step: ProgramSpec;
-  /** Keeps the best of the runs so far, told whether it is the first; undefined where there is one run. */
+  /** Keeps the best of the runs so far, told whether it is the first; undefined where each counts by itself. */
   readonly keep: ProgramSpec | undefined;
   /** Records distances, excesses and losses, and the answers; puts out the images of the first part. */
   readonly judge: ProgramSpec;
@@ -115,7 +117,7 @@ export function traceAttack(job: AttackJob, batch: number): TracedAttack {
   if (target !== undefined) knownClass(target, classes);
   const ranks = objective.runs?.(classes) ?? 1;
   const runs = { starts: 1 + (settings.restarts ?? 0), ranks };
-  const several = runs.starts * ranks > 1;
+  const several = !job.each && runs.starts * ranks > 1;
   const parts = job.subject.attacked.map((_, copy) => tracePart(job, copy, { batch, several }));
   const [first] = parts;
   if (!first) throw new Error("Unreachable: a subject without a part to attack");

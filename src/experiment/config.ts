@@ -10,6 +10,8 @@ import {
   type Attack,
   type AttackName,
   attacks,
+  batteries,
+  type BatteryName,
   directions,
   type InitName,
   inits,
@@ -223,9 +225,9 @@ export const optionEntries = {
     { otherwise: same("over out-domain, under in-domain"), ...attacking },
   ),
   on: told(
-    z.enum(sides).default("out"),
+    z.enum(sides).optional(),
     "Which images are attacked: those out-domain, those in-domain, or both",
-    attacking,
+    { otherwise: same("out, by a battery both"), ...attacking },
   ),
   keepLabel: told(
     z.boolean().default(false),
@@ -248,6 +250,18 @@ export const optionEntries = {
     z.int().min(1).max(1000).optional(),
     "Draws of a step's loss, whose mean is lowered, where a method samples",
     { otherwise: same("1"), ...attacking },
+  ),
+  battery: told(
+    z.enum(Object.keys(batteries) as [BatteryName, ...BatteryName[]]).optional(),
+    `Attacks one after the other, of which every image gets the worst (${
+      Object.entries(batteries).map(([name, { about }]) => `${name}: ${about}`).join("; ")
+    })`,
+    { otherwise: same("one attack"), ...attacking },
+  ),
+  batteryMode: told(
+    z.enum(["full", "threshold"]).optional(),
+    "Whether every attack of a battery sees every image, or those alone that some score still tells",
+    { otherwise: same("full"), ...attacking },
   ),
   norm: told(
     z.enum(Object.keys(norms) as [NormName, ...NormName[]]).optional(),
@@ -383,7 +397,10 @@ export function runConfig(options: RunOptions): RunConfig {
           "the radius; name another by --epsilon-attack, or add --norm l2",
       );
     }
+    const together = rest.battery !== undefined && methods[mode].ensemble;
     return Object.freeze({
+      // A battery judges every image by itself, so that there is one for all members.
+      ...together ? { ensembleAttack: "joint" as const } : {},
       ...withoutPublished(rest, network),
       ...(inDomain === undefined || inDomain === network.inDomain ? {} : { inDomain }),
       ...(outDomain === undefined || outDomain === network.outDomain ? {} : { outDomain }),

@@ -49,7 +49,7 @@ const readings = z.record(z.string(), readingSchema);
 const classNames = z.array(z.string()).nullable();
 
 /** Quality in-domain: accuracy, Brier score (mean over classes), negative log-likelihood in nats. */
-const inDomainSchema = z.strictObject({
+export const inDomainSchema = z.strictObject({
   name: z.string(),
   count: z.int(),
   classes: z.int(),
@@ -119,6 +119,9 @@ const trained = z.array(
     data: z.strictObject({ name: z.string(), count: z.int() }),
   }).nullable(),
 ).min(1);
+
+/** What every document of used models begins with. */
+export const commonSchema = { ...common, ...models, trained } as const;
 
 /** {@linkcode AttackResult}. */
 export const attackDocument = z.strictObject({

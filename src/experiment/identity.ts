@@ -29,7 +29,7 @@ export interface RunSetup extends Setup {
  * @param models digests of the models that it is made with
  */
 export async function runSpec(
-  command: "train" | "eval" | "attack",
+  command: Exclude<Run["command"], "table">,
   setup: RunSetup,
   models: readonly string[],
 ): Promise<RunSpec> {

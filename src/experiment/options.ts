@@ -4,7 +4,14 @@
  * @module
  */
 import type { SetName } from "../../data/mod.ts";
-import type { Direction, InitName, NormName, ObjectiveName, Side } from "../attack/mod.ts";
+import type {
+  BatteryName,
+  Direction,
+  InitName,
+  NormName,
+  ObjectiveName,
+  Side,
+} from "../attack/mod.ts";
 import type { Hyperparameters, MethodName } from "../methods/mod.ts";
 import type { Procedure, Protocol } from "../methods/protocol.ts";
 
@@ -66,7 +73,7 @@ export interface RunOptions extends ChosenDifferences, ChosenHyperparameters {
   readonly objective?: ObjectiveName | undefined;
   /** Whether the attack makes the model surer or less sure; `over` out-domain and `under` in-domain when not given. */
   readonly direction?: Direction | undefined;
-  /** Which images are attacked; those out-domain when not given. */
+  /** Which images are attacked; those out-domain when not given, by a battery both. */
   readonly on?: Side | undefined;
   /** Whether an image that would change its predicted class counts as not attacked; not when not given. */
   readonly keepLabel?: boolean | undefined;
@@ -76,6 +83,10 @@ export interface RunOptions extends ChosenDifferences, ChosenHyperparameters {
   readonly restarts?: number | undefined;
   /** Draws of a step's loss, 1 to 1000, where a method samples; 1 when not given. */
   readonly eot?: number | undefined;
+  /** Attacks one after the other, of which every image gets the worst; one attack when not given. */
+  readonly battery?: BatteryName | undefined;
+  /** Whether every attack of a battery sees every image, or those alone that some score still tells; `full` when not given. */
+  readonly batteryMode?: "full" | "threshold" | undefined;
   /** Norm of the attack's ball; L-infinity when not given. */
   readonly norm?: NormName | undefined;
   /** Iterations of pgd or apgd, 1 to 10,000; 10 or 100 when not given. */
@@ -122,8 +133,6 @@ export interface CompleteOptions extends RunOptions {
   readonly weightDecay: number;
   /** Folder that checkpoints go to. */
   readonly savePath: string;
-  /** Which images are attacked. */
-  readonly on: Side;
   /** Whether an image that would change its predicted class counts as not attacked. */
   readonly keepLabel: boolean;
   /** Keep every attacked image with the run. */

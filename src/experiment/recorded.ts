@@ -13,13 +13,19 @@ import {
   type RunSpec,
   type UsedModel,
 } from "../runs/folder.ts";
+import type { RunCommand } from "../runs/schema.ts";
 import { type RunSetup, runSpec } from "./identity.ts";
 
 /** An experiment in two parts: the models that it is made with are a part of what determines it. */
 export interface Experiment<T extends RunResults> {
   /** Finds or trains the models; none where they are what the experiment makes. */
   readonly models: (reporter: Reporter) => Promise<LoadedModel[]>;
-  readonly work: (reporter: Reporter, models: readonly LoadedModel[]) => Promise<T>;
+  /** What comes after; the folder is the run's. */
+  readonly work: (
+    reporter: Reporter,
+    models: readonly LoadedModel[],
+    folder: string,
+  ) => Promise<T>;
 }
 
 /**
@@ -29,7 +35,7 @@ export interface Experiment<T extends RunResults> {
  * `lost` to be told so
  */
 export async function recorded<T extends RunResults>(
-  command: "train" | "eval" | "attack",
+  command: Exclude<RunCommand, "table">,
   setup: RunSetup,
   reporter: Reporter,
   { models: find, work }: Experiment<T>,
@@ -40,7 +46,7 @@ export async function recorded<T extends RunResults>(
   const spec = await runSpec(command, setup, models.map(({ digest }) => digest));
   await using folder = await openRunFolder(setup.config.savePath, spec, reporter);
   folder.catchUp(lines);
-  const results = await work(folder.reporter, models);
+  const results = await work(folder.reporter, models, folder.path);
   await keep(folder, results, models, reporter);
   return results;
 }

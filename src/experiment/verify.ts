@@ -11,6 +11,7 @@ import { display } from "../base/files.ts";
 import { type Reporter, silent } from "../base/reporter.ts";
 import { described } from "../base/schema.ts";
 import { attackOnly } from "./attack.ts";
+import { batteryOnly } from "./battery.ts";
 import { evaluateOnly, selectionAccuracies } from "./evaluate.ts";
 import { type Difference, differences, figuresOf, flatten } from "../runs/figures.ts";
 import { checkRun } from "./identity.ts";
@@ -205,9 +206,12 @@ async function repeat(
     const { accuracies, adapter } = await selectionAccuracies(config, reporter);
     return { then: trained.members.map(({ best }) => best.accuracy), now: accuracies, adapter };
   }
-  const document = command === "attack"
-    ? await attackOnly(config, reporter)
-    : await evaluateOnly(config, reporter);
+  const make = command === "attack"
+    ? attackOnly
+    : command === "battery"
+    ? batteryOnly
+    : evaluateOnly;
+  const document = await make(config, reporter);
   return { then: before, now: document, adapter: document.adapter };
 }
 

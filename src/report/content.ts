@@ -199,6 +199,8 @@ export async function readContent(folder: string): Promise<RunContent> {
     }
     case "train":
       return { command, ...common, figures: checked(trainFigures) };
+    case "battery":
+      throw cannot("a battery stands alone; name it by itself");
     case "table":
       throw cannot("a table stands alone; name it by itself, or the attacks it consists of");
   }

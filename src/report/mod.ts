@@ -6,6 +6,8 @@
  */
 import { UserError } from "../base/errors.ts";
 import { attackPage } from "./attack.ts";
+import { batteryPage } from "./battery.ts";
+import { readBattery } from "./battery_content.ts";
 import { comparePage } from "./compare.ts";
 import { readContent, type RunContent } from "./content.ts";
 import { evalPage } from "./eval.ts";
@@ -25,8 +27,10 @@ export { readContent, type RunContent } from "./content.ts";
 export async function report(folders: readonly string[]): Promise<string> {
   const [first] = folders;
   if (first === undefined) throw new UserError("Cannot report on no run; name a run's folder");
-  if (folders.length === 1 && (await readRun(first)).command === "table") {
-    return await tablesPage(first);
+  const { command } = await readRun(first);
+  if (folders.length === 1 && command === "table") return await tablesPage(first);
+  if (folders.length === 1 && command === "battery") {
+    return await batteryPage(await readBattery(first));
   }
   return await reportOn(await Promise.all(folders.map(readContent)));
 }

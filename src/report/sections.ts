@@ -102,10 +102,14 @@ const code = (value: unknown): Html =>
 const digest = (value: string): Html => markup`<span class="digest">${value}</span>`;
 
 /** How the run was made: configuration, procedure, data, models, versions and adapter. */
-export function configuration({ run, figures, name }: RunContent): Html {
+export function configuration(
+  { run, figures, name }: Pick<RunContent, "run" | "name"> & {
+    readonly figures: Pick<RunContent["figures"], "procedure" | "protocol">;
+  },
+): Html {
   const { options, data, seeds, epochs, source } = identityOf({ run });
   const { adapter, versions } = run;
-  const { command } = run;
+  const command = run.command === "battery" ? "attack" : run.command;
   return section(
     "How it was made",
     paragraph(

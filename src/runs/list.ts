@@ -182,7 +182,7 @@ async function describeRun(folder: string): Promise<RunRow> {
       model: model ?? null,
       seed: seed ?? null,
       protocol: protocol ?? null,
-      epsilon: run.command === "attack" ? epsilonAttack ?? null : null,
+      epsilon: run.command === "attack" || run.command === "battery" ? epsilonAttack ?? null : null,
       limit: limit ?? null,
       ...await outcome(folder, run),
       started: run.started,

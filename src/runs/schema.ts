@@ -6,13 +6,14 @@
 import { z } from "zod";
 
 /** A command that leaves a run. */
-export type RunCommand = "train" | "eval" | "attack" | "table";
+export type RunCommand = "train" | "eval" | "attack" | "battery" | "table";
 
 /** All of them. */
 export const runCommands = [
   "train",
   "eval",
   "attack",
+  "battery",
   "table",
 ] as const satisfies readonly RunCommand[];
 

@@ -1,0 +1,84 @@
+/**
+ * Batteries: attacks that are made one after the other, of which every image gets the worst.
+ *
+ * As AutoAttack is for accuracy (F. Croce and M. Hein, "Reliable evaluation of adversarial robustness with an
+ * ensemble of diverse parameter-free attacks", ICML 2020), these are for uncertainty: attacks of several kinds
+ * and after several aims, none with a parameter to choose.
+ *
+ * @module
+ */
+import type { InitName } from "./inits.ts";
+import type { AttackName, ObjectiveName } from "./mod.ts";
+
+/** One attack of a battery. */
+export interface BatteryMember {
+  readonly attack: AttackName;
+  readonly objective: ObjectiveName;
+  /** Steps, or queries. */
+  readonly steps: number;
+  /** Where it starts; at the clean image when not given. */
+  readonly init?: InitName;
+  /** Further runs from random points of the ball; none when not given. */
+  readonly restarts?: number;
+  /** Draws of a step's loss, where a method samples; one when not given. */
+  readonly eot?: number;
+}
+
+/** A battery. */
+export interface Battery {
+  /** What it is, for people. */
+  readonly about: string;
+  readonly members: readonly BatteryMember[];
+}
+
+const aims = ["logProbability", "entropy"] as const satisfies ObjectiveName[];
+
+/** Auto-PGD after each of several aims. */
+function after(
+  objectives: readonly ObjectiveName[],
+  chosen: Omit<BatteryMember, "attack" | "objective">,
+): BatteryMember[] {
+  return objectives.map((objective) => ({ attack: "apgd", objective, ...chosen }));
+}
+
+const standard: readonly BatteryMember[] = [
+  ...after([...aims], { steps: 100 }),
+  { attack: "pgd", objective: "logProbability", steps: 20 },
+];
+
+/** Every battery by its name. */
+export const batteries = {
+  fast: {
+    about: "20 steps of apgd after the log-probability, the entropy and the method's own score",
+    members: after(["logProbability", "entropy"], { steps: 20 }),
+  },
+  standard: {
+    about:
+      "100 steps of apgd after the log-probability, the entropy, the method's own score, the features and " +
+      "other classes, and 2,000 queries of square",
+    members: standard,
+  },
+  plus: {
+    about:
+      "as standard, with 500 steps of apgd from three starts and 5 restarts, and 5,000 queries",
+    members: [
+      ...(["clean", "uniform", "contrast"] as const).flatMap((init) =>
+        after(aims, { steps: 500, init, ...init === "uniform" && { restarts: 5 } })
+      ),
+      ...after(["margin"], { steps: 500 }),
+      { attack: "pgd", objective: "logProbability", steps: 50 },
+    ],
+  },
+  rand: {
+    about: "as standard, with the mean of 20 draws at each step of a method that samples",
+    members: standard.map((member) => ({ ...member, eot: 20 })),
+  },
+} as const satisfies Record<string, Battery>;
+
+/** The name of a battery. */
+export type BatteryName = keyof typeof batteries;
+
+/** What a member is called: `apgd entropy`, `apgd entropy from contrast`. */
+export function memberName({ attack, objective, init }: BatteryMember): string {
+  return `${attack} ${objective}${init && init !== "clean" ? ` from ${init}` : ""}`;
+}

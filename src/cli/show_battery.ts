@@ -1,0 +1,119 @@
+/**
+ * A battery's result as people read it.
+ *
+ * @module
+ */
+import type { BatteryResult } from "../experiment/battery_document.ts";
+import { seedsText } from "../experiment/seeds.ts";
+import { counted, percent, shown } from "../measure/shown.ts";
+import { modelTitle } from "../methods/mod.ts";
+import { batteryVerdict, winnersOf } from "../report/battery_words.ts";
+import { normName, shortScoreName, title } from "../report/words.ts";
+import { columns, tableText, wrapped } from "./format.ts";
+
+/**
+ * The result of a battery: the verdict, the four columns by score, who won, and what each member cost.
+ *
+ * @param width columns of the terminal
+ */
+export function showBattery(result: BatteryResult, width = columns()): string {
+  const { mode, model, hyperparameters, protocol, seed, seeds, battery, inDomain } = result;
+  const { outDomain, epsilonAttack, accuracy, adapter, seconds } = result;
+  return [
+    `${title(mode)} (${modelTitle(model, hyperparameters)}, protocol ${protocol}, ${
+      seedsText(seed, seeds)
+    })`,
+    `battery ${battery.name}, ${battery.mode}, epsilon ${epsilonAttack}, ${normName(battery.norm)}${
+      battery.keepLabel ? ", the predicted class kept" : ""
+    }: ${counted(inDomain.count, "image")} of ${inDomain.name}, ${
+      counted(outDomain.count, "image")
+    } of ${outDomain.name}`,
+    ...wrapped([batteryVerdict(result)], width),
+    `accuracy: ${shown(accuracy.clean, "accuracy")}, after every member ${
+      accuracy.robust === null ? "not attacked" : shown(accuracy.robust, "accuracy")
+    }`,
+    "AUROC of in-domain (positive) against out-domain images, each image at its worst (intervals in the report):",
+    columnsTable(result, width),
+    "FPR95, and what the threshold that keeps 95 % of the clean in-domain images rejects and keeps:",
+    thresholdTable(result, width),
+    "AUROC with both attacked, by the members that are after the score itself (adaptive), and by the others (transfer):",
+    aimsTable(result, width),
+    "images that each member was the worst of, by the score:",
+    winnersTable(result, width),
+    "what each member cost:",
+    costTable(result, width),
+    ...battery.leftOut.map(({ name, why }) => `Left out: ${name}. ${why}`),
+    `on ${adapter.description}${adapter.software ? " (software)" : ""}: setup ${
+      seconds.setup.toFixed(1)
+    } s, train ${seconds.train.toFixed(1)} s, attack ${seconds.attack.toFixed(1)} s`,
+  ].join("\n");
+}
+
+function columnsTable({ scores }: BatteryResult, width: number): string {
+  return tableText(
+    ["score", "clean", "in attacked", "out attacked", "both attacked"],
+    Object.entries(scores).map(([name, { columns: { clean, in: own, out, both } }]) => [
+      shortScoreName(name),
+      ...[clean, own, out, both].map(({ auroc }) => shown(auroc.value, "area")),
+    ]),
+    { width },
+  );
+}
+
+function thresholdTable({ scores }: BatteryResult, width: number): string {
+  const share = (value: number | null): string => shown(value, "share");
+  return tableText(
+    ["score", "FPR95", "both attacked", "rejected", "worst", "kept", "worst "],
+    Object.entries(scores).map(([name, { columns: { clean, both }, rejected, kept }]) => [
+      shortScoreName(name),
+      share(clean.fprAt95Tpr.value),
+      share(both.fprAt95Tpr.value),
+      share(rejected.clean),
+      share(rejected.worst),
+      share(kept.clean),
+      share(kept.worst),
+    ]),
+    { width },
+  );
+}
+
+function aimsTable({ scores }: BatteryResult, width: number): string {
+  const area = (value: number | null): string => shown(value, "area");
+  return tableText(
+    ["score", "all", "adaptive", "transfer"],
+    Object.entries(scores).map(([name, { columns: { both }, adaptive, transfer }]) => [
+      shortScoreName(name),
+      area(both.auroc.value),
+      area(adaptive.both),
+      area(transfer.both),
+    ]),
+    { width },
+  );
+}
+
+function winnersTable(result: BatteryResult, width: number): string {
+  const names = Object.keys(result.scores);
+  return tableText(
+    ["member", ...names.map(shortScoreName)],
+    winnersOf(result).map(({ member, shares }) => [
+      member,
+      ...names.map((name) => percent(shares[name] ?? 0)),
+    ]),
+    { width },
+  );
+}
+
+function costTable({ cost }: BatteryResult, width: number): string {
+  const sides = { out: "out-domain", in: "in-domain" } as const;
+  return tableText(
+    ["member", "set", "images", "runs", "seconds"],
+    cost.map(({ member, side, images, runs, seconds }) => [
+      member,
+      sides[side],
+      String(images),
+      String(runs),
+      seconds.toFixed(1),
+    ]),
+    { width, texts: new Set(["member", "set"]) },
+  );
+}

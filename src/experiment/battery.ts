@@ -1,0 +1,248 @@
+/**
+ * A battery of attacks on a model's uncertainty, as an experiment.
+ *
+ * Both sets are attacked: out-domain images to seem known, in-domain ones to seem unknown. Every image gets
+ * the worst of each reported score over itself as it was and all attacks, restarts and ranks.
+ *
+ * @module
+ */
+import type { ImageSet } from "../../data/mod.ts";
+import {
+  type Attack,
+  attacks,
+  batteries,
+  type BatteryMember,
+  memberName,
+  type Objective,
+  objectives,
+} from "../attack/mod.ts";
+import { Clock } from "../base/clock.ts";
+import { UserError } from "../base/errors.ts";
+import type { Reporter } from "../base/reporter.ts";
+import { knownObjective } from "../evaluate/attack_set.ts";
+import {
+  type BatteryJob,
+  type BatterySide,
+  type MemberOutcome,
+  type ReadyMember,
+  runSide,
+  type TurnedScores,
+  turnedScores,
+} from "../evaluate/battery.ts";
+import { predict } from "../evaluate/predict.ts";
+import { thresholdKeeping } from "../measure/detection.ts";
+import { rightRows } from "../measure/metrics.ts";
+import { type Method, methods } from "../methods/mod.ts";
+import { iterationOf } from "../methods/protocol.ts";
+import type { RunResults } from "../runs/folder.ts";
+import { batteryArchives } from "./battery_archives.ts";
+import { batteryDocument, type BatteryResult } from "./battery_document.ts";
+import { batteryFigures, type Sides } from "./battery_figures.ts";
+import { outcomesIn } from "./battery_kept.ts";
+import { common, job, modelsOf } from "./common.ts";
+import { procedureFor, type RunConfig } from "./config.ts";
+import { type Evaluated, evaluateInDomain } from "./evaluate.ts";
+import { recorded } from "./recorded.ts";
+import { limited, outDomainOf } from "./setup.ts";
+import { findOrTrain, type LoadedModel, openWorkbench, type Workbench } from "./workbench.ts";
+
+/**
+ * Attacks by a battery, training the model first where there is no checkpoint; goes on with one that was broken off.
+ *
+ * @throws UserError for whatever a user can mend
+ */
+export async function battery(config: RunConfig, reporter: Reporter): Promise<BatteryResult> {
+  const clock = new Clock();
+  using bench = await openWorkbench(config, "use", reporter);
+  const { document } = await recorded("battery", bench, reporter, {
+    models: (r) => findOrTrain(bench, r, clock),
+    work: (r, models, folder) => batteryOn(bench, models, r, clock, folder),
+  });
+  return document;
+}
+
+/** As {@linkcode battery}, but keeps nothing. */
+export async function batteryOnly(config: RunConfig, reporter: Reporter): Promise<BatteryResult> {
+  const clock = new Clock();
+  using bench = await openWorkbench(config, "use", reporter);
+  const models = await findOrTrain(bench, reporter, clock);
+  return (await batteryOn(bench, models, reporter, clock)).document;
+}
+
+async function batteryOn(
+  bench: Workbench,
+  models: readonly LoadedModel[],
+  reporter: Reporter,
+  clock: Clock,
+  folder?: string,
+): Promise<RunResults & { readonly document: BatteryResult }> {
+  const { config } = bench;
+  const sets = {
+    in: limited(await bench.sets.inDomain.images("test"), config),
+    out: await outDomainOf(bench),
+  };
+  const { members, leftOut } = membersOf(bench);
+  leftOut.forEach(({ name, why }) => reporter.note(`${name} is left out: ${why}`));
+  const made = await clock.time("work", async () => {
+    const inDomain = await evaluateInDomain(bench, reporter);
+    const clean = {
+      in: turnedScores(inDomain.answers),
+      out: turnedScores(await predict(job(bench, sets.out, reporter))),
+    };
+    const ready: BatteryJob = {
+      job: job(bench, sets.out, reporter),
+      members,
+      keepLabel: config.keepLabel,
+      threshold: config.batteryMode === "threshold" ? openTo(clean.in) : undefined,
+      outcomes: outcomesIn(folder),
+    };
+    const sides = await runSides(ready, config, sets, clean);
+    return { inDomain, clean, sides };
+  });
+  return {
+    document: documentOf(bench, models, { ...made, sets, members, leftOut }, clock),
+    archives: batteryArchives(made, sets, members),
+  };
+}
+
+/** Both sides, or the one that is asked for; out-domain images come first. */
+async function runSides(
+  ready: BatteryJob,
+  { on = "both" }: RunConfig,
+  sets: Readonly<Record<BatterySide, ImageSet>>,
+  clean: Readonly<Record<BatterySide, TurnedScores>>,
+): Promise<Sides> {
+  const run = async (side: BatterySide): Promise<MemberOutcome[]> =>
+    on === "both" || on === side ? await runSide(ready, sets[side], side, clean[side]) : [];
+  const out = await run("out");
+  return { out, in: await run("in") };
+}
+
+/** Images that some score has not given up yet, at its threshold that keeps 95 % of the clean in-domain ones. */
+function openTo(inDomain: TurnedScores): NonNullable<BatteryJob["threshold"]> {
+  const thresholds = Object.entries(inDomain)
+    .map(([name, scores]) => [name, thresholdKeeping(scores)] as const);
+  return (side, worst) => {
+    const count = Object.values(worst)[0]?.length ?? 0;
+    return Uint8Array.from({ length: count }, (_, i) => {
+      const holds = thresholds.some(([name, threshold]) => {
+        const score = worst[name]?.[i] ?? NaN;
+        return side === "out" ? score < threshold : score >= threshold;
+      });
+      return holds ? 1 : 0;
+    });
+  };
+}
+
+/** A member that the model cannot be attacked by, and why. */
+export interface LeftOut {
+  readonly name: string;
+  readonly why: string;
+}
+
+/** The battery's members, the published attack first, as far as the model can be attacked by them. */
+function membersOf(
+  bench: Workbench,
+): { readonly members: readonly ReadyMember[]; readonly leftOut: readonly LeftOut[] } {
+  const { config, subject, method } = bench;
+  const { members: listed } = batteries[config.battery ?? "standard"];
+  const published = { attack: method.attack, objective: "published" } as const;
+  const all: readonly (Omit<BatteryMember, "steps"> & { readonly steps?: number })[] = [
+    published,
+    ...listed,
+  ];
+  const members: ReadyMember[] = [];
+  const leftOut: LeftOut[] = [];
+  for (const member of all) {
+    const name = member === published ? "published" : memberName({ steps: 0, ...member });
+    const objective: Objective = objectives[member.objective];
+    try {
+      for (const part of subject.attacked) knownObjective(objective, part, undefined);
+      members.push({ name, ...readyFor(config, member), objective });
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      leftOut.push({ name, why: error.message });
+    }
+  }
+  return { members, leftOut };
+}
+
+function readyFor(
+  config: RunConfig,
+  { attack, objective, steps, init, restarts, eot }: Omit<BatteryMember, "steps"> & {
+    readonly steps?: number;
+  },
+): Omit<ReadyMember, "name" | "objective"> {
+  const { samples, startNoise }: Method = methods[config.mode];
+  const { norm, epsilonAttack, keepLabel } = config;
+  const iteration = objective === "published" ? iterationOf(procedureFor(config)) : {};
+  const of: Attack = attacks[attack];
+  return {
+    attack,
+    settings: of.settings(epsilonAttack, {
+      ...iteration,
+      ...keepLabel && { keepBest: true },
+      ...objective === "published" && { startNoise },
+      norm,
+      steps,
+      init,
+      restarts,
+    }),
+    eot: samples ? eot : undefined,
+  };
+}
+
+/** Everything that the document says. */
+interface Made {
+  readonly inDomain: Evaluated;
+  readonly clean: Readonly<Record<BatterySide, TurnedScores>>;
+  readonly sides: Sides;
+  readonly sets: Readonly<Record<BatterySide, ImageSet>>;
+  readonly members: readonly ReadyMember[];
+  readonly leftOut: readonly LeftOut[];
+}
+
+function documentOf(
+  bench: Workbench,
+  models: readonly LoadedModel[],
+  { inDomain, clean, sides, sets, members, leftOut }: Made,
+  clock: Clock,
+): BatteryResult {
+  const { config } = bench;
+  const { battery = "standard", batteryMode = "full", norm = "linf", keepLabel, seed } = config;
+  const { name, count, sha256, listSha256 = null } = sets.out;
+  return batteryDocument.parse({
+    schema: "mirage/battery@1",
+    ...common(bench),
+    seeds: bench.modelSeeds,
+    ...modelsOf(models),
+    epsilonAttack: config.epsilonAttack,
+    battery: {
+      name: battery,
+      mode: batteryMode,
+      on: config.on ?? "both",
+      norm,
+      keepLabel,
+      members: members.map(({ name, attack, settings, objective, eot = 1 }) => ({
+        name,
+        attack,
+        objective: objective.name,
+        steps: settings.steps,
+        stepSize: settings.stepSize,
+        init: settings.init ?? null,
+        restarts: settings.restarts ?? 0,
+        eot,
+      })),
+      leftOut,
+    },
+    inDomain: inDomain.figures,
+    outDomain: { name, count, sha256, listSha256 },
+    ...batteryFigures({ clean, sides, members, right: rightOf(inDomain, sets.in) }, seed),
+    seconds: { setup: clock.setup, train: clock.train, attack: clock.work },
+  });
+}
+
+/** 1 where the clean image is right. */
+function rightOf({ answers }: Evaluated, { labels }: ImageSet): Uint8Array {
+  return Uint8Array.from(rightRows(answers.predictions, labels), (right) => right === 1 ? 1 : 0);
+}

@@ -1,0 +1,152 @@
+/**
+ * The document of a battery: what `attack --battery NAME --json` prints.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { type InitName, inits, type NormName, norms, sides } from "../attack/mod.ts";
+import { described, type Schema } from "../base/schema.ts";
+import type { EstimateResult } from "../measure/results.ts";
+import { estimateSchema } from "../measure/schema.ts";
+import { commonSchema, inDomainSchema } from "./documents.ts";
+import type { InDomain, ModelFacts, RunFacts } from "./results.ts";
+
+/** AUROC and FPR95 with intervals. */
+export interface ToldResult {
+  readonly auroc: EstimateResult;
+  readonly fprAt95Tpr: EstimateResult;
+}
+
+/** What the battery made of one score. */
+export interface BatteryScore {
+  /** In-domain against out-domain images: clean, those in-domain attacked, those out-domain, both. */
+  readonly columns: Readonly<Record<"clean" | "in" | "out" | "both", ToldResult>>;
+  /** Share of out-domain images beyond the threshold that keeps 95 % of the clean in-domain ones, 0 to 1. */
+  readonly rejected: Readonly<Record<"clean" | "worst", number>>;
+  /** Share of in-domain images that it keeps, 0 to 1. */
+  readonly kept: Readonly<Record<"clean" | "worst", number>>;
+  /** AUROC where those members alone attack that are after this score. */
+  readonly adaptive: Readonly<Record<"out" | "both", number | null>>;
+  /** The same of those that are after something else. */
+  readonly transfer: Readonly<Record<"out" | "both", number | null>>;
+  /** Shares of images that each member was the worst of, and those that stayed as they were, 0 to 1. */
+  readonly won: Readonly<Record<"in" | "out", Readonly<Record<string, number>>>>;
+}
+
+/** What `attack --battery NAME --json` prints. */
+export interface BatteryResult extends RunFacts, ModelFacts {
+  /** The document's format. */
+  readonly schema: "mirage/battery@1";
+  /** Radius of the attacks in their norm; pixels are in [0, 1]. */
+  readonly epsilonAttack: number;
+  /** The battery, and every setting of its members. */
+  readonly battery: {
+    readonly name: string;
+    /** `full`: every member attacks every image; `threshold`: those alone that some score still tells. */
+    readonly mode: "full" | "threshold";
+    readonly on: "out" | "in" | "both";
+    readonly norm: NormName;
+    readonly keepLabel: boolean;
+    readonly members: readonly {
+      readonly name: string;
+      readonly attack: string;
+      readonly objective: string;
+      readonly steps: number;
+      readonly stepSize: number;
+      readonly init: InitName | null;
+      readonly restarts: number;
+      readonly eot: number;
+    }[];
+    /** Members that the model cannot be attacked by. */
+    readonly leftOut: readonly { readonly name: string; readonly why: string }[];
+  };
+  /** Quality in-domain. */
+  readonly inDomain: InDomain;
+  /** The out-domain set. */
+  readonly outDomain: {
+    readonly name: string;
+    readonly count: number;
+    readonly sha256: string;
+    readonly listSha256: string | null;
+  };
+  /** Share of in-domain images that are right, and that are right after every member; null where none attacked them. */
+  readonly accuracy: { readonly clean: number; readonly robust: number | null };
+  /** What each member cost. */
+  readonly cost: readonly {
+    readonly member: string;
+    readonly side: "in" | "out";
+    readonly images: number;
+    readonly runs: number;
+    readonly seconds: number;
+  }[];
+  /** By score. */
+  readonly scores: Readonly<Record<string, BatteryScore>>;
+  /** Seconds that each part took. */
+  readonly seconds: { readonly setup: number; readonly train: number; readonly attack: number };
+}
+
+const share = z.number().min(0).max(1);
+const pair = z.strictObject({ clean: share, worst: share });
+const areas = z.strictObject({ out: share.nullable(), both: share.nullable() });
+const told = z.strictObject({ auroc: estimateSchema, fprAt95Tpr: estimateSchema });
+const won = z.record(z.string(), z.number().min(0).max(1.000001));
+
+const score = z.strictObject({
+  columns: z.strictObject({ clean: told, in: told, out: told, both: told }),
+  rejected: pair,
+  kept: pair,
+  adaptive: areas,
+  transfer: areas,
+  won: z.strictObject({ in: won, out: won }),
+});
+
+const cost = z.strictObject({
+  member: z.string(),
+  side: z.enum(["in", "out"]),
+  images: z.int(),
+  runs: z.int(),
+});
+
+const member = z.strictObject({
+  name: z.string(),
+  attack: z.string(),
+  objective: z.string(),
+  steps: z.int(),
+  stepSize: z.number(),
+  init: z.enum(Object.keys(inits) as [InitName, ...InitName[]]).nullable(),
+  restarts: z.int(),
+  eot: z.int(),
+});
+
+/** Figures of a battery: its document without when, where and how fast. */
+export const batteryFigureSchemas = {
+  epsilonAttack: z.number().min(0),
+  battery: z.strictObject({
+    name: z.string(),
+    mode: z.enum(["full", "threshold"]),
+    on: z.enum(sides),
+    norm: z.enum(Object.keys(norms) as [NormName, ...NormName[]]),
+    keepLabel: z.boolean(),
+    members: z.array(member),
+    leftOut: z.array(z.strictObject({ name: z.string(), why: z.string() })),
+  }),
+  inDomain: inDomainSchema,
+  outDomain: z.strictObject({
+    name: z.string(),
+    count: z.int(),
+    sha256: z.string(),
+    listSha256: z.string().nullable(),
+  }),
+  accuracy: z.strictObject({ clean: share, robust: share.nullable() }),
+  cost: z.array(cost),
+  scores: z.record(z.string(), score),
+} as const;
+
+/** Checks {@linkcode BatteryResult}. */
+export const batteryDocument: Schema<BatteryResult> = described<BatteryResult>().by(z.strictObject({
+  schema: z.literal("mirage/battery@1"),
+  ...commonSchema,
+  ...batteryFigureSchemas,
+  cost: z.array(cost.extend({ seconds: z.number() })),
+  seconds: z.strictObject({ setup: z.number(), train: z.number(), attack: z.number() }),
+}));

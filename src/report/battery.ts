@@ -1,0 +1,161 @@
+/**
+ * The page of a battery: what it leaves of every score, which attack broke which, and the images on which they
+ * differ most.
+ *
+ * @module
+ */
+import { seedsText } from "../experiment/seeds.ts";
+import { percent, shown, withInterval } from "../measure/shown.ts";
+import { modelTitle } from "../methods/mod.ts";
+import { batteryVerdict, winnersOf } from "./battery_words.ts";
+import { type Chart, draw } from "./charts.ts";
+import type { BatteryContent } from "./battery_content.ts";
+import { type Html, markup, paragraph, section, table } from "./html.ts";
+import { page } from "./page.ts";
+import { pngOf } from "./pictures.ts";
+import { configuration, furtherFigures } from "./sections.ts";
+import { normName, scoreName, shortScoreName, title } from "./words.ts";
+
+/** What the page shows of the figures. */
+const shownFigures = [
+  "seed",
+  "procedure",
+  "hyperparameters",
+  "scores",
+  "cost",
+  "battery",
+  "accuracy",
+];
+
+/** The page of a battery. */
+export async function batteryPage(content: BatteryContent): Promise<string> {
+  const { figures } = content;
+  const { mode, model, hyperparameters, protocol, seed, seeds, battery, epsilonAttack } = figures;
+  const { inDomain, outDomain, accuracy } = figures;
+  const how = [
+    modelTitle(model, hyperparameters),
+    `protocol ${protocol}`,
+    `battery ${battery.name}, ${battery.mode}`,
+    normName(battery.norm),
+    `${inDomain.count} images of ${inDomain.name}, ${outDomain.count} of ${outDomain.name}`,
+  ];
+  return page(
+    `${title(mode)} under the battery ${battery.name}, epsilon ${epsilonAttack}, ${
+      seedsText(seed, seeds)
+    }`,
+    paragraph("about", how.join("; ")),
+    paragraph("verdict", batteryVerdict(figures)),
+    section(
+      "What is left of every score",
+      columnsTable(content),
+      paragraph(
+        "about",
+        `Accuracy ${shown(accuracy.clean, "accuracy")}${
+          accuracy.robust === null
+            ? ""
+            : `, after every member ${shown(accuracy.robust, "accuracy")}`
+        }. Each image counts at the worst of each score over itself and all members.`,
+      ),
+    ),
+    section(
+      "Which attack broke which score",
+      await draw(winnersChart(content)),
+      winnersTable(content),
+    ),
+    pictures(content),
+    section("What each member cost", costTable(content)),
+    furtherFigures(figures, shownFigures),
+    configuration(content),
+  );
+}
+
+function columnsTable({ figures: { scores } }: BatteryContent): Html {
+  return table(
+    [
+      "AUROC",
+      "clean",
+      "in-domain attacked",
+      "out-domain attacked",
+      "both",
+      "adaptive",
+      "transfer",
+      "FPR95, both",
+      "rejected",
+      "at their worst",
+    ],
+    Object.entries(scores).map(([name, { columns, adaptive, transfer, rejected }]) => [
+      scoreName(name),
+      ...(["clean", "in", "out", "both"] as const).map((of) => withInterval(columns[of].auroc)),
+      shown(adaptive.both, "area"),
+      shown(transfer.both, "area"),
+      shown(columns.both.fprAt95Tpr.value, "share"),
+      shown(rejected.clean, "share"),
+      shown(rejected.worst, "share"),
+    ]),
+  );
+}
+
+/** Shares of images by member, a bar a score. */
+function winnersChart({ figures }: BatteryContent): Chart {
+  const values = winnersOf(figures).flatMap(({ member, shares }) =>
+    Object.entries(shares).map(([score, share]) => ({
+      member,
+      score: shortScoreName(score),
+      share,
+    }))
+  );
+  return {
+    title: "Shares of images that each member was the worst of",
+    alt: "Bars of shares, by score and by member",
+    data: { values },
+    encoding: {
+      x: { field: "share", type: "quantitative", axis: { format: "%" }, title: "share of images" },
+      y: { field: "member", type: "nominal", title: null, sort: null },
+      yOffset: { field: "score" },
+      color: { field: "score", type: "nominal", title: null, legend: { orient: "bottom" } },
+    },
+    layer: [{ mark: { type: "bar" } }],
+    width: 460,
+    height: 34 * new Set(values.map(({ member }) => member)).size,
+  };
+}
+
+function winnersTable({ figures }: BatteryContent): Html {
+  const scores = Object.keys(figures.scores);
+  return table(
+    ["member", ...scores.map(scoreName)],
+    winnersOf(figures).map(({ member, shares }) => [
+      member,
+      ...scores.map((score) => percent(shares[score] ?? 0)),
+    ]),
+  );
+}
+
+function costTable({ figures: { cost } }: BatteryContent): Html {
+  const sides = { out: "out-domain", in: "in-domain" } as const;
+  return table(
+    ["member", "set", "images", "runs"],
+    cost.map(({ member, side, images, runs }) => [member, sides[side], images, runs]),
+  );
+}
+
+/** Images on which members differ most: the clean one, and what each member made of it. */
+function pictures({ figures, examples }: BatteryContent): Html | null {
+  const { members } = figures.battery;
+  if (examples.length === 0) return null;
+  return section(
+    "Images on which members differ most",
+    table(
+      ["image", "clean", ...members.map(({ name }) => name)],
+      examples.map(({ index, pictures, confidences }) => [
+        index,
+        ...pictures.map((picture, k) =>
+          markup`<img class="picture" src="${pngOf(picture)}" alt="${
+            k === 0 ? "clean" : members[k - 1]?.name ?? ""
+          }"><br>${shown(confidences[k] ?? null, "share")}`
+        ),
+      ]),
+      "max p below each",
+    ),
+  );
+}

@@ -1,0 +1,64 @@
+/**
+ * What a battery's figures mean, for the terminal and for pages.
+ *
+ * @module
+ */
+import type { BatteryResult } from "../experiment/battery_document.ts";
+import { shown } from "../measure/shown.ts";
+import { shortScoreName, title } from "./words.ts";
+
+/** What a battery reads of its result. */
+export interface BatteryFigures extends Pick<BatteryResult, "mode" | "accuracy" | "scores"> {
+  readonly battery: Pick<BatteryResult["battery"], "on" | "mode">;
+  readonly inDomain: { readonly count: number };
+  readonly outDomain: { readonly count: number };
+}
+
+/** Which score holds best, and what is left of it. */
+export function batteryVerdict({ mode, battery, scores }: BatteryFigures): string {
+  const held = Object.entries(scores).toSorted(([, a], [, b]) =>
+    (b.columns.both.auroc.value ?? 0) - (a.columns.both.auroc.value ?? 0)
+  );
+  const [[best, found] = []] = held;
+  const worst = held.at(-1);
+  if (!best || !found || !worst) return `${title(mode)} has no score`;
+  const area = (of: typeof found, column: "clean" | "both"): string =>
+    shown(of.columns[column].auroc.value, "area");
+  const partly = battery.mode === "threshold"
+    ? " (attacked no further than its threshold, so AUROC may be lower still)"
+    : "";
+  const chance = (found.columns.both.auroc.value ?? 0) <= 0.5
+    ? "None of its scores tells attacked images better than guessing"
+    : `Of ${title(mode)}'s scores ${shortScoreName(best)} holds best`;
+  return `${chance}: AUROC by ${shortScoreName(best)} goes from ${area(found, "clean")} to ${
+    area(found, "both")
+  } where both sets are at their worst${
+    worst[0] === best
+      ? ""
+      : `, by ${shortScoreName(worst[0])} from ${area(worst[1], "clean")} to ${
+        area(worst[1], "both")
+      }`
+  }${partly}.`;
+}
+
+/** How often each member was the worst, by score: shares of all images of the sets that were attacked. */
+export function winnersOf(
+  { scores, inDomain, outDomain, battery: { on } }: BatteryFigures,
+): { readonly member: string; readonly shares: Readonly<Record<string, number>> }[] {
+  const counts = {
+    in: on === "out" ? 0 : inDomain.count,
+    out: on === "in" ? 0 : outDomain.count,
+  };
+  const total = counts.in + counts.out;
+  const members = new Set(Object.values(scores).flatMap(({ won }) => Object.keys(won.out)));
+  Object.values(scores).forEach(({ won }) => Object.keys(won.in).forEach((m) => members.add(m)));
+  return [...members].map((member) => ({
+    member: member === "clean" ? "none (the clean image)" : member,
+    shares: Object.fromEntries(
+      Object.entries(scores).map(([name, { won }]) => [
+        name,
+        ((won.in[member] ?? 0) * counts.in + (won.out[member] ?? 0) * counts.out) / total,
+      ]),
+    ),
+  }));
+}
