@@ -50,6 +50,14 @@ export {
   type OwnRun,
   verifyModel,
 } from "./src/experiment/own_model.ts";
+export { battery } from "./src/experiment/battery.ts";
+export type { BatteryResult, BatteryScore, ToldResult } from "./src/experiment/battery_document.ts";
+export {
+  batteries,
+  type Battery,
+  type BatteryMember,
+  type BatteryName,
+} from "./src/experiment/batteries.ts";
 export { evaluate } from "./src/experiment/evaluate.ts";
 export { train } from "./src/experiment/train.ts";
 export { type NetworkTraining, trainNetwork } from "./src/train/network.ts";
@@ -79,6 +87,7 @@ export {
 } from "./src/runs/list.ts";
 export type { RunCommand } from "./src/runs/schema.ts";
 export { verify, type VerifyResult } from "./src/experiment/verify.ts";
+export type { AttackedScore } from "./src/measure/evidence.ts";
 export type { AttackChecks, Check, CheckName } from "./src/measure/check.ts";
 export { type Progress, type Reporter, silent } from "./src/base/reporter.ts";
 export {
@@ -90,6 +99,7 @@ export type {
   AttackResult,
   EvalResult,
   InDomain,
+  InDomainAttack,
   ModelFacts,
   OwnStatistic,
   ReadingResult,
@@ -152,6 +162,12 @@ export {
   type AttackName,
   attacks,
   type AttackSettings,
+  type Direction,
+  directions,
+  type Init,
+  type InitName,
+  type InitPlace,
+  inits,
   type Iterate,
   iterate,
   type IterateOptions,
@@ -163,6 +179,10 @@ export {
   type ObjectiveName,
   objectives,
   type Problem,
+  type Side,
+  sides,
+  startOf,
+  type Which,
 } from "./src/attack/mod.ts";
 export { Classifier } from "./src/methods/classifier.ts";
 export {

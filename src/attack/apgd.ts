@@ -26,7 +26,7 @@ import {
   type Updates,
   where,
 } from "../nn/mod.ts";
-import { runOf, startOf } from "./inits.ts";
+import { runOf, startOf } from "./start.ts";
 import { type Norm, norms, rows } from "./norms.ts";
 import type { Attack, AttackSettings, Iterate, Problem } from "./types.ts";
 

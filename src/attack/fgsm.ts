@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { runOf } from "./inits.ts";
+import { runOf } from "./start.ts";
 import { iterate } from "./iterate.ts";
 import type { Attack } from "./types.ts";
 

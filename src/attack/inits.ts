@@ -4,28 +4,16 @@
  *
  * @module
  */
-import {
-  add,
-  broadcastTo,
-  clip,
-  constant,
-  equal,
-  mean,
-  noise,
-  type NoiseKey,
-  reshape,
-  scale,
-  type Tensor,
-  where,
-} from "../nn/mod.ts";
-import { type Norm, norms } from "./norms.ts";
-import type { AttackSettings, IterateOptions, Which } from "./types.ts";
+import { add, broadcastTo, mean, scale, type Tensor } from "../nn/mod.ts";
+import type { Norm } from "./norms.ts";
 
-/** What a start is made of. */
-interface Place {
+/** What a start is made of: see {@linkcode Init}. */
+export interface InitPlace {
   /** The clean images `[B, ...]`. */
   readonly clean: Tensor;
+  /** Norm of the ball around them. */
   readonly norm: Norm;
+  /** Radius of that ball. */
   readonly radius: number;
   /** Noise of the images' shape, another in each run. */
   readonly draw: (distribution: "uniform" | "normal") => Tensor;
@@ -39,7 +27,8 @@ export interface Init {
   readonly about: string;
   /** Whether it draws random numbers. */
   readonly random: boolean;
-  at(place: Place): Tensor;
+  /** Its images, before they are projected. */
+  at(place: InitPlace): Tensor;
 }
 
 /** The image itself. */
@@ -82,51 +71,3 @@ export const inits = { clean, normal, uniform, contrast } as const satisfies Rec
 
 /** The name of a start. */
 export type InitName = keyof typeof inits;
-
-/**
- * Where an attack starts, `[B, ...]`: where its settings say so, in the first run; in every later one at a random
- * point of the ball.
- *
- * @param which images they are; the first ones in a first run when not given
- */
-export function startOf(
-  images: Tensor,
-  settings: AttackSettings,
-  key: NoiseKey,
-  which?: Which,
-): Tensor {
-  const { epsilon: radius, init, startNoise, projectStart } = settings;
-  const norm: Norm = norms[settings.norm];
-  const { shape } = images;
-  const project = (x: Tensor): Tensor => clip(norm.project(x, images, radius), 0, 1);
-  const run = which?.run ?? constant(0, [1]);
-  const own = (name: InitName, offset: number): Tensor => {
-    const { index = firstOf(shape[0] ?? 1) } = which ?? {};
-    const draw = (distribution: "uniform" | "normal"): Tensor =>
-      noise(distribution, key, run, shape, offset, index);
-    const start: Init = inits[name];
-    return project(start.at({ clean: images, norm, radius, draw }));
-  };
-  // The published start draws by an image's place in its batch, as the original does.
-  const published = (): Tensor => {
-    if (startNoise === 0) return projectStart ? project(images) : images;
-    const jitter = scale(noise("normal", key, constant(0, [1]), shape), startNoise);
-    return projectStart ? project(add(images, jitter)) : add(images, jitter);
-  };
-  const first = init ? own(init, 0) : published();
-  if (!which || (settings.restarts ?? 0) === 0) return first;
-  const isFirst = broadcastTo(reshape(equal(run, 0), shape.map(() => 1)), shape);
-  return where(isFirst, first, own("uniform", 1));
-}
-
-/** What was chosen about an attack's runs, for its settings. */
-export function runOf(
-  { init, restarts }: Pick<IterateOptions, "init" | "restarts">,
-): Pick<AttackSettings, "init" | "restarts"> {
-  return { ...init && { init }, ...restarts && { restarts } };
-}
-
-/** `0 .. count - 1`. */
-function firstOf(count: number): Tensor {
-  return constant(Float32Array.from({ length: count }, (_, i) => i));
-}

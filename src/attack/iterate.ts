@@ -19,7 +19,7 @@ import {
   type Updates,
   where,
 } from "../nn/mod.ts";
-import { startOf } from "./inits.ts";
+import { startOf } from "./start.ts";
 import { type Norm, norms } from "./norms.ts";
 import type { AttackSettings, Iterate, Problem } from "./types.ts";
 

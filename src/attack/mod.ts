@@ -10,15 +10,9 @@ import { pgd } from "./pgd.ts";
 import type { Attack } from "./types.ts";
 
 export type { Attack, AttackSettings, Iterate, IterateOptions, Problem, Which } from "./types.ts";
-export { type Init, type InitName, inits } from "./inits.ts";
-export {
-  batteries,
-  type Battery,
-  type BatteryMember,
-  type BatteryName,
-  memberName,
-} from "./battery.ts";
+export { type Init, type InitName, type InitPlace, inits } from "./inits.ts";
 export { iterate } from "./iterate.ts";
+export { runOf, startOf } from "./start.ts";
 export { type Norm, type NormName, norms } from "./norms.ts";
 export {
   type Attackable,

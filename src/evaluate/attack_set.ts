@@ -19,9 +19,10 @@ import {
 } from "../nn/mod.ts";
 import { explainPrograms } from "./explain.ts";
 import { batches } from "./resident_set.ts";
-import { type AttackJob, traceAttack, type TracedAttack } from "./trace_attack.ts";
+import { traceAttack, type TracedAttack } from "./trace_attack.ts";
+import type { AttackJob } from "./trace_part.ts";
 
-export type { AttackJob } from "./trace_attack.ts";
+export type { AttackJob } from "./trace_part.ts";
 
 /** What an attack did. */
 export interface Attacked {

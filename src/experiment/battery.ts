@@ -7,15 +7,7 @@
  * @module
  */
 import type { ImageSet } from "../../data/mod.ts";
-import {
-  type Attack,
-  attacks,
-  batteries,
-  type BatteryMember,
-  memberName,
-  type Objective,
-  objectives,
-} from "../attack/mod.ts";
+import { type Attack, attacks, type Objective, objectives } from "../attack/mod.ts";
 import { Clock } from "../base/clock.ts";
 import { UserError } from "../base/errors.ts";
 import type { Reporter } from "../base/reporter.ts";
@@ -35,6 +27,7 @@ import { rightRows } from "../measure/metrics.ts";
 import { type Method, methods } from "../methods/mod.ts";
 import { iterationOf } from "../methods/protocol.ts";
 import type { RunResults } from "../runs/folder.ts";
+import { batteries, type BatteryMember, memberName } from "./batteries.ts";
 import { batteryArchives } from "./battery_archives.ts";
 import { batteryDocument, type BatteryResult } from "./battery_document.ts";
 import { batteryFigures, type Sides } from "./battery_figures.ts";

@@ -10,8 +10,6 @@ import {
   type Attack,
   type AttackName,
   attacks,
-  batteries,
-  type BatteryName,
   directions,
   type InitName,
   inits,
@@ -42,6 +40,7 @@ import {
   protocolOptions,
   type Stage,
 } from "../methods/protocol.ts";
+import { batteries, type BatteryName } from "./batteries.ts";
 import type { CompleteOptions, RunConfig, RunOptions } from "./options.ts";
 
 export type { RunConfig, RunOptions } from "./options.ts";

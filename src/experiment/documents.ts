@@ -15,6 +15,7 @@ export type {
   AttackResult,
   EvalResult,
   InDomain,
+  InDomainAttack,
   ReadingResult,
   TrainResult,
   Uncertainty,

@@ -4,14 +4,8 @@
  * @module
  */
 import type { SetName } from "../../data/mod.ts";
-import type {
-  BatteryName,
-  Direction,
-  InitName,
-  NormName,
-  ObjectiveName,
-  Side,
-} from "../attack/mod.ts";
+import type { Direction, InitName, NormName, ObjectiveName, Side } from "../attack/mod.ts";
+import type { BatteryName } from "./batteries.ts";
 import type { Hyperparameters, MethodName } from "../methods/mod.ts";
 import type { Procedure, Protocol } from "../methods/protocol.ts";
 

@@ -7,12 +7,13 @@
  *
  * @module
  */
-import type { InitName } from "./inits.ts";
-import type { AttackName, ObjectiveName } from "./mod.ts";
+import type { AttackName, InitName, ObjectiveName } from "../attack/mod.ts";
 
 /** One attack of a battery. */
 export interface BatteryMember {
+  /** How it steps. */
   readonly attack: AttackName;
+  /** What it lowers. */
   readonly objective: ObjectiveName;
   /** Steps, or queries. */
   readonly steps: number;
@@ -28,6 +29,7 @@ export interface BatteryMember {
 export interface Battery {
   /** What it is, for people. */
   readonly about: string;
+  /** Its attacks, in the order in which they are made. */
   readonly members: readonly BatteryMember[];
 }
 
