@@ -23,7 +23,6 @@ import {
 import { described, type Schema } from "../base/schema.ts";
 import { shortened, shownValue, UserError } from "../base/errors.ts";
 import {
-  type Hyperparameter,
   type Hyperparameters,
   hyperparameters,
   type Method,
@@ -38,12 +37,23 @@ import {
   procedureOf,
   type ProtocolOption,
   protocolOptions,
-  type Stage,
 } from "../methods/protocol.ts";
 import { batteries, type BatteryName } from "./batteries.ts";
 import type { CompleteOptions, RunConfig, RunOptions } from "./options.ts";
+import {
+  attacking,
+  batch,
+  count,
+  differenceEntry,
+  hyperparameterEntry,
+  ofNetworks,
+  same,
+  told,
+  training,
+} from "./told.ts";
 
 export type { RunConfig, RunOptions } from "./options.ts";
+export { differenceEntry, hyperparameterEntry, type OptionFacts, optionFacts } from "./told.ts";
 
 /** The modes there are. */
 export const modes = Object.keys(methods) as [MethodName, ...MethodName[]];
@@ -65,62 +75,6 @@ export const trainBatch = 256;
 
 /** Images in a step of evaluation or attack: the paper's. */
 export const evalBatch = 200;
-
-/** What is known of an option besides what its schema says. */
-export interface OptionFacts {
-  /** What it is where nobody says, in words: in a training, and where a model is used. */
-  readonly otherwise?: { readonly train: string; readonly use: string };
-  /** Where it acts; everywhere when not given. */
-  readonly acts?: readonly Stage[];
-  /** Of a distance between pixels in 0 to 1. */
-  readonly unit?: "pixels";
-}
-
-/** What is known of the options, by their schemas; what they are is each schema's description. */
-export const optionFacts = z.registry<OptionFacts>();
-
-/** Describes an option, for people and for the command line. */
-function told<S extends z.ZodType>(schema: S, about: string, facts: OptionFacts = {}): S {
-  const described = schema.describe(about);
-  optionFacts.add(described, facts);
-  return described;
-}
-
-const count = z.int().min(1);
-const batch = z.int().min(1).max(65536);
-const same = (words: string): { train: string; use: string } => ({ train: words, use: words });
-const training = { acts: ["training"] } as const;
-const attacking = { acts: ["attack"] } as const;
-const ofNetworks = (value: (network: Network) => string | number): string =>
-  Object.values<Network>(networks).map((of) => `${of.name}: ${value(of)}`).join(", ");
-
-/** A number's or a word's schema, as a method declares it. */
-function domain(option: Hyperparameter | ProtocolOption): z.ZodType {
-  if ("values" in option) return z.enum(option.values);
-  const { min, max, whole } = option;
-  const number = (whole ? z.int() : z.number()).min(min);
-  return max === undefined ? number : number.max(max);
-}
-
-/** The entry of a hyper-parameter, which is settled later where nobody chooses it. */
-export function hyperparameterEntry(option: Hyperparameter): z.ZodType {
-  const { about, default: usual, defaultInUse = usual } = option;
-  const words = (of: typeof usual): string =>
-    typeof of === "function" ? ofNetworks(of) : String(of);
-  return told(domain(option).optional(), about, {
-    otherwise: { train: words(usual), use: `what was trained, else ${words(defaultInUse)}` },
-    ..."unit" in option && option.unit ? { unit: option.unit } : {},
-  });
-}
-
-/** The entry of a difference between the protocols, which follows the protocol where nobody chooses it. */
-export function differenceEntry(option: ProtocolOption): z.ZodType {
-  const { about, modes, stage, also = [], paper, corrected } = option;
-  return told(domain(option).optional(), modes ? `${about} (${modes.join(", ")})` : about, {
-    otherwise: same(`paper: ${paper}, corrected: ${corrected}`),
-    acts: [stage, ...also],
-  });
-}
 
 const ownEntries = Object.fromEntries(
   Object.entries(hyperparameters)

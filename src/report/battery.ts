@@ -8,7 +8,7 @@ import { seedsText } from "../experiment/seeds.ts";
 import { percent, shown, withInterval } from "../measure/shown.ts";
 import { modelTitle } from "../methods/mod.ts";
 import { batteryVerdict, winnersOf } from "./battery_words.ts";
-import { type Chart, draw } from "./charts.ts";
+import { type Chart, draw, palette } from "./charts.ts";
 import type { BatteryContent } from "./battery_content.ts";
 import { type Html, markup, paragraph, section, table } from "./html.ts";
 import { page } from "./page.ts";
@@ -85,7 +85,7 @@ function columnsTable({ figures: { scores } }: BatteryContent): Html {
     ],
     Object.entries(scores).map(([name, { columns, adaptive, transfer, rejected }]) => [
       scoreName(name),
-      ...(["clean", "in", "out", "both"] as const).map((of) => withInterval(columns[of].auroc)),
+      ...(["clean", "in", "out", "both"] as const).map((of) => interval(columns[of].auroc)),
       shown(adaptive.both, "area"),
       shown(transfer.both, "area"),
       shown(columns.both.fprAt95Tpr.value, "share"),
@@ -93,6 +93,12 @@ function columnsTable({ figures: { scores } }: BatteryContent): Html {
       shown(rejected.worst, "share"),
     ]),
   );
+}
+
+/** A figure, and its interval below it. */
+function interval(estimate: Parameters<typeof withInterval>[0]): Html {
+  const [value = "", ...ends] = withInterval(estimate).split(" ");
+  return markup`${value}<br><span class="interval">${ends.join(" ")}</span>`;
 }
 
 /** Shares of images by member, a bar a score. */
@@ -110,9 +116,15 @@ function winnersChart({ figures }: BatteryContent): Chart {
     data: { values },
     encoding: {
       x: { field: "share", type: "quantitative", axis: { format: "%" }, title: "share of images" },
-      y: { field: "member", type: "nominal", title: null, sort: null },
+      y: { field: "member", type: "nominal", title: null, sort: null, axis: { labelLimit: 240 } },
       yOffset: { field: "score" },
-      color: { field: "score", type: "nominal", title: null, legend: { orient: "bottom" } },
+      color: {
+        field: "score",
+        type: "nominal",
+        title: null,
+        scale: { range: [...palette] },
+        legend: { orient: "bottom" },
+      },
     },
     layer: [{ mark: { type: "bar" } }],
     width: 460,

@@ -1,0 +1,73 @@
+/**
+ * How options are described: each schema with what it is, what it is where nobody says, and where it acts.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { type Hyperparameter, type Network, networks } from "../methods/mod.ts";
+import type { ProtocolOption, Stage } from "../methods/protocol.ts";
+
+/** What is known of an option besides what its schema says. */
+export interface OptionFacts {
+  /** What it is where nobody says, in words: in a training, and where a model is used. */
+  readonly otherwise?: { readonly train: string; readonly use: string };
+  /** Where it acts; everywhere when not given. */
+  readonly acts?: readonly Stage[];
+  /** Of a distance between pixels in 0 to 1. */
+  readonly unit?: "pixels";
+}
+
+/** What is known of the options, by their schemas; what they are is each schema's description. */
+export const optionFacts = z.registry<OptionFacts>();
+
+/** Describes an option, for people and for the command line. */
+export function told<S extends z.ZodType>(schema: S, about: string, facts: OptionFacts = {}): S {
+  const described = schema.describe(about);
+  optionFacts.add(described, facts);
+  return described;
+}
+
+/** A whole number, 1 or more. */
+export const count = z.int().min(1);
+/** Images in a step. */
+export const batch = z.int().min(1).max(65536);
+/** What an option is where nobody says, in a training and where a model is used. */
+export const same = (words: string): { train: string; use: string } => ({
+  train: words,
+  use: words,
+});
+/** Of options that act in a training alone. */
+export const training = { acts: ["training"] } as const;
+/** Of options that act in an attack alone. */
+export const attacking = { acts: ["attack"] } as const;
+/** A value of each network, in words. */
+export const ofNetworks = (value: (network: Network) => string | number): string =>
+  Object.values<Network>(networks).map((of) => `${of.name}: ${value(of)}`).join(", ");
+
+/** A number's or a word's schema, as a method declares it. */
+function domain(option: Hyperparameter | ProtocolOption): z.ZodType {
+  if ("values" in option) return z.enum(option.values);
+  const { min, max, whole } = option;
+  const number = (whole ? z.int() : z.number()).min(min);
+  return max === undefined ? number : number.max(max);
+}
+
+/** The entry of a hyper-parameter, which is settled later where nobody chooses it. */
+export function hyperparameterEntry(option: Hyperparameter): z.ZodType {
+  const { about, default: usual, defaultInUse = usual } = option;
+  const words = (of: typeof usual): string =>
+    typeof of === "function" ? ofNetworks(of) : String(of);
+  return told(domain(option).optional(), about, {
+    otherwise: { train: words(usual), use: `what was trained, else ${words(defaultInUse)}` },
+    ..."unit" in option && option.unit ? { unit: option.unit } : {},
+  });
+}
+
+/** The entry of a difference between the protocols, which follows the protocol where nobody chooses it. */
+export function differenceEntry(option: ProtocolOption): z.ZodType {
+  const { about, modes, stage, also = [], paper, corrected } = option;
+  return told(domain(option).optional(), modes ? `${about} (${modes.join(", ")})` : about, {
+    otherwise: same(`paper: ${paper}, corrected: ${corrected}`),
+    acts: [stage, ...also],
+  });
+}
