@@ -33,16 +33,11 @@ function result(before: number, after: number, change: Partial<AttackResult> = {
     attack: {
       name: "pgd",
       objective: "published",
-      direction: "over",
-      on: "out",
-      keepLabel: false,
       norm: "linf",
       steps: 10,
       stepSize: 0.01,
       start: { noise: 0.001, projected: false },
-      init: null,
-      restarts: 0,
-      eot: 1,
+      ...{ direction: "over", on: "out", keepLabel: false, init: null, restarts: 0, eot: 1 },
       targeted: null,
     },
     inDomain: {
