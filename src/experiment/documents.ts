@@ -8,7 +8,12 @@ import { directions, type InitName, inits, type NormName, norms, sides } from ".
 import { epochSchema } from "../checkpoint/statement.ts";
 import { thresholds } from "./config.ts";
 import { described, type Schema } from "../base/schema.ts";
-import { attackEvidence, checksSchema, evalEvidence, separationSchema } from "../measure/schema.ts";
+import {
+  attackedScoreSchema,
+  attackEvidence,
+  checksSchema,
+  evalEvidence,
+} from "../measure/schema.ts";
 import type { AttackResult, EvalResult, TrainResult } from "./results.ts";
 
 export type {
@@ -74,11 +79,7 @@ const inDomainAttackSchema = uncertaintySchema.extend({
   distance: z.number(),
   scores: z.record(
     z.string(),
-    z.strictObject({
-      kept: share,
-      clean: separationSchema,
-      attacked: separationSchema.optional(),
-    }),
+    attackedScoreSchema,
   ),
   checks: checksSchema,
   warnings: z.array(z.string()),

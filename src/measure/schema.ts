@@ -25,6 +25,13 @@ export const separationSchema = z.strictObject({
   rejected: share,
 });
 
+/** Attacked in-domain images by one score: see `AttackedScore`. */
+export const attackedScoreSchema = z.strictObject({
+  kept: share,
+  clean: separationSchema,
+  attacked: separationSchema.optional(),
+});
+
 const score = {
   higher: z.enum(["in-domain", "out-domain"]),
   threshold: figure,

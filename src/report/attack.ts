@@ -29,6 +29,7 @@ import {
   shownEvidence,
 } from "./evidence.ts";
 import { type Content, Html, markup, paragraph, section, table } from "./html.ts";
+import { inDomainSection, shownInDomain } from "./in_domain.ts";
 import { page } from "./page.ts";
 import { magnified, perturbation, pngOf } from "./pictures.ts";
 import { averaged, configuration, furtherFigures, numbers, qualityTable } from "./sections.ts";
@@ -85,10 +86,11 @@ export async function attackPage(content: AttackContent): Promise<string> {
     keyFigures(content),
     await confidenceCharts(content),
     detectionSection(evidence),
+    inDomainSection(content),
     await pictures(content),
     await evidenceSections(evidence),
     allFigures(content),
-    furtherFigures(figures, [...elsewhere, ...shownEvidence(evidence)]),
+    furtherFigures(figures, [...elsewhere, shownInDomain, ...shownEvidence(evidence)]),
     configuration(content),
   );
 }

@@ -9,6 +9,7 @@ import { directions, type InitName, inits, type NormName, norms, sides } from ".
 import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
 import type { Predictions } from "../measure/metrics.ts";
+import { attackedScoreSchema } from "../measure/schema.ts";
 import { checkFiles, type NamedArray, readArchive, readFigures, readRun } from "../runs/folder.ts";
 import { type Run } from "../runs/schema.ts";
 
@@ -76,6 +77,12 @@ const attackFigures = named.extend({
   outDomain,
   clean: uncertainty,
   adversarial: z.preprocess(renamed, uncertainty.extend({ distance: z.number() })),
+  inDomainAttack: z.looseObject({
+    direction: z.enum(directions),
+    accuracy: z.number(),
+    distance: z.number(),
+    scores: z.record(z.string(), attackedScoreSchema),
+  }).nullable().default(null),
   warnings: z.array(z.string()).default([]),
 });
 /** Runs of older versions call the distance by the one norm that they knew. */

@@ -4,12 +4,18 @@
  * @module
  */
 import { counted, percent, plain } from "../measure/shown.ts";
-import type { AttackResult } from "../experiment/documents.ts";
+import type { InDomainAttack } from "../experiment/documents.ts";
+
+/** What is looked at of an attack on in-domain images. */
+export interface InDomainAttacked
+  extends Pick<InDomainAttack, "direction" | "accuracy" | "distance"> {
+  readonly scores: Readonly<Record<string, { readonly kept: number }>>;
+}
 
 /** An attack on in-domain images, in a sentence. */
 export function inDomainVerdict(
   { inDomainAttack: made, inDomain }: {
-    readonly inDomainAttack: NonNullable<AttackResult["inDomainAttack"]>;
+    readonly inDomainAttack: InDomainAttacked;
     readonly inDomain: {
       readonly count?: number | undefined;
       readonly accuracy?: number | undefined;

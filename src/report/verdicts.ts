@@ -8,7 +8,7 @@ import { percent, plain, shown } from "../measure/shown.ts";
 import { guesses, knows } from "../measure/guessing.ts";
 import { type Network, networks } from "../methods/mod.ts";
 import type { AttackResult, EvalResult, Uncertainty } from "../experiment/documents.ts";
-import { inDomainVerdict, lessSureVerdict } from "./other_attacks.ts";
+import { type InDomainAttacked, inDomainVerdict, lessSureVerdict } from "./other_attacks.ts";
 import { className, type ClassNames, normName, shortScoreName, tau, title } from "./words.ts";
 
 /** Changes smaller than these are not worth a verdict. */
@@ -49,7 +49,7 @@ export interface AttackFigures extends Pick<AttackResult, "mode" | "model" | "ep
       readonly [K in "direction" | "on"]?: AttackResult["attack"][K] | undefined;
     };
   /** The attack in-domain, where one was made. */
-  readonly inDomainAttack?: AttackResult["inDomainAttack"] | undefined;
+  readonly inDomainAttack?: InDomainAttacked | null | undefined;
   readonly inDomain?:
     | Named & {
       readonly classNames?: ClassNames | undefined;
