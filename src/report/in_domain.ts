@@ -24,7 +24,10 @@ export function inDomainSection({ figures }: AttackContent): Html | null {
       } were right, now ${
         percent(made.accuracy)
       } are. Kept: the share of them beyond the threshold ` +
-        "that keeps 95 % of the clean ones.",
+        "that keeps 95 % of the clean ones." +
+        (figures.attack.on === "in"
+          ? " Out-domain images were left as they are: elsewhere on this page clean and attacked are the same."
+          : ""),
     ),
     table(
       ["score", "kept", "AUROC", "AUROC, both attacked", "FPR95"],
