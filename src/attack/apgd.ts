@@ -186,7 +186,7 @@ function stepOf(
     [state.length, decision.length],
     [count, add(count.tensor, 1)],
   ]);
-  return { updates, gradient };
+  return { updates, gradient, losses };
 }
 
 /** What is decided on the steps' lengths, image by image, after a step. */

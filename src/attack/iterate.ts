@@ -53,13 +53,13 @@ export function iterate({ loss, shape }: Problem, settings: AttackSettings): Ite
       const [gradient = x] = grad(losses, [x]);
       const next = project(sub(x, scale(norm.steepest(gradient), stepSize)), clean.tensor);
       const updates = new Map([[current, next], [count, add(count.tensor, 1)]]);
-      if (!keepBest) return { updates, gradient };
+      if (!keepBest) return { updates, gradient, losses };
       const better = greater(lowest.tensor, losses);
       const mask = broadcastTo(reshape(better, [-1, ...shape.slice(1).map(() => 1)]), shape);
       updates
         .set(best, where(mask, x, best.tensor))
         .set(lowest, where(better, losses, lowest.tensor));
-      return { updates, gradient };
+      return { updates, gradient, losses };
     },
   };
 }

@@ -107,7 +107,12 @@ export interface Iterate {
   /** How many steps were made: `[1]`. */
   readonly count: Parameter;
   /** One step, to be run `repeats` times: what it changes, and the loss's gradient `[B, ...]` where it follows one. */
-  step(): { readonly updates: Updates; readonly gradient?: Tensor };
+  step(): {
+    readonly updates: Updates;
+    readonly gradient?: Tensor;
+    /** The loss `[B]` of the iterate that the step started from. */
+    readonly losses?: Tensor;
+  };
   /** How often to run the step: once more than `steps` where the last iterate must still be judged. */
   readonly repeats: number;
   /** Everything above that holds memory on the device. */

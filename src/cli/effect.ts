@@ -150,7 +150,17 @@ const ensemble = Object.values<Method>(methods).find((method) => method.ensemble
 
 /** Options of one attack, which the members of a battery have of their own. */
 const ofOneAttack: ReadonlySet<string> = new Set([
-  ...["objective", "direction", "steps", "init", "restarts", "eot", "targeted", "saveImages"],
+  ...[
+    "objective",
+    "direction",
+    "steps",
+    "init",
+    "restarts",
+    "eot",
+    "targeted",
+    "saveImages",
+    "thorough",
+  ],
   "attack",
 ]);
 

@@ -279,6 +279,7 @@ export const attacking = object("Attack", {
   restarts: of("restarts"),
   eot: of("eot"),
   keepLabel: of("keepLabel"),
+  thorough: of("thorough"),
   targeted: of("targeted", { metavar: "CLASS" }),
 });
 

@@ -43,6 +43,8 @@ export interface Attacked {
     /** Steps at which some pixel's slope was no finite number, of each image. */
     readonly blindSteps: Uint32Array;
   } | undefined;
+  /** The loss of every image at every step of the first run, where it was traced: `[N]` each. */
+  readonly steps: readonly Float32Array[] | undefined;
   /** What the attack is to lower, of each image as it was and as it became (mean over the copies). */
   readonly losses: { readonly clean: Float32Array; readonly adversarial: Float32Array };
   /** The images asked for, clean and attacked (the first copy), `[n, C, H, W]`. */
@@ -99,7 +101,7 @@ async function attackIn(job: AttackJob, batch: number): Promise<Attacked> {
     };
     await explainPrograms(compiled, job.explain, reporter);
     bar = reporter.progress(job.title ?? "attack", set.count);
-    const { values, slopes, examples } = await attackBatches(job, programs, traced, bar);
+    const { values, slopes, losses, examples } = await attackBatches(job, programs, traced, bar);
     const none = new Float32Array();
     const judged = job.each ? traced.runs.starts * traced.runs.ranks : 1;
     /** What was recorded of every image, by the run. */
@@ -126,6 +128,7 @@ async function attackIn(job: AttackJob, batch: number): Promise<Attacked> {
       gradient: slopes.length > 0
         ? gradientOf(slopes, { ...traced, count: set.count, steps: settings.steps })
         : undefined,
+      steps: job.traced ? stepsOf(losses, { ...traced, count: set.count }) : undefined,
       examples,
     };
   } finally {
@@ -173,6 +176,21 @@ function gradientOf(
   };
 }
 
+/** Every image's loss at every step of the first run. */
+function stepsOf(
+  losses: Float32Array,
+  { batch, repeats, runs, count }:
+    & Pick<TracedAttack, "batch" | "repeats" | "runs">
+    & { readonly count: number },
+): Float32Array[] {
+  const rows = runs.starts * runs.ranks * repeats;
+  return Array.from({ length: repeats }, (_, at) =>
+    Float32Array.from(
+      { length: count },
+      (_, i) => losses[(Math.floor(i / batch) * rows + at) * batch + i % batch] ?? NaN,
+    ));
+}
+
 interface AttackPrograms {
   readonly start: Program;
   readonly step: Program;
@@ -183,13 +201,15 @@ interface AttackPrograms {
 /** What the programs recorded, batch after batch. */
 interface Recorded {
   readonly values: Float32Array[];
-  /** At every step. */
+  /** At every step, `[batches, runs, repeats, batch]`. */
   readonly slopes: Float32Array;
+  /** The same of losses, where they are traced. */
+  readonly losses: Float32Array;
   readonly examples: Attacked["examples"];
 }
 
 async function attackBatches(
-  { device, set, reporter, each, keep: shown = 0 }: AttackJob,
+  { device, set, reporter, each, traced, keep: shown = 0 }: AttackJob,
   { start, step, keep, judge }: AttackPrograms,
   { batch, repeats, runs, numbered, images: { clean, adversarial } }: TracedAttack,
   bar: Progress,
@@ -220,10 +240,14 @@ async function attackBatches(
     done += valid;
     reporter.record?.({ event: "attacked", images: done });
   }
-  const [values = [], [slopes = new Float32Array()] = []] = await drainAll(device, [judge, step]);
+  const [values = [], records = []] = await drainAll(device, [judge, step]);
+  const none = new Float32Array();
+  const [losses = none] = traced ? records.slice(-1) : [];
+  const [slopes = none] = records.slice(0, records.length - (traced ? 1 : 0));
   return {
     values,
     slopes,
+    losses,
     examples: { clean: joined(examples.clean), adversarial: joined(examples.adversarial) },
   };
 }

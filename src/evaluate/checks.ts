@@ -20,6 +20,7 @@ import { guesses, type Hits, knows } from "../measure/guessing.ts";
 import { confidences, entropies } from "../measure/metrics.ts";
 import { mul, release, size, sum } from "../nn/mod.ts";
 import { type Attacked, type AttackJob, attackSet } from "./attack_set.ts";
+import { thoroughChecks } from "./thorough_checks.ts";
 import { type Answers } from "../measure/answers.ts";
 import type { Reporter } from "../base/reporter.ts";
 
@@ -102,6 +103,7 @@ export async function checkAttack(
         strong,
         effect,
       ),
+      ...job.thorough ? await thoroughChecks(common, { clean: half.clean }) : {},
     };
     return { checks: { images: index.length, effect, results }, index, half };
   } finally {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type AttackSettings, type Norm, norms, objectives } from "../attack/mod.ts";
+import { type AttackSettings, type Iterate, type Norm, norms, objectives } from "../attack/mod.ts";
 import {
   abs,
   add,
@@ -32,7 +32,7 @@ export interface TracedAttack {
   readonly numbered: { readonly run: boolean; readonly rank: boolean };
   /** Starts on a batch of indices. */
   readonly start: ProgramSpec;
-  /** One step of every part; records the largest slope `[B]` of an attack that follows one. */
+  /** One step of every part; records the largest slope `[B]` of an attack that follows one, then the losses `[B]` where they are traced. */
   readonly step: ProgramSpec;
   /** Keeps the best of the runs so far, told whether it is the first; undefined where each counts by itself. */
   readonly keep: ProgramSpec | undefined;
@@ -63,7 +63,6 @@ export function traceAttack(job: AttackJob, batch: number): TracedAttack {
   const steps = parts.map(({ state }) => state.step());
   const [x0, xs] = [first.state.clean.tensor, parts.map(({ result }) => result)];
   const [clean, adversarial] = [traceAnswers(job, xs.map(() => x0)), traceAnswers(job, xs)];
-  const slopes = steps.flatMap(({ gradient }) => gradient ? [perImage(abs(gradient))] : []);
   const [x = x0] = xs;
   // An attack that draws by the images' numbers is told them; the published ones are not, and keep their bits.
   const own = attackOf(job).gradientFree || settings.init !== undefined;
@@ -85,7 +84,7 @@ export function traceAttack(job: AttackJob, batch: number): TracedAttack {
     step: {
       name: "attack step",
       updates: new Map(steps.flatMap(({ updates }) => [...updates])),
-      records: slopes.length > 0 ? [slopes.reduce((a, b) => maximum(a, b))] : [],
+      records: stepRecords(steps, job),
     },
     keep: several
       ? {
@@ -106,6 +105,22 @@ export function traceAttack(job: AttackJob, batch: number): TracedAttack {
   };
 }
 
+function meanOf(values: readonly Tensor[]): Tensor {
+  return scale(values.reduce((a, b) => add(a, b)), 1 / values.length);
+}
+
+/** Of a step, over the parts: the largest slope of an attack that follows one, the loss where it is traced. */
+function stepRecords(
+  steps: readonly ReturnType<Iterate["step"]>[],
+  { traced }: AttackJob,
+): Tensor[] {
+  const slopes = steps.flatMap(({ gradient }) => gradient ? [perImage(abs(gradient))] : []);
+  return [
+    ...slopes.length > 0 ? [slopes.reduce((a, b) => maximum(a, b))] : [],
+    ...traced ? [meanOf(steps.flatMap(({ losses }) => losses ?? []))] : [],
+  ];
+}
+
 /** The largest of each image's values. */
 function perImage(t: Tensor): Tensor {
   return max(reshape(t, [t.shape[0] ?? 1, -1]));
@@ -116,8 +131,7 @@ function boundsAndLosses(parts: readonly Part[], settings: AttackSettings): Tens
   const norm: Norm = norms[settings.norm];
   const worst = (f: (x: Tensor, clean: Tensor) => Tensor): Tensor =>
     parts.map(({ result, state }) => f(result, state.clean.tensor)).reduce((a, b) => maximum(a, b));
-  const mean = (f: (part: Part) => Tensor): Tensor =>
-    scale(parts.map(f).reduce((a, b) => add(a, b)), 1 / parts.length);
+  const mean = (f: (part: Part) => Tensor): Tensor => meanOf(parts.map(f));
   return [
     worst((x, clean) => norm.lengthOf(sub(x, clean))),
     worst((x) => perImage(maximum(neg(x), sub(x, 1)))),

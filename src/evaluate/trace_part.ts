@@ -56,6 +56,10 @@ export interface AttackJob extends Job {
   readonly follow?: (image: Tensor, copy: number, options: LossOptions) => Tensor;
   /** Whether every run is answered by itself, and none is chosen by its loss; not when not given. */
   readonly each?: boolean | undefined;
+  /** Whether the loss at every step is recorded; not when not given. */
+  readonly traced?: boolean | undefined;
+  /** Whether the checks that cost as much as the attack itself are made, too; not when not given. */
+  readonly thorough?: boolean | undefined;
   /** What the bar is called; `attack` when not given. */
   readonly title?: string;
   /** Number of leading images to return. */

@@ -106,6 +106,7 @@ async function attackOn(
     target: config.targeted,
     keepLabel: config.keepLabel,
     eot: config.eot,
+    thorough: config.thorough,
     keep: config.saveImages ? outDomain.count : Math.max(keep, shownImages),
   };
   const made = await clock.time(

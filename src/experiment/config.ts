@@ -187,6 +187,11 @@ export const optionEntries = {
     "Give up what would change the class that an image is taken for",
     attacking,
   ),
+  thorough: told(
+    z.boolean().default(false),
+    "Make the checks that cost as much as the attack itself, too",
+    attacking,
+  ),
   init: told(
     z.enum(Object.keys(inits) as [InitName, ...InitName[]]).optional(),
     `Where the attack starts, drawn by an image's number and projected (${

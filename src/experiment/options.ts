@@ -71,6 +71,8 @@ export interface RunOptions extends ChosenDifferences, ChosenHyperparameters {
   readonly on?: Side | undefined;
   /** Whether an image that would change its predicted class counts as not attacked; not when not given. */
   readonly keepLabel?: boolean | undefined;
+  /** Whether the checks that cost as much as the attack itself are made, too; not when not given. */
+  readonly thorough?: boolean | undefined;
   /** Where the attack starts; as published when not given. */
   readonly init?: InitName | undefined;
   /** Further runs from random points of the ball, 0 to 100; none when not given. */
@@ -129,6 +131,8 @@ export interface CompleteOptions extends RunOptions {
   readonly savePath: string;
   /** Whether an image that would change its predicted class counts as not attacked. */
   readonly keepLabel: boolean;
+  /** Make the checks that cost as much as the attack itself, too. */
+  readonly thorough: boolean;
   /** Keep every attacked image with the run. */
   readonly saveImages: boolean;
   /** Whether convolutions are never computed by Winograd's tiles. */

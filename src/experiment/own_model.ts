@@ -109,7 +109,7 @@ function statedOf(options: OwnAttack): {
 } {
   const { name = "own model", protocol = "paper", seed = 0, batchSize = evalBatch } = options;
   const { settings, objective, target, keepLabel, eot } = attackOf(options);
-  const { on, direction } = options;
+  const { on, direction, thorough } = options;
   const { init, restarts } = settings;
   const identified = ({ name, count, sha256, listSha256 }: ImageSet): object => ({
     name,
@@ -134,7 +134,7 @@ function statedOf(options: OwnAttack): {
       projectStart: settings.projectStart,
       keepBest: settings.keepBest,
       ...(target === undefined ? {} : { targeted: target }),
-      ...otherwise({ on, direction, keepLabel, eot, init, restarts }),
+      ...otherwise({ on, direction, thorough, keepLabel, eot, init, restarts }),
     },
     data: { test: identified(options.inDomain), outDomain: identified(options.outDomain) },
   };
@@ -144,7 +144,12 @@ function statedOf(options: OwnAttack): {
 function otherwise(
   asked: { readonly [K in keyof OwnAttack | keyof AttackSettings]?: unknown },
 ): Record<string, unknown> {
-  const usual: Readonly<Record<string, unknown>> = { on: "out", keepLabel: false, eot: 1 };
+  const usual: Readonly<Record<string, unknown>> = {
+    on: "out",
+    thorough: false,
+    keepLabel: false,
+    eot: 1,
+  };
   return Object.fromEntries(
     Object.entries(asked).filter(([name, value]) => value !== undefined && value !== usual[name]),
   );
@@ -224,6 +229,7 @@ async function attackOn(
   const work: AttackJob = {
     ...common,
     ...attackOf(options),
+    thorough: options.thorough,
     set: new ResidentSet(outDomain),
     keep: saveImages ? outDomain.count : shownImages,
   };

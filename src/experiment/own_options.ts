@@ -75,6 +75,8 @@ export type OwnAttack = OwnModel & {
   readonly restarts?: number;
   /** Draws of a step's loss, 1 to 1000, for a model that samples; 1 when not given. */
   readonly eot?: number;
+  /** Whether the checks that cost as much as the attack itself are made, too; not when not given. */
+  readonly thorough?: boolean;
   /** Class to steer to, from 0 on; the model's own prediction when not given. */
   readonly target?: number;
   /** The published procedure with its faults, or without them; "paper" when not given. */

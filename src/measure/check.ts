@@ -43,6 +43,9 @@ export interface AttackChecks {
  * - `convergence`: effect of the attack, and of a stronger one in the same ball: five times the steps, ten
  *   at least, each of 2.5 epsilon / steps at least, the best iterate kept. It must not do more by 0.05, nor
  *   bring AUROC by max p down by more than 0.02.
+ * - `randomAnswers`: largest difference of an image's largest probability between two draws, and what is allowed.
+ * - `atRest`: share of the whole way of the mean lowest loss that lies in the last tenth of the steps, at most 5 %, and
+ *   that loss before and after it. Both are made where thorough checks are asked for.
  * - `accuracy`: share of in-domain images that are right, and that of guessing: see `knows()`.
  *
  * An effect that no image has, since its answers or its losses are no finite numbers, is not measured: then
@@ -57,4 +60,6 @@ export type CheckName =
   | "control"
   | "epsilon"
   | "convergence"
-  | "accuracy";
+  | "accuracy"
+  | "randomAnswers"
+  | "atRest";

@@ -109,6 +109,8 @@ const checkNames: Names & Readonly<Record<CheckName, string>> = {
   epsilon: "does no less than half the radius",
   convergence: "a stronger attack does not clearly more",
   accuracy: "the model is better than guessing in-domain",
+  randomAnswers: "the model answers twice the same",
+  atRest: "the loss has come to rest",
 };
 
 /** What a check asks of an attack. */
@@ -127,6 +129,7 @@ const checkFigureNames: Names = {
   auroc: "AUROC under this attack",
   aurocStronger: "AUROC under the stronger attack",
   chance: "by guessing",
+  apart: "largest difference",
 };
 
 /** What a figure of a check is called. */
