@@ -1,6 +1,7 @@
 /** Plans: what they must never do to memory, and that carried out they compute the graph; no device. */
 import assert from "node:assert/strict";
 import { fc } from "./property.ts";
+import { withDevice } from "./support.ts";
 import * as nn from "../src/nn/mod.ts";
 import { type Binding, type Plan, plan, type Step } from "../src/nn/compile/plan.ts";
 import { reference } from "../src/nn/check/reference.ts";
@@ -261,6 +262,24 @@ Deno.test("`plan()` makes the parts of a pack where they belong, and copies what
   const home = binding(packed).buffer;
   assert.deepEqual(binding(whole), { buffer: home, offset: 0, size: 256, stride: 0 });
 });
+
+Deno.test("a node that is twice in a pack, whole or in part, lies in both places", () =>
+  withDevice(async (device) => {
+    const x = nn.input([64]);
+    const twice = nn.sin(x);
+    const packed = nn.pack(
+      [twice, nn.cos(x), twice, nn.view(twice, 16, [16])],
+      [0, 64, 128, 192],
+      256,
+    );
+    using program = await nn.compile(device, { inputs: [x], outputs: [packed] });
+    program.run([Float32Array.from({ length: 64 }, (_, i) => i / 64)]);
+    const values = await program.read(packed);
+    const part = (at: number, n: number): number[] => [...values.slice(at, at + n)];
+    assert.deepEqual(part(128, 64), part(0, 64));
+    assert.deepEqual(part(192, 16), part(16, 16));
+    assert.ok(Math.abs((values[32] ?? NaN) - Math.sin(0.5)) < 1e-6);
+  }));
 
 Deno.test("`plan()` fuses what nothing but a chain of as many elements reads", () => {
   const [x, row] = [nn.input([8, 6]), nn.input([6])];

@@ -33,11 +33,14 @@ export function madeInPacks(
   const found = new Map<Tensor, Packed>();
   for (const pack of work) {
     if (pack.source.kind !== "pack") continue;
+    const owners = pack.inputs.map((x) => locate(x).owner);
     for (const [index, input] of pack.inputs.entries()) {
       const { owner, offset: within } = locate(input);
       const offset = pack.source.offsets[index] ?? 0;
       const alike = copied.has(owner) === copied.has(pack);
       const whole = alike && within === 0 && size(owner.shape) === size(input.shape);
+      // What is there twice would have to be copied within one buffer, which WebGPU does not do.
+      if (owners.indexOf(owner) !== owners.lastIndexOf(owner)) continue;
       if (!whole || offset % alignment !== 0 || found.has(owner) || !keepsToItself(owner)) continue;
       found.set(owner, { pack, offset, index });
     }
