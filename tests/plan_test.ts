@@ -265,13 +265,10 @@ Deno.test("`plan()` makes the parts of a pack where they belong, and copies what
 
 Deno.test("a node that is twice in a pack, whole or in part, lies in both places", () =>
   withDevice(async (device) => {
-    const x = nn.input([64]);
+    const x = nn.input([128]);
     const twice = nn.sin(x);
-    const packed = nn.pack(
-      [twice, nn.cos(x), twice, nn.view(twice, 16, [16])],
-      [0, 64, 128, 192],
-      256,
-    );
+    const parts = [twice, nn.cos(x), twice, nn.view(twice, 64, [64])];
+    const packed = nn.pack(parts, [0, 128, 256, 384], 448);
     using program = await nn.compile(device, { inputs: [x], outputs: [packed] });
     program.run([Float32Array.from({ length: 128 }, (_, i) => i / 64)]);
     const values = await program.read(packed);
