@@ -19,6 +19,7 @@ export {
   directions,
   labelOf,
   type LossOptions,
+  type Need,
   type Objective,
   type ObjectiveName,
   objectives,

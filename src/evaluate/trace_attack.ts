@@ -52,6 +52,8 @@ export interface AttackJob extends Job {
   readonly objective?: Objective | undefined;
   /** Whether it makes the subject surer or less sure; surer when not given. */
   readonly direction?: Direction | undefined;
+  /** Class means of features, one of each part of the subject, for an objective that needs them. */
+  readonly means?: readonly Parameter[] | undefined;
   /** Class to steer to, from 0 on; the subject's own prediction of each image when not given. */
   readonly target?: number | undefined;
   /** Whether an image that changed its predicted class counts as not attacked; not when not given. */
@@ -200,12 +202,13 @@ function tracePart(
   const { direction = "over", keepLabel = false, eot = 1 } = job;
   const model = subject.attacked[copy];
   if (!model) throw new Error(`Unreachable: a subject without a part ${copy}`);
+  const means = job.means?.[copy]?.tensor;
   const key = new Random(job.seed).fork("attack");
   const numbers = (): Parameter => new Parameter([batch], 0);
   const [kept, keptOfBest, lowest, label] = [numbers(), numbers(), numbers(), numbers()];
   const best = new Parameter([batch, ...set.set.shape], 0);
   const valueAt = (x: Tensor, draws: Draws, kept: Tensor): Tensor => {
-    const [options, held] = [{ draws, target }, objective.keep && kept] as const;
+    const [options, held] = [{ draws, target, means }, objective.keep && kept] as const;
     if (direction === "over") return objective.loss(model, x, options, held);
     return objective.under?.(model, x, options, held) ??
       neg(objective.loss(model, x, options, held));
@@ -237,7 +240,7 @@ function tracePart(
     result: allowed((several ? best : state.result).tensor),
     start(images, which, rank): Updates {
       const draws = new Draws(key.fork("keep"));
-      const keep = objective.keep?.(model, images, { draws, target, rank });
+      const keep = objective.keep?.(model, images, { draws, target, rank, means });
       return new Map([
         ...state.start(images, key, which),
         ...keep ? [[kept, keep] as const] : [],

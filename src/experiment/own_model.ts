@@ -23,6 +23,7 @@ import { display } from "../base/files.ts";
 import { type Reporter, silent } from "../base/reporter.ts";
 import { versions } from "../base/version.ts";
 import type { AttackJob } from "../evaluate/attack_set.ts";
+import { meansFor } from "../evaluate/class_means.ts";
 import { ResidentSet } from "../evaluate/resident_set.ts";
 import type { MeanOptions } from "../measure/metrics.ts";
 import { type Answering, ofLogits, single, type Subject } from "../methods/mod.ts";
@@ -31,6 +32,7 @@ import {
   type Convolutions,
   convolutionsOf,
   type Device,
+  release,
   type Tensor,
   useExactConvolutions,
   useTuning,
@@ -68,6 +70,8 @@ export type OwnAttack = OwnModel & {
   readonly inDomain: ImageSet;
   /** Images that it should not know, to be attacked. */
   readonly outDomain: ImageSet;
+  /** Labelled images that the model learned from, for an objective that needs them: see `Objective.means`. */
+  readonly training?: ImageSet;
   /** What results call the model; "own model" when not given. */
   readonly name?: string;
   /** Radius of the ball in its norm, 0 to 1000; pixels are in 0 to 1. */
@@ -178,6 +182,7 @@ function statedOf(options: OwnAttack): {
 } {
   const { name = "own model", protocol = "paper", seed = 0, batchSize = evalBatch } = options;
   const { settings, objective, target } = attackOf(options);
+  const { training } = options;
   const identified = ({ name, count, sha256, listSha256 }: ImageSet): object => ({
     name,
     count,
@@ -202,7 +207,11 @@ function statedOf(options: OwnAttack): {
       keepBest: settings.keepBest,
       ...(target === undefined ? {} : { targeted: target }),
     },
-    data: { test: identified(options.inDomain), outDomain: identified(options.outDomain) },
+    data: {
+      test: identified(options.inDomain),
+      outDomain: identified(options.outDomain),
+      ...(objective.means && training ? { classMeans: identified(training) } : {}),
+    },
   };
 }
 
@@ -254,8 +263,9 @@ async function attackOn(
   reporter: Reporter,
 ): Promise<Omit<OwnAttackMade, "convolutions">> {
   const { device, inDomain, outDomain, name = "own model", protocol = "paper" } = options;
-  const { seed = 0, batchSize = evalBatch, saveImages = false } = options;
+  const { seed = 0, batchSize = evalBatch, saveImages = false, training } = options;
   checkShapes(inDomain, outDomain);
+  if (training) checkShapes(training, outDomain);
   const clock = new Clock();
   const common = {
     device,
@@ -273,11 +283,17 @@ async function attackOn(
   };
   const procedure = procedureOf(protocol);
   const mean: MeanOptions = procedure.mean === "batches" ? { batchSize } : {};
-  const made = await clock.time(
-    "work",
-    () =>
-      makeAttack(work, () => evaluateOnSet({ ...common, set: new ResidentSet(inDomain) }, mean)),
-  );
+  const made = await clock.time("work", async () => {
+    const { means } = await meansFor(work, () => Promise.resolve(training));
+    try {
+      return await makeAttack(
+        { ...work, means },
+        () => evaluateOnSet({ ...common, set: new ResidentSet(inDomain) }, mean),
+      );
+    } finally {
+      release(device, means ?? []);
+    }
+  });
   const document = attackResultSchema.parse({
     schema: "mirage/attack@6",
     mode: ownMode,
@@ -329,7 +345,8 @@ function checkOptions(
   within("steps", steps, 1, 10_000);
   within("batchSize", batchSize, 1, 65_536);
   within("target", target, 0, 65_535);
-  for (const { name, count } of [options.inDomain, options.outDomain]) {
+  const { inDomain, outDomain, training = inDomain } = options;
+  for (const { name, count } of [inDomain, outDomain, training]) {
     if (count > 0) continue;
     throw new UserError(
       `Cannot attack with ${shortened(name)}: it has no images; give a set with at least one`,
