@@ -71,6 +71,7 @@ export {
   paperTables,
 } from "./src/experiment/paper.ts";
 export { type Attacked, type AttackJob, attackSet } from "./src/evaluate/attack_set.ts";
+export { classMeans } from "./src/evaluate/class_means.ts";
 export { type Job, predict } from "./src/evaluate/predict.ts";
 export type { Answers, ReadingValues, ScoreValues } from "./src/measure/answers.ts";
 export type { Explain } from "./src/evaluate/explain.ts";
@@ -172,6 +173,7 @@ export {
   iterate,
   type IterateOptions,
   type LossOptions,
+  type Need,
   type Norm,
   type NormName,
   norms,
@@ -246,6 +248,7 @@ export {
 } from "./data/mod.ts";
 export {
   type AllNetworkOwn,
+  type ClassifierNetwork,
   type ClassifierShape,
   type FeatureOptions,
   type Features,

@@ -20,6 +20,7 @@ export {
   directions,
   labelOf,
   type LossOptions,
+  type Need,
   type Objective,
   type ObjectiveName,
   objectives,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Attackable, type Objective, objectives } from "../attack/mod.ts";
+import { type Attackable, type Need, type Objective, objectives } from "../attack/mod.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import type { Answers } from "../measure/answers.ts";
 import type { Progress } from "../base/reporter.ts";
@@ -18,6 +18,7 @@ import {
   size,
 } from "../nn/mod.ts";
 import { explainPrograms } from "./explain.ts";
+import { classesOf } from "./predict.ts";
 import { batches } from "./resident_set.ts";
 import { traceAttack, type TracedAttack } from "./trace_attack.ts";
 import type { AttackJob } from "./trace_part.ts";
@@ -51,30 +52,63 @@ export interface Attacked {
   readonly examples: { readonly clean: Float32Array; readonly adversarial: Float32Array };
 }
 
-/** Attacks every image of a set: all steps of a batch are one submission. */
+/**
+ * Attacks every image of a set: all steps of a batch are one submission.
+ *
+ * @throws UserError when the model cannot give the objective, or the job has not what that needs
+ */
 export async function attackSet(job: AttackJob): Promise<Attacked> {
   const { subject, target, objective = objectives.published } = job;
-  for (const part of subject.attacked) knownObjective(objective, part, target);
+  const classes = objective.classes && classesOf(subject, job.set.set.shape);
+  for (const part of subject.attacked) knownObjective(objective, part, target, classes);
+  if (objective.means && job.means?.length !== subject.attacked.length) {
+    throw new UserError(
+      `Cannot attack by the objective "${
+        shortened(objective.name)
+      }": it needs class means of training ` +
+        "features; give those of each part of the subject as `means`, by classMeans()",
+    );
+  }
   const batch = Math.min(job.batchSize, job.set.count);
   return await halving(batch, (n) => attackIn(job, n), job.reporter);
 }
 
+/** What a model has that an objective may need, in words. */
+const words: Readonly<Record<Need, string>> = {
+  logits: "logits",
+  features: "features",
+  native: "score of its own",
+};
+
 /**
  * Refuses an objective that a model cannot give, or that cannot do what is asked.
  *
+ * @param classes that the model tells apart, where that is known
  * @throws UserError naming those that can
  */
 export function knownObjective(
   objective: Objective,
   model: Attackable,
   target: number | undefined,
+  classes?: number,
 ): void {
-  const { name, logits } = objective;
-  const fits = ({ logits, targets }: Objective): boolean =>
-    (!logits || model.logits !== undefined) && (target === undefined || targets === true);
-  if (fits(objective)) return;
-  const others = Object.values<Objective>(objectives).filter(fits).map((other) => other.name);
-  const state = logits && !model.logits ? "the model has no logits" : "it steers to no class";
+  const { name } = objective;
+  /** Why it cannot be. */
+  const fault = (
+    { needs = [], classes: fewest = 2, targets, runs }: Objective,
+  ): string | undefined => {
+    const missing = needs.find((need) => model[need] === undefined);
+    if (missing) return `the model has no ${words[missing]}`;
+    if (classes !== undefined && classes < fewest) {
+      return `the model has too few classes for the objective, ${classes} instead of ${fewest} or more`;
+    }
+    if (target === undefined || targets) return undefined;
+    return runs ? "it chooses the classes to steer to itself" : "it steers to no class";
+  };
+  const state = fault(objective);
+  if (!state) return;
+  const others = Object.values<Objective>(objectives).filter((other) => !fault(other))
+    .map((other) => other.name);
   throw new UserError(
     `Cannot attack by the objective "${shortened(name)}": ${state}; choose ${others.join(", ")}`,
   );

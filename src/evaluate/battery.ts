@@ -61,8 +61,8 @@ export interface BatteryJob {
   readonly job: Omit<Job, "set">;
   readonly members: readonly ReadyMember[];
   readonly keepLabel: boolean;
-  /** Options of objectives, as an attack's job has them. */
-  readonly given?: Partial<AttackJob>;
+  /** Class means of features, one of each part of the subject, where a member needs them. */
+  readonly means: AttackJob["means"];
   /** Whether only images go on that no member has brought beyond the threshold of every score. */
   readonly threshold: ((side: BatterySide, scores: TurnedScores) => Uint8Array) | undefined;
   readonly outcomes: Outcomes;
@@ -122,7 +122,7 @@ function sameIndex(a: Uint32Array, b: Uint32Array): boolean {
 
 /** One member on some images of a set. */
 async function attackBy(
-  { job, keepLabel, given }: BatteryJob,
+  { job, keepLabel, means }: BatteryJob,
   { name, attack, settings, objective, eot }: ReadyMember,
   set: ImageSet,
   side: BatterySide,
@@ -137,7 +137,7 @@ async function attackBy(
   try {
     const { runs, examples } = await attackSet({
       ...job,
-      ...given,
+      means,
       set: resident,
       attack: attacks[attack],
       settings,

@@ -143,10 +143,18 @@ export function knownTarget(
   shape: readonly number[],
   target: number | undefined,
 ): void {
-  if (target === undefined) return;
+  if (target !== undefined) knownClass(target, classesOf(subject, shape));
+}
+
+/**
+ * How many classes a subject tells apart: one image is traced, and nothing computed.
+ *
+ * @param shape `[C, H, W]` of an image
+ */
+export function classesOf(subject: Subject, shape: readonly number[]): number {
   const images = Array<Tensor>(subject.attacked.length).fill(input([1, ...shape]));
   const draws = new Draws(new Random(0).fork("samples"));
-  knownClass(target, dim(subject.logProbabilities(images, draws), 1));
+  return dim(subject.logProbabilities(images, draws), 1);
 }
 
 /**

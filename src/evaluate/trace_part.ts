@@ -46,6 +46,8 @@ export interface AttackJob extends Job {
   readonly objective?: Objective | undefined;
   /** Whether it makes the subject surer or less sure; surer when not given. */
   readonly direction?: Direction | undefined;
+  /** Class means of features, one of each part of the subject, for an objective that needs them. */
+  readonly means?: readonly Parameter[] | undefined;
   /** Class to steer to, from 0 on; the subject's own prediction of each image when not given. */
   readonly target?: number | undefined;
   /** Whether an image that changed its predicted class counts as not attacked; not when not given. */
@@ -102,7 +104,7 @@ export function tracePart(
 ): Part {
   const { set, settings, target, objective = objectives.published, keepLabel = false } = job;
   const lowered = loweredBy(job, copy);
-  const { key, model, valueAt, labelOf } = lowered;
+  const { key, model, means, valueAt, labelOf } = lowered;
   const numbers = (): Parameter => new Parameter([batch], 0);
   const [kept, keptOfBest, lowest, label] = [numbers(), numbers(), numbers(), numbers()];
   const shape = [batch, ...set.set.shape];
@@ -127,7 +129,7 @@ export function tracePart(
     result: allowed((several ? best : state.result).tensor),
     start(images, which, rank): Updates {
       const draws = new Draws(key.fork("keep"));
-      const keep = objective.keep?.(model, images, { draws, target, rank });
+      const keep = objective.keep?.(model, images, { draws, target, rank, means });
       return new Map([
         ...state.start(images, key, which),
         ...keep ? [[kept, keep] as const] : [],
@@ -159,6 +161,8 @@ interface Lowered {
   /** Of the attack's random numbers. */
   readonly key: Random;
   readonly model: Attackable;
+  /** Class means of features, where the objective needs them. */
+  readonly means: Tensor | undefined;
   /** The value `[B]` at images, by draws and by what was kept of the clean images. */
   valueAt(x: Tensor, draws: Draws, kept: Tensor): Tensor;
   /** The mean of as many draws as a step takes, by the step's number; of a control its own loss. */
@@ -173,8 +177,9 @@ function loweredBy(job: AttackJob, copy: number): Lowered {
   const model = subject.attacked[copy];
   if (!model) throw new Error(`Unreachable: a subject without a part ${copy}`);
   const key = new Random(job.seed).fork("attack");
+  const means = job.means?.[copy]?.tensor;
   const valueAt = (x: Tensor, draws: Draws, kept: Tensor): Tensor => {
-    const [options, held] = [{ draws, target }, objective.keep && kept] as const;
+    const [options, held] = [{ draws, target, means }, objective.keep && kept] as const;
     if (direction === "over") return objective.loss(model, x, options, held);
     return objective.under?.(model, x, options, held) ??
       neg(objective.loss(model, x, options, held));
@@ -182,6 +187,7 @@ function loweredBy(job: AttackJob, copy: number): Lowered {
   return {
     key,
     model,
+    means,
     valueAt,
     meanAt(x, count, kept): Tensor {
       const drawn = Array.from({ length: eot }, (_, i) => {

@@ -8,8 +8,9 @@ import { attacks, type AttackSettings, objectives } from "../attack/mod.ts";
 import { Clock } from "../base/clock.ts";
 import { type Reporter, silent } from "../base/reporter.ts";
 import { type Attacked, knownObjective } from "../evaluate/attack_set.ts";
+import { meansFor } from "../evaluate/class_means.ts";
 import { knownTarget } from "../evaluate/predict.ts";
-import { type Method, methods, single } from "../methods/mod.ts";
+import { type Method, methods } from "../methods/mod.ts";
 import { iterationOf } from "../methods/protocol.ts";
 import type { RunResults } from "../runs/folder.ts";
 import { attackArchives, shownImages } from "./archives.ts";
@@ -19,7 +20,7 @@ import { attackNameOf, objectiveOf, procedureFor, type RunConfig } from "./confi
 import { type AttackResult, attackResultSchema } from "./documents.ts";
 import { evaluateInDomain } from "./evaluate.ts";
 import { recorded } from "./recorded.ts";
-import { outDomainOf } from "./setup.ts";
+import { meansSetOf, outDomainOf } from "./setup.ts";
 import {
   findOrTrain,
   type LoadedModel,
@@ -82,9 +83,12 @@ async function openToAttack(config: RunConfig, reporter: Reporter): Promise<Work
   const bench = opened.use(await openWorkbench(config, "use", reporter));
   // A model of its own: one that has been traced can be trained no more.
   const model = newModel(bench, config.seed);
-  const subject = single([model]);
+  const subject = bench.method.subject([model], bench.procedure);
   const objective = objectives[objectiveOf(config)];
-  for (const part of subject.attacked) knownObjective(objective, part, config.targeted);
+  const { classes } = bench.sets.inDomain.set;
+  for (const part of subject.attacked) {
+    knownObjective(objective, part, config.targeted, classes.length);
+  }
   knownTarget(subject, model.imageShape, config.targeted);
   opened.move();
   return bench;
@@ -109,10 +113,10 @@ async function attackOn(
     thorough: config.thorough,
     keep: config.saveImages ? outDomain.count : Math.max(keep, shownImages),
   };
-  const made = await clock.time(
-    "work",
-    () => makeAttack(work, () => evaluateInDomain(bench, reporter), config),
-  );
+  const made = await clock.time("work", async () => {
+    const means = await meansFor(work, () => meansSetOf(bench));
+    return await makeAttack({ ...work, ...means }, () => evaluateInDomain(bench, reporter), config);
+  });
   const document = attackResultSchema.parse({
     schema: "mirage/attack@7",
     ...common(bench),

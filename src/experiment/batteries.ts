@@ -33,7 +33,7 @@ export interface Battery {
   readonly members: readonly BatteryMember[];
 }
 
-const aims = ["logProbability", "entropy"] as const satisfies ObjectiveName[];
+const aims = ["logProbability", "entropy", "native", "feature"] as const satisfies ObjectiveName[];
 
 /** Auto-PGD after each of several aims. */
 function after(
@@ -44,7 +44,7 @@ function after(
 }
 
 const standard: readonly BatteryMember[] = [
-  ...after([...aims], { steps: 100 }),
+  ...after([...aims, "target"], { steps: 100 }),
   { attack: "pgd", objective: "logProbability", steps: 20 },
 ];
 
@@ -52,7 +52,7 @@ const standard: readonly BatteryMember[] = [
 export const batteries = {
   fast: {
     about: "20 steps of apgd after the log-probability, the entropy and the method's own score",
-    members: after(["logProbability", "entropy"], { steps: 20 }),
+    members: after(["logProbability", "entropy", "native"], { steps: 20 }),
   },
   standard: {
     about:
@@ -67,7 +67,7 @@ export const batteries = {
       ...(["clean", "uniform", "contrast"] as const).flatMap((init) =>
         after(aims, { steps: 500, init, ...init === "uniform" && { restarts: 5 } })
       ),
-      ...after(["margin"], { steps: 500 }),
+      ...after(["target"], { steps: 500 }),
       { attack: "pgd", objective: "logProbability", steps: 50 },
     ],
   },

@@ -21,7 +21,9 @@ import {
   type TurnedScores,
   turnedScores,
 } from "../evaluate/battery.ts";
+import { classMeans } from "../evaluate/class_means.ts";
 import { predict } from "../evaluate/predict.ts";
+import { release } from "../nn/mod.ts";
 import { thresholdKeeping } from "../measure/detection.ts";
 import { rightRows } from "../measure/metrics.ts";
 import { type Method, methods } from "../methods/mod.ts";
@@ -36,7 +38,7 @@ import { common, job, modelsOf } from "./common.ts";
 import { procedureFor, type RunConfig } from "./config.ts";
 import { type Evaluated, evaluateInDomain } from "./evaluate.ts";
 import { recorded } from "./recorded.ts";
-import { limited, outDomainOf } from "./setup.ts";
+import { limited, meansSetOf, outDomainOf } from "./setup.ts";
 import { findOrTrain, type LoadedModel, openWorkbench, type Workbench } from "./workbench.ts";
 
 /**
@@ -82,20 +84,31 @@ async function batteryOn(
       in: turnedScores(inDomain.answers),
       out: turnedScores(await predict(job(bench, sets.out, reporter))),
     };
+    const means = needsMeans(members)
+      ? await classMeans(job(bench, sets.out, reporter), await meansSetOf(bench))
+      : undefined;
     const ready: BatteryJob = {
       job: job(bench, sets.out, reporter),
       members,
       keepLabel: config.keepLabel,
+      means,
       threshold: config.batteryMode === "threshold" ? openTo(clean.in) : undefined,
       outcomes: outcomesIn(folder),
     };
-    const sides = await runSides(ready, config, sets, clean);
-    return { inDomain, clean, sides };
+    try {
+      return { inDomain, clean, sides: await runSides(ready, config, sets, clean) };
+    } finally {
+      release(bench.device, means ?? []);
+    }
   });
   return {
     document: documentOf(bench, models, { ...made, sets, members, leftOut }, clock),
     archives: batteryArchives(made, sets, members),
   };
+}
+
+function needsMeans(members: readonly ReadyMember[]): boolean {
+  return members.some(({ objective }) => objective.means);
 }
 
 /** Both sides, or the one that is asked for; out-domain images come first. */
@@ -150,7 +163,9 @@ function membersOf(
     const name = member === published ? "published" : memberName({ steps: 0, ...member });
     const objective: Objective = objectives[member.objective];
     try {
-      for (const part of subject.attacked) knownObjective(objective, part, undefined);
+      for (const part of subject.attacked) {
+        knownObjective(objective, part, undefined, bench.sets.inDomain.set.classes.length);
+      }
       members.push({ name, ...readyFor(config, member), objective });
     } catch (error) {
       if (!(error instanceof UserError)) throw error;

@@ -5,10 +5,12 @@
  */
 import { z } from "zod";
 import type { ImageSet } from "../../data/mod.ts";
-import { checkpointsOf, type RunConfig } from "./config.ts";
+import { type Objective, objectives } from "../attack/mod.ts";
+import { batteries } from "./batteries.ts";
+import { checkpointsOf, objectiveOf, type RunConfig } from "./config.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
-import { limited, openSetup, outDomainOf, type Setup } from "./setup.ts";
+import { limited, meansSetOf, openSetup, outDomainOf, type Setup } from "./setup.ts";
 import { concerning } from "../methods/protocol.ts";
 import { sourceDigests } from "./source_digests.ts";
 import { convolutionsOf, type Device } from "../nn/mod.ts";
@@ -83,10 +85,17 @@ async function setsOf(
   command: Run["command"],
   { config, sets, trainingSet }: Pick<Setup, "config" | "sets" | "trainingSet">,
 ): Promise<Record<string, ImageSet>> {
+  const names = command === "battery"
+    ? batteries[config.battery ?? "standard"].members.map(({ objective }) => objective)
+    : [objectiveOf(config)];
+  const byMeans = names.some((name) => (objectives[name] as Objective).means);
   return {
     ...(checkpointsOf(config) ? {} : { train: await trainingSet() }),
     test: limited(await sets.inDomain.images("test"), config),
     ...(command === "train" ? {} : { outDomain: await outDomainOf({ config, sets }) }),
+    ...(byMeans && (command === "attack" || command === "battery")
+      ? { classMeans: await meansSetOf({ config, sets }) }
+      : {}),
   };
 }
 

@@ -19,11 +19,18 @@ import { display } from "../base/files.ts";
 import { type Reporter, silent } from "../base/reporter.ts";
 import { versions } from "../base/version.ts";
 import type { AttackJob } from "../evaluate/attack_set.ts";
+import { meansFor } from "../evaluate/class_means.ts";
 import { ResidentSet } from "../evaluate/resident_set.ts";
 import type { MeanOptions } from "../measure/metrics.ts";
 import { ofLogits, single, type Subject } from "../methods/mod.ts";
 import { concerning, iterationOf, procedureOf } from "../methods/protocol.ts";
-import { type Convolutions, convolutionsOf, useExactConvolutions, useTuning } from "../nn/mod.ts";
+import {
+  type Convolutions,
+  convolutionsOf,
+  release,
+  useExactConvolutions,
+  useTuning,
+} from "../nn/mod.ts";
 import { checkFiles, readFigures, readRun, type RunResults, type RunSpec } from "../runs/folder.ts";
 import { attackArchives, shownImages } from "./archives.ts";
 import { attackFigures, type AttackMade, makeAttack } from "./attack_figures.ts";
@@ -109,7 +116,7 @@ function statedOf(options: OwnAttack): {
 } {
   const { name = "own model", protocol = "paper", seed = 0, batchSize = evalBatch } = options;
   const { settings, objective, target, keepLabel, eot } = attackOf(options);
-  const { on, direction, thorough } = options;
+  const { on, direction, thorough, training } = options;
   const { init, restarts } = settings;
   const identified = ({ name, count, sha256, listSha256 }: ImageSet): object => ({
     name,
@@ -136,7 +143,11 @@ function statedOf(options: OwnAttack): {
       ...(target === undefined ? {} : { targeted: target }),
       ...otherwise({ on, direction, thorough, keepLabel, eot, init, restarts }),
     },
-    data: { test: identified(options.inDomain), outDomain: identified(options.outDomain) },
+    data: {
+      test: identified(options.inDomain),
+      outDomain: identified(options.outDomain),
+      ...(objective.means && training ? { classMeans: identified(training) } : {}),
+    },
   };
 }
 
@@ -215,8 +226,9 @@ async function attackOn(
   reporter: Reporter,
 ): Promise<Omit<OwnAttackMade, "convolutions">> {
   const { device, inDomain, outDomain, name = "own model", protocol = "paper" } = options;
-  const { seed = 0, batchSize = evalBatch, saveImages = false } = options;
+  const { seed = 0, batchSize = evalBatch, saveImages = false, training } = options;
   checkShapes(inDomain, outDomain);
+  if (training) checkShapes(training, outDomain);
   const clock = new Clock();
   const common = {
     device,
@@ -235,15 +247,18 @@ async function attackOn(
   };
   const procedure = procedureOf(protocol);
   const mean: MeanOptions = procedure.mean === "batches" ? { batchSize } : {};
-  const made = await clock.time(
-    "work",
-    () =>
-      makeAttack(
-        work,
+  const made = await clock.time("work", async () => {
+    const { means } = await meansFor(work, () => Promise.resolve(training));
+    try {
+      return await makeAttack(
+        { ...work, means },
         () => evaluateOnSet({ ...common, set: new ResidentSet(inDomain) }, mean),
         options,
-      ),
-  );
+      );
+    } finally {
+      release(device, means ?? []);
+    }
+  });
   const document = attackResultSchema.parse({
     schema: "mirage/attack@7",
     mode: ownMode,

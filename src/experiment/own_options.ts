@@ -51,6 +51,8 @@ export type OwnAttack = OwnModel & {
   readonly inDomain: ImageSet;
   /** Images that it should not know, to be attacked. */
   readonly outDomain: ImageSet;
+  /** Labelled images that the model learned from, for an objective that needs them: see `Objective.means`. */
+  readonly training?: ImageSet;
   /** What results call the model; "own model" when not given. */
   readonly name?: string;
   /** Radius of the ball in its norm, 0 to 1000; pixels are in 0 to 1. */
@@ -137,7 +139,8 @@ export function checkOptions(
   within("steps", steps, 1, 10_000);
   within("batchSize", batchSize, 1, 65_536);
   within("target", target, 0, 65_535);
-  for (const { name, count } of [options.inDomain, options.outDomain]) {
+  const { inDomain, outDomain, training = inDomain } = options;
+  for (const { name, count } of [inDomain, outDomain, training]) {
     if (count > 0) continue;
     throw new UserError(
       `Cannot attack with ${shortened(name)}: it has no images; give a set with at least one`,

@@ -345,6 +345,18 @@ export function limited(set: ImageSet, { limit: n }: RunConfig): ImageSet {
 }
 
 /**
+ * The images that class means of features are taken over: the first of the training set by --limit, whichever of
+ * it the models learned from, so that a run that is made again from its models has the same.
+ *
+ * @throws UserError when they cannot be read
+ */
+export async function meansSetOf(
+  { config, sets }: Pick<Setup, "config" | "sets">,
+): Promise<ImageSet> {
+  return limited(await sets.inDomain.images("train"), config);
+}
+
+/**
  * The images out of the model's domain, as --limit leaves them.
  *
  * @throws UserError when they cannot be read

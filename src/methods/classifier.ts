@@ -3,17 +3,9 @@
  *
  * @module
  */
-import {
-  crossEntropy,
-  type Layer,
-  logSoftmax,
-  mean,
-  Pass,
-  type State,
-  type Tensor,
-} from "../nn/mod.ts";
+import { crossEntropy, logSoftmax, mean, Pass, type State, type Tensor } from "../nn/mod.ts";
 import { labelOf, type LossOptions } from "../attack/mod.ts";
-import { modelsOf, networkOf } from "../networks/mod.ts";
+import { type ClassifierNetwork, modelsOf, networkOf } from "../networks/mod.ts";
 import type { Model, NetworkOptions, TrainContext, TrainStep } from "./types.ts";
 
 /** Networks of a plain classifier. */
@@ -24,7 +16,7 @@ export class Classifier implements Model {
   readonly imageShape: readonly number[];
   readonly ignored: readonly string[] = [];
   readonly state: State;
-  readonly #network: Layer;
+  readonly #network: ClassifierNetwork;
 
   /**
    * Draws the weights of a network.
@@ -47,6 +39,11 @@ export class Classifier implements Model {
   /** `[B, C, H, W]` to `[B, K]`. */
   logits(images: Tensor, pass: Pass = new Pass(false)): Tensor {
     return this.#network.forward(images, pass);
+  }
+
+  /** `[B, C, H, W]` to what the last layer takes, `[B, D]`. */
+  features(images: Tensor): Tensor {
+    return this.#network.features(images, new Pass(false));
   }
 
   train(images: Tensor, labels: Tensor, { pass }: TrainContext): TrainStep {

@@ -15,6 +15,7 @@
  */
 import {
   add,
+  dim,
   exp,
   log,
   logSoftmax,
@@ -22,6 +23,7 @@ import {
   mul,
   neg,
   negativeLogLikelihood,
+  pad,
   scale,
   stopGradient,
   sub,
@@ -97,6 +99,8 @@ export function ensemble(
   const together: Attackable = {
     logProbabilities: (image) => mean(logits([image])),
     ...(ensembleMean === "logits" && { logits: (image) => meanOf(logits([image])) }),
+    features: (image) => sideBySide(members.map((member) => member.features(image))),
+    native: (image) => neg(mutualInformation(logits([image])).values),
     confidenceLoss(image, { target }): Tensor {
       const answer = mean(logits([image]));
       return negativeLogLikelihood(answer, labelOf(answer, target));
@@ -111,6 +115,14 @@ export function ensemble(
     },
     scores: (images) => ({ mutualInformation: mutualInformation(logits(images)) }),
   };
+}
+
+/** `[B, D_i]` of each to `[B, sum D_i]`, in order. */
+function sideBySide(xs: readonly Tensor[]): Tensor {
+  const widths = xs.map((x) => dim(x, 1));
+  const width = widths.reduce((a, b) => a + b);
+  const starts = widths.map((_, i) => widths.slice(0, i).reduce((a, b) => a + b, 0));
+  return total(xs.map((x, i) => pad(x, [0, starts[i] ?? 0], [dim(x, 0), width])));
 }
 
 /** Log-softmax of the mean of the members' logits. */

@@ -29,6 +29,7 @@ import {
   logSoftmax,
   mean,
   mul,
+  neg,
   negativeLogLikelihood,
   nest,
   Pass,
@@ -283,8 +284,17 @@ export class Due implements Model {
 
   /** The variance of the latent functions at an image, as the mean over the classes. */
   scores(images: Tensor): Record<string, Score> {
-    const { variance } = this.#marginals(images);
-    return { variance: { values: mean(variance, [1]), higher: "out-domain" } };
+    return { variance: { values: this.#varianceAt(images), higher: "out-domain" } };
+  }
+
+  /** Minus that variance, `[B]`. */
+  native(images: Tensor): Tensor {
+    return neg(this.#varianceAt(images));
+  }
+
+  /** What the encoder makes of images, `[B, D]`. */
+  features(images: Tensor): Tensor {
+    return this.encode(images, new Pass(false));
   }
 
   /** The model as an attack sees it: other numbers of samples, and other noise, than in evaluation. */
@@ -294,6 +304,8 @@ export class Due implements Model {
       logProbabilities: (images, draws) =>
         this.#predict(this.#marginals(images), this.#supply(draws), samples),
       confidenceLoss: (images, options) => this.confidenceLoss(images, options),
+      native: (images) => this.native(images),
+      features: (images) => this.features(images),
     };
   }
 
@@ -310,6 +322,10 @@ export class Due implements Model {
       ? argmax(this.#predict(marginals, supply, samples))
       : labelOf(marginals.mean, target);
     return expectedLoss(marginals, label, supply.normal([samples, ...marginals.mean.shape]));
+  }
+
+  #varianceAt(images: Tensor): Tensor {
+    return mean(this.#marginals(images).variance, [1]);
   }
 
   #marginals(images: Tensor): Marginals {

@@ -247,11 +247,21 @@ class Duq implements Model {
 
   /** The largest kernel value, which is 0 for all images far enough away, and its logarithm. */
   scores(images: Tensor): Record<string, Score> {
-    const top = max(this.#logKernel(images, new Pass(false))); // [B]
+    const top = this.native(images);
     return {
       maxKernel: { values: exp(top), higher: "in-domain" },
       maxLogKernel: { values: top, higher: "in-domain" },
     };
+  }
+
+  /** The largest log K, `[B]`. */
+  native(images: Tensor): Tensor {
+    return max(this.#logKernel(images, new Pass(false)));
+  }
+
+  /** What the encoder makes of images, `[B, D]`. */
+  features(images: Tensor): Tensor {
+    return this.#encoder.forward(images, new Pass(false));
   }
 
   confidenceLoss(images: Tensor, { target }: LossOptions): Tensor {

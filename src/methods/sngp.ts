@@ -30,6 +30,7 @@ import {
   matmul,
   mean,
   mul,
+  neg,
   nest,
   orthogonal,
   Parameter,
@@ -141,12 +142,12 @@ class Sngp implements Model {
       ...nest({ beta: this.#beta }),
     ]);
     if (procedure.precision === "clean") {
-      this.gather = (images) => this.#gathered(this.#features(images, new Pass(false)));
+      this.gather = (images) => this.#gathered(this.#phi(images, new Pass(false)));
     }
   }
 
   train(images: Tensor, labels: Tensor, { pass }: TrainContext): TrainStep {
-    const phi = this.#features(images, pass);
+    const phi = this.#phi(images, pass);
     const logits = this.#beta.forward(phi, pass);
     for (const [parameter, value] of this.#gathered(phi)) pass.set(parameter, value);
     return { loss: mean(crossEntropy(logits, labels)), logits };
@@ -170,8 +171,17 @@ class Sngp implements Model {
 
   /** The variance of the logits at an image, `phi^T P^-1 phi`: one for all classes. */
   scores(images: Tensor): Record<string, Score> {
-    const variance = this.#variance(this.#features(images, new Pass(false)));
-    return { variance: { values: variance, higher: "out-domain" } };
+    return { variance: { values: this.#varianceAt(images), higher: "out-domain" } };
+  }
+
+  /** Minus that variance, `[B]`. */
+  native(images: Tensor): Tensor {
+    return neg(this.#varianceAt(images));
+  }
+
+  /** What the encoder makes of images, `[B, 84]` or `[B, 512]`. */
+  features(images: Tensor): Tensor {
+    return this.#encoder.forward(images, new Pass(false));
   }
 
   confidenceLoss(images: Tensor, { target }: LossOptions): Tensor {
@@ -179,8 +189,8 @@ class Sngp implements Model {
     return crossEntropy(logits, labelOf(logits, target));
   }
 
-  /** `[B, C, H, W]` to `[B, D]`. */
-  #features(images: Tensor, pass: Pass): Tensor {
+  /** The random features of images, `[B, C, H, W]` to `[B, D]`. */
+  #phi(images: Tensor, pass: Pass): Tensor {
     const z = this.#encoder.forward(images, pass); // [B, 84] or [B, 512]
     const k = matmul(z, pass.get(this.#projection), { transposeB: true }); // [B, D]
     const h = this.#norm.forward(k, pass);
@@ -197,13 +207,18 @@ class Sngp implements Model {
   /** The mean-field logits `[B, C]`. */
   logits(images: Tensor): Tensor {
     const pass = new Pass(false);
-    const phi = this.#features(images, pass);
+    const phi = this.#phi(images, pass);
     const logits = this.#beta.forward(phi, pass);
     const meanFieldScale = sqrt(add(scale(this.#variance(phi), settings.meanFieldFactor), 1));
     return div(logits, reshape(meanFieldScale, [-1, 1]));
   }
 
-  /** Features `[B, D]` to `[B]`. */
+  /** Images `[B, C, H, W]` to `[B]`. */
+  #varianceAt(images: Tensor): Tensor {
+    return this.#variance(this.#phi(images, new Pass(false)));
+  }
+
+  /** Random features `[B, D]` to `[B]`. */
   #variance(phi: Tensor): Tensor {
     return sum(mul(matmul(phi, this.#covariance.tensor), phi), [1]);
   }

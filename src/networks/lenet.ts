@@ -21,7 +21,13 @@ import {
   type State,
   type Tensor,
 } from "../nn/mod.ts";
-import type { ClassifierShape, Features, ImageShape, NetworkOf } from "./network.ts";
+import type {
+  ClassifierNetwork,
+  ClassifierShape,
+  Features,
+  ImageShape,
+  NetworkOf,
+} from "./network.ts";
 
 /** LeNet. */
 export const lenet: NetworkOf = {
@@ -77,7 +83,7 @@ export class LeNetFeatures implements Features {
 }
 
 /** LeNet: `[B, 1, 28, 28]` to logits `[B, 10]`. 37,106 trainable parameters. */
-export class LeNet implements Layer {
+export class LeNet implements ClassifierNetwork {
   readonly state: State;
   readonly #features: LeNetFeatures;
   readonly #linear: Layer;
@@ -94,8 +100,12 @@ export class LeNet implements Layer {
     this.state = new Map([...this.#features.state, ...nest({ "fc_2.0": this.#linear })]);
   }
 
+  features(x: Tensor, pass: Pass): Tensor {
+    return this.#features.forward(x, pass);
+  }
+
   forward(x: Tensor, pass: Pass): Tensor {
-    return this.#linear.forward(this.#features.forward(x, pass), pass);
+    return this.#linear.forward(this.features(x, pass), pass);
   }
 }
 

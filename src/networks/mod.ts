@@ -10,6 +10,7 @@ import type { Together, ValuesOf } from "./options.ts";
 import { resnet18 } from "./resnet18.ts";
 
 export type {
+  ClassifierNetwork,
   ClassifierShape,
   FeatureOptions,
   Features,

@@ -4,7 +4,7 @@
  * @module
  */
 import type { SetName } from "../../data/mod.ts";
-import type { Layer, Random } from "../nn/mod.ts";
+import type { Layer, Pass, Random, Tensor } from "../nn/mod.ts";
 import type { NetworkHyperparameter, ValuesOf } from "./options.ts";
 
 /** `[C, H, W]` of an image. */
@@ -14,6 +14,12 @@ export type ImageShape = readonly [channels: number, height: number, width: numb
 export interface Features extends Layer {
   /** Length of the vector that it makes of an image. */
   readonly features: number;
+}
+
+/** A network up to its logits. */
+export interface ClassifierNetwork extends Layer {
+  /** What its last linear layer takes: images `[B, C, H, W]` to `[B, D]`. */
+  features(x: Tensor, pass: Pass): Tensor;
 }
 
 /** What the lower part of a network may be. */
@@ -70,5 +76,5 @@ export interface NetworkOf<O extends NetworkOwn = Readonly<Record<never, Network
   /** Images `[B, C, H, W]` to features `[B, D]`. */
   features(random: Random, options: FeatureOptions & Partial<ValuesOf<O>>): Features;
   /** Images `[B, C, H, W]` to logits `[B, K]`. */
-  classifier(random: Random, shape: ClassifierShape & Partial<ValuesOf<O>>): Layer;
+  classifier(random: Random, shape: ClassifierShape & Partial<ValuesOf<O>>): ClassifierNetwork;
 }

@@ -17,7 +17,7 @@ import {
   type State,
   type Tensor,
 } from "../nn/mod.ts";
-import type { Features, ImageShape, NetworkOf, NetworkOwn } from "./network.ts";
+import type { ClassifierNetwork, Features, ImageShape, NetworkOf, NetworkOwn } from "./network.ts";
 
 const own = {
   width: {
@@ -103,7 +103,7 @@ export class ResNet18Features implements Features {
 }
 
 /** ResNet-18 with a linear layer on its features: `[B, C, H, W]` to logits `[B, K]`. */
-export class ResNet18 implements Layer {
+export class ResNet18 implements ClassifierNetwork {
   readonly state: State;
   readonly #features: ResNet18Features;
   readonly #linear: Linear;
@@ -120,8 +120,12 @@ export class ResNet18 implements Layer {
     this.state = new Map([...this.#features.state, ...nest({ linear: this.#linear })]);
   }
 
+  features(x: Tensor, pass: Pass): Tensor {
+    return this.#features.forward(x, pass);
+  }
+
   forward(x: Tensor, pass: Pass): Tensor {
-    return this.#linear.forward(this.#features.forward(x, pass), pass);
+    return this.#linear.forward(this.features(x, pass), pass);
   }
 }
 
