@@ -7,6 +7,7 @@
 import { apgd } from "./apgd.ts";
 import { fgsm } from "./fgsm.ts";
 import { pgd } from "./pgd.ts";
+import { square } from "./square.ts";
 import type { Attack } from "./types.ts";
 
 export type { Attack, AttackSettings, Iterate, IterateOptions, Problem, Which } from "./types.ts";
@@ -29,7 +30,7 @@ export {
 } from "./objectives.ts";
 
 /** Every attack by its name. */
-export const attacks = { fgsm, pgd, apgd } as const satisfies Record<string, Attack>;
+export const attacks = { fgsm, pgd, apgd, square } as const satisfies Record<string, Attack>;
 
 /** The name of an attack. */
 export type AttackName = keyof typeof attacks;

@@ -69,6 +69,8 @@ export interface Problem {
   readonly loss: (images: Tensor, count: Tensor) => Tensor;
   /** `[B, ...]` of the images. */
   readonly shape: readonly number[];
+  /** Of an attack's random numbers at its steps; the same as of its start. */
+  readonly key?: NoiseKey | undefined;
 }
 
 /** An attack. */

@@ -116,7 +116,7 @@ export function tracePart(
     const stays = equal(labelOf(x), label.tensor);
     return add(mean, where(stays, constant(0, [batch]), constant(never, [batch])));
   };
-  const state = attackOf(job).prepare({ loss, shape }, settings);
+  const state = attackOf(job).prepare({ loss, shape, key }, settings);
   const judgeBy = (kept: Tensor, x: Tensor): Tensor =>
     valueAt(x, new Draws(key.fork("judge")), kept);
   const ofImages = (t: Tensor): Tensor =>

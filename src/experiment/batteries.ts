@@ -45,7 +45,7 @@ function after(
 
 const standard: readonly BatteryMember[] = [
   ...after([...aims, "target"], { steps: 100 }),
-  { attack: "pgd", objective: "logProbability", steps: 20 },
+  { attack: "square", objective: "logProbability", steps: 2000 },
 ];
 
 /** Every battery by its name. */
@@ -68,7 +68,7 @@ export const batteries = {
         after(aims, { steps: 500, init, ...init === "uniform" && { restarts: 5 } })
       ),
       ...after(["target"], { steps: 500 }),
-      { attack: "pgd", objective: "logProbability", steps: 50 },
+      { attack: "square", objective: "logProbability", steps: 5000 },
     ],
   },
   rand: {
