@@ -3,59 +3,10 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { attacks, norms } from "../src/attack/mod.ts";
 import * as nn from "../src/nn/mod.ts";
+import { exactly, lengthOf, minus, signs, sizesOf, type Sought } from "./exact_l1.ts";
 import { withDevice } from "./support.ts";
 
 const { l1 } = norms;
-
-/** An image, one next to which a point of the ball around it is looked for, and the ball's radius. */
-interface Sought {
-  readonly center: readonly number[];
-  readonly x: readonly number[];
-  readonly radius: number;
-}
-
-const signs = (v: readonly number[]): number[] => v.map(Math.sign);
-const lengthOf = (v: readonly number[]): number => v.reduce((sum, d) => sum + Math.abs(d), 0);
-const minus = (a: readonly number[], b: readonly number[]): number[] =>
-  a.map((v, i) => v - (b[i] ?? NaN));
-
-/** Sizes of the changes, and how large they may be in [0, 1]. */
-function sizesOf({ center, x }: Pick<Sought, "center" | "x">): { size: number[]; room: number[] } {
-  const change = minus(x, center);
-  return {
-    size: change.map(Math.abs),
-    room: change.map((d, i) => d > 0 ? 1 - (center[i] ?? NaN) : center[i] ?? NaN),
-  };
-}
-
-/**
- * The exact projection, by sorting: from 0 on, the common amount by which sizes are shortened grows, and at its
- * bends a pixel begins to be shortened, when it leaves its border, or ends to be, when it is back.
- */
-function exactly({ center, x, radius }: Sought): number[] {
-  const { size, room } = sizesOf({ center, x });
-  const bends = size.flatMap((s, i) => [
-    { at: Math.max(0, s - (room[i] ?? NaN)), pixels: 1 },
-    { at: s, pixels: -1 },
-  ]).sort((a, b) => a.at - b.at);
-  let [sum, amount, pixels] = [0, 0, 0];
-  size.forEach((s, i) => sum += Math.min(s, room[i] ?? NaN));
-  for (const bend of bends) {
-    if (sum <= radius) break;
-    const reached = sum - (bend.at - amount) * pixels;
-    if (reached <= radius && pixels > 0) {
-      amount += (sum - radius) / pixels;
-      sum = radius;
-      break;
-    }
-    [sum, amount, pixels] = [reached, bend.at, pixels + bend.pixels];
-  }
-  const side = signs(minus(x, center));
-  return size.map((s, i) => {
-    const kept = Math.min(Math.max(s - amount, 0), room[i] ?? NaN);
-    return (center[i] ?? NaN) + (side[i] ?? NaN) * kept;
-  });
-}
 
 /** Numbers of f32, among them many of the box's borders. */
 const pixel = fc.oneof(
@@ -206,14 +157,15 @@ Deno.test("l1: rows whose sizes do not fit are refused", () => {
   assert.throws(() => nn.projectL1(x, one, nn.input([2])), /around \[1\]$/);
 });
 
-Deno.test("l1: a step is shared by the steepest hundredth of the pixels that are not at their border", () => {
+Deno.test("l1: a step is shared by the steepest hundredth of the pixels that are not at their border, or by more", () => {
   const [images, pixels] = [3, 450];
   const slope = new nn.Random(1).normal(images * pixels);
   const x = new nn.Random(2).uniform(images * pixels).map((v, i) =>
     i % 3 === 0 ? Math.round(v) : v
   );
   const [g, from] = [nn.constant(slope, [images, pixels]), nn.constant(x, [images, pixels])];
-  for (const at of [undefined, from]) {
+  const steps = [undefined, { from, length: 1 }, { from, length: 8.5 }];
+  for (const [at, many] of [[steps[0], 5], [steps[1], 5], [steps[2], 9]] as const) {
     const [found = []] = nn.evaluate([l1.steepest(g, at)]);
     for (let image = 0; image < images; image++) {
       const own = Array.from({ length: pixels }, (_, i) => image * pixels + i);
@@ -222,9 +174,9 @@ Deno.test("l1: a step is shared by the steepest hundredth of the pixels that are
         return !at || (down > 0 ? v > 0 : v < 1);
       });
       const steepest = free.sort((a, b) => Math.abs(slope[b] ?? 0) - Math.abs(slope[a] ?? 0));
-      const chosen = new Set(steepest.slice(0, 5));
+      const chosen = new Set(steepest.slice(0, many));
       own.forEach((i) =>
-        assert.equal(found[i], chosen.has(i) ? Math.sign(slope[i] ?? NaN) / 5 : 0, `${i}`)
+        assert.equal(found[i], chosen.has(i) ? Math.sign(slope[i] ?? NaN) / many : 0, `${i}`)
       );
     }
   }

@@ -25,6 +25,7 @@ import {
   rowNorm,
   scale,
   sign,
+  size,
   sub,
   sum,
   type Tensor,
@@ -41,10 +42,14 @@ export interface Norm {
    * The direction `[B, ...]` of length 1 in which a loss of this gradient rises fastest. Pixels whose slope is
    * no finite number have no part in it; an image without a slope has the direction 0.
    *
-   * @param from the images in [0, 1] that steps against it are made from: where pixels share a step's length,
-   * those have no part that it would push out of [0, 1]
+   * @param step of which length, and from which images `[B, ...]` in [0, 1], a step is made against it: where pixels
+   * share its length, those have no part that it would push out of [0, 1], and so many have that none need change by
+   * more than 1
    */
-  steepest(gradient: Tensor, from?: Tensor): Tensor;
+  steepest(
+    gradient: Tensor,
+    step?: { readonly from: Tensor; readonly length: number },
+  ): Tensor;
   /**
    * The images of the ball around `center` that are next to `images`, `[B, ...]`; where cutting those to [0, 1]
    * afterwards would leave others than the next in both, of ball and [0, 1].
@@ -119,12 +124,12 @@ const sparsity = 0.01;
 const l1: Norm = {
   name: "l1",
   title: "L1",
-  steepest(gradient, from): Tensor {
-    const finite = where(nonFinite(gradient), constant(0, gradient.shape), gradient);
+  steepest(gradient, step): Tensor {
     const [count = 1, ...rest] = gradient.shape;
-    const most = Math.ceil(sparsity * rest.reduce((a, b) => a * b, 1));
-    const stays = from && equal(clip(sub(from, sign(finite)), 0, 1), from);
-    const free = stays ? where(stays, constant(0, gradient.shape), finite) : finite;
+    const pixels = size(rest);
+    const most = Math.min(pixels, Math.ceil(Math.max(sparsity * pixels, step?.length ?? 0)));
+    const stays = step && equal(clip(sub(step.from, sign(gradient)), 0, 1), step.from);
+    const free = stays ? where(stays, constant(0, gradient.shape), gradient) : gradient;
     return sparseSign(free, constant(most, [count]));
   },
   project: (images, center, radius) =>
@@ -139,14 +144,15 @@ const l1: Norm = {
 
 /**
  * The signs `[B, ...]` of each image's steepest pixels, divided by how many they are, and 0 at all others: of L1
- * length 1. Pixels as steep as the last of them count too; an image without a slope has 0.
+ * length 1. Pixels as steep as the last of them count too, those whose slope is no finite number never do; an image
+ * without a slope has 0.
  *
- * @param gradient finite numbers
  * @param most `[B]`, how many pixels, from 1 to all
  */
 export function sparseSign(gradient: Tensor, most: Tensor): Tensor {
-  const last = rows(kthLargest(gradient, most), gradient);
-  const kept = where(greater(last, abs(gradient)), constant(0, gradient.shape), sign(gradient));
+  const none = constant(0, gradient.shape);
+  const slope = where(nonFinite(gradient), none, gradient);
+  const kept = where(greater(rows(kthLargest(slope, most), slope), abs(slope)), none, sign(slope));
   return div(kept, rows(maximum(l1.lengthOf(kept), 1), gradient));
 }
 
