@@ -163,7 +163,7 @@ Deno.test("one's own attack and objective work as Mirage's do, and what cannot b
       [{ target: -1 }, /with target -1: /],
       [
         { norm: "l3" },
-        /^UserError: Cannot attack by the norm "l3": there is none; choose linf, l2$/,
+        /^UserError: Cannot attack by the norm "l3": there is none; choose linf, l2, l1$/,
       ],
       [{ attack: "cw" }, /the attack "cw": there is none; choose fgsm, pgd, apgd$/],
       [{ objective: "hope" }, /the objective "hope": there is none; choose published, /],

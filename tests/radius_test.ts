@@ -69,6 +69,7 @@ Deno.test("what is no radius is told with what was typed, and help shows how to 
       const [args, says] of [
         [["--epsilon-attack", "300/255"], "a radius of 1.18 in L-infinity: pixels are in 0 to 1,"],
         [["--norm", "l2"], "in L2 without a radius: there is no default;"],
+        [["--norm", "l1"], "name one by --epsilon-attack, such as 12 for digits of 28x28"],
       ] as const
     ) {
       const { code, stderr } = await task("attack", args, { cwd });

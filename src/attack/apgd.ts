@@ -3,6 +3,8 @@
  * parameter-free attacks", ICML 2020, Algorithm 1): steps with momentum, whose length is halved, image by
  * image, where they stop to pay, and which then go on from the best iterate.
  *
+ * In L1 the rule is another: see `apgd_l1.ts`.
+ *
  * As the authors' own code has it, the first of all steps counts as one that paid where the loss is then below 0.
  *
  * @module
@@ -26,6 +28,7 @@ import {
   type Updates,
   where,
 } from "../nn/mod.ts";
+import { firstRadius, prepareL1 } from "./apgd_l1.ts";
 import { runOf, startOf } from "./start.ts";
 import { type Norm, norms, rows } from "./norms.ts";
 import type { Attack, AttackSettings, Iterate, Problem } from "./types.ts";
@@ -39,7 +42,7 @@ const enough = 0.75;
 /** Intervals between decisions on the length, in shares of all steps: the first, by how much they shrink, the shortest. */
 const intervals = { first: 0.22, less: 0.03, last: 0.06 } as const;
 
-/** Steps of twice the radius at first. */
+/** Steps of twice the radius at first; in L1, where it begins in a wider ball, of that ball's radius. */
 export const apgd: Attack = {
   name: "apgd",
   objective: "logProbability",
@@ -50,12 +53,13 @@ export const apgd: Attack = {
     norm,
     epsilon,
     steps,
-    stepSize: 2 * epsilon,
+    stepSize: (norm === "l1" ? firstRadius : 2) * epsilon,
     startNoise,
     projectStart: true,
     keepBest: true,
   }),
-  prepare,
+  prepare: (problem, settings) =>
+    settings.norm === "l1" ? prepareL1(problem, settings) : prepare(problem, settings),
 };
 
 /** Steps after which the length is decided on, and how many they come after: of so many steps, `[0 .. steps]`; else 0. */

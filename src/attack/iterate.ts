@@ -51,7 +51,8 @@ export function iterate({ loss, shape }: Problem, settings: AttackSettings): Ite
       const x = current.tensor;
       const losses = loss(x, count.tensor);
       const [gradient = x] = grad(losses, [x]);
-      const next = project(sub(x, scale(norm.steepest(gradient), stepSize)), clean.tensor);
+      const down = norm.steepest(gradient, { from: x, length: stepSize });
+      const next = project(sub(x, scale(down, stepSize)), clean.tensor);
       const updates = new Map([[current, next], [count, add(count.tensor, 1)]]);
       if (!keepBest) return { updates, gradient, losses };
       const better = greater(lowest.tensor, losses);

@@ -11,17 +11,23 @@ import {
   clip,
   constant,
   div,
+  equal,
+  greater,
+  kthLargest,
   max,
   maximum,
   minimum,
   mul,
   nonFinite,
+  projectL1,
   reciprocal,
   reshape,
   rowNorm,
   scale,
   sign,
+  size,
   sub,
+  sum,
   type Tensor,
   where,
 } from "../nn/mod.ts";
@@ -35,11 +41,21 @@ export interface Norm {
   /**
    * The direction `[B, ...]` of length 1 in which a loss of this gradient rises fastest. Pixels whose slope is
    * no finite number have no part in it; an image without a slope has the direction 0.
+   *
+   * @param step of which length, and from which images `[B, ...]` in [0, 1], a step is made against it: where pixels
+   * share its length, those have no part that it would push out of [0, 1], and so many have that none need change by
+   * more than 1
    */
-  steepest(gradient: Tensor): Tensor;
-  /** The images of the ball around `center` that are next to `images`, `[B, ...]`. */
+  steepest(
+    gradient: Tensor,
+    step?: { readonly from: Tensor; readonly length: number },
+  ): Tensor;
+  /**
+   * The images of the ball around `center` that are next to `images`, `[B, ...]`; where cutting those to [0, 1]
+   * afterwards would leave others than the next in both, of ball and [0, 1].
+   */
   project(images: Tensor, center: Tensor, radius: number): Tensor;
-  /** Changes `[B, ...]` anywhere in the ball, of noise of that shape: where restarts begin. */
+  /** Changes `[B, ...]` of noise of that shape that are anywhere in the ball once projected: where restarts begin. */
   anywhere(draw: (distribution: "uniform" | "normal") => Tensor, radius: number): Tensor;
   /** Length of each image's change: `[B, ...]` to `[B]`. */
   lengthOf(change: Tensor): Tensor;
@@ -97,13 +113,56 @@ const l2: Norm = {
   rounding: (pixels) => hair * Math.sqrt(pixels),
 };
 
+/** Of all pixels those that a step in L1 changes. */
+const sparsity = 0.01;
+
+/**
+ * The sum of all changes. The one steepest pixel alone would make steps that are soon held by its borders: steps
+ * are shared by the steepest hundredth of all pixels that can still be moved (F. Tramer and D. Boneh, "Adversarial
+ * training and robustness for multiple perturbations", NeurIPS 2019). Its projection is that to ball and [0, 1].
+ */
+const l1: Norm = {
+  name: "l1",
+  title: "L1",
+  steepest(gradient, step): Tensor {
+    const [count = 1, ...rest] = gradient.shape;
+    const pixels = size(rest);
+    const most = Math.min(pixels, Math.ceil(Math.max(sparsity * pixels, step?.length ?? 0)));
+    const stays = step && equal(clip(sub(step.from, sign(gradient)), 0, 1), step.from);
+    const free = stays ? where(stays, constant(0, gradient.shape), gradient) : gradient;
+    return sparseSign(free, constant(most, [count]));
+  },
+  project: (images, center, radius) =>
+    projectL1(images, center, constant(radius, [center.shape[0] ?? 1])),
+  // Normal noise, of which the projection leaves the largest changes.
+  anywhere: (draw) => draw("normal"),
+  lengthOf: (change) => sum(reshape(abs(change), [change.shape[0] ?? 1, -1]), [1]),
+  largest: (pixels) => pixels,
+  noiseBound: (pixels) => Math.sqrt(2 / Math.PI) * pixels + normalBound * Math.sqrt(pixels),
+  rounding: (pixels) => hair * pixels,
+};
+
+/**
+ * The signs `[B, ...]` of each image's steepest pixels, divided by how many they are, and 0 at all others: of L1
+ * length 1. Pixels as steep as the last of them count too, those whose slope is no finite number never do; an image
+ * without a slope has 0.
+ *
+ * @param most `[B]`, how many pixels, from 1 to all
+ */
+export function sparseSign(gradient: Tensor, most: Tensor): Tensor {
+  const none = constant(0, gradient.shape);
+  const slope = where(nonFinite(gradient), none, gradient);
+  const kept = where(greater(rows(kthLargest(slope, most), slope), abs(slope)), none, sign(slope));
+  return div(kept, rows(maximum(l1.lengthOf(kept), 1), gradient));
+}
+
 /** One number an image, `[B]`, for each of its pixels. */
 export function rows(values: Tensor, like: Tensor): Tensor {
   return broadcastTo(reshape(values, [-1, ...like.shape.slice(1).map(() => 1)]), like.shape);
 }
 
 /** Every norm by its name. */
-export const norms = { linf, l2 } as const satisfies Record<string, Norm>;
+export const norms = { linf, l2, l1 } as const satisfies Record<string, Norm>;
 
 /** The name of a norm. */
 export type NormName = keyof typeof norms;

@@ -344,7 +344,7 @@ export function runConfig(options: RunOptions): RunConfig {
     if (epsilonAttack === undefined) {
       throw new UserError(
         `Cannot attack in ${by.title} without a radius: there is no default; name one by ` +
-          "--epsilon-attack, such as 1.5 for digits of 28x28",
+          `--epsilon-attack, such as ${norm === "l1" ? 12 : 1.5} for digits of 28x28`,
       );
     }
     if (norm === "linf" && epsilonAttack > 1) {

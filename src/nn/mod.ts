@@ -110,6 +110,7 @@ export { avgPool2d, maxPool2d } from "./ops/pool2d.ts";
 export { randomFeatures } from "./ops/random_features.ts";
 export { rbf, squaredDistance } from "./ops/rbf.ts";
 export { argmax, max, mean, oneHot } from "./ops/reduce.ts";
+export { kthLargest, projectL1 } from "./ops/rows.ts";
 export {
   flip,
   pack,

@@ -16,6 +16,8 @@ import crossEntropy from "../../shaders/cross_entropy.wgsl" with { type: "text" 
 import crop from "../../shaders/crop.wgsl" with { type: "text" };
 import gatherBytes from "../../shaders/gather_bytes.wgsl" with { type: "text" };
 import gatherRows from "../../shaders/gather_rows.wgsl" with { type: "text" };
+import kthLargest from "../../shaders/kth_largest.wgsl" with { type: "text" };
+import l1Project from "../../shaders/l1_project.wgsl" with { type: "text" };
 import logSoftmax from "../../shaders/log_softmax.wgsl" with { type: "text" };
 import matmul from "../../shaders/matmul.wgsl" with { type: "text" };
 import pad from "../../shaders/pad.wgsl" with { type: "text" };
@@ -54,6 +56,8 @@ const sources: Readonly<Record<string, string>> = {
   cross_entropy: crossEntropy,
   gather_bytes: gatherBytes,
   gather_rows: gatherRows,
+  kth_largest: kthLargest,
+  l1_project: l1Project,
   log_softmax: logSoftmax,
   matmul,
   pad,

@@ -16,6 +16,7 @@ import { conv2d, conv2dWeight } from "./conv2d.ts";
 import { pool2dGather, pool2dMax, pool2dScatter } from "./pool2d.ts";
 import { cholesky, rbf, triangularSolve } from "./linalg.ts";
 import { conv2dTexels, conv2dWeightTexels, texels } from "./texels.ts";
+import { kthLargest, l1Project } from "./rows.ts";
 import { philox, sgd } from "./state.ts";
 import {
   winogradFilters,
@@ -65,6 +66,8 @@ export const referenceKernels: Readonly<Record<string, ReferenceKernel>> = {
   cholesky,
   triangular_solve: triangularSolve,
   rbf,
+  kth_largest: kthLargest,
+  l1_project: l1Project,
   philox,
   sgd,
 };

@@ -17,6 +17,7 @@ import { matmulCases, randomFeaturesCases } from "./matmul.ts";
 import { gatherBytesCases, gatherRowsCases, padCases, stridedCases } from "./movement.ts";
 import { pool2dGatherCases, pool2dMaxCases, pool2dScatterCases } from "./pool2d.ts";
 import { crossEntropyCases, logSoftmaxCases, reduceCases } from "./reduce.ts";
+import { kthLargestCases, l1ProjectCases } from "./rows.ts";
 import { conv2dTexelsCases, conv2dWeightTexelsCases, texelsCases } from "./texels.ts";
 import {
   winogradFiltersCases,
@@ -65,6 +66,8 @@ export const kernelCases: readonly KernelCase[] = [
   ...choleskyCases,
   ...triangularSolveCases,
   ...rbfCases,
+  ...kthLargestCases,
+  ...l1ProjectCases,
   ...philoxCases,
   ...sgdCases,
 ];

@@ -33,7 +33,7 @@ const fewestFloats = 512;
 const mostUnused = 4;
 
 /** Kernels that read all of what is far larger than their result. */
-const summing: ReadonlySet<string> = new Set(["reduce", "channel_sums"]);
+const summing: ReadonlySet<string> = new Set(["reduce", "channel_sums", "kth_largest"]);
 
 /**
  * Which inputs a dispatch reads from textures: those that its kernel says, and as many of the largest others as
