@@ -46,6 +46,7 @@ export const square: Attack = {
   objective: "logProbability",
   adaptive: true,
   gradientFree: true,
+  norms: ["linf"],
   settings(epsilon, { norm = "linf", steps = 2000, ...run } = {}): AttackSettings {
     if (norm !== "linf") {
       throw new UserError(
