@@ -21,6 +21,7 @@
  * @module
  */
 export { MemoryError, UserError } from "./src/base/errors.ts";
+export type { ModulePath } from "./src/base/module.ts";
 export type { Checked, Schema, SchemaError } from "./src/base/schema.ts";
 export { runConfig, runConfigSchema, thresholds } from "./src/experiment/config.ts";
 export type {
@@ -152,6 +153,11 @@ export {
   type AttackName,
   attacks,
   type AttackSettings,
+  type Direction,
+  directions,
+  type Init,
+  type InitName,
+  inits,
   type Iterate,
   iterate,
   type IterateOptions,
@@ -162,7 +168,10 @@ export {
   type Objective,
   type ObjectiveName,
   objectives,
+  type Place,
   type Problem,
+  startOf,
+  type Which,
 } from "./src/attack/mod.ts";
 export { Classifier } from "./src/methods/classifier.ts";
 export {

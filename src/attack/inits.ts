@@ -22,10 +22,12 @@ import { type Norm, norms } from "./norms.ts";
 import type { AttackSettings, IterateOptions, Which } from "./types.ts";
 
 /** What a start is made of. */
-interface Place {
+export interface Place {
   /** The clean images `[B, ...]`. */
   readonly clean: Tensor;
+  /** Norm of the ball. */
   readonly norm: Norm;
+  /** Its radius. */
   readonly radius: number;
   /** Noise of the images' shape, another in each run. */
   readonly draw: (distribution: "uniform" | "normal") => Tensor;
@@ -39,6 +41,7 @@ export interface Init {
   readonly about: string;
   /** Whether it draws random numbers. */
   readonly random: boolean;
+  /** The images that it starts from. */
   at(place: Place): Tensor;
 }
 

@@ -10,9 +10,10 @@ import { pgd } from "./pgd.ts";
 import type { Attack } from "./types.ts";
 
 export type { Attack, AttackSettings, Iterate, IterateOptions, Problem, Which } from "./types.ts";
-export { type Init, type InitName, inits } from "./inits.ts";
+export { type Init, type InitName, inits, type Place, startOf } from "./inits.ts";
 export { iterate } from "./iterate.ts";
 export { type Norm, type NormName, norms } from "./norms.ts";
+export { loadAttack, loadObjective, type Own } from "./own.ts";
 export {
   type Attackable,
   type Direction,

@@ -5,6 +5,7 @@
  */
 import type { SetName } from "../../data/mod.ts";
 import type { NormName, ObjectiveName } from "../attack/mod.ts";
+import type { ModulePath } from "../base/module.ts";
 import type { Hyperparameters, MethodName } from "../methods/mod.ts";
 import type { Procedure, Protocol } from "../methods/protocol.ts";
 
@@ -62,8 +63,11 @@ export interface RunOptions extends ChosenDifferences, ChosenHyperparameters {
    * 10 (on the embedded data 3, or 2 that are adversarially trained).
    */
   readonly numEnsembles?: number | undefined;
-  /** What the attack lowers: what the method's published attack does when not given, of apgd `logProbability`. */
-  readonly objective?: ObjectiveName | undefined;
+  /**
+   * What the attack lowers, or the path of a module that makes it: what the method's published attack does when
+   * not given, of apgd `logProbability`.
+   */
+  readonly objective?: ObjectiveName | ModulePath | undefined;
   /** Norm of the attack's ball; L-infinity when not given. */
   readonly norm?: NormName | undefined;
   /** Iterations of pgd or apgd, 1 to 10,000; 10 or 100 when not given. */
@@ -124,6 +128,6 @@ export interface CompleteOptions extends RunOptions {
 export interface RunConfig extends CompleteOptions {
   /** Radius of the attack in its norm; pixels are in [0, 1]. */
   readonly epsilonAttack: number;
-  /** Iterations of the attack, where it leaves a choice. */
-  readonly steps: number;
+  /** Iterations of the attack, where it leaves a choice; undefined where a module's own decides. */
+  readonly steps: number | undefined;
 }

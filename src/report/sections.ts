@@ -88,6 +88,7 @@ const identitySchema = z.looseObject({
   seeds: z.array(z.number().nullable()).default([]),
   epochs: z.array(z.number()).default([]),
   source: z.record(z.string(), z.string().nullable()).default({}),
+  modules: z.record(z.string(), z.string()).default({}),
 });
 
 /** What determines a run, as far as it is known. */
@@ -102,7 +103,7 @@ const digest = (value: string): Html => markup`<span class="digest">${value}</sp
 
 /** How the run was made: configuration, procedure, data, models, versions and adapter. */
 export function configuration({ run, figures, name }: RunContent): Html {
-  const { options, data, seeds, epochs, source } = identityOf({ run });
+  const { options, data, seeds, epochs, source, modules } = identityOf({ run });
   const { adapter, versions } = run;
   const { command } = run;
   return section(
@@ -144,6 +145,9 @@ export function configuration({ run, figures, name }: RunContent): Html {
     markup`<h3>Models, program and machine</h3>`,
     table(["", ""], [
       ...run.checkpoints.map(({ name, sha256 }) => [`checkpoint ${name}`, digest(sha256)]),
+      ...Object.entries(modules).map((
+        [part, of],
+      ) => [`module of the ${part}, SHA-256`, digest(of)]),
       ...Object.entries(source).map(([part, of]) => [`${part}, SHA-256`, digest(of ?? "unknown")]),
       ["run", digest(run.digest)],
       ...Object.entries(versions).map(([part, version]) => [part, code(version)]),
