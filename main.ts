@@ -90,7 +90,7 @@ async function answerRun(
 ): Promise<Answer> {
   const { reporter, afterwards } = reporting();
   const { command, config } = invocation.config === undefined
-    ? toRun(invocation, args)
+    ? await toRun(invocation, args)
     : await fromFile(invocation, args);
   switch (command) {
     case "attack": {

@@ -21,6 +21,7 @@
  * @module
  */
 export { MemoryError, UserError } from "./src/base/errors.ts";
+export type { ModulePath } from "./src/base/module.ts";
 export type { Checked, Schema, SchemaError } from "./src/base/schema.ts";
 export { runConfig, runConfigSchema, thresholds } from "./src/experiment/config.ts";
 export type {

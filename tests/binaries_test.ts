@@ -173,6 +173,13 @@ Deno.test({
       assert.equal((await Deno.stat(`${home}/.cache/mirage/${unpacked}/deno`)).ino, ino);
       assert.deepEqual(list(`${home}/.cache/mirage`), [unpacked]);
 
+      await Deno.writeTextFile(`${home}/mine.ts`, "export default {};");
+      const own = await start(["attack", "--attack", "./mine.ts"]);
+      assert.equal(own.code, 1);
+      assert.match(
+        own.stderr,
+        /^Cannot use the attack in "\.\/mine\.ts": this Mirage is a single file, .*; run it in a clone, /m,
+      );
       const wrong = await start(["attack", "--checkpoint", "none", "--data-path", "none"]);
       assert.equal(wrong.code, 1);
       assert.match(

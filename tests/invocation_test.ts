@@ -1,7 +1,7 @@
 /** Remedies are commands that there are where the user stands. */
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
-import { commandOf, type Start } from "../src/base/invocation.ts";
+import { commandOf, inOneFile, type Start } from "../src/base/invocation.ts";
 import { task } from "./program.ts";
 import { inFolder } from "./support.ts";
 
@@ -19,7 +19,10 @@ Deno.test("commandOf() names the task of a clone, and the binary where that was 
     [{ ...clone, standalone: true }, "mirage data mnist"],
     [{ ...clone, module: "file:///home/x/.cache/mirage/0123/mirage.js" }, "mirage data mnist"],
   ];
-  for (const [start, command] of cases) assert.equal(commandOf("data mnist", start), command);
+  for (const [start, command] of cases) {
+    assert.equal(commandOf("data mnist", start), command);
+    assert.equal(inOneFile(start), command.startsWith("mirage "));
+  }
   assert.equal(Deno.build.standalone, false);
 });
 

@@ -17,6 +17,13 @@ Deno.test("no task has every permission, or asks while it runs", () => {
   }
 });
 
+Deno.test("tasks that may load a module of the user's own import nothing from the network", () => {
+  for (const name of ["attack", "verify", "mirage"]) {
+    assert.match(tasks[name] ?? "", / --no-remote /, name);
+    assert.doesNotMatch(tasks[name] ?? "", /--allow-import/, name);
+  }
+});
+
 Deno.test("commands have the permissions of the binaries, and `data` its hosts besides", () => {
   for (const name of ["attack", "train", "eval", "table", "verify", "tune"]) {
     assert.deepEqual(granted(tasks[name] ?? ""), [...permissions], name);

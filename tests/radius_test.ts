@@ -34,7 +34,7 @@ Deno.test("`--epsilon-attack` takes numbers and fractions, and nothing else", ()
   }
 });
 
-Deno.test("the configuration, and so run.json, keeps the number of either radius", () => {
+Deno.test("the configuration, and so run.json, keeps the number of either radius", async () => {
   const args = [
     "attack",
     "--mode",
@@ -44,7 +44,7 @@ Deno.test("the configuration, and so run.json, keeps the number of either radius
   ];
   const parsed = parse(commands.attack, args);
   assert.ok(parsed.success);
-  const { config } = toRun(parsed.value, args);
+  const { config } = await toRun(parsed.value, args);
   assert.deepEqual([config.epsilon, config.epsilonAttack], [4 / 255, 8 / 255]);
 });
 

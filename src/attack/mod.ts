@@ -15,6 +15,7 @@ export { type Init, type InitName, type InitPlace, inits } from "./inits.ts";
 export { iterate } from "./iterate.ts";
 export { runOf, startOf } from "./start.ts";
 export { type Norm, type NormName, norms } from "./norms.ts";
+export { loadAttack, loadObjective, type Own } from "./own.ts";
 export {
   type Attackable,
   type Direction,

@@ -28,10 +28,14 @@ export interface Start {
  * ```
  */
 export function commandOf(command: string, start: Start = thisStart()): string {
-  // A packed file bundles all of Mirage into one script, so that no module is a source file there.
-  const isBinary = start.standalone || start.module.endsWith(".js");
-  if (isBinary) return `mirage ${command}`;
+  if (inOneFile(start)) return `mirage ${command}`;
   return `${start.os === "windows" ? ".\\denow" : "./denow"} task ${command}`;
+}
+
+/** Whether all of Mirage is in one file, of `compile` or of `pack`. */
+export function inOneFile(start: Start = thisStart()): boolean {
+  // A packed file bundles all of Mirage into one script, so that no module is a source file there.
+  return start.standalone || start.module.endsWith(".js");
 }
 
 function thisStart(): Start {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Attack } from "../attack/mod.ts";
 import {
   checkpointsOf,
   membersOf,
@@ -30,6 +31,8 @@ interface Asked {
   readonly config: RunConfig;
   readonly method: Method;
   readonly network: Network;
+  /** The attack of the module that the configuration names, where it names one. */
+  readonly own: Attack | undefined;
 }
 
 /** Why an option does nothing, and what to do instead. */
@@ -91,9 +94,9 @@ function ofSome({ option, modes, networks }: Declared<Hyperparameter>): Idle {
 
 /** An option of the steps of an attack, of which some attacks have one, and some no noise to start with. */
 function ofSteps(choices: readonly Partial<RunConfig>[]): Idle {
-  return ({ config, method }) => {
+  return ({ config, method, own }) => {
     const settings = (attack: RunConfig["attack"]): readonly ReturnType<typeof attackSettings>[] =>
-      choices.map((choice) => attackSettings({ ...config, attack, ...choice }));
+      choices.flatMap((choice) => possible({ ...config, attack, ...choice }, own));
     const acts = (attack: RunConfig["attack"]): boolean =>
       variety(
         settings(attack).map((made) => ({
@@ -102,12 +105,22 @@ function ofSteps(choices: readonly Partial<RunConfig>[]): Idle {
         })),
       );
     if (!variety(settings("pgd")) || acts(config.attack)) return undefined;
-    const { name } = attackSettings(config);
+    const { name } = attackSettings(config, own);
     return [
       `${name}, the attack on ${method.name}, has no use for it`,
       acts("pgd") ? "add --attack pgd" : leaveOut,
     ];
   };
+}
+
+/** The settings of an attack; none where it does not know the norm. */
+function possible(config: RunConfig, own: Attack | undefined): ReturnType<typeof attackSettings>[] {
+  try {
+    return [attackSettings(config, own)];
+  } catch (error) {
+    if (error instanceof UserError) return [];
+    throw error;
+  }
 }
 
 /** Whether there are several of them. */
@@ -213,17 +226,19 @@ const idle: ReadonlyMap<string, Idle> = new Map<string, Idle>(([
  * Refuses the first option that was typed and changes nothing.
  *
  * @param args what was typed
+ * @param own the attack of the module that the configuration names, where it names one
  * @throws UserError naming the option, why it does nothing, and what does
  */
 export function checkEffects(
   command: Asked["command"],
   config: RunConfig,
   args: readonly string[],
+  own?: Attack,
 ): void {
   const typed = typedIn(args);
   for (const [name, rule] of idle) {
     const flag = flagFor(name);
-    if (typed.has(flag)) refuse(flag, rule(asking(command, config)));
+    if (typed.has(flag)) refuse(flag, rule(asking(command, config, own)));
   }
 }
 
@@ -271,9 +286,10 @@ export function flagFor(name: string): string {
   return name === "augmentation" ? "--no-augmentation" : flagOf(name);
 }
 
-function asking(command: Asked["command"], config: RunConfig): Asked {
+function asking(command: Asked["command"], config: RunConfig, own?: Attack): Asked {
   const method: Method = methods[config.mode];
-  return { command, config, method, network: networkOf(config.model ?? method.models[0] ?? "") };
+  const network = networkOf(config.model ?? method.models[0] ?? "");
+  return { command, config, method, network, own };
 }
 
 function refuse(flag: string, idleness: Idleness | undefined): void {

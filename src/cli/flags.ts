@@ -14,6 +14,7 @@ import { choice, float, type ValueParser, type ValueParserResult } from "@optiqu
 import { path } from "@optique/run/valueparser";
 import { z } from "zod";
 import { shortened } from "../base/errors.ts";
+import { isModulePath } from "../base/module.ts";
 import { evalBatch, modes, optionEntries, optionFacts, trainBatch } from "../experiment/config.ts";
 import {
   defaultMethod,
@@ -103,6 +104,10 @@ function valueOf(
     readonly max: number | undefined;
   },
 ): ValueParser<"sync", string | number> {
+  if (schema instanceof z.ZodUnion) {
+    const [names] = schema.options;
+    if (names instanceof z.ZodEnum) return nameOrPath(valueOf(names, unit, { metavar, max }));
+  }
   if (schema instanceof z.ZodEnum) {
     return choice(schema.options.map(String), { ...near, metavar: metavar ?? "NAME" });
   }
@@ -117,6 +122,17 @@ function valueOf(
   return schema.isInt
     ? whole({ ...range, min: low ?? 0, metavar: metavar ?? "N" })
     : float({ ...range, metavar: metavar ?? "NUMBER" });
+}
+
+/** A name, or what is told from one as the path of a module. */
+function nameOrPath(
+  names: ValueParser<"sync", string | number>,
+): ValueParser<"sync", string | number> {
+  return {
+    ...names,
+    parse: (input, ...rest) =>
+      isModulePath(input) ? { success: true, value: input } : names.parse(input, ...rest),
+  };
 }
 
 /** A number's bounds, where there are any that are smaller than what a number holds. */

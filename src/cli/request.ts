@@ -15,6 +15,7 @@ import { display } from "../base/files.ts";
 import { commandOf } from "../base/invocation.ts";
 import { defaultMethod } from "../methods/mod.ts";
 import { protocolOptionNames } from "../methods/protocol.ts";
+import { partsOf, withoutModules } from "../experiment/parts.ts";
 import { ownMode } from "../experiment/verify.ts";
 import { checkRun } from "../experiment/identity.ts";
 import { readRunFile } from "../runs/folder.ts";
@@ -89,12 +90,13 @@ export async function fromFile(
  * Resolves the original's `attack_X` modes.
  *
  * @param args what was typed
- * @throws UserError for an attack that is to be trained, a value out of range, or one without effect
+ * @throws UserError for an attack that is to be trained, a value out of range, a module that is none, or an option
+ * without effect
  */
-export function toRun(
+export async function toRun(
   invocation: Extract<Invocation, { command: Request["command"] }>,
   args: readonly string[],
-): Request {
+): Promise<Request> {
   const attacks = invocation.mode.startsWith("attack_");
   const mode = attacks ? invocation.mode.slice("attack_".length) : invocation.mode;
   if (attacks && invocation.command === "train") {
@@ -108,7 +110,9 @@ export function toRun(
     command: attacks ? "attack" as const : command,
     config: runConfig(checkedOptions(command, { ...rest, ...batch, mode })),
   };
-  checkEffects(asked.command, asked.config, args);
+  // What an attack out of a module has a use for, it alone knows.
+  const parts = asked.command === "attack" ? await partsOf(asked.config) : undefined;
+  checkEffects(asked.command, asked.config, args, parts?.attack);
   return asked;
 }
 
@@ -125,6 +129,7 @@ export function toTable(
   const { pair, seeds, ensembles, modes, ablate, ablateOnly, ...run } = invocation;
   const { mode: _, ...checked } = checkedOptions("table", { ...run, mode: defaultMethod });
   const named = protocolOptionNames.filter((name) => ablateOnly.includes(nameOf(name)));
+  withoutModules(checked);
   const table: TableOptions = {
     pair,
     run: checked,

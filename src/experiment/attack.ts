@@ -4,8 +4,9 @@
  * @module
  */
 import type { ImageSet } from "../../data/mod.ts";
-import { attacks, type AttackSettings, objectives } from "../attack/mod.ts";
+import { type Attack, attacks, type AttackSettings } from "../attack/mod.ts";
 import { Clock } from "../base/clock.ts";
+import { isModulePath } from "../base/module.ts";
 import { type Reporter, silent } from "../base/reporter.ts";
 import { type Attacked, knownObjective } from "../evaluate/attack_set.ts";
 import { meansFor } from "../evaluate/class_means.ts";
@@ -16,9 +17,10 @@ import type { RunResults } from "../runs/folder.ts";
 import { attackArchives, shownImages } from "./archives.ts";
 import { attackFigures, makeAttack } from "./attack_figures.ts";
 import { common, job, meanOptions, modelsOf } from "./common.ts";
-import { attackNameOf, objectiveOf, procedureFor, type RunConfig } from "./config.ts";
+import { attackNameOf, procedureFor, type RunConfig } from "./config.ts";
 import { type AttackResult, attackResultSchema } from "./documents.ts";
 import { evaluateInDomain } from "./evaluate.ts";
+import { type Parts, partsOf, tryParts } from "./parts.ts";
 import { recorded } from "./recorded.ts";
 import { meansSetOf, outDomainOf } from "./setup.ts";
 import {
@@ -60,10 +62,12 @@ export async function attackWithExamples(
   keep: number,
 ): Promise<AttackRun> {
   const clock = new Clock();
-  using bench = await openToAttack(config, reporter);
-  const made = await recorded("attack", bench, reporter, {
+  const parts = await partsOf(config);
+  using bench = await openToAttack(config, parts, reporter);
+  const setup = { ...bench, modules: parts.modules };
+  const made = await recorded("attack", setup, reporter, {
     models: (r) => findOrTrain(bench, r, clock),
-    work: (r, models) => attackOn(bench, models, r, clock, keep),
+    work: (r, models) => attackOn(bench, parts, models, r, clock, keep),
   });
   const { document, attacked, outDomain, models } = made;
   return { result: document, attacked, outDomain, models };
@@ -72,30 +76,40 @@ export async function attackWithExamples(
 /** As {@linkcode attack}, but keeps nothing. */
 export async function attackOnly(config: RunConfig, reporter: Reporter): Promise<AttackResult> {
   const clock = new Clock();
-  using bench = await openToAttack(config, reporter);
+  const parts = await partsOf(config);
+  using bench = await openToAttack(config, parts, reporter);
   const models = await findOrTrain(bench, reporter, clock);
-  return (await attackOn(bench, models, reporter, clock, 0)).document;
+  return (await attackOn(bench, parts, models, reporter, clock, 0)).document;
 }
 
 /** A workbench whose models have the class to steer to and give the objective, known before any is trained. */
-async function openToAttack(config: RunConfig, reporter: Reporter): Promise<Workbench> {
+async function openToAttack(
+  config: RunConfig,
+  parts: Parts,
+  reporter: Reporter,
+): Promise<Workbench> {
   using opened = new DisposableStack();
   const bench = opened.use(await openWorkbench(config, "use", reporter));
   // A model of its own: one that has been traced can be trained no more.
   const model = newModel(bench, config.seed);
   const subject = bench.method.subject([model], bench.procedure);
-  const objective = objectives[objectiveOf(config)];
+  const { imageShape } = model;
   const { classes } = bench.sets.inDomain.set;
   for (const part of subject.attacked) {
-    knownObjective(objective, part, config.targeted, classes.length);
+    knownObjective(parts.objective, part, config.targeted, classes.length);
   }
-  knownTarget(subject, model.imageShape, config.targeted);
+  knownTarget(subject, imageShape, config.targeted);
+  const settings = attackSettings(config, parts.attack);
+  for (const model of subject.attacked.slice(0, 1)) {
+    tryParts(parts, settings, { model, imageShape, target: config.targeted });
+  }
   opened.move();
   return bench;
 }
 
 async function attackOn(
   bench: Workbench,
+  { attack, objective }: Parts,
   models: readonly LoadedModel[],
   reporter: Reporter,
   clock: Clock,
@@ -105,8 +119,9 @@ async function attackOn(
   const outDomain = await outDomainOf(bench);
   const work = {
     ...job(bench, outDomain, reporter),
-    settings: attackSettings(config),
-    objective: objectives[objectiveOf(config)],
+    settings: attackSettings(config, attack),
+    attack,
+    objective,
     target: config.targeted,
     keepLabel: config.keepLabel,
     eot: config.eot,
@@ -128,14 +143,21 @@ async function attackOn(
   return { document, archives: attackArchives(config.saveImages, made), models, ...made };
 }
 
-/** The attack that a configuration asks for: the method's own, or the one that was chosen. */
-export function attackSettings(config: RunConfig): AttackSettings {
+/**
+ * The attack that a configuration asks for: the method's own, or the one that was chosen.
+ *
+ * @param own the attack of the module that it names, where it names one
+ */
+export function attackSettings(config: RunConfig, own?: Attack): AttackSettings {
   const method: Method = methods[config.mode];
   const procedure = procedureFor(config);
   const { startNoise } = method;
   const iteration = iterationOf(procedure);
   const { norm, steps, init, restarts, keepLabel } = config;
-  return attacks[attackNameOf(config)].settings(config.epsilonAttack, {
+  const name = attackNameOf(config);
+  const attack = isModulePath(name) ? own : attacks[name];
+  if (!attack) throw new Error("Unreachable: the attack of a module that was not loaded");
+  return attack.settings(config.epsilonAttack, {
     ...iteration,
     // What keeps its class is looked for among all iterates.
     keepBest: iteration.keepBest || keepLabel,

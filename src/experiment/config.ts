@@ -20,6 +20,7 @@ import {
   objectives,
   sides,
 } from "../attack/mod.ts";
+import { isModulePath, type ModulePath } from "../base/module.ts";
 import { described, type Schema } from "../base/schema.ts";
 import { shortened, shownValue, UserError } from "../base/errors.ts";
 import {
@@ -46,6 +47,7 @@ import {
   count,
   differenceEntry,
   hyperparameterEntry,
+  nameOr,
   ofNetworks,
   same,
   told,
@@ -95,8 +97,9 @@ const ensembles = Object.values<Method>(methods)
 const ofEnsembles = `${[...new Set(ensembles.map(({ usual }) => usual))].join(" or ")}; on the ` +
   `embedded data ${ensembles.map(({ name, quick }) => `${quick} of ${name}`).join(", ")}`;
 
-/** Steps of an attack where nobody says how many. */
-const ownSteps = (name: AttackName): number => attacks[name].settings(1).steps;
+/** Steps of an attack where nobody says how many; of a module's, it says so itself. */
+const ownSteps = (name: AttackName | ModulePath): number | undefined =>
+  isModulePath(name) ? undefined : attacks[name].settings(1).steps;
 
 /** What the attacks lower where nobody says. */
 const objectiveWords = [
@@ -168,8 +171,8 @@ export const optionEntries = {
   weightDecay: told(z.number().min(0).default(1e-4), "L2 penalty on every parameter", training),
   ...ownEntries,
   objective: told(
-    z.enum(Object.keys(objectives) as [ObjectiveName, ...ObjectiveName[]]).optional(),
-    "What the attack lowers: the published loss, or another",
+    nameOr(Object.keys(objectives) as ObjectiveName[]).optional(),
+    "What the attack lowers: the published loss, another, or a file of yours",
     { otherwise: same(objectiveWords), ...attacking },
   ),
   direction: told(
@@ -282,17 +285,22 @@ export function procedureFor(config: RunConfig): Procedure {
   return procedureOf(config.protocol, config);
 }
 
-/** The attack that a configuration asks for: the one published on its method, or the one that was chosen. */
-export function attackNameOf(config: CompleteOptions): AttackName {
+/** The attack that a configuration asks for: the one published on its method, or what was chosen. */
+export function attackNameOf(config: CompleteOptions): AttackName | ModulePath {
   const { attack } = procedureOf(config.protocol, config);
   const method: Method = methods[config.mode];
   return attack === "published" ? method.attack : attack;
 }
 
-/** What its attack lowers: what was chosen, or what the attack does by itself. */
-export function objectiveOf(config: RunConfig): ObjectiveName {
-  const attack: Attack = attacks[attackNameOf(config)];
-  return config.objective ?? attack.objective ?? "published";
+/**
+ * What its attack lowers: what was chosen, or what the attack does by itself.
+ *
+ * @param own the attack of the module that it names, where it names one
+ */
+export function objectiveOf(config: RunConfig, own?: Attack): ObjectiveName | ModulePath {
+  const name = attackNameOf(config);
+  const attack: Attack | undefined = isModulePath(name) ? own : attacks[name];
+  return config.objective ?? attack?.objective ?? "published";
 }
 
 /** The checkpoints that were named, if any were. */

@@ -10,7 +10,9 @@ import { batteries } from "./batteries.ts";
 import { checkpointsOf, objectiveOf, type RunConfig } from "./config.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
+import { isModulePath } from "../base/module.ts";
 import { limited, meansSetOf, openSetup, outDomainOf, type Setup } from "./setup.ts";
+import { checkModules } from "./parts.ts";
 import { concerning } from "../methods/protocol.ts";
 import { sourceDigests } from "./source_digests.ts";
 import { convolutionsOf, type Device } from "../nn/mod.ts";
@@ -23,6 +25,8 @@ import type { Run } from "../runs/schema.ts";
 /** A set-up with the GPU that the run is made on. */
 export interface RunSetup extends Setup {
   readonly device: Pick<Device, "adapter" | "tiles">;
+  /** SHA-256 of the texts of modules of the user's own, by option, where there are any. */
+  readonly modules?: Readonly<Record<string, string>> | undefined;
 }
 
 /**
@@ -61,6 +65,7 @@ export async function runSpec(
       seeds: modelSeeds,
       epochs,
       models,
+      ...setup.modules && { modules: setup.modules },
       data,
       source: await sourceDigests(),
       versions: versions(),
@@ -88,7 +93,9 @@ async function setsOf(
   const names = command === "battery"
     ? batteries[config.battery ?? "standard"].members.map(({ objective }) => objective)
     : [objectiveOf(config)];
-  const byMeans = names.some((name) => (objectives[name] as Objective).means);
+  const byMeans = names.some((name) =>
+    !isModulePath(name) && (objectives[name] as Objective).means
+  );
   return {
     ...(checkpointsOf(config) ? {} : { train: await trainingSet() }),
     test: limited(await sets.inDomain.images("test"), config),
@@ -119,7 +126,7 @@ const recordedSets = z.object({
 });
 
 /**
- * Holds data and models that are there against those of a run, before anything is computed.
+ * Holds data, models and modules that are there against those of a run, before anything is computed.
  *
  * @param run as it was recorded
  * @param config by which it is to be made again
@@ -127,6 +134,7 @@ const recordedSets = z.object({
  * @throws UserError naming the first that is another
  */
 export async function checkRun(run: Run, config: RunConfig, file: string): Promise<void> {
+  await checkModules(run, config, file);
   const setup = await openSetup(config, run.command === "train" ? "train" : "use");
   await checkTraining(run, setup, file);
   await checkData(run, setup, file);

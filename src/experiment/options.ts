@@ -6,6 +6,7 @@
 import type { SetName } from "../../data/mod.ts";
 import type { Direction, InitName, NormName, ObjectiveName, Side } from "../attack/mod.ts";
 import type { BatteryName } from "./batteries.ts";
+import type { ModulePath } from "../base/module.ts";
 import type { Hyperparameters, MethodName } from "../methods/mod.ts";
 import type { Procedure, Protocol } from "../methods/protocol.ts";
 
@@ -63,8 +64,11 @@ export interface RunOptions extends ChosenDifferences, ChosenHyperparameters {
    * 10 (on the embedded data 3, or 2 that are adversarially trained).
    */
   readonly numEnsembles?: number | undefined;
-  /** What the attack lowers: what the method's published attack does when not given, of apgd `logProbability`. */
-  readonly objective?: ObjectiveName | undefined;
+  /**
+   * What the attack lowers, or the path of a module that makes it: what the method's published attack does when
+   * not given, of apgd `logProbability`.
+   */
+  readonly objective?: ObjectiveName | ModulePath | undefined;
   /** Whether the attack makes the model surer or less sure; `over` out-domain and `under` in-domain when not given. */
   readonly direction?: Direction | undefined;
   /** Which images are attacked; those out-domain when not given, by a battery both. */
@@ -147,6 +151,6 @@ export interface CompleteOptions extends RunOptions {
 export interface RunConfig extends CompleteOptions {
   /** Radius of the attack in its norm; pixels are in [0, 1]. */
   readonly epsilonAttack: number;
-  /** Iterations of the attack, where it leaves a choice. */
-  readonly steps: number;
+  /** Iterations of the attack, where it leaves a choice; undefined where a module's own decides. */
+  readonly steps: number | undefined;
 }

@@ -20,6 +20,7 @@ import {
 import { UserError } from "../base/errors.ts";
 import { defaultMethod, type Method, type MethodName, methods, networkOf } from "../methods/mod.ts";
 import { type PairName, type PaperRow, paperTables } from "./paper.ts";
+import { withoutModules } from "./parts.ts";
 import {
   type ProtocolOption,
   type ProtocolOptionName,
@@ -82,6 +83,7 @@ export async function table(
   options: TableOptions,
   reporter: Reporter = silent,
 ): Promise<TableResult> {
+  withoutModules(options.run);
   const { savePath } = runConfig({ ...options.run, mode: defaultMethod });
   const { document } = await recordedByOutcome(
     savePath,

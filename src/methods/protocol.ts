@@ -45,9 +45,10 @@ export const commonDifferences = {
   },
   attack: {
     attack: {
-      about: "The algorithm of the attack: the one published on the method, or one for all",
+      about: "The algorithm of the attack: as published, one for all, or a file of yours",
       stage: "attack",
       values: ["published", ...attackNames],
+      orModule: true,
       paper: "published",
       corrected: "pgd",
     },

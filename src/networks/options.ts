@@ -3,9 +3,14 @@
  *
  * @module
  */
+import type { ModulePath } from "../base/module.ts";
 
 /** What an option may be: one of a few words, or a number in a range. */
-export type Domain = { readonly values: readonly string[] } | {
+export type Domain = {
+  readonly values: readonly string[];
+  /** Whether it may also be the path of a module of the user's own, which makes another. */
+  readonly orModule?: true;
+} | {
   readonly min: number;
   /** Unbounded when not given. */
   readonly max?: number;
@@ -15,8 +20,10 @@ export type Domain = { readonly values: readonly string[] } | {
   readonly unit?: "pixels";
 };
 
-/** What an option can be: one of its values, or a number. */
-export type ValueOf<O> = O extends { readonly values: readonly (infer V)[] } ? V : number;
+/** What an option can be: one of its values, or a module's path where that is one too; or a number. */
+export type ValueOf<O> = O extends { readonly values: readonly (infer V)[] }
+  ? V | (O extends { readonly orModule: true } ? ModulePath : never)
+  : number;
 
 /** A value for each of some options. */
 export type ValuesOf<D> = { readonly [K in keyof D]: ValueOf<D[K]> };

@@ -89,6 +89,7 @@ const identitySchema = z.looseObject({
   seeds: z.array(z.number().nullable()).default([]),
   epochs: z.array(z.number()).default([]),
   source: z.record(z.string(), z.string().nullable()).default({}),
+  modules: z.record(z.string(), z.string()).default({}),
 });
 
 /** What determines a run, as far as it is known. */
@@ -107,7 +108,7 @@ export function configuration(
     readonly figures: Pick<RunContent["figures"], "procedure" | "protocol">;
   },
 ): Html {
-  const { options, data, seeds, epochs, source } = identityOf({ run });
+  const { options, data, seeds, epochs, source, modules } = identityOf({ run });
   const { adapter, versions } = run;
   const command = run.command === "battery" ? "attack" : run.command;
   return section(
@@ -149,6 +150,9 @@ export function configuration(
     markup`<h3>Models, program and machine</h3>`,
     table(["", ""], [
       ...run.checkpoints.map(({ name, sha256 }) => [`checkpoint ${name}`, digest(sha256)]),
+      ...Object.entries(modules).map((
+        [part, of],
+      ) => [`module of the ${part}, SHA-256`, digest(of)]),
       ...Object.entries(source).map(([part, of]) => [`${part}, SHA-256`, digest(of ?? "unknown")]),
       ["run", digest(run.digest)],
       ...Object.entries(versions).map(([part, version]) => [part, code(version)]),
