@@ -33,6 +33,7 @@ const logits = (x: nn.Tensor): nn.Tensor =>
 async function failing(
   model: Answering,
   settings: AttackSettings = attacks.apgd.settings(0.1, { steps: 40 }),
+  direction: "over" | "under" = "over",
 ): Promise<readonly string[]> {
   let failed: string[] = [];
   await withDevice(async (device) => {
@@ -45,10 +46,16 @@ async function failing(
       reporter: silent,
       explain: { explain: false, time: false },
       settings,
+      direction,
       thorough: true,
     };
     const { checks } = await checkAttack(job, await attackSet(job));
-    const thorough: readonly CheckName[] = ["randomAnswers", "atRest"];
+    const thorough: readonly CheckName[] = [
+      "randomAnswers",
+      "atRest",
+      "unbounded",
+      "maskedGradient",
+    ];
     failed = thorough.filter((name) => {
       const check = checks.results[name];
       assert.ok(check, `${name} was made`);
@@ -77,4 +84,16 @@ Deno.test("dropout left on is told: the model does not answer twice the same", a
 Deno.test("too few steps are told: the loss has not come to rest", async () => {
   const settings = { ...attacks.pgd.settings(0.3, { steps: 10 }), stepSize: 0.005 };
   assert.deepEqual(await failing(ofLogits(logits), settings), ["atRest"]);
+});
+
+Deno.test("a saturated softmax is told: the gradient is masked, and a search without one gets further", async () => {
+  const saturated = ofLogits((x) => nn.scale(logits(x), 1e4));
+  const failed = await failing(saturated, attacks.pgd.settings(0.2, { steps: 40 }), "under");
+  assert.ok(failed.includes("maskedGradient"), failed.join());
+});
+
+Deno.test("a quantised input is told: no gradient goes through it", async () => {
+  const coarse = ofLogits((x) => logits(nn.scale(nn.floor(nn.scale(x, 8)), 1 / 8)));
+  const failed = await failing(coarse);
+  assert.deepEqual(failed.filter((name) => name !== "atRest"), ["unbounded", "maskedGradient"]);
 });

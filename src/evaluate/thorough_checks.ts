@@ -8,11 +8,22 @@
 import type { Check, CheckName } from "../measure/check.ts";
 import { confidences } from "../measure/metrics.ts";
 import { percent, round } from "../measure/shown.ts";
+import { attacks, type Norm, norms } from "../attack/mod.ts";
+import { size } from "../nn/mod.ts";
 import { type Attacked, type AttackJob, attackSet } from "./attack_set.ts";
 import { predict } from "./predict.ts";
 
 /** By how much the largest probability of an image may differ between two draws. */
 const sameAnswer = 0.01;
+
+/** Queries of the search without a gradient. */
+const queries = 300;
+
+/** By how much more that may lower the loss, as a share of what the attack does. */
+const won = 0.002;
+
+/** A fall of the loss below this is none. */
+const least = 1e-3;
 
 /** Share of the loss's whole way that the last tenth of the steps may make. */
 const atRest = 0.05;
@@ -41,7 +52,70 @@ export async function thoroughChecks(
       warning: apart <= sameAnswer ? null : randomWarning(apart),
     },
     ...traced.steps && { atRest: restOf(traced.steps, job.set.count) },
+    ...await unmasked(job, traced),
   };
+}
+
+/**
+ * Whether the gradient leads anywhere: a search without one must not do better, and a ball without bound must
+ * suffice.
+ */
+async function unmasked(
+  job: AttackJob,
+  attacked: Attacked,
+): Promise<Readonly<Partial<Record<CheckName, Check>>>> {
+  const { settings, set } = job;
+  const { epsilon } = settings;
+  if (!attacked.gradient || epsilon === 0) return {};
+  const own = fallOf(attacked);
+  const norm: Norm = norms[settings.norm];
+  const most = norm.largest(size(set.set.shape));
+  const free = await attackSet({
+    ...job,
+    settings: { ...settings, epsilon: most, stepSize: settings.stepSize * most / epsilon },
+    title: "check: a ball without bound",
+  });
+  const reached = fallOf(free);
+  const suffices = reached > least && reached >= own - least;
+  const unbounded = {
+    holds: suffices,
+    figures: { attack: own, unbounded: reached },
+    warning: suffices
+      ? null
+      : `Even without a bound the loss falls by ${round(reached)}, within it by ${
+        round(own)
+      }: the gradient leads nowhere, so that the attack says nothing of the model; use --battery standard`,
+  };
+  if (settings.norm !== "linf") return { unbounded };
+  const searched = await attackSet({
+    ...job,
+    attack: attacks.square,
+    settings: attacks.square.settings(epsilon, { steps: queries }),
+    title: "check: a search without a gradient",
+  });
+  const found = fallOf(searched);
+  const holds = found <= own + Math.max(least, won * Math.abs(own));
+  return {
+    unbounded,
+    maskedGradient: {
+      holds,
+      figures: { attack: own, square: found, queries },
+      warning: holds
+        ? null
+        : `A search without a gradient does better: in ${queries} queries of square the loss falls by ${
+          round(found)
+        } instead of ${
+          round(own)
+        }: the gradient is masked, or the attack too weak; use --battery standard`,
+    },
+  };
+}
+
+/** Mean fall of the loss. */
+function fallOf({ losses: { clean, adversarial } }: Attacked): number {
+  const falls = Array.from(clean, (loss, i) => loss - (adversarial[i] ?? NaN))
+    .filter(Number.isFinite);
+  return falls.reduce((a, b) => a + b, 0) / falls.length;
 }
 
 function randomWarning(apart: number): string {

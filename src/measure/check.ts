@@ -45,7 +45,10 @@ export interface AttackChecks {
  *   bring AUROC by max p down by more than 0.02.
  * - `randomAnswers`: largest difference of an image's largest probability between two draws, and what is allowed.
  * - `atRest`: share of the whole way of the mean lowest loss that lies in the last tenth of the steps, at most 5 %, and
- *   that loss before and after it. Both are made where thorough checks are asked for.
+ *   that loss before and after it.
+ * - `unbounded`: fall of the mean loss by the attack, and in a ball that holds every image, which must be no less.
+ * - `maskedGradient`: the same by the attack, and by as many queries of square, which must not be more by 0.2 %. These
+ *   four are made where thorough checks are asked for.
  * - `accuracy`: share of in-domain images that are right, and that of guessing: see `knows()`.
  *
  * An effect that no image has, since its answers or its losses are no finite numbers, is not measured: then
@@ -62,4 +65,6 @@ export type CheckName =
   | "convergence"
   | "accuracy"
   | "randomAnswers"
+  | "unbounded"
+  | "maskedGradient"
   | "atRest";

@@ -111,6 +111,8 @@ const checkNames: Names & Readonly<Record<CheckName, string>> = {
   accuracy: "the model is better than guessing in-domain",
   randomAnswers: "the model answers twice the same",
   atRest: "the loss has come to rest",
+  unbounded: "without a bound it does no less",
+  maskedGradient: "a search without a gradient does no more",
 };
 
 /** What a check asks of an attack. */
@@ -130,6 +132,7 @@ const checkFigureNames: Names = {
   aurocStronger: "AUROC under the stronger attack",
   chance: "by guessing",
   apart: "largest difference",
+  square: "square",
 };
 
 /** What a figure of a check is called. */
