@@ -1,5 +1,6 @@
 /**
- * The benchmark: `./denow task bench`, `bench kernels`, `bench scaling`, `bench startup`, `bench experiment`.
+ * The benchmark: `./denow task bench`, `bench kernels`, `bench scaling`, `bench startup`,
+ * `bench experiment`, `bench attacks`.
  *
  * @module
  */
@@ -12,11 +13,19 @@ import { choice } from "@optique/core/valueparser";
 import { run } from "@optique/run";
 import { failure } from "../src/cli/failure.ts";
 import { whole } from "../src/cli/whole.ts";
+import { measureAttacks } from "./attacks.ts";
 import { measureExperiment } from "./experiment.ts";
 import { measureKernels } from "./kernels.ts";
 import { comparePeers, openContenders, type PeerRow } from "./peers.ts";
 import { measureScaling } from "./scaling.ts";
-import { showExperiment, showKernels, showPeers, showScaling, showStartup } from "./show.ts";
+import {
+  showAttacks,
+  showExperiment,
+  showKernels,
+  showPeers,
+  showScaling,
+  showStartup,
+} from "./show.ts";
 import { measureStartup } from "./startup.ts";
 import { workloadNames } from "./workload.ts";
 
@@ -98,6 +107,14 @@ const parser = or(
     ),
     { description: message`What the paper's experiment with ResNet-18 costs, method by method` },
   ),
+  command(
+    "attacks",
+    merge(object({ command: constant("attacks") }), object({ ...json, ...rounds(5) })),
+    {
+      description:
+        message`What a step of each attack costs, beside a forward pass and jax-js's pgd`,
+    },
+  ),
   command("peers", peers, { description: message`Mirage beside other libraries; the default` }),
   peers,
 );
@@ -120,6 +137,10 @@ async function answer(
     case "startup": {
       const rows = await measureStartup(invocation.rounds, say);
       return { document: rows, text: showStartup(rows) };
+    }
+    case "attacks": {
+      const report = await measureAttacks(invocation.rounds, say);
+      return { document: report, text: showAttacks(report) };
     }
     case "experiment": {
       const report = await measureExperiment(invocation.batch, invocation.rounds, say);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { AttackReport } from "./attacks.ts";
 import Table from "cli-table3";
 import type { ExperimentReport } from "./experiment.ts";
 import type { KernelReport, KernelRow } from "./kernels.ts";
@@ -78,6 +79,16 @@ export function showStartup(rows: readonly StartupRow[]): string {
   ) => [library, showSummary(cold, 2), showSummary(warm, 2)]);
   return `Process start to first training step, seconds; medians [quartiles]\n` +
     table(["library", "empty shader cache", "filled"], lines);
+}
+
+/** What a step of each attack costs. */
+export function showAttacks({ where, rows, besideForward }: AttackReport): string {
+  const lines = rows.map((
+    { name, step, ratio },
+  ) => [name, showSummary(step), showSummary(ratio, 2)]);
+  return `A step on LeNet, 200 letters, on ${where}; medians [quartiles]\n` +
+    table(["step", "ms", "times pgd's"], lines) +
+    `\nShare of a square step beside its forward pass: ${showSummary(besideForward, 2)}`;
 }
 
 /** Costs an image of every variant, and of the tables as a whole. */

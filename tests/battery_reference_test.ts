@@ -55,6 +55,7 @@ testWithShared(
         settings: attacks.apgd.settings(0.1, { steps: 100 }),
         objective: objectives[name],
         eot: undefined,
+        left: true,
       });
       const clean = turnedScores(await predict({ ...job, set: new ResidentSet(set) }));
       const left = new Uint8Array(200).fill(1);
@@ -64,7 +65,8 @@ testWithShared(
         members: [member("logProbability"), member("target")],
         keepLabel: false,
         means: undefined,
-        threshold: () => left,
+        told: () => left,
+        onlyTold: false,
         outcomes: {
           ...outcomesIn(undefined),
           write(

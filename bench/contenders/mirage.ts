@@ -50,7 +50,8 @@ export async function mirage(): Promise<
   };
 }
 
-function load(state: State, weights: Weights | undefined): void {
+/** Fills a model's state with given weights, by name. */
+export function load(state: State, weights: Weights | undefined): void {
   for (const [name, parameter] of state) {
     const given = weights?.get(name);
     if (given) parameter.data.set(given.data);

@@ -18,15 +18,15 @@ import { columns, tableText, wrapped } from "./format.ts";
  */
 export function showBattery(result: BatteryResult, width = columns()): string {
   const { mode, model, hyperparameters, protocol, seed, seeds, battery, inDomain } = result;
-  const { outDomain, epsilonAttack, accuracy, adapter, seconds } = result;
+  const { outDomain, attacked, epsilonAttack, accuracy, adapter, seconds } = result;
   return [
     `${title(mode)} (${modelTitle(model, hyperparameters)}, protocol ${protocol}, ${
       seedsText(seed, seeds)
     })`,
     `battery ${battery.name}, ${battery.mode}, epsilon ${epsilonAttack}, ${normName(battery.norm)}${
       battery.keepLabel ? ", the predicted class kept" : ""
-    }: ${counted(inDomain.count, "image")} of ${inDomain.name}, ${
-      counted(outDomain.count, "image")
+    }: ${counted(attacked.in, "image")} of ${inDomain.name}, ${
+      counted(attacked.out, "image")
     } of ${outDomain.name}`,
     ...wrapped([batteryVerdict(result)], width),
     `accuracy: ${shown(accuracy.clean, "accuracy")}, after every member ${

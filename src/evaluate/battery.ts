@@ -31,6 +31,8 @@ export interface ReadyMember {
   readonly settings: AttackSettings;
   readonly objective: Objective;
   readonly eot: number | undefined;
+  /** Whether it sees those images alone that some score still tells. */
+  readonly left: boolean;
 }
 
 /** Scores `[n]` of the images that were attacked, by name; higher is more in-domain, the worst of all runs. */
@@ -63,8 +65,10 @@ export interface BatteryJob {
   readonly keepLabel: boolean;
   /** Class means of features, one of each part of the subject, where a member needs them. */
   readonly means: AttackJob["means"];
-  /** Whether only images go on that no member has brought beyond the threshold of every score. */
-  readonly threshold: ((side: BatterySide, scores: TurnedScores) => Uint8Array) | undefined;
+  /** 1 of each image that some score still tells, by its worst scores so far. */
+  readonly told: (side: BatterySide, scores: TurnedScores) => Uint8Array;
+  /** Whether every member sees those images alone. */
+  readonly onlyTold: boolean;
   readonly outcomes: Outcomes;
 }
 
@@ -89,14 +93,14 @@ export async function runSide(
   side: BatterySide,
   clean: TurnedScores,
 ): Promise<MemberOutcome[]> {
-  const { members, threshold, outcomes, job } = battery;
+  const { members, told, onlyTold, outcomes, job } = battery;
   const found: MemberOutcome[] = [];
   /** The worst scores so far. */
   const worst = Object.fromEntries(
     Object.entries(clean).map(([name, scores]) => [name, scores.slice()]),
   );
   for (const [at, member] of members.entries()) {
-    const open = threshold?.(side, worst);
+    const open = onlyTold || member.left ? told(side, worst) : undefined;
     const index = Uint32Array.from({ length: set.count }, (_, i) => i)
       .filter((i) => !open || open[i] === 1);
     const before = await outcomes.read(side, at);

@@ -21,6 +21,8 @@ export interface BatteryMember {
   readonly init?: InitName;
   /** Further runs from random points of the ball; none when not given. */
   readonly restarts?: number;
+  /** Whether it sees those images alone that some score still tells, in either mode. */
+  readonly left?: true;
   /** Draws of a step's loss, where a method samples; one when not given. */
   readonly eot?: number;
 }
@@ -44,7 +46,8 @@ function after(
 }
 
 const standard: readonly BatteryMember[] = [
-  ...after([...aims, "target"], { steps: 100 }),
+  ...after(aims, { steps: 100 }),
+  ...after(["target"], { steps: 100, left: true }),
   { attack: "square", objective: "logProbability", steps: 2000 },
 ];
 
@@ -67,7 +70,7 @@ export const batteries = {
       ...(["clean", "uniform", "contrast"] as const).flatMap((init) =>
         after(aims, { steps: 500, init, ...init === "uniform" && { restarts: 5 } })
       ),
-      ...after(["target"], { steps: 500 }),
+      ...after(["target"], { steps: 500, left: true }),
       { attack: "square", objective: "logProbability", steps: 5000 },
     ],
   },

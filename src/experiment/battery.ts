@@ -23,6 +23,8 @@ import {
 } from "../evaluate/battery.ts";
 import { classMeans } from "../evaluate/class_means.ts";
 import { predict } from "../evaluate/predict.ts";
+import { chosen, evenSample } from "../evaluate/resident_set.ts";
+import { answersAt } from "../measure/answers.ts";
 import { release } from "../nn/mod.ts";
 import { thresholdKeeping } from "../measure/detection.ts";
 import { rightRows } from "../measure/metrics.ts";
@@ -72,16 +74,23 @@ async function batteryOn(
   folder?: string,
 ): Promise<RunResults & { readonly document: BatteryResult }> {
   const { config } = bench;
-  const sets = {
+  const whole = {
     in: limited(await bench.sets.inDomain.images("test"), config),
     out: await outDomainOf(bench),
   };
+  const index = { in: sampleOf(whole.in, config), out: sampleOf(whole.out, config) };
+  const sets = { in: chosen(whole.in, index.in), out: chosen(whole.out, index.out) };
+  if (sets.in.count < whole.in.count || sets.out.count < whole.out.count) {
+    reporter.note(
+      `The battery attacks ${sets.out.count} of ${whole.out.count} images out-domain and ${sets.in.count} of ${whole.in.count} in-domain, evenly spread; --limit takes others`,
+    );
+  }
   const { members, leftOut } = membersOf(bench);
   leftOut.forEach(({ name, why }) => reporter.note(`${name} is left out: ${why}`));
   const made = await clock.time("work", async () => {
     const inDomain = await evaluateInDomain(bench, reporter);
     const clean = {
-      in: turnedScores(inDomain.answers),
+      in: turnedScores(answersAt(inDomain.answers, index.in)),
       out: turnedScores(await predict(job(bench, sets.out, reporter))),
     };
     const means = needsMeans(members)
@@ -92,7 +101,8 @@ async function batteryOn(
       members,
       keepLabel: config.keepLabel,
       means,
-      threshold: config.batteryMode === "threshold" ? openTo(clean.in) : undefined,
+      told: toldBy(clean.in),
+      onlyTold: config.batteryMode === "threshold",
       outcomes: outcomesIn(folder),
     };
     try {
@@ -102,8 +112,8 @@ async function batteryOn(
     }
   });
   return {
-    document: documentOf(bench, models, { ...made, sets, members, leftOut }, clock),
-    archives: batteryArchives(made, sets, members),
+    document: documentOf(bench, models, { ...made, sets, index, members, leftOut }, clock),
+    archives: batteryArchives(made, { set: sets.out, numbers: index.out }, members),
   };
 }
 
@@ -124,8 +134,8 @@ async function runSides(
   return { out, in: await run("in") };
 }
 
-/** Images that some score has not given up yet, at its threshold that keeps 95 % of the clean in-domain ones. */
-function openTo(inDomain: TurnedScores): NonNullable<BatteryJob["threshold"]> {
+/** Images that some score still tells, at its threshold that keeps 95 % of the clean in-domain ones. */
+function toldBy(inDomain: TurnedScores): BatteryJob["told"] {
   const thresholds = Object.entries(inDomain)
     .map(([name, scores]) => [name, thresholdKeeping(scores)] as const);
   return (side, worst) => {
@@ -177,7 +187,7 @@ function membersOf(
 
 function readyFor(
   config: RunConfig,
-  { attack, objective, steps, init, restarts, eot }: Omit<BatteryMember, "steps"> & {
+  { attack, objective, steps, init, restarts, eot, left }: Omit<BatteryMember, "steps"> & {
     readonly steps?: number;
   },
 ): Omit<ReadyMember, "name" | "objective"> {
@@ -197,6 +207,7 @@ function readyFor(
       restarts,
     }),
     eot: samples ? eot : undefined,
+    left: left === true,
   };
 }
 
@@ -206,6 +217,8 @@ interface Made {
   readonly clean: Readonly<Record<BatterySide, TurnedScores>>;
   readonly sides: Sides;
   readonly sets: Readonly<Record<BatterySide, ImageSet>>;
+  /** Which of all images these are. */
+  readonly index: Readonly<Record<BatterySide, Uint32Array>>;
   readonly members: readonly ReadyMember[];
   readonly leftOut: readonly LeftOut[];
 }
@@ -213,7 +226,7 @@ interface Made {
 function documentOf(
   bench: Workbench,
   models: readonly LoadedModel[],
-  { inDomain, clean, sides, sets, members, leftOut }: Made,
+  { inDomain, clean, sides, sets, index, members, leftOut }: Made,
   clock: Clock,
 ): BatteryResult {
   const { config } = bench;
@@ -244,13 +257,27 @@ function documentOf(
       leftOut,
     },
     inDomain: inDomain.figures,
+    attacked: { in: sets.in.count, out: count },
     outDomain: { name, count, sha256, listSha256 },
-    ...batteryFigures({ clean, sides, members, right: rightOf(inDomain, sets.in) }, seed),
+    ...batteryFigures({ clean, sides, members, right: rightOf(inDomain, sets.in, index) }, seed),
     seconds: { setup: clock.setup, train: clock.train, attack: clock.work },
   });
 }
 
 /** 1 where the clean image is right. */
-function rightOf({ answers }: Evaluated, { labels }: ImageSet): Uint8Array {
-  return Uint8Array.from(rightRows(answers.predictions, labels), (right) => right === 1 ? 1 : 0);
+function rightOf(
+  { answers }: Evaluated,
+  { labels }: ImageSet,
+  index: Readonly<Record<BatterySide, Uint32Array>>,
+): Uint8Array {
+  const { predictions } = answersAt(answers, index.in);
+  return Uint8Array.from(rightRows(predictions, labels), (right) => right === 1 ? 1 : 0);
 }
+
+/** The images that a battery attacks: all that --limit names, else a sample. */
+function sampleOf({ count }: ImageSet, { limit }: RunConfig): Uint32Array {
+  return evenSample(count, limit ?? sampleSize);
+}
+
+/** Images of each set where nobody says how many. */
+const sampleSize = 500;

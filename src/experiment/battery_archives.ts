@@ -11,6 +11,12 @@ import { attemptsOf, type Sides } from "./battery_figures.ts";
 
 type Arrays = ReadonlyMap<string, NamedArray>;
 
+/** The out-domain images that were attacked, and which of their set they are. */
+interface OutDomain {
+  readonly set: ImageSet;
+  readonly numbers: ArrayLike<number>;
+}
+
 /** Images in the picture. */
 const pictured = 6;
 
@@ -20,7 +26,7 @@ export function batteryArchives(
     readonly clean: Readonly<Record<BatterySide, TurnedScores>>;
     readonly sides: Sides;
   },
-  sets: Readonly<Record<BatterySide, ImageSet>>,
+  attacked: OutDomain,
   members: readonly ReadyMember[],
 ): Record<string, Arrays> {
   const scores = (["out", "in"] as const).flatMap((side) =>
@@ -32,14 +38,14 @@ export function batteryArchives(
       return [`${side}.${name}`, { shape: [attempts.length, first.length], data }];
     })
   );
-  return { battery: new Map(scores), examples: examplesOf(clean.out, sides, sets.out, members) };
+  return { battery: new Map(scores), examples: examplesOf(clean.out, sides, attacked, members) };
 }
 
 /** Images `[M, 1 + members, C, H, W]`, clean first, on which max p differs most between the members. */
 function examplesOf(
   clean: TurnedScores,
   { out }: Sides,
-  { shape, images, count }: ImageSet,
+  { set: { shape, images, count }, numbers }: OutDomain,
   members: readonly ReadyMember[],
 ): Arrays {
   const size = shape.reduce((a, b) => a * b, 1);
@@ -69,7 +75,9 @@ function examplesOf(
     });
   });
   return new Map([
-    ["index", { shape: [index.length], data: Uint32Array.from(index) }],
+    ["index", { shape: [index.length], data: Uint32Array.from(index, (i) => numbers[i] ?? i) }],
+    // Where they are among those that were attacked, whose scores are kept.
+    ["place", { shape: [index.length], data: Uint32Array.from(index) }],
     ["images", { shape: [index.length, columns, ...shape], data }],
   ]);
 }

@@ -64,7 +64,9 @@ export interface BatteryResult extends RunFacts, ModelFacts {
   };
   /** Quality in-domain. */
   readonly inDomain: InDomain;
-  /** The out-domain set. */
+  /** Images of each set that were attacked: all of them, or a sample evenly spread. */
+  readonly attacked: { readonly in: number; readonly out: number };
+  /** The out-domain images that were attacked, with the digest of the whole set. */
   readonly outDomain: {
     readonly name: string;
     readonly count: number;
@@ -133,6 +135,7 @@ export const batteryFigureSchemas = {
     leftOut: z.array(z.strictObject({ name: z.string(), why: z.string() })),
   }),
   inDomain: inDomainSchema,
+  attacked: z.strictObject({ in: z.int(), out: z.int() }),
   outDomain: z.strictObject({
     name: z.string(),
     count: z.int(),

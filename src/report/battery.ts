@@ -31,13 +31,13 @@ const shownFigures = [
 export async function batteryPage(content: BatteryContent): Promise<string> {
   const { figures } = content;
   const { mode, model, hyperparameters, protocol, seed, seeds, battery, epsilonAttack } = figures;
-  const { inDomain, outDomain, accuracy } = figures;
+  const { inDomain, outDomain, accuracy, attacked } = figures;
   const how = [
     modelTitle(model, hyperparameters),
     `protocol ${protocol}`,
     `battery ${battery.name}, ${battery.mode}`,
     normName(battery.norm),
-    `${inDomain.count} images of ${inDomain.name}, ${outDomain.count} of ${outDomain.name}`,
+    `${attacked.in} images of ${inDomain.name}, ${attacked.out} of ${outDomain.name}`,
   ];
   return page(
     `${title(mode)} under the battery ${battery.name}, epsilon ${epsilonAttack}, ${

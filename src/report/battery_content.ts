@@ -66,8 +66,10 @@ export async function readBattery(folder: string): Promise<BatteryContent> {
   }
   const archive = await readArchive(folder, run, "examples");
   const scores = (await readArchive(folder, run, "battery")).get("out.maxProbability");
-  const [index, images] = [archive.get("index"), archive.get("images")];
-  if (!(index && images && scores)) throw cannot("its archives are incomplete; make the run again");
+  const [index, place, images] = ["index", "place", "images"].map((of) => archive.get(of));
+  if (!(index && place && images && scores)) {
+    throw cannot("its archives are incomplete; make the run again");
+  }
   const [, versions = 1, channels = 1, height = 1, width = 1] = images.shape;
   const size = channels * height * width;
   const [, count = 0] = scores.shape;
@@ -78,7 +80,10 @@ export async function readBattery(folder: string): Promise<BatteryContent> {
       const values = Float32Array.from(images.data.subarray(at, at + size));
       return { shape: [channels, height, width], values };
     }),
-    confidences: Array.from({ length: versions }, (_, k) => scores.data[k * count + image] ?? NaN),
+    confidences: Array.from(
+      { length: versions },
+      (_, k) => scores.data[k * count + (place.data[row] ?? 0)] ?? NaN,
+    ),
   }));
   return { command: "battery", name: basename(folder), run, figures, examples };
 }

@@ -10,8 +10,7 @@ import { shortScoreName, title } from "./words.ts";
 /** What a battery reads of its result. */
 export interface BatteryFigures extends Pick<BatteryResult, "mode" | "accuracy" | "scores"> {
   readonly battery: Pick<BatteryResult["battery"], "on" | "mode">;
-  readonly inDomain: { readonly count: number };
-  readonly outDomain: { readonly count: number };
+  readonly attacked: BatteryResult["attacked"];
 }
 
 /** Which score holds best, and what is left of it. */
@@ -43,11 +42,11 @@ export function batteryVerdict({ mode, battery, scores }: BatteryFigures): strin
 
 /** How often each member was the worst, by score: shares of all images of the sets that were attacked. */
 export function winnersOf(
-  { scores, inDomain, outDomain, battery: { on } }: BatteryFigures,
+  { scores, attacked, battery: { on } }: BatteryFigures,
 ): { readonly member: string; readonly shares: Readonly<Record<string, number>> }[] {
   const counts = {
-    in: on === "out" ? 0 : inDomain.count,
-    out: on === "in" ? 0 : outDomain.count,
+    in: on === "out" ? 0 : attacked.in,
+    out: on === "in" ? 0 : attacked.out,
   };
   const total = counts.in + counts.out;
   const members = new Set(Object.values(scores).flatMap(({ won }) => Object.keys(won.out)));
