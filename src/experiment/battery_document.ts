@@ -93,7 +93,7 @@ const share = z.number().min(0).max(1);
 const pair = z.strictObject({ clean: share, worst: share });
 const areas = z.strictObject({ out: share.nullable(), both: share.nullable() });
 const told = z.strictObject({ auroc: estimateSchema, fprAt95Tpr: estimateSchema });
-const won = z.record(z.string(), z.number().min(0).max(1.000001));
+const won = z.record(z.string(), share);
 
 const score = z.strictObject({
   columns: z.strictObject({ clean: told, in: told, out: told, both: told }),

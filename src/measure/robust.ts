@@ -51,13 +51,11 @@ export function worstOf(attempts: readonly Attempt[], side: "in" | "out"): Worst
       winner[i] = k;
     });
   });
-  const won: Record<string, number> = {};
-  attempts.forEach(({ name }) => won[name] = 0);
-  winner.forEach((k) => {
-    const name = attempts[k]?.name ?? "";
-    won[name] = (won[name] ?? 0) + 1 / winner.length;
-  });
-  return { scores, won };
+  const won = attempts.map(({ name }, k): [string, number] => [
+    name,
+    winner.filter((by) => by === k).length / winner.length,
+  ]);
+  return { scores, won: Object.fromEntries(won) };
 }
 
 /** AUROC and FPR95 of two sets, with intervals. */
