@@ -48,7 +48,7 @@ export interface MemberOutcome {
   /** Runs over every image: starts and ranks. */
   readonly runs: number;
   readonly seconds: number;
-  /** Leading images of those that it attacked, as its first run left them, `[m, C, H, W]`. */
+  /** Leading images of those that it attacked, as its last run left them, `[m, C, H, W]`. */
   readonly examples: Float32Array;
 }
 

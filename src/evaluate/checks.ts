@@ -128,7 +128,10 @@ interface Strong {
   readonly settings: AttackSettings;
 }
 
-/** A stronger attack in the same ball: more steps of pgd, or of one that finds their lengths by itself. */
+/**
+ * A stronger attack in the same ball: more steps of pgd, or of one that finds their lengths by itself; after a
+ * search without a gradient one that follows it.
+ */
 function stronger(
   settings: AttackSettings,
   given: Attack | undefined,
@@ -136,6 +139,13 @@ function stronger(
   const all = Object.values<Attack>(attacks);
   const own = given ?? all.find(({ name }) => name === settings.name);
   const steps = Math.max(10, 5 * settings.steps);
+  if (own?.gradientFree) {
+    const { name } = attacks.apgd;
+    return {
+      attack: attacks.apgd,
+      settings: { ...settings, name, steps: 100, stepSize: 2 * settings.epsilon },
+    };
+  }
   if (own?.adaptive) return { attack: own, settings: { ...settings, steps } };
   const { name } = attacks.pgd;
   const stepSize = Math.max(2.5 * settings.epsilon / steps, settings.stepSize / 5);
