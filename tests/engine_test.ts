@@ -88,6 +88,26 @@ for (const norm of Object.keys(norms) as NormName[]) {
   }
 }
 
+for (const attack of Object.values<Attack>(attacks)) {
+  Deno.test(`${attack.name} gives an image the same figures in batches of 1, 7 and 11, and by the same seed the same bits`, () =>
+    withDevice(async (device) => {
+      const options = { init: "uniform", steps: 12, restarts: 1 } as const;
+      const settings = attack.settings(0.2, options);
+      const made = [];
+      for (const batchSize of [1, 7, count, count]) {
+        made.push(await attackSet(jobOn(device, { settings, attack, batchSize })));
+      }
+      const [one, seven, all, again] = made;
+      assert.ok(one && seven && all && again);
+      assert.deepEqual(again.examples, all.examples);
+      for (const { losses } of [one, seven]) {
+        losses.adversarial.forEach((loss, i) =>
+          assert.ok(Math.abs(loss - (all.losses.adversarial[i] ?? NaN)) < 1e-5, `${i}: ${loss}`)
+        );
+      }
+    }));
+}
+
 Deno.test("restarts: each image has the lowest loss of all runs, as the runs by themselves have it", () =>
   withDevice(async (device) => {
     const settings = attacks.pgd.settings(0.2, { steps: 2, restarts: 3 });

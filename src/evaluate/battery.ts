@@ -105,7 +105,8 @@ export async function runSide(
       .filter((i) => !open || open[i] === 1);
     const before = await outcomes.read(side, at);
     const kept = before && sameIndex(before.index, index) ? before : undefined;
-    const outcome = kept ?? await attackBy(battery, member, set, side, index);
+    const outcome = kept ??
+      await attackBy(battery, member, set, side, index, `${at + 1}/${members.length} `);
     if (!kept) await outcomes.write(side, at, outcome);
     else job.reporter.note(`${member.name}, ${side}-domain, is kept from before`);
     for (const [name, scores] of Object.entries(outcome.scores)) {
@@ -131,6 +132,7 @@ async function attackBy(
   set: ImageSet,
   side: BatterySide,
   index: Uint32Array,
+  place: string,
 ): Promise<MemberOutcome> {
   const started = performance.now();
   const none = { scores: {}, right: new Uint8Array(), examples: new Float32Array() };
@@ -151,7 +153,7 @@ async function attackBy(
       eot,
       each: true,
       keep: Math.min(shown, index.length),
-      title: `${name}, ${side}-domain`,
+      title: `${place}${name}, ${side}-domain`,
     });
     return {
       index,
