@@ -1,228 +1,262 @@
 /**
- * The Square Attack (M. Andriushchenko, F. Croce, N. Flammarion and M. Hein, "Square Attack: a query-efficient
- * black-box adversarial attack via random search", ECCV 2020, Algorithms 1 and 2): from vertical stripes on,
- * squares at random places, each kept where it lowers the loss. It looks at losses alone, so that no masked
- * gradient stands in its way.
+ * The Square attack (M. Andriushchenko, F. Croce, N. Flammarion and M. Hein, "Square Attack: a query-efficient
+ * black-box adversarial attack via random search", ECCV 2020), in L-infinity and L2: a square of the image is
+ * changed at random, again and again, and what lowers the loss is kept. It never looks at a gradient: where it
+ * does more than an attack that follows one, that one's gradients are masked.
  *
- * As the authors' code has it, a square never touches the last row and column that it could begin at, and
- * changes the best image by twice the radius, cut to the ball and to [0, 1]. In L-infinity only.
+ * In L1 it is not defined, and refuses to be made. It goes on where an image is fooled, since a loss of
+ * uncertainty has no such point. Squares may lie anywhere in the image, its last row and column included, as the
+ * paper has it; the authors' code leaves those out.
  *
  * @module
  */
+import { UserError } from "../base/errors.ts";
 import {
   add,
-  broadcastTo,
-  clip,
   constant,
-  floor,
   gatherRows,
   greater,
-  maximum,
-  mul,
   noise,
+  type NoiseKey,
   Parameter,
   reshape,
   scale,
-  slice,
-  sub,
   type Tensor,
   type Updates,
   where,
 } from "../nn/mod.ts";
-import { UserError } from "../base/errors.ts";
-import { rows } from "./norms.ts";
 import { runOf, startOf } from "./start.ts";
-import type { Attack, AttackSettings, Iterate, Problem } from "./types.ts";
+import { norms, rows } from "./norms.ts";
+import { l2Moves, linfMoves, type Moves, sizesOf } from "./square_moves.ts";
+import type { Attack, AttackSettings, Iterate, IterateOptions, Problem } from "./types.ts";
 
-/** Share of the image's area that the first squares have. */
+/** Share of the pixels that the first squares cover. */
 const firstShare = 0.8;
 
-/** Of 10,000 queries, those after which the squares' area is halved. */
+/** Of 10,000 queries, those after which the share is halved. */
 const halvings = [10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000] as const;
 
-/** Random search by squares. */
+/** The norms that it is defined for, with the least side of a square. */
+const variants = {
+  linf: { moves: linfMoves, least: 1, odd: false },
+  l2: { moves: l2Moves, least: 3, odd: true },
+} as const;
+
+type Variant = typeof variants[VariantName];
+
+type VariantName = keyof typeof variants;
+
+/** Counters of noise are whole numbers below this. */
+const mostDraws = 2 ** 24;
+
+/** `steps` queries after the first; what it is told of a step's length, of noise and of what to keep is passed over. */
 export const square: Attack = {
   name: "square",
+  norms: Object.keys(variants) as VariantName[],
   objective: "logProbability",
   adaptive: true,
   gradientFree: true,
-  norms: ["linf"],
-  settings(epsilon, { norm = "linf", steps = 2000, ...run } = {}): AttackSettings {
-    if (norm !== "linf") {
-      throw new UserError(
-        `Cannot attack by square in ${norm}: it changes pixels by the radius, which is a change in linf; ` +
-          "leave out --norm, or choose --attack apgd",
-      );
-    }
-    return {
-      ...runOf(run),
-      name: "square",
-      norm,
-      epsilon,
-      steps,
-      stepSize: 2 * epsilon,
-      startNoise: 0,
-      projectStart: true,
-      keepBest: true,
-    };
-  },
-  prepare: (problem, settings) => squareBy(problem, settings, drawn),
+  settings,
+  prepare: (problem, chosen) => prepareBy(problem, chosen),
 };
 
-/**
- * Sides of the squares of each query, in pixels, 1 or more.
- *
- * @param queries after the first
- * @param pixels `[H, W]`
- * @param of the schedule: as many queries as it is made for
- */
+/** @throws UserError in a norm that it is not defined for, or with more draws than there are */
+function settings(
+  epsilon: number,
+  { norm = "linf", steps = 2000, ...run }: IterateOptions = {},
+): AttackSettings {
+  variantOf(norm);
+  if ((1 + (run.restarts ?? 0)) * (steps + 1) > mostDraws) {
+    throw new UserError(
+      `Cannot attack by square in ${steps} steps with ${run.restarts ?? 0} restarts: its random ` +
+        `numbers last for ${mostDraws} queries of an image; choose fewer steps or restarts`,
+    );
+  }
+  return {
+    ...runOf(run),
+    name: "square",
+    norm,
+    epsilon,
+    steps,
+    stepSize: 2 * epsilon,
+    startNoise: 0,
+    projectStart: true,
+    keepBest: true,
+  };
+}
+
+function variantOf(norm: AttackSettings["norm"]): Variant {
+  const found = Object.entries<Variant>(variants).find(([name]) => name === norm);
+  if (found) return found[1];
+  throw new UserError(
+    `Cannot attack by square in ${norms[norm].title}: it is defined in L-infinity and L2; choose ` +
+      "one of these norms, or another attack such as apgd",
+  );
+}
+
+/** How the sides of squares are found. */
+export interface SideOptions {
+  /** Least side; 1 when not given. */
+  readonly least?: number;
+  /** Whether even sides are made larger by one; not when not given. */
+  readonly odd?: boolean;
+  /** Whether the shares are halved at the published parts of all queries, not at the published queries; so when not given. */
+  readonly scaled?: boolean;
+}
+
+/** The side of the square of every query after the first, `steps` of them, none larger than the image. */
 export function sidesOf(
-  queries: number,
-  [height, width]: readonly [number, number],
-  of: number = queries,
+  steps: number,
+  height: number,
+  width: number,
+  { least = 1, odd = false, scaled = true }: SideOptions = {},
 ): number[] {
-  return Array.from({ length: queries }, (_, query) => {
-    const at = Math.trunc(query / of * 10_000);
-    const share = firstShare / 2 ** halvings.filter((after) => at > after).length;
-    return Math.max(1, Math.round(Math.sqrt(share * height * width)));
+  return Array.from({ length: steps }, (_, query) => {
+    const of10000 = scaled ? Math.trunc(query / steps * 10_000) : query;
+    const share = firstShare / 2 ** halvings.filter((at) => of10000 > at).length;
+    const side = Math.max(least, Math.round(Math.sqrt(share * height * width)));
+    return Math.min(odd && side % 2 === 0 ? side + 1 : side, height, width);
   });
 }
 
-/** A square of each image: its place, side and signs. */
-export interface Squares {
-  /** First row and column `[B]` or `[1]`. */
-  readonly row: Tensor;
-  readonly column: Tensor;
-  /** `[1]` */
-  readonly side: Tensor;
-  /** `[B, C]` or `[1, C]`, 1 or -1. */
-  readonly sign: Tensor;
-}
-
-/** What a search draws. */
-export interface SquareDraws {
-  /** Signs of the start `[B, C, 1, W]`, 1 or -1. */
-  stripes(which: Drawing): Tensor;
-  /** The squares of a query. */
-  squares(which: Drawing, count: Tensor): Squares;
-}
-
-/** Whose numbers are drawn. */
-interface Drawing {
-  readonly problem: Problem;
-  readonly queries: number;
-  /** `[B]`, the images' numbers in their set. */
+/** Which random numbers are asked for. */
+export interface Asked {
+  /** Whether they are for the start, or for a step. */
+  readonly of: "start" | "step";
+  readonly key: NoiseKey;
+  /** `[1]`: of the start the run's number; of a step `run * (steps + 1) + step`. */
+  readonly counter: Tensor;
+  /** `[B]`, the images' numbers. */
   readonly index: Tensor;
-  /** `[1]` */
-  readonly run: Tensor;
+  /** How many for each image. */
+  readonly count: number;
 }
 
-/** Random numbers that follow from the image, the run and the query. */
-const drawn: SquareDraws = {
-  stripes({ problem: { shape, key = { seed: 0, stream: 0 } }, index, run }): Tensor {
-    const [batch = 1, channels = 1, , width = 1] = shape;
-    return signs(noise("uniform", key, run, [batch, channels, 1, width], 2, index));
-  },
-  squares(
-    { problem: { shape, key = { seed: 0, stream: 0 } }, queries, index, run },
-    count,
-  ): Squares {
-    const [batch = 1, channels = 1, height = 1, width = 1] = shape;
-    const table = constant(
-      Float32Array.from([...sidesOf(queries, [height, width]), 1]),
-      [queries + 1, 1],
-    );
-    const side = reshape(gatherRows(table, count), [1]);
-    const counter = add(count, scale(run, queries + 1));
-    const draws = noise("uniform", key, counter, [batch, 2 + channels], 3, index);
-    const place = (at: number, length: number): Tensor =>
-      floor(
-        mul(reshape(slice(draws, [0, at], [batch, 1]), [batch]), maximum(sub(length, side), 0)),
-      );
-    return {
-      row: place(0, height),
-      column: place(1, width),
-      side,
-      sign: signs(slice(draws, [0, 2], [batch, channels])),
-    };
-  },
-};
+/** A source of random numbers, `[B, n]` uniform in [0, 1), n no less than the count. */
+export type Source = (asked: Asked) => Tensor;
 
-/** Numbers uniform in [0, 1) to 1 and -1. */
-function signs(uniform: Tensor): Tensor {
-  return sub(scale(greater(uniform, 0.5), 2), 1);
+/** The numbers follow from the key, the counter and the image's own number, whatever the batch. */
+function noiseOf({ of, key, counter, index, count }: Asked): Tensor {
+  // The starts of `inits.ts` have the offsets 0 and 1.
+  const offset = of === "start" ? 2 : 3;
+  const shape = [index.shape[0] ?? 1, 4 * Math.ceil(count / 4)];
+  return noise("uniform", key, counter, shape, offset, index);
 }
 
-/** The search with draws of its own or of a record. */
-export function squareBy(
-  problem: Problem,
-  settings: AttackSettings,
-  draws: SquareDraws,
-): Iterate {
-  const { loss, shape } = problem;
-  const { epsilon, steps } = settings;
-  const [batch = 1] = shape;
+/** What is known of the images between steps: images, a number each, and one for all. */
+type State = Readonly<
+  Record<"clean" | "current" | "best" | "lowest" | "index" | "run" | "count", Parameter>
+>;
+
+function stateOf(shape: readonly number[]): State {
   const images = (): Parameter => new Parameter(shape, 0);
-  const [clean, current, best] = [images(), images(), images()];
-  const [lowest, index] = [new Parameter([batch], 0), new Parameter([batch], 0)];
-  const [run, count] = [new Parameter([1], 0), new Parameter([1], 0)];
-  const within = (x: Tensor, x0: Tensor): Tensor =>
-    clip(clip(x, sub(x0, epsilon), add(x0, epsilon)), 0, 1);
-  const which = { problem, queries: steps, index: index.tensor, run: run.tensor };
+  const numbers = (): Parameter => new Parameter([shape[0] ?? 1], 0);
+  const one = (): Parameter => new Parameter([1], 0);
+  return {
+    clean: images(),
+    current: images(),
+    best: images(),
+    lowest: numbers(),
+    index: numbers(),
+    run: one(),
+    count: one(),
+  };
+}
+
+/** What steps are made of. */
+interface Walk {
+  readonly loss: Problem["loss"];
+  /** `[B, C, H, W]` of the images. */
+  readonly shape: readonly number[];
+  readonly sides: readonly number[];
+  readonly moves: Moves;
+  readonly source: Source;
+}
+
+/**
+ * Prepares the attack, also as it ran elsewhere.
+ *
+ * @param source random numbers of one's own; noise by the images' numbers when not given
+ * @param scaled as in {@linkcode sidesOf}
+ */
+export function prepareBy(
+  { loss, shape, key: known = { seed: 0, stream: 0 } }: Problem,
+  settings: AttackSettings,
+  { source = noiseOf, scaled = true }: { readonly source?: Source; readonly scaled?: boolean } = {},
+): Iterate {
+  const { epsilon, steps, norm } = settings;
+  const { moves: movesIn, least, odd } = variantOf(norm);
+  const sizes = sizesOf(shape);
+  const { batch, channels, height, width } = sizes;
+  const sides = sidesOf(steps, height, width, { least, odd, scaled });
+  const moves: Moves = movesIn({ ...sizes, epsilon, sides });
+  const walk: Walk = { loss, shape: [batch, channels, height, width], sides, moves, source };
+  const state = stateOf(shape);
+  const { clean, current, best, lowest, index, run, count } = state;
   return {
     clean,
     current,
     result: best,
     count,
-    parameters: [clean, current, best, lowest, index, run, count],
+    parameters: Object.values(state),
     repeats: steps + 1,
-    start(x0, key, given): Updates {
-      const numbers = given?.index ?? constant(Float32Array.from({ length: batch }, (_, i) => i));
-      const first = given?.run ?? constant(0, [1]);
-      const striped = (): Tensor => {
-        const stripes = draws.stripes({ problem, queries: steps, index: numbers, run: first });
-        return within(add(x0, scale(broadcastTo(stripes, shape), epsilon)), x0);
+    start(images, key, which): Updates {
+      const counter = which?.run ?? constant(0, [1]);
+      const numbers = which?.index ??
+        constant(Float32Array.from({ length: batch }, (_, i) => i), [batch]);
+      const asked: Asked = {
+        of: "start",
+        key,
+        counter,
+        index: numbers,
+        count: moves.numbers.start,
       };
-      const start = settings.init ? startOf(x0, settings, key, given) : striped();
+      const first = settings.init
+        ? startOf(images, settings, key, which)
+        : reshape(moves.start(reshape(images, walk.shape), source(asked)), shape);
       return new Map([
-        [clean, x0],
-        [current, start],
-        [best, start],
+        [clean, images],
+        [current, first],
+        [best, first],
         [lowest, constant(3e38, [batch])],
         [index, numbers],
-        [run, first],
+        [run, counter],
         [count, constant(0, [1])],
       ]);
     },
     step(): ReturnType<Iterate["step"]> {
-      const x = current.tensor;
-      const losses = loss(x, count.tensor);
-      const better = greater(lowest.tensor, losses);
-      const found = where(rows(better, x), x, best.tensor);
-      const change = changeOf(draws.squares(which, count.tensor), shape);
-      const next = within(add(found, scale(change, 2 * epsilon)), clean.tensor);
-      const updates = new Map([
-        [current, next],
-        [best, found],
-        [lowest, where(better, losses, lowest.tensor)],
-        [count, add(count.tensor, 1)],
-      ]);
-      return { updates, losses };
+      return stepOf(state, walk, known);
     },
   };
 }
 
-/** The squares in images `[B, C, H, W]`: their signs inside, 0 outside. */
-function changeOf({ row, column, side, sign }: Squares, shape: readonly number[]): Tensor {
-  const [, channels = 1, height = 1, width = 1] = shape;
-  /** 1 along an axis from a place on, for a side's length. */
-  const inside = (from: Tensor, length: number, axis: 2 | 3): Tensor => {
-    const places = constant(Float32Array.from({ length }, (_, i) => i + 0.5));
-    const at = reshape(places, axis === 2 ? [1, 1, length, 1] : [1, 1, 1, length]);
-    const first = reshape(from, [-1, 1, 1, 1]);
-    const last = add(first, reshape(side, [1, 1, 1, 1]));
-    return mul(greater(at, first), greater(last, at));
-  };
-  const mask = mul(inside(row, height, 2), inside(column, width, 3)); // [B, 1, H, W]
-  return broadcastTo(mul(mask, reshape(sign, [-1, channels, 1, 1])), shape);
+/** One step: judges what was tried, and tries another square on the best. */
+function stepOf(
+  { clean, current, best, lowest, index, run, count }: State,
+  { loss, shape, sides, moves, source }: Walk,
+  key: NoiseKey,
+): ReturnType<Iterate["step"]> {
+  const x = current.tensor;
+  const losses = loss(x, count.tensor);
+  const better = greater(lowest.tensor, losses);
+  const found = where(rows(better, x), x, best.tensor);
+  const queries = sides.length + 1;
+  // What the last step tries is judged by none.
+  const table = constant(Float32Array.of(...sides, 1), [queries, 1]);
+  const side = reshape(gatherRows(table, count.tensor), [1]);
+  const drawn = source({
+    of: "step",
+    key,
+    counter: add(scale(run.tensor, queries), count.tensor),
+    index: index.tensor,
+    count: moves.numbers.step,
+  });
+  const next = moves.next(reshape(clean.tensor, shape), reshape(found, shape), side, drawn);
+  const updates = new Map([
+    [current, reshape(next, x.shape)],
+    [best, found],
+    [lowest, where(better, losses, lowest.tensor)],
+    [count, add(count.tensor, 1)],
+  ]);
+  return { updates, losses };
 }
