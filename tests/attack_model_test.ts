@@ -165,7 +165,7 @@ Deno.test("one's own attack and objective work as Mirage's do, and what cannot b
         { norm: "l3" },
         /^UserError: Cannot attack by the norm "l3": there is none; choose linf, l2, l1$/,
       ],
-      [{ attack: "cw" }, /the attack "cw": there is none; choose fgsm, pgd, apgd$/],
+      [{ attack: "cw" }, /the attack "cw": there is none; choose fgsm, pgd, apgd, square$/],
       [{ objective: "hope" }, /the objective "hope": there is none; choose published, /],
       [{ protocol: "mine" }, /the protocol "mine": there is none; choose paper, corrected$/],
       [

@@ -8,7 +8,7 @@
 import type { Check, CheckName } from "../measure/check.ts";
 import { confidences } from "../measure/metrics.ts";
 import { percent, round } from "../measure/shown.ts";
-import { attacks, type Norm, norms } from "../attack/mod.ts";
+import { type Attack, attacks, type Norm, norms } from "../attack/mod.ts";
 import { size } from "../nn/mod.ts";
 import { type Attacked, type AttackJob, attackSet } from "./attack_set.ts";
 import { predict } from "./predict.ts";
@@ -86,11 +86,12 @@ async function unmasked(
         round(own)
       }: the gradient leads nowhere, so that the attack says nothing of the model; use --battery standard`,
   };
-  if (settings.norm !== "linf") return { unbounded };
+  const { norms: known = [] }: Attack = attacks.square;
+  if (!known.includes(settings.norm)) return { unbounded };
   const searched = await attackSet({
     ...job,
     attack: attacks.square,
-    settings: attacks.square.settings(epsilon, { steps: queries }),
+    settings: attacks.square.settings(epsilon, { norm: settings.norm, steps: queries }),
     title: "check: a search without a gradient",
   });
   const found = fallOf(searched);
