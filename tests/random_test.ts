@@ -42,7 +42,7 @@ Deno.test("Random equals philox.wgsl element by element", async () => {
       const random = new Random(seed, stream);
       const draw = (OP: string): Promise<Float32Array> => {
         const key = Uint32Array.of(seed >>> 0, Math.floor(seed / 2 ** 32), stream, 0);
-        const inputs = [key, Float32Array.of(counter)];
+        const inputs = [key, Float32Array.of(counter), Float32Array.of(0)];
         return runKernel(device, philoxKernel, inputs, { OP, N: n }, Math.ceil(n / 4), n);
       };
       random.state = counter;
