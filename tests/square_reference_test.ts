@@ -100,7 +100,8 @@ testWithShared(
     ),
 );
 
-for (const { norm, epsilon } of runs) {
+// In L-infinity the replay says more.
+for (const { norm, epsilon } of runs.filter(({ norm }) => norm === "l2")) {
   testWithShared(
     `\`square\` in ${norm} from its own draws is as strong as its authors' code`,
     [`reference/attacks/de_seed0_${norm}.safetensors`, checkpoint],
