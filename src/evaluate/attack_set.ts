@@ -1,5 +1,5 @@
 /**
- * Attacks over whole sets: three programs a job, all steps of a batch in one submission.
+ * Attacks over whole sets: three programs a job, up to 128 steps of a batch in one submission.
  *
  * @module
  */
@@ -225,6 +225,9 @@ function stepsOf(
     ));
 }
 
+/** Steps of one submission: more of them would only take memory. */
+const together = 128;
+
 interface AttackPrograms {
   readonly start: Program;
   readonly step: Program;
@@ -258,7 +261,9 @@ async function attackBatches(
       const [restart, rank] = [Math.floor(run / runs.ranks), run % runs.ranks];
       const numbers = [...numbered.run ? [restart] : [], ...numbered.rank ? [rank] : []];
       start.run([index, ...numbers.map((number) => Float32Array.of(number))]);
-      step.run([], repeats);
+      for (let made = 0; made < repeats; made += together) {
+        step.run([], Math.min(together, repeats - made));
+      }
       keep?.run([Float32Array.of(run === 0 ? 1 : 0)]);
       if (each || run === total - 1) judge.run();
       if (!pace.due()) continue;
