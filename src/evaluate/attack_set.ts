@@ -53,7 +53,7 @@ export interface Attacked {
 }
 
 /**
- * Attacks every image of a set: all steps of a batch are one submission.
+ * Attacks every image of a set: up to 128 steps of a batch are one submission.
  *
  * @throws UserError when the model cannot give the objective, or the job has not what that needs
  */
