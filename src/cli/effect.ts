@@ -123,6 +123,17 @@ function possible(config: RunConfig, own: Attack | undefined): ReturnType<typeof
   }
 }
 
+/** An option of an attack's runs, which one of the user's own may pass over. */
+function ofRuns(choice: Partial<RunConfig>): Idle {
+  return ({ config, own }) => {
+    const without = { ...config, restarts: undefined, init: undefined };
+    const settings = [without, { ...without, ...choice }].flatMap((of) => possible(of, own));
+    return settings.length < 2 || variety(settings)
+      ? undefined
+      : [`${settings[0]?.name} has no use for it`, leaveOut];
+  };
+}
+
 /** Whether there are several of them. */
 function variety(values: readonly object[]): boolean {
   return new Set(values.map((value) => JSON.stringify(value))).size > 1;
@@ -206,6 +217,21 @@ const idle: ReadonlyMap<string, Idle> = new Map<string, Idle>(([
     ),
   ],
   ["batteryMode", all(at("batteryMode"), ofBattery)],
+  [
+    "targeted",
+    all(
+      at("targeted"),
+      ({ config: { direction, on } }) =>
+        direction === "under" || (on !== undefined && on !== "out")
+          ? [
+            "it steers out-domain images to a class, to be taken for it",
+            "leave out --direction and --on",
+          ]
+          : undefined,
+    ),
+  ],
+  ["restarts", all(at("restarts"), ofRuns({ restarts: 1 }))],
+  ["init", all(at("init"), ofRuns({ init: "contrast" }))],
   ["steps", all(at("steps"), ofSteps([{ steps: 1 }, { steps: 2 }]))],
   [
     "augmentation",

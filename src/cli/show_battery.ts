@@ -36,7 +36,7 @@ export function showBattery(result: BatteryResult, width = columns()): string {
     columnsTable(result, width),
     "FPR95, and what the threshold that keeps 95 % of the clean in-domain images rejects and keeps:",
     thresholdTable(result, width),
-    "AUROC with both attacked, by the members that are after the score itself (adaptive), and by the others (transfer):",
+    "AUROC with all of these attacked, by the members that are after the score itself (adaptive), and by the others (transfer):",
     aimsTable(result, width),
     "images that each member was the worst of, by the score:",
     winnersTable(result, width),
@@ -49,25 +49,29 @@ export function showBattery(result: BatteryResult, width = columns()): string {
   ].join("\n");
 }
 
+/** What stands for a figure of images that were not attacked. */
+const notAttacked = "-";
+
 function columnsTable({ scores }: BatteryResult, width: number): string {
   return tableText(
     ["score", "clean", "in attacked", "out attacked", "both attacked"],
     Object.entries(scores).map(([name, { columns: { clean, in: own, out, both } }]) => [
       shortScoreName(name),
-      ...[clean, own, out, both].map(({ auroc }) => shown(auroc.value, "area")),
+      ...[clean, own, out, both].map((of) => of ? shown(of.auroc.value, "area") : notAttacked),
     ]),
     { width },
   );
 }
 
 function thresholdTable({ scores }: BatteryResult, width: number): string {
-  const share = (value: number | null): string => shown(value, "share");
+  const share = (value: number | null | undefined): string =>
+    value === undefined || value === null ? notAttacked : shown(value, "share");
   return tableText(
     ["score", "FPR95", "both attacked", "rejected", "worst", "kept", "worst "],
     Object.entries(scores).map(([name, { columns: { clean, both }, rejected, kept }]) => [
       shortScoreName(name),
       share(clean.fprAt95Tpr.value),
-      share(both.fprAt95Tpr.value),
+      share(both?.fprAt95Tpr.value),
       share(rejected.clean),
       share(rejected.worst),
       share(kept.clean),
@@ -78,14 +82,15 @@ function thresholdTable({ scores }: BatteryResult, width: number): string {
 }
 
 function aimsTable({ scores }: BatteryResult, width: number): string {
-  const area = (value: number | null): string => shown(value, "area");
+  const area = (value: number | null | undefined): string =>
+    value === undefined || value === null ? notAttacked : shown(value, "area");
   return tableText(
     ["score", "all", "adaptive", "transfer"],
-    Object.entries(scores).map(([name, { columns: { both }, adaptive, transfer }]) => [
+    Object.entries(scores).map(([name, { columns: { out, both }, adaptive, transfer }]) => [
       shortScoreName(name),
-      area(both.auroc.value),
-      area(adaptive.both),
-      area(transfer.both),
+      area((both ?? out)?.auroc.value),
+      area(both ? adaptive.both : adaptive.out),
+      area(both ? transfer.both : transfer.out),
     ]),
     { width },
   );

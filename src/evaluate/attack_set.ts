@@ -160,9 +160,14 @@ async function attackIn(job: AttackJob, batch: number): Promise<Attacked> {
       distance: first.distance.map((_, i) => Math.max(...runs.map((of) => of.distance[i] ?? 0))),
       outside: first.outside.map((_, i) => Math.max(...runs.map((of) => of.outside[i] ?? 0))),
       gradient: slopes.length > 0
-        ? gradientOf(slopes, { ...traced, count: set.count, steps: settings.steps })
+        ? gradientOf(slopes, {
+          ...traced,
+          count: set.count,
+          // A last iterate that is only judged takes no step.
+          steps: Math.max(settings.steps, traced.repeats - 1),
+        })
         : undefined,
-      steps: job.traced ? stepsOf(losses, { ...traced, count: set.count }) : undefined,
+      steps: traced.tellsLosses ? stepsOf(losses, { ...traced, count: set.count }) : undefined,
       examples,
     };
   } finally {
@@ -246,9 +251,9 @@ interface Recorded {
 }
 
 async function attackBatches(
-  { device, set, reporter, each, traced, keep: shown = 0 }: AttackJob,
+  { device, set, reporter, each, keep: shown = 0 }: AttackJob,
   { start, step, keep, judge }: AttackPrograms,
-  { batch, repeats, runs, numbered, images: { clean, adversarial } }: TracedAttack,
+  { batch, repeats, runs, tellsLosses, numbered, images: { clean, adversarial } }: TracedAttack,
   bar: Progress,
 ): Promise<Recorded> {
   const image = size(set.set.shape);
@@ -281,8 +286,8 @@ async function attackBatches(
   }
   const [values = [], records = []] = await drainAll(device, [judge, step]);
   const none = new Float32Array();
-  const [losses = none] = traced ? records.slice(-1) : [];
-  const [slopes = none] = records.slice(0, records.length - (traced ? 1 : 0));
+  const [losses = none] = tellsLosses ? records.slice(-1) : [];
+  const [slopes = none] = records.slice(0, records.length - (tellsLosses ? 1 : 0));
   return {
     values,
     slopes,

@@ -143,7 +143,12 @@ function stronger(
     const { name } = attacks.apgd;
     return {
       attack: attacks.apgd,
-      settings: { ...settings, name, steps: 100, stepSize: 2 * settings.epsilon },
+      settings: {
+        ...settings,
+        name,
+        steps: 100,
+        stepSize: attacks.apgd.settings(settings.epsilon, { norm: settings.norm }).stepSize,
+      },
     };
   }
   if (own?.adaptive) return { attack: own, settings: { ...settings, steps } };

@@ -51,7 +51,9 @@ export async function thoroughChecks(
       figures: { apart, allowed: sameAnswer },
       warning: apart <= sameAnswer ? null : randomWarning(apart),
     },
-    ...traced.steps && { atRest: restOf(traced.steps, job.set.count) },
+    // Of apgd in L1 the first steps are in larger balls, whose losses are not to be compared.
+    ...traced.steps && job.settings.norm !== "l1" &&
+      { atRest: restOf(traced.steps, job.set.count) },
     ...await unmasked(job, traced),
   };
 }
@@ -66,7 +68,8 @@ async function unmasked(
 ): Promise<Readonly<Partial<Record<CheckName, Check>>>> {
   const { settings, set } = job;
   const { epsilon } = settings;
-  if (!attacked.gradient || epsilon === 0) return {};
+  // Far iterates of an attack that keeps its last one, or the class, say nothing of the gradient.
+  if (!attacked.gradient || epsilon === 0 || !settings.keepBest || job.keepLabel) return {};
   const own = fallOf(attacked);
   const norm: Norm = norms[settings.norm];
   const most = norm.largest(size(set.set.shape));
@@ -137,8 +140,14 @@ function largest(a: Float64Array, b: Float64Array): number {
 function restOf(steps: readonly Float32Array[], count: number): Check {
   const lowest = new Float64Array(count).fill(Infinity);
   const means = steps.map((losses) => {
-    losses.forEach((loss, i) => lowest[i] = Math.min(lowest[i] ?? NaN, loss));
-    return lowest.reduce((sum, loss) => sum + loss, 0) / count;
+    losses.forEach((loss, i) => {
+      // What is no number, or stands for an image that changed its class, is no loss.
+      if (loss < (lowest[i] ?? NaN) && loss < 1e29) lowest[i] = loss;
+    });
+    const known = lowest.filter(Number.isFinite);
+    return known.length < count && known.length === 0
+      ? NaN
+      : known.reduce((sum, loss) => sum + loss, 0) / known.length;
   });
   const [first = NaN, last = NaN] = [means[0], means.at(-1)];
   const before = means[Math.floor(0.9 * (means.length - 1))] ?? NaN;

@@ -28,6 +28,8 @@ export interface TracedAttack {
   readonly repeats: number;
   /** Runs over every batch: restarts, and ranks of each. */
   readonly runs: { readonly starts: number; readonly ranks: number };
+  /** Whether the step records losses. */
+  readonly tellsLosses: boolean;
   /** Which numbers the start takes behind the batch's indices: the run's, the rank's. */
   readonly numbered: { readonly run: boolean; readonly rank: boolean };
   /** Starts on a batch of indices. */
@@ -75,6 +77,7 @@ export function traceAttack(job: AttackJob, batch: number): TracedAttack {
     batch,
     repeats: first.state.repeats,
     runs,
+    tellsLosses: job.traced === true && tellLosses(steps),
     numbered,
     start: {
       name: "attack start",
@@ -109,6 +112,11 @@ function meanOf(values: readonly Tensor[]): Tensor {
   return scale(values.reduce((a, b) => add(a, b)), 1 / values.length);
 }
 
+/** Whether every part tells the losses of its steps; an attack of one's own need not. */
+function tellLosses(steps: readonly ReturnType<Iterate["step"]>[]): boolean {
+  return steps.every(({ losses }) => losses !== undefined);
+}
+
 /** Of a step, over the parts: the largest slope of an attack that follows one, the loss where it is traced. */
 function stepRecords(
   steps: readonly ReturnType<Iterate["step"]>[],
@@ -117,7 +125,7 @@ function stepRecords(
   const slopes = steps.flatMap(({ gradient }) => gradient ? [perImage(abs(gradient))] : []);
   return [
     ...slopes.length > 0 ? [slopes.reduce((a, b) => maximum(a, b))] : [],
-    ...traced ? [meanOf(steps.flatMap(({ losses }) => losses ?? []))] : [],
+    ...traced && tellLosses(steps) ? [meanOf(steps.flatMap(({ losses }) => losses ?? []))] : [],
   ];
 }
 

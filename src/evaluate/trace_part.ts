@@ -26,6 +26,7 @@ import {
   greater,
   maximum,
   neg,
+  nonFinite,
   Parameter,
   Random,
   reshape,
@@ -107,6 +108,7 @@ export function tracePart(
   const { key, model, means, valueAt, labelOf } = lowered;
   const numbers = (): Parameter => new Parameter([batch], 0);
   const [kept, keptOfBest, lowest, label] = [numbers(), numbers(), numbers(), numbers()];
+  const { ranked } = lowered;
   const shape = [batch, ...set.set.shape];
   const best = new Parameter(shape, 0);
   const loss = (x: Tensor, count: Tensor): Tensor => {
@@ -133,6 +135,7 @@ export function tracePart(
       return new Map([
         ...state.start(images, key, which),
         ...keep ? [[kept, keep] as const] : [],
+        ...rank ? [[ranked, rank] as const] : [],
         ...keepLabel ? [[label, labelOf(images)] as const] : [],
       ]);
     },
@@ -141,7 +144,11 @@ export function tracePart(
       const value = judgeBy(kept.tensor, x);
       const better = maximum(greater(lowest.tensor, value), broadcastTo(isFirst, [batch]));
       return new Map([
-        [lowest, where(better, value, lowest.tensor)],
+        // What is no number never counts as the lowest.
+        [
+          lowest,
+          where(better, where(nonFinite(value), constant(3e38, [batch]), value), lowest.tensor),
+        ],
         [best, where(ofImages(better), x, best.tensor)],
         [keptOfBest, where(better, kept.tensor, keptOfBest.tensor)],
       ]);
@@ -150,6 +157,7 @@ export function tracePart(
     parameters: [
       ...state.parameters,
       kept,
+      ranked,
       ...keepLabel ? [label] : [],
       ...several ? [best, lowest, keptOfBest] : [],
     ],
@@ -163,6 +171,8 @@ interface Lowered {
   readonly model: Attackable;
   /** Class means of features, where the objective needs them. */
   readonly means: Tensor | undefined;
+  /** `[1]`, which of the objective's own runs it is. */
+  readonly ranked: Parameter;
   /** The value `[B]` at images, by draws and by what was kept of the clean images. */
   valueAt(x: Tensor, draws: Draws, kept: Tensor): Tensor;
   /** The mean of as many draws as a step takes, by the step's number; of a control its own loss. */
@@ -178,8 +188,10 @@ function loweredBy(job: AttackJob, copy: number): Lowered {
   if (!model) throw new Error(`Unreachable: a subject without a part ${copy}`);
   const key = new Random(job.seed).fork("attack");
   const means = job.means?.[copy]?.tensor;
+  const ranked = new Parameter([1], 0);
+  const rank = objective.runs ? ranked.tensor : undefined;
   const valueAt = (x: Tensor, draws: Draws, kept: Tensor): Tensor => {
-    const [options, held] = [{ draws, target, means }, objective.keep && kept] as const;
+    const [options, held] = [{ draws, target, means, rank }, objective.keep && kept] as const;
     if (direction === "over") return objective.loss(model, x, options, held);
     return objective.under?.(model, x, options, held) ??
       neg(objective.loss(model, x, options, held));
@@ -188,6 +200,7 @@ function loweredBy(job: AttackJob, copy: number): Lowered {
     key,
     model,
     means,
+    ranked,
     valueAt,
     meanAt(x, count, kept): Tensor {
       const drawn = Array.from({ length: eot }, (_, i) => {

@@ -36,6 +36,8 @@ import { uncertainties } from "./uncertainty.ts";
 export interface AttackMade {
   /** Which images were attacked. */
   readonly on: Side;
+  /** Whether out-domain images are to be taken for known, or not to be. */
+  readonly direction: Direction;
   /** The attack on in-domain images, where one was made. */
   readonly inDomainAttack: InDomainAttackMade | undefined;
   /** The model's quality in-domain, and its answers there. */
@@ -76,6 +78,7 @@ export async function makeAttack(
   const sets = { clean: attacked.clean, attacked: attacked.adversarial };
   return {
     on,
+    direction: direction ?? "over",
     inDomainAttack: own,
     inDomain,
     attacked,
@@ -95,11 +98,11 @@ function leaveAlone(work: AttackJob): Promise<Attacked> {
 /** A document's figures of an attack: all but what is said of its model, and of where it ran. */
 export function attackFigures(
   work: AttackJob,
-  { on, inDomain, attacked, outDomain, checked, sets, detection, ...made }: AttackMade,
+  { on, direction, inDomain, attacked, outDomain, checked, sets, detection, ...made }: AttackMade,
   mean: MeanOptions,
 ): Readonly<Record<string, unknown>> {
   const { settings, target, objective = objectives.published } = work;
-  const { direction = "over", keepLabel = false, eot = 1 } = work;
+  const { keepLabel = false, eot = 1 } = work;
   const { name, norm, epsilon, steps, stepSize, startNoise, projectStart } = settings;
   const { init, restarts } = settings;
   const inTarget = ({ predictions }: Answers): number | null =>
@@ -150,7 +153,10 @@ export function attackFigures(
         attacked: on === "both" ? attacked.adversarial : undefined,
       }, mean)
       : null,
-    warnings: [...new Set([...warningsOf(checked.checks), ...ownWarnings(made)])],
+    // Where those in-domain alone are attacked, the checks are of that attack.
+    warnings: on === "in"
+      ? warningsOf(checked.checks)
+      : [...warningsOf(checked.checks), ...ownWarnings(made)],
   };
 }
 
@@ -181,7 +187,7 @@ function epsilonCurve(
     ]];
   return points.map(([answers, radius]) =>
     on === "in"
-      ? epsilonPoint(answers, attacked.clean, radius, seed)
+      ? epsilonPoint(answers, attacked.clean, radius, seed, answers)
       : epsilonPoint(inDomain.answers, answers, radius, seed)
   );
 }

@@ -21,12 +21,17 @@ export interface ToldResult {
 
 /** What the battery made of one score. */
 export interface BatteryScore {
-  /** In-domain against out-domain images: clean, those in-domain attacked, those out-domain, both. */
-  readonly columns: Readonly<Record<"clean" | "in" | "out" | "both", ToldResult>>;
+  /**
+   * In-domain against out-domain images: clean, those in-domain attacked, those out-domain, both; null where they were
+   * not attacked, as everything below.
+   */
+  readonly columns:
+    & { readonly clean: ToldResult }
+    & Readonly<Record<"in" | "out" | "both", ToldResult | null>>;
   /** Share of out-domain images beyond the threshold that keeps 95 % of the clean in-domain ones, 0 to 1. */
-  readonly rejected: Readonly<Record<"clean" | "worst", number>>;
+  readonly rejected: { readonly clean: number; readonly worst: number | null };
   /** Share of in-domain images that it keeps, 0 to 1. */
-  readonly kept: Readonly<Record<"clean" | "worst", number>>;
+  readonly kept: { readonly clean: number; readonly worst: number | null };
   /** AUROC where those members alone attack that are after this score. */
   readonly adaptive: Readonly<Record<"out" | "both", number | null>>;
   /** The same of those that are after something else. */
@@ -90,13 +95,18 @@ export interface BatteryResult extends RunFacts, ModelFacts {
 }
 
 const share = z.number().min(0).max(1);
-const pair = z.strictObject({ clean: share, worst: share });
+const pair = z.strictObject({ clean: share, worst: share.nullable() });
 const areas = z.strictObject({ out: share.nullable(), both: share.nullable() });
 const told = z.strictObject({ auroc: estimateSchema, fprAt95Tpr: estimateSchema });
 const won = z.record(z.string(), share);
 
 const score = z.strictObject({
-  columns: z.strictObject({ clean: told, in: told, out: told, both: told }),
+  columns: z.strictObject({
+    clean: told,
+    in: told.nullable(),
+    out: told.nullable(),
+    both: told.nullable(),
+  }),
   rejected: pair,
   kept: pair,
   adaptive: areas,

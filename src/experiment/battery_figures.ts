@@ -83,16 +83,25 @@ function scoreFigures(
     auroc: ends(auroc),
     fprAt95Tpr: ends(fprAt95Tpr),
   });
+  const attacked = { in: battery.sides.in.length > 0, out: battery.sides.out.length > 0 };
+  const both = attacked.in && attacked.out;
+  const only = <T>(value: T, made: boolean): T | null => made ? value : null;
+  const { rejected, kept } = atThreshold(all.detected);
+  const areas = (detected: Detected): BatteryResult["scores"][string]["adaptive"] => {
+    const found = areasOf(detected);
+    return { out: only(found.out, attacked.out), both: only(found.both, both) };
+  };
   return {
     columns: {
       clean: told(columns.clean),
-      in: told(columns.in),
-      out: told(columns.out),
-      both: told(columns.both),
+      in: only(told(columns.in), attacked.in),
+      out: only(told(columns.out), attacked.out),
+      both: only(told(columns.both), both),
     },
-    ...atThreshold(all.detected),
-    adaptive: areasOf(own.detected),
-    transfer: areasOf(others.detected),
+    rejected: { clean: rejected.clean, worst: only(rejected.worst, attacked.out) },
+    kept: { clean: kept.clean, worst: only(kept.worst, attacked.in) },
+    adaptive: areas(own.detected),
+    transfer: areas(others.detected),
     won: all.won,
   };
 }

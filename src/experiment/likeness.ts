@@ -167,6 +167,25 @@ function ofMembers(results: readonly AttackResult[]): string[] {
   );
 }
 
+/** What an attack is where nobody chooses. */
+const usual = {
+  objective: "published",
+  direction: "over",
+  norm: "linf",
+  keepLabel: false,
+  init: null,
+  restarts: 0,
+  eot: 1,
+} as const satisfies Partial<AttackResult["attack"]>;
+
+/** What was chosen about an attack, where it is not as usual: `restarts 5`. */
+function chosenOf(attack: AttackResult["attack"]): string[] {
+  const names = Object.keys(usual) as (keyof typeof usual)[];
+  return names.filter((name) => attack[name] !== usual[name]).map((name) =>
+    `${name} ${attack[name]}`
+  );
+}
+
 /** The protocol where it is another, and options that are not the protocol's. */
 function ofProcedure(results: readonly AttackResult[]): string[] {
   const found = results.flatMap(({ protocol, procedure, attack }) => {
@@ -178,6 +197,7 @@ function ofProcedure(results: readonly AttackResult[]): string[] {
     return [
       ...(protocol === "paper" ? [] : [`protocol ${protocol}`]),
       ...options.map((name) => `${name} ${procedure[name]}`),
+      ...chosenOf(attack),
       ...(attack.targeted === null ? [] : [`steered to class ${attack.targeted}`]),
       ...(attack.name === "pgd"
         ? unlike([attack.steps], [paperTraining.attackSteps], (n) => `${n} steps`)

@@ -107,7 +107,7 @@ export interface OwnRun {
 
 /** Refuses numbers out of their range, and names that a program without types may give. */
 export function checkOptions(
-  { epsilon, steps = 10, batchSize = evalBatch, target = 0, ...options }: OwnAttack,
+  { epsilon, steps = 10, batchSize = evalBatch, target, ...options }: OwnAttack,
 ): void {
   const known = (what: string, value: unknown, names: readonly string[]): void => {
     if (typeof value !== "string" || names.includes(value)) return;
@@ -130,6 +130,15 @@ export function checkOptions(
   known("direction", options.direction, directions);
   known("side", options.on, sides);
   known("start", options.init, Object.keys(inits));
+  if (
+    target !== undefined &&
+    (options.direction === "under" || (options.on ?? "out") !== "out")
+  ) {
+    throw new UserError(
+      "Cannot steer to a class and make less sure, or attack in-domain: a target is what out-domain images are to be " +
+        "taken for; leave out `direction` and `on`, or `target`",
+    );
+  }
   within("restarts", options.restarts ?? 0, 0, 100);
   within("eot", options.eot ?? 1, 1, 1000);
   known("attack", options.attack, Object.keys(attacks));
@@ -138,7 +147,7 @@ export function checkOptions(
   within("epsilon", epsilon, 0, 1000);
   within("steps", steps, 1, 10_000);
   within("batchSize", batchSize, 1, 65_536);
-  within("target", target, 0, 65_535);
+  within("target", target ?? 0, 0, 65_535);
   const { inDomain, outDomain, training = inDomain } = options;
   for (const { name, count } of [inDomain, outDomain, training]) {
     if (count > 0) continue;

@@ -173,14 +173,16 @@ function leftAt(
  * A point of the curves against the radius.
  *
  * @param seed of the bootstrap
+ * @param attacked answers to the images whose entropy and rejection it is, those out-domain when not given
  */
 export function epsilonPoint(
   inDomain: Answers,
   outDomain: Answers,
   epsilon: number,
   seed: number,
+  attacked: Answers = outDomain,
 ): EpsilonPoint {
-  const { predictions } = outDomain;
+  const { predictions } = attacked;
   const [images, others] = [rowsOf(predictions), scoresOf(outDomain)];
   const areas = Object.entries(scoresOf(inDomain)).map(([name, score]) => {
     const other = others[name];

@@ -85,10 +85,13 @@ function columnsTable({ figures: { scores } }: BatteryContent): Html {
     ],
     Object.entries(scores).map(([name, { columns, adaptive, transfer, rejected }]) => [
       scoreName(name),
-      ...(["clean", "in", "out", "both"] as const).map((of) => interval(columns[of].auroc)),
-      shown(adaptive.both, "area"),
-      shown(transfer.both, "area"),
-      shown(columns.both.fprAt95Tpr.value, "share"),
+      ...(["clean", "in", "out", "both"] as const).map((of) => {
+        const told = columns[of];
+        return told ? interval(told.auroc) : "";
+      }),
+      shown(adaptive.both ?? adaptive.out, "area"),
+      shown(transfer.both ?? transfer.out, "area"),
+      shown(columns.both?.fprAt95Tpr.value ?? null, "share"),
       shown(rejected.clean, "share"),
       shown(rejected.worst, "share"),
     ]),
@@ -167,7 +170,7 @@ function pictures({ figures, examples }: BatteryContent): Html | null {
           }"><br>${shown(confidences[k] ?? null, "share")}`
         ),
       ]),
-      "max p below each",
+      "each as its member's last run left it; below it max p, the worst of all its runs",
     ),
   );
 }

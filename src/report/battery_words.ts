@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { BatteryResult } from "../experiment/battery_document.ts";
+import type { BatteryResult, BatteryScore } from "../experiment/battery_document.ts";
 import { shown } from "../measure/shown.ts";
 import { shortScoreName, title } from "./words.ts";
 
@@ -15,28 +15,31 @@ export interface BatteryFigures extends Pick<BatteryResult, "mode" | "accuracy" 
 
 /** Which score holds best, and what is left of it. */
 export function batteryVerdict({ mode, battery, scores }: BatteryFigures): string {
-  const held = Object.entries(scores).toSorted(([, a], [, b]) =>
-    (b.columns.both.auroc.value ?? 0) - (a.columns.both.auroc.value ?? 0)
-  );
+  const { on } = battery;
+  const left = ({ columns }: BatteryScore): number => columns[on]?.auroc.value ?? 0;
+  const held = Object.entries(scores).toSorted(([, a], [, b]) => left(b) - left(a));
   const [[best, found] = []] = held;
   const worst = held.at(-1);
   if (!best || !found || !worst) return `${title(mode)} has no score`;
-  const area = (of: typeof found, column: "clean" | "both"): string =>
-    shown(of.columns[column].auroc.value, "area");
+  const area = (of: BatteryScore, column: "clean" | typeof on): string =>
+    shown(of.columns[column]?.auroc.value ?? null, "area");
+  const where = {
+    both: "both sets are",
+    out: "out-domain images are",
+    in: "in-domain images are",
+  } as const;
   const partly = battery.mode === "threshold"
     ? " (attacked no further than its threshold, so AUROC may be lower still)"
     : "";
-  const chance = (found.columns.both.auroc.value ?? 0) <= 0.5
+  const chance = left(found) <= 0.5
     ? "None of its scores tells attacked images better than guessing"
     : `Of ${title(mode)}'s scores ${shortScoreName(best)} holds best`;
   return `${chance}: AUROC by ${shortScoreName(best)} goes from ${area(found, "clean")} to ${
-    area(found, "both")
-  } where both sets are at their worst${
+    area(found, on)
+  } where ${where[on]} at their worst${
     worst[0] === best
       ? ""
-      : `, by ${shortScoreName(worst[0])} from ${area(worst[1], "clean")} to ${
-        area(worst[1], "both")
-      }`
+      : `, by ${shortScoreName(worst[0])} from ${area(worst[1], "clean")} to ${area(worst[1], on)}`
   }${partly}.`;
 }
 

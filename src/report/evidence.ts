@@ -183,7 +183,7 @@ async function epsilonSection({ curves }: Evidence): Promise<Html | null> {
     "Against the radius of the attack",
     paragraph(
       "about",
-      `Every point is of the same ${images} out-domain images; at 0 they are clean. Upright lines are 95 % intervals.`,
+      `Every point is of the same ${images} attacked images; at 0 they are clean. Upright lines are 95 % intervals.`,
     ),
     await draw(
       lines(
