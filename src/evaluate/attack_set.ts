@@ -160,12 +160,7 @@ async function attackIn(job: AttackJob, batch: number): Promise<Attacked> {
       distance: first.distance.map((_, i) => Math.max(...runs.map((of) => of.distance[i] ?? 0))),
       outside: first.outside.map((_, i) => Math.max(...runs.map((of) => of.outside[i] ?? 0))),
       gradient: slopes.length > 0
-        ? gradientOf(slopes, {
-          ...traced,
-          count: set.count,
-          // A last iterate that is only judged takes no step.
-          steps: Math.max(settings.steps, traced.repeats - 1),
-        })
+        ? gradientOf(slopes, { ...traced, count: set.count, steps: settings.steps })
         : undefined,
       steps: traced.tellsLosses ? stepsOf(losses, { ...traced, count: set.count }) : undefined,
       examples,
@@ -203,9 +198,11 @@ function gradientOf(
     & { readonly count: number; readonly steps: number },
 ): NonNullable<Attacked["gradient"]> {
   const rows = runs.starts * runs.ranks * repeats;
+  // A last iterate that is only judged takes no step.
+  const made = Math.max(steps, repeats - 1);
   const slopeAt = (image: number, at: number): number =>
     slopes[(Math.floor(image / batch) * rows + at) * batch + image % batch] ?? 0;
-  const everyStep = Array.from({ length: steps }, (_, at) => at);
+  const everyStep = Array.from({ length: made }, (_, at) => at);
   return {
     slope: Float32Array.from({ length: count }, (_, i) => slopeAt(i, 0)),
     blindSteps: Uint32Array.from(

@@ -94,6 +94,11 @@ export interface Part {
   readonly parameters: readonly Parameter[];
 }
 
+/** Values `[B]`, and another for those that are no numbers: they never count as the lowest. */
+function finiteOr(values: Tensor, other: number): Tensor {
+  return where(nonFinite(values), constant(other, values.shape), values);
+}
+
 /** What is far above any loss: an iterate that must not count. */
 const never = 1e30;
 
@@ -105,10 +110,9 @@ export function tracePart(
 ): Part {
   const { set, settings, target, objective = objectives.published, keepLabel = false } = job;
   const lowered = loweredBy(job, copy);
-  const { key, model, means, valueAt, labelOf } = lowered;
+  const { key, model, means, ranked, valueAt, labelOf } = lowered;
   const numbers = (): Parameter => new Parameter([batch], 0);
   const [kept, keptOfBest, lowest, label] = [numbers(), numbers(), numbers(), numbers()];
-  const { ranked } = lowered;
   const shape = [batch, ...set.set.shape];
   const best = new Parameter(shape, 0);
   const loss = (x: Tensor, count: Tensor): Tensor => {
@@ -144,11 +148,7 @@ export function tracePart(
       const value = judgeBy(kept.tensor, x);
       const better = maximum(greater(lowest.tensor, value), broadcastTo(isFirst, [batch]));
       return new Map([
-        // What is no number never counts as the lowest.
-        [
-          lowest,
-          where(better, where(nonFinite(value), constant(3e38, [batch]), value), lowest.tensor),
-        ],
+        [lowest, where(better, finiteOr(value, 3e38), lowest.tensor)],
         [best, where(ofImages(better), x, best.tensor)],
         [keptOfBest, where(better, kept.tensor, keptOfBest.tensor)],
       ]);

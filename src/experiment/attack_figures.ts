@@ -125,14 +125,7 @@ export function attackFigures(
       targeted: target ?? null,
     },
     inDomain: inDomain.figures,
-    outDomain: {
-      name: outDomain.name,
-      count: outDomain.count,
-      sha256: outDomain.sha256,
-      listSha256: outDomain.listSha256 ?? null,
-      skipped: outDomain.skipped?.length ?? 0,
-      classNames: outDomain.classes ? [...outDomain.classes] : null,
-    },
+    outDomain: identified(outDomain),
     clean: { ...uncertainties(attacked.clean, mean), targeted: inTarget(attacked.clean) },
     adversarial: {
       ...uncertainties(attacked.adversarial, mean),
@@ -157,6 +150,20 @@ export function attackFigures(
     warnings: on === "in"
       ? warningsOf(checked.checks)
       : [...warningsOf(checked.checks), ...ownWarnings(made)],
+  };
+}
+
+/** The attacked set, as a document names it. */
+function identified(
+  { name, count, sha256, listSha256, skipped, classes }: ImageSet,
+): Readonly<Record<string, unknown>> {
+  return {
+    name,
+    count,
+    sha256,
+    listSha256: listSha256 ?? null,
+    skipped: skipped?.length ?? 0,
+    classNames: classes ? [...classes] : null,
   };
 }
 

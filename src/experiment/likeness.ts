@@ -181,9 +181,10 @@ const usual = {
 /** What was chosen about an attack, where it is not as usual: `restarts 5`. */
 function chosenOf(attack: AttackResult["attack"]): string[] {
   const names = Object.keys(usual) as (keyof typeof usual)[];
-  return names.filter((name) => attack[name] !== usual[name]).map((name) =>
-    `${name} ${attack[name]}`
-  );
+  return names.flatMap((name) => {
+    const value: unknown = attack[name];
+    return value === undefined || value === usual[name] ? [] : [`${name} ${value}`];
+  });
 }
 
 /** The protocol where it is another, and options that are not the protocol's. */
