@@ -25,6 +25,7 @@ const common: ReadonlySet<string> = new Set([
   "--model",
   "--protocol",
   "--attack",
+  "--battery",
   "--epsilon-attack",
   "--steps",
   "--targeted",

@@ -239,7 +239,7 @@ export const optionEntries = {
     "Members of an ensemble, of the seeds from --seed on",
     { otherwise: same(ofEnsembles) },
   ),
-  steps: told(count.max(10_000).optional(), `Iterations of ${iterating.join(" and ")}`, {
+  steps: told(count.max(10_000).optional(), `Iterations of ${iterating.join(", ")}`, {
     otherwise: same(iterating.map((name) => `${name}: ${ownSteps(name)}`).join(", ")),
     ...attacking,
   }),
