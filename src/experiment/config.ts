@@ -214,9 +214,7 @@ export const optionEntries = {
   ),
   battery: told(
     z.enum(Object.keys(batteries) as [BatteryName, ...BatteryName[]]).optional(),
-    `Attacks one after the other, of which every image gets the worst (${
-      Object.entries(batteries).map(([name, { about }]) => `${name}: ${about}`).join("; ")
-    })`,
+    "Attacks of which every image gets the worst: see docs/attacks.md",
     { otherwise: same("one attack"), ...attacking },
   ),
   batteryMode: told(
