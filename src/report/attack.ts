@@ -88,7 +88,7 @@ export async function attackPage(content: AttackContent): Promise<string> {
     detectionSection(evidence),
     inDomainSection(content),
     await pictures(content),
-    await evidenceSections(evidence),
+    await evidenceSections(evidence, attack.on === "in" ? "in-domain" : "out-domain"),
     allFigures(content),
     furtherFigures(figures, [...elsewhere, shownInDomain, ...shownEvidence(evidence)]),
     configuration(content),

@@ -95,9 +95,12 @@ export function rejections({ curves }: Evidence): Record<string, Record<string, 
 }
 
 /** All the parts but the detectors. */
-export async function evidenceSections(evidence: Evidence): Promise<Content> {
+export async function evidenceSections(
+  evidence: Evidence,
+  attacked: "in-domain" | "out-domain" = "out-domain",
+): Promise<Content> {
   return [
-    await epsilonSection(evidence),
+    await epsilonSection(evidence, attacked),
     await calibrationSection(evidence),
     checksSection(evidence),
   ];
@@ -170,7 +173,10 @@ export function detectionSection({ detection }: Evidence): Html | null {
   );
 }
 
-async function epsilonSection({ curves }: Evidence): Promise<Html | null> {
+async function epsilonSection(
+  { curves }: Evidence,
+  attacked: string,
+): Promise<Html | null> {
   const points = (curves?.epsilon ?? []).toSorted((a, b) => a.epsilon - b.epsilon);
   if (points.length < 2) return null;
   const axes = {
@@ -183,7 +189,7 @@ async function epsilonSection({ curves }: Evidence): Promise<Html | null> {
     "Against the radius of the attack",
     paragraph(
       "about",
-      `Every point is of the same ${images} attacked images; at 0 they are clean. Upright lines are 95 % intervals.`,
+      `Every point is of the same ${images} ${attacked} images; at 0 they are clean. Upright lines are 95 % intervals.`,
     ),
     await draw(
       lines(
