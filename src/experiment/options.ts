@@ -89,7 +89,7 @@ export interface RunOptions extends ChosenDifferences, ChosenHyperparameters {
   readonly batteryMode?: "full" | "threshold" | undefined;
   /** Norm of the attack's ball; L-infinity when not given. */
   readonly norm?: NormName | undefined;
-  /** Iterations of pgd or apgd, 1 to 10,000; 10 or 100 when not given. */
+  /** Iterations of pgd, apgd or square, 1 to 10,000; 10, 100 or 2,000 when not given. */
   readonly steps?: number | undefined;
   /** Class that the attack steers to; the model's own prediction when not given. */
   readonly targeted?: number | undefined;
