@@ -101,6 +101,7 @@ Deno.test("`attack --battery fast` is as strong as each member image by image, a
       assert.deepEqual([attempts, images], [1 + names.length, 20], name);
       assert.ok(data.every((v) => !Number.isNaN(v)));
     }
+    await assert.rejects(Deno.stat(join(run, "members")), "what was kept on the way is gone");
     const shown = await task("attack", args.filter((arg) => arg !== "--json"), { cwd: folder });
     assert.equal(shown.code, 0, shown.stderr);
     assert.match(shown.stdout, /adaptive .* transfer/);

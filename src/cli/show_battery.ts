@@ -67,7 +67,7 @@ function thresholdTable({ scores }: BatteryResult, width: number): string {
   const share = (value: number | null | undefined): string =>
     value === undefined || value === null ? notAttacked : shown(value, "share");
   return tableText(
-    ["score", "FPR95", "both attacked", "rejected", "worst", "kept", "worst "],
+    ["score", "FPR95", "both attacked", "rejected", "worst out", "kept", "worst in"],
     Object.entries(scores).map(([name, { columns: { clean, both }, rejected, kept }]) => [
       shortScoreName(name),
       share(clean.fprAt95Tpr.value),

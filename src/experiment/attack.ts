@@ -64,7 +64,8 @@ export async function attackWithExamples(
   const clock = new Clock();
   const parts = await partsOf(config);
   using bench = await openToAttack(config, parts, reporter);
-  const setup = { ...bench, modules: parts.modules };
+  const byMeans = parts.objective.means === true;
+  const setup = { ...bench, modules: parts.modules, byMeans };
   const made = await recorded("attack", setup, reporter, {
     models: (r) => findOrTrain(bench, r, clock),
     work: (r, models) => attackOn(bench, parts, models, r, clock, keep),

@@ -35,7 +35,7 @@ import { batteries, type BatteryMember, memberName } from "./batteries.ts";
 import { batteryArchives } from "./battery_archives.ts";
 import { batteryDocument, type BatteryResult } from "./battery_document.ts";
 import { batteryFigures, type Sides } from "./battery_figures.ts";
-import { outcomesIn } from "./battery_kept.ts";
+import { forgetOutcomes, outcomesIn } from "./battery_kept.ts";
 import { common, job, modelsOf } from "./common.ts";
 import { procedureFor, type RunConfig } from "./config.ts";
 import { type Evaluated, evaluateInDomain } from "./evaluate.ts";
@@ -51,10 +51,21 @@ import { findOrTrain, type LoadedModel, openWorkbench, type Workbench } from "./
 export async function battery(config: RunConfig, reporter: Reporter): Promise<BatteryResult> {
   const clock = new Clock();
   using bench = await openWorkbench(config, "use", reporter);
-  const { document } = await recorded("battery", bench, reporter, {
+  const setup = { ...bench, byMeans: needsMeans(membersOf(bench).members) };
+  const finished: string[] = [];
+  const telling: Reporter = {
+    ...reporter,
+    kept(path): void {
+      finished.push(path);
+      reporter.kept?.(path);
+    },
+  };
+  const { document } = await recorded("battery", setup, telling, {
     models: (r) => findOrTrain(bench, r, clock),
     work: (r, models, folder) => batteryOn(bench, models, r, clock, folder),
   });
+  // Of one that could not be kept the members stay, for the next try.
+  for (const folder of finished) await forgetOutcomes(folder);
   return document;
 }
 

@@ -10,12 +10,20 @@ import { isFile } from "../base/files.ts";
 import { type NamedArray, readSafetensors, writeSafetensors } from "../checkpoint/safetensors.ts";
 import type { BatterySide, MemberOutcome, Outcomes } from "../evaluate/battery.ts";
 
+/** Removes what was kept of a battery that is finished: the same battery again is made anew, and compared. */
+export async function forgetOutcomes(folder: string): Promise<void> {
+  await Deno.remove(join(folder, membersName), { recursive: true }).catch(() => undefined);
+}
+
+/** The folder of what members made, in the run's. */
+const membersName = "members";
+
 /** Outcomes in a run's folder, which is named by everything that decides them; without a folder none is kept. */
 export function outcomesIn(folder: string | undefined): Outcomes {
   if (folder === undefined) {
     return { read: () => Promise.resolve(undefined), write: () => Promise.resolve() };
   }
-  const members = join(folder, "members");
+  const members = join(folder, membersName);
   const pathOf = (side: BatterySide, member: number): string =>
     join(members, `${side}-${member}.safetensors`);
   return {

@@ -5,12 +5,9 @@
  */
 import { z } from "zod";
 import type { ImageSet } from "../../data/mod.ts";
-import { type Objective, objectives } from "../attack/mod.ts";
-import { batteries } from "./batteries.ts";
-import { checkpointsOf, objectiveOf, type RunConfig } from "./config.ts";
+import { checkpointsOf, type RunConfig } from "./config.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
-import { isModulePath } from "../base/module.ts";
 import { limited, meansSetOf, openSetup, outDomainOf, type Setup } from "./setup.ts";
 import { checkModules } from "./parts.ts";
 import { concerning } from "../methods/protocol.ts";
@@ -27,6 +24,8 @@ export interface RunSetup extends Setup {
   readonly device: Pick<Device, "adapter" | "tiles">;
   /** SHA-256 of the texts of modules of the user's own, by option, where there are any. */
   readonly modules?: Readonly<Record<string, string>> | undefined;
+  /** Whether an objective asks for class means of training images; not when not given. */
+  readonly byMeans?: boolean | undefined;
 }
 
 /**
@@ -85,32 +84,29 @@ interface SetIdentity {
   readonly listSha256: string | null;
 }
 
-/** The sets that a run is made on, by their part in it. */
+/**
+ * The sets that a run is made on, by their part in it.
+ *
+ * @param byMeans whether an objective asks for class means of training images
+ */
 async function setsOf(
   command: Run["command"],
   { config, sets, trainingSet }: Pick<Setup, "config" | "sets" | "trainingSet">,
+  byMeans: boolean,
 ): Promise<Record<string, ImageSet>> {
-  const names = command === "battery"
-    ? batteries[config.battery ?? "standard"].members.map(({ objective }) => objective)
-    : [objectiveOf(config)];
-  const byMeans = names.some((name) =>
-    !isModulePath(name) && (objectives[name] as Objective).means
-  );
   return {
     ...(checkpointsOf(config) ? {} : { train: await trainingSet() }),
     test: limited(await sets.inDomain.images("test"), config),
     ...(command === "train" ? {} : { outDomain: await outDomainOf({ config, sets }) }),
-    ...(byMeans && (command === "attack" || command === "battery")
-      ? { classMeans: await meansSetOf({ config, sets }) }
-      : {}),
+    ...(byMeans ? { classMeans: await meansSetOf({ config, sets }) } : {}),
   };
 }
 
 async function dataOf(
   command: Run["command"],
-  setup: Pick<Setup, "config" | "sets" | "trainingSet">,
+  setup: Pick<RunSetup, "config" | "sets" | "trainingSet" | "byMeans">,
 ): Promise<Record<string, SetIdentity>> {
-  const sets = Object.entries(await setsOf(command, setup));
+  const sets = Object.entries(await setsOf(command, setup, setup.byMeans ?? false));
   return Object.fromEntries(
     sets.map(([role, { name, count, sha256, listSha256 = null }]) => [role, {
       name,
@@ -150,7 +146,8 @@ async function checkData(run: Run, setup: Setup, file: string): Promise<void> {
       }": it does not say which data the run used; make the run again`,
     );
   }
-  for (const [role, set] of Object.entries(await setsOf(run.command, setup))) {
+  const byMeans = "classMeans" in parsed.data.data;
+  for (const [role, set] of Object.entries(await setsOf(run.command, setup, byMeans))) {
     const wanted = parsed.data.data[role];
     if (!wanted) {
       throw new UserError(
