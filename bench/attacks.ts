@@ -1,6 +1,6 @@
 /**
  * What a step of each attack costs on LeNet, beside a forward pass and beside another library's step of the same
- * pgd, in turns.
+ * pgd, in turns; and whether restarts side by side are faster than one after the other.
  *
  * @module
  */
@@ -37,6 +37,15 @@ export interface AttackReport {
   readonly rows: readonly AttackRow[];
   /** Share of a square step that is not its forward pass, 0 to 1. */
   readonly besideForward: Summary;
+  /** What is gained where restarts of a batch run side by side, as one batch of their copies. */
+  readonly sideBySide: readonly {
+    /** Images of a run. */
+    readonly images: number;
+    /** Runs at once. */
+    readonly runs: number;
+    /** How many times as long they take one after the other. */
+    readonly gain: Summary;
+  }[];
 }
 
 interface Steps {
@@ -47,6 +56,9 @@ interface Steps {
 
 /** Steps in a turn, of which the first turn warms up. */
 const steps = 20;
+
+/** Restarts that run side by side, and of how many images. */
+const copied = { runs: 4, images: [20, 200] } as const;
 
 /** Measures in turns. */
 export async function measureAttacks(
@@ -69,6 +81,11 @@ export async function measureAttacks(
       close: () => theirs.close(),
     });
   } else say("jax is not on this machine; going on without it");
+  const named = runners.length;
+  for (const images of copied.images) {
+    runners.push(await stepsOf(own, repeated(workload, images), "pgd"));
+    runners.push(await stepsOf(own, repeated(workload, images * copied.runs), "pgd"));
+  }
   for (const runner of runners) await runner.run(steps);
   const times = runners.map(() => [] as number[]);
   for (let round = 0; round < rounds; round++) {
@@ -86,12 +103,29 @@ export async function measureAttacks(
   const [pgd = [], , square = [], forward = []] = times;
   return {
     where,
-    rows: runners.map(({ name }, i) => ({
+    rows: runners.slice(0, named).map(({ name }, i) => ({
       name,
       step: summarise(times[i] ?? []),
       ratio: summarise((times[i] ?? []).map((ms, round) => ms / (pgd[round] ?? NaN))),
     })),
     besideForward: summarise(square.map((ms, i) => 1 - (forward[i] ?? NaN) / ms)),
+    sideBySide: copied.images.map((images, i) => {
+      const [one = [], all = []] = times.slice(named + 2 * i);
+      const gain = one.map((ms, round) => copied.runs * ms / (all[round] ?? NaN));
+      return { images, runs: copied.runs, gain: summarise(gain) };
+    }),
+  };
+}
+
+/** The same with so many images, the given ones again and again. */
+function repeated({ shape, images, labels, ...rest }: Workload, count: number): Workload {
+  const [given = 1, ...image] = shape;
+  const one = images.length / given;
+  return {
+    ...rest,
+    shape: [count, ...image],
+    images: Float32Array.from({ length: count * one }, (_, i) => images[i % images.length] ?? 0),
+    labels: Float32Array.from({ length: count }, (_, i) => labels[i % given] ?? 0),
   };
 }
 

@@ -82,13 +82,16 @@ export function showStartup(rows: readonly StartupRow[]): string {
 }
 
 /** What a step of each attack costs. */
-export function showAttacks({ where, rows, besideForward }: AttackReport): string {
+export function showAttacks({ where, rows, besideForward, sideBySide }: AttackReport): string {
   const lines = rows.map((
     { name, step, ratio },
   ) => [name, showSummary(step), showSummary(ratio, 2)]);
   return `A step on LeNet, 200 letters, on ${where}; medians [quartiles]\n` +
     table(["step", "ms", "times pgd's"], lines) +
-    `\nShare of a square step beside its forward pass: ${showSummary(besideForward, 2)}`;
+    `\nShare of a square step beside its forward pass: ${showSummary(besideForward, 2)}` +
+    sideBySide.map(({ images, runs, gain }) =>
+      `\n${runs} restarts of ${images} images side by side: ${showSummary(gain, 2)} times as fast`
+    ).join("");
 }
 
 /** Costs an image of every variant, and of the tables as a whole. */
