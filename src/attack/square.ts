@@ -1,12 +1,12 @@
 /**
  * The Square attack (M. Andriushchenko, F. Croce, N. Flammarion and M. Hein, "Square Attack: a query-efficient
- * black-box adversarial attack via random search", ECCV 2020), in L-infinity and L2: a square of the image is
+ * black-box adversarial attack via random search", ECCV 2020), and what F. Croce and M. Hein made of it in L1
+ * ("Mind the box: l1-APGD for sparse adversarial attacks on image classifiers", ICML 2021): a square of the image is
  * changed at random, again and again, and what lowers the loss is kept. It never looks at a gradient: where it
  * does more than an attack that follows one, that one's gradients are masked.
  *
- * In L1 it is not defined, and refuses to be made. It goes on where an image is fooled, since a loss of
- * uncertainty has no such point. Squares may lie anywhere in the image, its last row and column included, as the
- * paper has it; the authors' code leaves those out.
+ * It goes on where an image is fooled, since a loss of uncertainty has no such point. Squares may lie anywhere in
+ * the image, its last row and column included, as the paper has it; the authors' code leaves those out.
  *
  * @module
  */
@@ -26,8 +26,15 @@ import {
   where,
 } from "../nn/mod.ts";
 import { runOf, startOf } from "./start.ts";
-import { norms, rows } from "./norms.ts";
-import { l2Moves, linfMoves, type Moves, sizesOf } from "./square_moves.ts";
+import { type NormName, rows } from "./norms.ts";
+import {
+  l1Moves,
+  l2Moves,
+  linfMoves,
+  type Moves,
+  type MovesOptions,
+  sizesOf,
+} from "./square_moves.ts";
 import type { Attack, AttackSettings, Iterate, IterateOptions, Problem } from "./types.ts";
 
 /** Share of the pixels that the first squares cover. */
@@ -36,15 +43,16 @@ const firstShare = 0.8;
 /** Of 10,000 queries, those after which the share is halved. */
 const halvings = [10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000] as const;
 
-/** The norms that it is defined for, with the least side of a square. */
+/** How it moves in each norm, and which sides its squares have. */
 const variants = {
   linf: { moves: linfMoves, least: 1, odd: false },
   l2: { moves: l2Moves, least: 3, odd: true },
-} as const;
+  l1: { moves: l1Moves, least: 3, odd: true },
+} as const satisfies Record<NormName, Variant>;
 
-type Variant = typeof variants[VariantName];
-
-type VariantName = keyof typeof variants;
+type Variant =
+  & Required<Pick<SideOptions, "least" | "odd">>
+  & { readonly moves: (options: MovesOptions) => Moves };
 
 /** Counters of noise are whole numbers below this. */
 const mostDraws = 2 ** 24;
@@ -52,7 +60,6 @@ const mostDraws = 2 ** 24;
 /** `steps` queries after the first; what it is told of a step's length, of noise and of what to keep is passed over. */
 export const square: Attack = {
   name: "square",
-  norms: Object.keys(variants) as VariantName[],
   objective: "logProbability",
   adaptive: true,
   gradientFree: true,
@@ -60,12 +67,11 @@ export const square: Attack = {
   prepare: (problem, chosen) => prepareBy(problem, chosen),
 };
 
-/** @throws UserError in a norm that it is not defined for, or with more draws than there are */
+/** @throws UserError with more draws than there are */
 function settings(
   epsilon: number,
   { norm = "linf", steps = 2000, ...run }: IterateOptions = {},
 ): AttackSettings {
-  variantOf(norm);
   if ((1 + (run.restarts ?? 0)) * (steps + 1) > mostDraws) {
     throw new UserError(
       `Cannot attack by square in ${steps} steps with ${run.restarts ?? 0} restarts: its random ` +
@@ -83,15 +89,6 @@ function settings(
     projectStart: true,
     keepBest: true,
   };
-}
-
-function variantOf(norm: AttackSettings["norm"]): Variant {
-  const found = Object.entries<Variant>(variants).find(([name]) => name === norm);
-  if (found) return found[1];
-  throw new UserError(
-    `Cannot attack by square in ${norms[norm].title}: it is defined in L-infinity and L2; choose ` +
-      "one of these norms, or another attack such as apgd",
-  );
 }
 
 /** How the sides of squares are found. */
@@ -185,7 +182,7 @@ export function prepareBy(
   { source = noiseOf, scaled = true }: { readonly source?: Source; readonly scaled?: boolean } = {},
 ): Iterate {
   const { epsilon, steps, norm } = settings;
-  const { moves: movesIn, least, odd } = variantOf(norm);
+  const { moves: movesIn, least, odd } = variants[norm];
   const sizes = sizesOf(shape);
   const { batch, channels, height, width } = sizes;
   const sides = sidesOf(steps, height, width, { least, odd, scaled });

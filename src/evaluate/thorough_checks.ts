@@ -8,7 +8,7 @@
 import type { Check, CheckName } from "../measure/check.ts";
 import { confidences } from "../measure/metrics.ts";
 import { percent, round } from "../measure/shown.ts";
-import { type Attack, attacks, type Norm, norms } from "../attack/mod.ts";
+import { attacks, type Norm, norms } from "../attack/mod.ts";
 import { size } from "../nn/mod.ts";
 import { type Attacked, type AttackJob, attackSet } from "./attack_set.ts";
 import { predict } from "./predict.ts";
@@ -89,8 +89,6 @@ async function unmasked(
         round(own)
       }: the gradient leads nowhere, so that the attack says nothing of the model; use --battery standard`,
   };
-  const { norms: known = [] }: Attack = attacks.square;
-  if (!known.includes(settings.norm)) return { unbounded };
   const searched = await attackSet({
     ...job,
     attack: attacks.square,
