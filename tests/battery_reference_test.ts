@@ -53,7 +53,7 @@ testWithShared(
       };
       const member = (name: "logProbability" | "target"): ReadyMember => ({
         name,
-        attack: "apgd",
+        attack: attacks.apgd,
         settings: attacks.apgd.settings(0.1, { steps: 100 }),
         objective: objectives[name],
         eot: undefined,

@@ -12,6 +12,25 @@ export async function withDevice(test: (device: Device) => Promise<void>): Promi
   await test(device);
 }
 
+/** Tells, until it is disposed of, how many bytes the parameters take that were put on a device since. */
+export function parametersOn(device: Device): Disposable & { bytes(): number } {
+  const { gpu } = device;
+  const create = gpu.createBuffer.bind(gpu);
+  let bytes = 0;
+  gpu.createBuffer = (descriptor): GPUBuffer => {
+    const buffer = create(descriptor);
+    if (descriptor.label !== "parameter") return buffer;
+    bytes += descriptor.size;
+    const destroy = buffer.destroy.bind(buffer);
+    buffer.destroy = (): undefined => {
+      bytes -= descriptor.size;
+      return destroy();
+    };
+    return buffer;
+  };
+  return { bytes: () => bytes, [Symbol.dispose]: () => void (gpu.createBuffer = create) };
+}
+
 /** `|a - b| / |b|` of two arrays of one length. */
 export function relativeError(a: ArrayLike<number>, b: ArrayLike<number>): number {
   assert.equal(a.length, b.length);

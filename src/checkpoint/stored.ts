@@ -54,24 +54,28 @@ function cannotUse(path: string, state: string): UserError {
   );
 }
 
-/** Holds what a checkpoint says of its training against what was asked for. */
-function check(path: string, said: Account, asked: Account): void {
+/**
+ * In what a checkpoint says another thing of its training than was asked for, as half a sentence about it; undefined
+ * where in nothing.
+ */
+export function otherwise(said: Account, asked: Account): string | undefined {
   const [before, wanted] = [said, asked].map(flat);
   const names = new Set([...before?.keys() ?? [], ...wanted?.keys() ?? []]);
   for (const name of names) {
     const [is, was] = [before?.get(name), wanted?.get(name)];
-    if (is === was) continue;
-    throw cannotUse(path, `it says ${shown(name, is)}, asked for was ${shown(name, was)}`);
+    if (is !== was) return `it says ${shown(name, is)}, asked for was ${shown(name, was)}`;
   }
-  if (said.data.sha256 !== asked.data.sha256) {
-    const { count, name } = said.data;
-    throw cannotUse(
-      path,
-      `the ${count} images of ${
-        shortened(name, 40)
-      } that it was trained on have other pixels or labels`,
-    );
-  }
+  const { count, name, sha256 } = said.data;
+  if (sha256 === asked.data.sha256) return undefined;
+  return `the ${count} images of ${
+    shortened(name, 40)
+  } that it was trained on have other pixels or labels`;
+}
+
+/** Holds what a checkpoint says of its training against what was asked for. */
+function check(path: string, said: Account, asked: Account): void {
+  const difference = otherwise(said, asked);
+  if (difference !== undefined) throw cannotUse(path, difference);
 }
 
 /** An account's values by name, but for those that no sentence could show. */

@@ -12,6 +12,8 @@ import {
   type RunConfig,
 } from "../experiment/config.ts";
 import { UserError } from "../base/errors.ts";
+import { isModulePath } from "../base/module.ts";
+import { batteries, type Battery } from "../experiment/batteries.ts";
 import { hyperparameters, type Method, methods, type Network, networkOf } from "../methods/mod.ts";
 import type { Declared, Hyperparameter } from "../methods/options.ts";
 import {
@@ -62,6 +64,12 @@ export function actsIn(command: Asked["command"] | "table", name: string): boole
   return actingOf(name)?.some((stage) => reached.includes(stage)) ?? true;
 }
 
+/** Whether a battery attacks a model of another seed too, which is trained where a checkpoint is named as well. */
+function trainsAnother({ battery }: RunConfig): boolean {
+  const { members }: Pick<Battery, "members"> = battery ? batteries[battery] : { members: [] };
+  return members.some(({ surrogate }) => surrogate);
+}
+
 /** An option that acts in some stages only, of which a named checkpoint has the training behind it. */
 function at(name: string): Idle {
   const acting = actingOf(name);
@@ -69,7 +77,8 @@ function at(name: string): Idle {
     if (!acting) return undefined;
     const reached: readonly Stage[] = stages[command];
     const common = acting.filter((stage) => reached.includes(stage));
-    const given = command !== "train" && checkpointsOf(config) !== undefined;
+    const given = command !== "train" && checkpointsOf(config) !== undefined &&
+      !trainsAnother(config);
     if (common.some((stage) => stage !== "training" || !given)) return undefined;
     if (common.length > 0) return ["the checkpoint is trained already", "leave out one of them"];
     return acting.includes("evaluation")
@@ -104,7 +113,9 @@ function ofSteps(choices: readonly Partial<RunConfig>[]): Idle {
           projectStart: made.projectStart && made.startNoise > 0 && !made.init,
         })),
       );
-    if (!variety(settings("pgd")) || acts(config.attack)) return undefined;
+    // In a battery the published attack is made, whatever else is.
+    const made = config.battery === undefined ? [] : ["published" as const];
+    if (!variety(settings("pgd")) || [...made, config.attack].some(acts)) return undefined;
     const { name } = attackSettings(config, own);
     return [
       `${name}, the attack on ${method.name}, has no use for it`,
@@ -172,7 +183,7 @@ function ofProtocol(name: ProtocolOptionName): Idle {
 
 const ensemble = Object.values<Method>(methods).find((method) => method.ensemble)?.name;
 
-/** Options of one attack, which the members of a battery have of their own. */
+/** Options of one attack, which the members of a battery have of their own; a module of the user's is a member more. */
 const ofOneAttack: ReadonlySet<string> = new Set([
   ...[
     "objective",
@@ -188,10 +199,11 @@ const ofOneAttack: ReadonlySet<string> = new Set([
   "attack",
 ]);
 
-const notOfBattery: Idle = ({ config: { battery } }) =>
-  battery === undefined
+const notOfBattery = (name: string): Idle => ({ config }) =>
+  config.battery === undefined ||
+    isModulePath(Object.entries(config).find(([key]) => key === name)?.[1])
     ? undefined
-    : [`the members of the battery ${battery} have their own`, "leave out one of them"];
+    : [`the members of the battery ${config.battery} have their own`, "leave out one of them"];
 
 const ofBattery: Idle = ({ config: { battery } }) =>
   battery === undefined ? ["there is no battery", "add --battery standard"] : undefined;
@@ -246,7 +258,7 @@ const idle: ReadonlyMap<string, Idle> = new Map<string, Idle>(([
   ...protocolOptionNames.map((name) => [name, ofProtocol(name)] as const),
 ] as [string, Idle][]).map((
   [name, rule],
-) => [name, ofOneAttack.has(name) ? all(notOfBattery, rule) : rule]));
+) => [name, ofOneAttack.has(name) ? all(notOfBattery(name), rule) : rule]));
 
 /**
  * Refuses the first option that was typed and changes nothing.

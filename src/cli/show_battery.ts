@@ -7,7 +7,7 @@ import type { BatteryResult } from "../experiment/battery_document.ts";
 import { seedsText } from "../experiment/seeds.ts";
 import { counted, percent, shown } from "../measure/shown.ts";
 import { modelTitle } from "../methods/mod.ts";
-import { batteryVerdict, winnersOf } from "../report/battery_words.ts";
+import { batteryVerdict, surrogateLines, winnersOf } from "../report/battery_words.ts";
 import { normName, shortScoreName, title } from "../report/words.ts";
 import { columns, tableText, wrapped } from "./format.ts";
 
@@ -42,6 +42,7 @@ export function showBattery(result: BatteryResult, width = columns()): string {
     winnersTable(result, width),
     "what each member cost:",
     costTable(result, width),
+    ...surrogateLines(battery),
     ...battery.leftOut.map(({ name, why }) => `Left out: ${name}. ${why}`),
     `on ${adapter.description}${adapter.software ? " (software)" : ""}: setup ${
       seconds.setup.toFixed(1)

@@ -101,7 +101,7 @@ async function isEarlier(path: string, kind: TargetKind): Promise<boolean> {
   if (kind === "page") return /^<!DOCTYPE html>\n[^]{0,10000} - Mirage<\/title>/.test(text);
   try {
     const { schema } = JSON.parse(text);
-    return /^mirage\/(attack|eval|train|table)@\d+$/.test(schema);
+    return /^mirage\/(attack|battery|eval|train|table)@\d+$/.test(schema);
   } catch {
     return false;
   }

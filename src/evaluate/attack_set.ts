@@ -16,6 +16,7 @@ import {
   type ProgramSpec,
   release,
   size,
+  type Tensor,
 } from "../nn/mod.ts";
 import { explainPrograms } from "./explain.ts";
 import { classesOf } from "./predict.ts";
@@ -29,7 +30,10 @@ export type { AttackJob } from "./trace_part.ts";
 export interface Attacked {
   /** Answers to the N images as they were. */
   readonly clean: Answers;
-  /** Answers to the attacked images; where each has a copy for every member, a member answers to its own. */
+  /**
+   * Answers to the attacked images, of whoever is to answer; where each has a copy for every member, a member answers to
+   * its own.
+   */
   readonly adversarial: Answers;
   /** The same of every run by itself where the job asks for each, else of the best alone. */
   readonly runs: readonly Answers[];
@@ -48,7 +52,7 @@ export interface Attacked {
   readonly steps: readonly Float32Array[] | undefined;
   /** What the attack is to lower, of each image as it was and as it became (mean over the copies). */
   readonly losses: { readonly clean: Float32Array; readonly adversarial: Float32Array };
-  /** The images asked for, clean and attacked (the first copy), `[n, C, H, W]`. */
+  /** The images asked for, clean and attacked (the first copy), `[n, C, H, W]`: of which run, the job says. */
   readonly examples: { readonly clean: Float32Array; readonly adversarial: Float32Array };
 }
 
@@ -248,17 +252,21 @@ interface Recorded {
 }
 
 async function attackBatches(
-  { device, set, reporter, each, keep: shown = 0 }: AttackJob,
+  job: AttackJob,
   { start, step, keep, judge }: AttackPrograms,
-  { batch, repeats, runs, tellsLosses, numbered, images: { clean, adversarial } }: TracedAttack,
+  traced: TracedAttack,
   bar: Progress,
 ): Promise<Recorded> {
+  const { device, set, reporter, each, badness, keep: shown = 0 } = job;
+  const { batch, repeats, runs, tellsLosses, numbered } = traced;
   const image = size(set.set.shape);
   const examples = { clean: [] as Float32Array[], adversarial: [] as Float32Array[] };
   const pace = new Pace();
   const total = runs.starts * runs.ranks;
   let done = 0;
   for (const { index, valid } of batches(set.count, batch)) {
+    const left = Math.max(0, Math.min(shown - done, valid));
+    let worst: Worst | undefined;
     for (let run = 0; run < total; run++) {
       const [restart, rank] = [Math.floor(run / runs.ranks), run % runs.ranks];
       const numbers = [...numbered.run ? [restart] : [], ...numbered.rank ? [rank] : []];
@@ -268,15 +276,20 @@ async function attackBatches(
       }
       keep?.run([Float32Array.of(run === 0 ? 1 : 0)]);
       if (each || run === total - 1) judge.run();
+      // Where there is one run, it is the worst; where there are several, only those that are looked at are read.
+      if (each && badness && total > 1 && left > 0) {
+        worst = await worseOf(judge, traced, { count: left, badness }, worst);
+      }
       if (!pace.due()) continue;
       await device.idle();
       bar.update(done + valid * (run + 1) / total);
       pace.rest();
     }
-    if (done < shown) {
-      const n = Math.min(shown - done, valid) * image;
-      examples.clean.push((await judge.read(clean)).slice(0, n));
-      examples.adversarial.push((await judge.read(adversarial)).slice(0, n));
+    if (left > 0) {
+      const leading = async (t: Tensor): Promise<Float32Array> =>
+        (await judge.read(t)).slice(0, left * image);
+      examples.clean.push(await leading(traced.images.clean));
+      examples.adversarial.push(worst?.images ?? await leading(traced.images.adversarial));
     }
     done += valid;
     reporter.record?.({ event: "attacked", images: done });
@@ -291,6 +304,36 @@ async function attackBatches(
     losses,
     examples: { clean: joined(examples.clean), adversarial: joined(examples.adversarial) },
   };
+}
+
+/** Leading images of a batch, each as the worst of its runs so far left it, and how bad that was. */
+interface Worst {
+  readonly images: Float32Array;
+  readonly values: Float64Array;
+}
+
+/** Takes those images of the last run that are worse than before; of equal ones the first stay. */
+async function worseOf(
+  judge: Program,
+  { images: { adversarial: image }, adversarial: { records, read } }: TracedAttack,
+  { count, badness }: {
+    readonly count: number;
+    readonly badness: (answers: Answers) => ArrayLike<number>;
+  },
+  before: Worst | undefined,
+): Promise<Worst> {
+  const images = (await judge.read(image)).slice(0, count * size(image.shape.slice(1)));
+  const answers: Float32Array[] = [];
+  for (const record of records) answers.push(await judge.read(record));
+  const values = Float64Array.from(badness(read(answers, count)));
+  if (!before) return { images, values };
+  const each = images.length / count;
+  values.forEach((value, i) => {
+    if (!(value > (before.values[i] ?? NaN))) return;
+    before.values[i] = value;
+    before.images.set(images.subarray(i * each, (i + 1) * each), i * each);
+  });
+  return before;
 }
 
 function joined(parts: readonly Float32Array[]): Float32Array {

@@ -4,17 +4,12 @@
  * @module
  */
 import type { ImageSet } from "../../data/mod.ts";
-import {
-  type AttackName,
-  attacks,
-  type AttackSettings,
-  type Direction,
-  type Objective,
-} from "../attack/mod.ts";
+import type { Attack, AttackSettings, Direction, Objective } from "../attack/mod.ts";
 import type { Answers } from "../measure/answers.ts";
 import { scoresOf } from "../measure/evidence.ts";
 import { rightRows } from "../measure/metrics.ts";
 import { turned } from "../measure/robust.ts";
+import type { Subject } from "../methods/mod.ts";
 import { release } from "../nn/mod.ts";
 import { type AttackJob, attackSet } from "./attack_set.ts";
 import type { Job } from "./predict.ts";
@@ -23,16 +18,25 @@ import { chosen, ResidentSet } from "./resident_set.ts";
 /** Which set: attacked to seem in-domain, or not to. */
 export type BatterySide = "in" | "out";
 
+/** Another model than the one that answers. */
+export interface Surrogate {
+  readonly subject: Subject;
+  /** Gives back what it holds on the device; what is needed is there again when it is used. */
+  free(): void;
+}
+
 /** One attack of a battery, ready to be made. */
 export interface ReadyMember {
   /** What it is called. */
   readonly name: string;
-  readonly attack: AttackName;
+  readonly attack: Attack;
   readonly settings: AttackSettings;
   readonly objective: Objective;
   readonly eot: number | undefined;
   /** Whether it sees those images alone that some score still tells. */
   readonly left: boolean;
+  /** What it attacks in the place of the model that answers; that model itself when not given. */
+  readonly surrogate?: Surrogate | undefined;
 }
 
 /** Scores `[n]` of the images that were attacked, by name; higher is more in-domain, the worst of all runs. */
@@ -48,7 +52,7 @@ export interface MemberOutcome {
   /** Runs over every image: starts and ranks. */
   readonly runs: number;
   readonly seconds: number;
-  /** Leading images of those that it attacked, as its last run left them, `[m, C, H, W]`. */
+  /** Leading images of those that it attacked, `[m, C, H, W]`: each as the run left it that is the worst by `pictured`. */
   readonly examples: Float32Array;
 }
 
@@ -74,6 +78,9 @@ export interface BatteryJob {
 
 /** Leading images that are kept for pictures. */
 const shown = 200;
+
+/** The score by which a picture is chosen among an attack's runs: the first that every method has. */
+export const pictured = "maxProbability";
 
 /** Answers as scores turned so that higher is more in-domain. */
 export function turnedScores(answers: Answers): TurnedScores {
@@ -128,7 +135,7 @@ function sameIndex(a: Uint32Array, b: Uint32Array): boolean {
 /** One member on some images of a set. */
 async function attackBy(
   { job, keepLabel, means }: BatteryJob,
-  { name, attack, settings, objective, eot }: ReadyMember,
+  { name, attack, settings, objective, eot, surrogate }: ReadyMember,
   set: ImageSet,
   side: BatterySide,
   index: Uint32Array,
@@ -145,13 +152,15 @@ async function attackBy(
       ...job,
       means,
       set: resident,
-      attack: attacks[attack],
+      attack,
+      ...surrogate && { subject: surrogate.subject, answeredBy: job.subject },
       settings,
       objective,
       direction,
       keepLabel,
       eot,
       each: true,
+      badness: badnessFor(side),
       keep: Math.min(shown, index.length),
       title: `${place}${name}, ${side}-domain`,
     });
@@ -165,7 +174,14 @@ async function attackBy(
     };
   } finally {
     release(job.device, resident.parameters);
+    surrogate?.free();
   }
+}
+
+/** How bad answers are by the score that pictures are chosen by. */
+function badnessFor(side: BatterySide): (answers: Answers) => Float64Array {
+  const sign = side === "out" ? 1 : -1;
+  return (answers) => (turnedScores(answers)[pictured] ?? new Float64Array()).map((v) => sign * v);
 }
 
 function worstOfRuns(runs: readonly TurnedScores[], side: BatterySide): TurnedScores {

@@ -38,7 +38,10 @@ export interface TracedAttack {
   readonly step: ProgramSpec;
   /** Keeps the best of the runs so far, told whether it is the first; undefined where each counts by itself. */
   readonly keep: ProgramSpec | undefined;
-  /** Records distances, excesses and losses, and the answers; puts out the images of the first part. */
+  /**
+   * Records distances, excesses and losses, and the answers; puts out the images of the first part, and the answers
+   * to the attacked ones where it is asked how bad they are.
+   */
   readonly judge: ProgramSpec;
   readonly clean: TracedAnswers;
   readonly adversarial: TracedAnswers;
@@ -50,11 +53,12 @@ export interface TracedAttack {
 
 /** Traces an attack on batches of the given size. */
 export function traceAttack(job: AttackJob, batch: number): TracedAttack {
-  const { set, settings, target, objective = objectives.published } = job;
+  const { set, settings, target, objective = objectives.published, answeredBy } = job;
+  const answering = answeredBy ? { ...job, subject: answeredBy } : job;
   const index = input([batch]);
   const [run, rank, isFirst] = [input([1]), input([1]), input([1])];
   const images = set.images(index);
-  const { classes } = traceAnswers(job, job.subject.attacked.map(() => images));
+  const { classes } = traceAnswers(answering, job.subject.attacked.map(() => images));
   if (target !== undefined) knownClass(target, classes);
   const ranks = objective.runs?.(classes) ?? 1;
   const runs = { starts: 1 + (settings.restarts ?? 0), ranks };
@@ -64,7 +68,8 @@ export function traceAttack(job: AttackJob, batch: number): TracedAttack {
   if (!first) throw new Error("Unreachable: a subject without a part to attack");
   const steps = parts.map(({ state }) => state.step());
   const [x0, xs] = [first.state.clean.tensor, parts.map(({ result }) => result)];
-  const [clean, adversarial] = [traceAnswers(job, xs.map(() => x0)), traceAnswers(job, xs)];
+  const [clean, adversarial] = [xs.map(() => x0), xs].map((of) => traceAnswers(answering, of));
+  if (!clean || !adversarial) throw new Error("Unreachable: answers that were not traced");
   const [x = x0] = xs;
   // An attack that draws by the images' numbers is told them; the published ones are not, and keep their bits.
   const own = attackOf(job).gradientFree || settings.init !== undefined;
@@ -99,7 +104,7 @@ export function traceAttack(job: AttackJob, batch: number): TracedAttack {
     judge: {
       name: "judge",
       records: [...boundsAndLosses(parts, settings), ...clean.records, ...adversarial.records],
-      outputs: [x0, x],
+      outputs: [x0, x, ...job.badness ? adversarial.records : []],
     },
     clean,
     adversarial,

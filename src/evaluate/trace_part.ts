@@ -35,6 +35,8 @@ import {
   type Updates,
   where,
 } from "../nn/mod.ts";
+import type { Answers } from "../measure/answers.ts";
+import type { Subject } from "../methods/mod.ts";
 import { type Job } from "./predict.ts";
 
 /** What an attack job needs besides. */
@@ -59,6 +61,16 @@ export interface AttackJob extends Job {
   readonly follow?: (image: Tensor, copy: number, options: LossOptions) => Tensor;
   /** Whether every run is answered by itself, and none is chosen by its loss; not when not given. */
   readonly each?: boolean | undefined;
+  /**
+   * Who answers to the images in the place of the subject, which then is a surrogate: a subject of as many parts.
+   * The class that an image is taken for is the one that this takes it for.
+   */
+  readonly answeredBy?: Subject | undefined;
+  /**
+   * How bad answers are, `[n]`: where every run is answered by itself, each of the leading images is returned as the
+   * worst of its runs left it; as the last did when not given.
+   */
+  readonly badness?: ((answers: Answers) => ArrayLike<number>) | undefined;
   /** Whether the loss at every step is recorded; not when not given. */
   readonly traced?: boolean | undefined;
   /** Whether the checks that cost as much as the attack itself are made, too; not when not given. */
@@ -182,10 +194,10 @@ interface Lowered {
 }
 
 function loweredBy(job: AttackJob, copy: number): Lowered {
-  const { subject, target, objective = objectives.published } = job;
+  const { subject, answeredBy = subject, target, objective = objectives.published } = job;
   const { direction = "over", eot = 1 } = job;
-  const model = subject.attacked[copy];
-  if (!model) throw new Error(`Unreachable: a subject without a part ${copy}`);
+  const [model, answering] = [subject, answeredBy].map(({ attacked }) => attacked[copy]);
+  if (!model || !answering) throw new Error(`Unreachable: a subject without a part ${copy}`);
   const key = new Random(job.seed).fork("attack");
   const means = job.means?.[copy]?.tensor;
   const ranked = new Parameter([1], 0);
@@ -209,6 +221,6 @@ function loweredBy(job: AttackJob, copy: number): Lowered {
       });
       return eot === 1 ? drawn[0] ?? x : scale(drawn.reduce((a, b) => add(a, b)), 1 / eot);
     },
-    labelOf: (x) => argmax(model.logProbabilities(x, new Draws(key.fork("label")))),
+    labelOf: (x) => argmax(answering.logProbabilities(x, new Draws(key.fork("label")))),
   };
 }

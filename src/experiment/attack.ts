@@ -91,6 +91,18 @@ async function openToAttack(
 ): Promise<Workbench> {
   using opened = new DisposableStack();
   const bench = opened.use(await openWorkbench(config, "use", reporter));
+  checkParts(bench, parts, attackSettings(config, parts.attack));
+  opened.move();
+  return bench;
+}
+
+/**
+ * Holds what is to attack against models as a run has them, before any is trained; a module of the user's own is tried.
+ *
+ * @throws UserError when these have not the class to steer to or cannot give the objective, or a module does wrong
+ */
+export function checkParts(bench: Workbench, parts: Parts, settings: AttackSettings): void {
+  const { config } = bench;
   // A model of its own: one that has been traced can be trained no more.
   const model = newModel(bench, config.seed);
   const subject = bench.method.subject([model], bench.procedure);
@@ -100,12 +112,9 @@ async function openToAttack(
     knownObjective(parts.objective, part, config.targeted, classes.length);
   }
   knownTarget(subject, imageShape, config.targeted);
-  const settings = attackSettings(config, parts.attack);
   for (const model of subject.attacked.slice(0, 1)) {
     tryParts(parts, settings, { model, imageShape, target: config.targeted });
   }
-  opened.move();
-  return bench;
 }
 
 async function attackOn(

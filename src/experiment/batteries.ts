@@ -25,13 +25,15 @@ export interface BatteryMember {
   readonly left?: true;
   /** Draws of a step's loss, where a method samples; one when not given. */
   readonly eot?: number;
+  /** Whether it attacks a model of another seed, and the one under attack only answers. */
+  readonly surrogate?: true;
 }
 
 /** A battery. */
 export interface Battery {
   /** What it is, for people. */
   readonly about: string;
-  /** Its attacks, in the order in which they are made. */
+  /** Its attacks, in the order in which they are made; as the first one, an objective of one's own is lowered. */
   readonly members: readonly BatteryMember[];
 }
 
@@ -65,13 +67,15 @@ export const batteries = {
   },
   plus: {
     about:
-      "as standard, with 500 steps of apgd from three starts and 5 restarts, and 5,000 queries",
+      "as standard, with 500 steps of apgd from three starts and 5 restarts, and 5,000 queries; and 500 steps " +
+      "after the log-probability of a model of another seed",
     members: [
       ...(["clean", "uniform", "contrast"] as const).flatMap((init) =>
         after(aims, { steps: 500, init, ...init === "uniform" && { restarts: 5 } })
       ),
       ...after(["target"], { steps: 500, left: true }),
       { attack: "square", objective: "logProbability", steps: 5000 },
+      { attack: "apgd", objective: "logProbability", steps: 500, surrogate: true },
     ],
   },
   rand: {
@@ -83,7 +87,8 @@ export const batteries = {
 /** The name of a battery. */
 export type BatteryName = keyof typeof batteries;
 
-/** What a member is called: `apgd entropy`, `apgd entropy from contrast`. */
-export function memberName({ attack, objective, init }: BatteryMember): string {
-  return `${attack} ${objective}${init && init !== "clean" ? ` from ${init}` : ""}`;
+/** What a member is called: `apgd entropy`, `apgd entropy from contrast`, `apgd entropy from another model`. */
+export function memberName({ attack, objective, init, surrogate }: BatteryMember): string {
+  const from = surrogate ? "another model" : init === "clean" ? undefined : init;
+  return `${attack} ${objective}${from ? ` from ${from}` : ""}`;
 }

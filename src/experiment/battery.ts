@@ -7,11 +7,8 @@
  * @module
  */
 import type { ImageSet } from "../../data/mod.ts";
-import { type Attack, attacks, type Objective, objectives } from "../attack/mod.ts";
 import { Clock } from "../base/clock.ts";
-import { UserError } from "../base/errors.ts";
 import type { Reporter } from "../base/reporter.ts";
-import { knownObjective } from "../evaluate/attack_set.ts";
 import {
   type BatteryJob,
   type BatterySide,
@@ -28,19 +25,19 @@ import { answersAt } from "../measure/answers.ts";
 import { release } from "../nn/mod.ts";
 import { thresholdKeeping } from "../measure/detection.ts";
 import { rightRows } from "../measure/metrics.ts";
-import { type Method, methods } from "../methods/mod.ts";
-import { iterationOf } from "../methods/protocol.ts";
 import type { RunResults } from "../runs/folder.ts";
-import { batteries, type BatteryMember, memberName } from "./batteries.ts";
 import { batteryArchives } from "./battery_archives.ts";
 import { batteryDocument, type BatteryResult } from "./battery_document.ts";
 import { batteryFigures, type Sides } from "./battery_figures.ts";
 import { forgetOutcomes, outcomesIn } from "./battery_kept.ts";
+import { type BatteryPlan, planOf } from "./battery_members.ts";
 import { common, job, modelsOf } from "./common.ts";
-import { procedureFor, type RunConfig } from "./config.ts";
+import type { RunConfig } from "./config.ts";
 import { type Evaluated, evaluateInDomain } from "./evaluate.ts";
+import { partsOf } from "./parts.ts";
 import { recorded } from "./recorded.ts";
 import { limited, meansSetOf, outDomainOf } from "./setup.ts";
+import type { KeptSurrogate } from "./surrogate.ts";
 import { findOrTrain, type LoadedModel, openWorkbench, type Workbench } from "./workbench.ts";
 
 /**
@@ -50,8 +47,15 @@ import { findOrTrain, type LoadedModel, openWorkbench, type Workbench } from "./
  */
 export async function battery(config: RunConfig, reporter: Reporter): Promise<BatteryResult> {
   const clock = new Clock();
+  const parts = await partsOf(config);
   using bench = await openWorkbench(config, "use", reporter);
-  const setup = { ...bench, byMeans: needsMeans(membersOf(bench).members) };
+  const plan = await planOf(bench, parts);
+  const setup = {
+    ...bench,
+    modules: plan.modules,
+    byMeans: needsMeans(plan.members),
+    surrogateSeeds: plan.surrogate?.seeds,
+  };
   const finished: string[] = [];
   const telling: Reporter = {
     ...reporter,
@@ -61,24 +65,46 @@ export async function battery(config: RunConfig, reporter: Reporter): Promise<Ba
     },
   };
   const { document } = await recorded("battery", setup, telling, {
-    models: (r) => findOrTrain(bench, r, clock),
-    work: (r, models, folder) => batteryOn(bench, models, r, clock, folder),
+    models: (r) => modelsFor(bench, plan, r, clock),
+    work: (r, models, folder) => batteryOn(bench, plan, models, r, clock, folder),
   });
   // Of one that could not be kept the members stay, for the next try.
   for (const folder of finished) await forgetOutcomes(folder);
   return document;
 }
 
-/** As {@linkcode battery}, but keeps nothing. */
-export async function batteryOnly(config: RunConfig, reporter: Reporter): Promise<BatteryResult> {
+/**
+ * As {@linkcode battery}, but keeps nothing.
+ *
+ * @param kept copies of the surrogate that a run which is made again used; it is found or trained when not given
+ */
+export async function batteryOnly(
+  config: RunConfig,
+  reporter: Reporter,
+  kept?: KeptSurrogate,
+): Promise<BatteryResult> {
   const clock = new Clock();
+  const parts = await partsOf(config);
   using bench = await openWorkbench(config, "use", reporter);
-  const models = await findOrTrain(bench, reporter, clock);
-  return (await batteryOn(bench, models, reporter, clock)).document;
+  const plan = await planOf(bench, parts, kept);
+  const models = await modelsFor(bench, plan, reporter, clock);
+  return (await batteryOn(bench, plan, models, reporter, clock)).document;
+}
+
+/** The models under attack, then those of the surrogate. */
+async function modelsFor(
+  bench: Workbench,
+  { surrogate }: BatteryPlan,
+  reporter: Reporter,
+  clock: Clock,
+): Promise<LoadedModel[]> {
+  const own = await findOrTrain(bench, reporter, clock);
+  return [...own, ...await surrogate?.find(reporter, clock) ?? []];
 }
 
 async function batteryOn(
   bench: Workbench,
+  plan: BatteryPlan,
   models: readonly LoadedModel[],
   reporter: Reporter,
   clock: Clock,
@@ -96,7 +122,7 @@ async function batteryOn(
       `The battery attacks ${sets.out.count} of ${whole.out.count} images out-domain and ${sets.in.count} of ${whole.in.count} in-domain, evenly spread; --limit takes others`,
     );
   }
-  const { members, leftOut } = membersOf(bench);
+  const { members, leftOut } = plan;
   leftOut.forEach(({ name, why }) => reporter.note(`${name} is left out: ${why}`));
   const made = await clock.time("work", async () => {
     const inDomain = await evaluateInDomain(bench, reporter);
@@ -123,7 +149,7 @@ async function batteryOn(
     }
   });
   return {
-    document: documentOf(bench, models, { ...made, sets, index, members, leftOut }, clock),
+    document: documentOf(bench, models, { ...made, sets, index, plan }, clock),
     archives: batteryArchives(made, { set: sets.out, numbers: index.out }, members),
   };
 }
@@ -161,67 +187,6 @@ function toldBy(inDomain: TurnedScores): BatteryJob["told"] {
   };
 }
 
-/** A member that the model cannot be attacked by, and why. */
-export interface LeftOut {
-  readonly name: string;
-  readonly why: string;
-}
-
-/** The battery's members, the published attack first, as far as the model can be attacked by them. */
-function membersOf(
-  bench: Workbench,
-): { readonly members: readonly ReadyMember[]; readonly leftOut: readonly LeftOut[] } {
-  const { config, subject, method } = bench;
-  const { members: listed } = batteries[config.battery ?? "standard"];
-  const published = { attack: method.attack, objective: "published" } as const;
-  const all: readonly (Omit<BatteryMember, "steps"> & { readonly steps?: number })[] = [
-    published,
-    ...listed,
-  ];
-  const members: ReadyMember[] = [];
-  const leftOut: LeftOut[] = [];
-  for (const member of all) {
-    const name = member === published ? "published" : memberName({ steps: 0, ...member });
-    const objective: Objective = objectives[member.objective];
-    try {
-      for (const part of subject.attacked) {
-        knownObjective(objective, part, undefined, bench.sets.inDomain.set.classes.length);
-      }
-      members.push({ name, ...readyFor(config, member), objective });
-    } catch (error) {
-      if (!(error instanceof UserError)) throw error;
-      leftOut.push({ name, why: error.message });
-    }
-  }
-  return { members, leftOut };
-}
-
-function readyFor(
-  config: RunConfig,
-  { attack, objective, steps, init, restarts, eot, left }: Omit<BatteryMember, "steps"> & {
-    readonly steps?: number;
-  },
-): Omit<ReadyMember, "name" | "objective"> {
-  const { samples, startNoise }: Method = methods[config.mode];
-  const { norm, epsilonAttack, keepLabel } = config;
-  const iteration = objective === "published" ? iterationOf(procedureFor(config)) : {};
-  const of: Attack = attacks[attack];
-  return {
-    attack,
-    settings: of.settings(epsilonAttack, {
-      ...iteration,
-      ...keepLabel && { keepBest: true },
-      ...objective === "published" && { startNoise },
-      norm,
-      steps,
-      init,
-      restarts,
-    }),
-    eot: samples ? eot : undefined,
-    left: left === true,
-  };
-}
-
 /** Everything that the document says. */
 interface Made {
   readonly inDomain: Evaluated;
@@ -230,24 +195,29 @@ interface Made {
   readonly sets: Readonly<Record<BatterySide, ImageSet>>;
   /** Which of all images these are. */
   readonly index: Readonly<Record<BatterySide, Uint32Array>>;
-  readonly members: readonly ReadyMember[];
-  readonly leftOut: readonly LeftOut[];
+  readonly plan: BatteryPlan;
 }
 
 function documentOf(
   bench: Workbench,
   models: readonly LoadedModel[],
-  { inDomain, clean, sides, sets, index, members, leftOut }: Made,
+  { inDomain, clean, sides, sets, index, plan }: Made,
   clock: Clock,
 ): BatteryResult {
   const { config } = bench;
+  const { members, leftOut } = plan;
+  const count = bench.members.length;
+  const surrogate = {
+    seeds: plan.surrogate?.seeds,
+    digests: models.slice(count).map(({ digest }) => digest),
+  };
   const { battery = "standard", batteryMode = "full", norm = "linf", keepLabel, seed } = config;
-  const { name, count, sha256, listSha256 = null } = sets.out;
+  const { sha256, listSha256 = null } = sets.out;
   return batteryDocument.parse({
-    schema: "mirage/battery@1",
+    schema: "mirage/battery@2",
     ...common(bench),
     seeds: bench.modelSeeds,
-    ...modelsOf(models),
+    ...modelsOf(models.slice(0, count)),
     epsilonAttack: config.epsilonAttack,
     battery: {
       name: battery,
@@ -255,21 +225,22 @@ function documentOf(
       on: config.on ?? "both",
       norm,
       keepLabel,
-      members: members.map(({ name, attack, settings, objective, eot = 1 }) => ({
+      members: members.map(({ name, attack, settings, objective, eot = 1, ...of }) => ({
         name,
-        attack,
+        attack: attack.name,
         objective: objective.name,
         steps: settings.steps,
         stepSize: settings.stepSize,
         init: settings.init ?? null,
         restarts: settings.restarts ?? 0,
         eot,
+        surrogate: of.surrogate ? surrogate : null,
       })),
       leftOut,
     },
     inDomain: inDomain.figures,
-    attacked: { in: sets.in.count, out: count },
-    outDomain: { name, count, sha256, listSha256 },
+    attacked: { in: sets.in.count, out: sets.out.count },
+    outDomain: { name: sets.out.name, count: sets.out.count, sha256, listSha256 },
     ...batteryFigures({ clean, sides, members, right: rightOf(inDomain, sets.in, index) }, seed),
     seconds: { setup: clock.setup, train: clock.train, attack: clock.work },
   });

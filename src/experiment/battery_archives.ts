@@ -6,7 +6,12 @@
  */
 import type { ImageSet } from "../../data/mod.ts";
 import type { NamedArray } from "../checkpoint/safetensors.ts";
-import type { BatterySide, ReadyMember, TurnedScores } from "../evaluate/battery.ts";
+import {
+  type BatterySide,
+  pictured,
+  type ReadyMember,
+  type TurnedScores,
+} from "../evaluate/battery.ts";
 import { attemptsOf, type Sides } from "./battery_figures.ts";
 
 type Arrays = ReadonlyMap<string, NamedArray>;
@@ -18,7 +23,7 @@ interface OutDomain {
 }
 
 /** Images in the picture. */
-const pictured = 6;
+const most = 6;
 
 /** The archives: `battery` with the scores, `examples` with the images. */
 export function batteryArchives(
@@ -41,7 +46,10 @@ export function batteryArchives(
   return { battery: new Map(scores), examples: examplesOf(clean.out, sides, attacked, members) };
 }
 
-/** Images `[M, 1 + members, C, H, W]`, clean first, on which max p differs most between the members. */
+/**
+ * Images `[M, 1 + members, C, H, W]`, clean first, on which the score that pictures are chosen by differs most between the
+ * members: each as the run of its member left it that is the worst by that score.
+ */
 function examplesOf(
   clean: TurnedScores,
   { out }: Sides,
@@ -49,7 +57,7 @@ function examplesOf(
   members: readonly ReadyMember[],
 ): Arrays {
   const size = shape.reduce((a, b) => a * b, 1);
-  const of = attemptsOf(clean, out, members, "maxProbability", () => true).slice(1);
+  const of = attemptsOf(clean, out, members, pictured, () => true).slice(1);
   const places = out.map(({ index }) => new Map([...index].map((image, at) => [image, at])));
   const held = (image: number): boolean =>
     out.every(({ examples }, k) =>
@@ -60,7 +68,7 @@ function examplesOf(
     return Math.max(...values) - Math.min(...values);
   };
   const index = Array.from({ length: out.length > 1 ? count : 0 }, (_, i) => i).filter(held)
-    .toSorted((a, b) => spread(b) - spread(a)).slice(0, pictured);
+    .toSorted((a, b) => spread(b) - spread(a)).slice(0, most);
   const columns = 1 + out.length;
   const data = new Float32Array(index.length * columns * size);
   index.forEach((image, row) => {

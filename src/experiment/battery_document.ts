@@ -43,7 +43,7 @@ export interface BatteryScore {
 /** What `attack --battery NAME --json` prints. */
 export interface BatteryResult extends RunFacts, ModelFacts {
   /** The document's format. */
-  readonly schema: "mirage/battery@1";
+  readonly schema: "mirage/battery@2";
   /** Radius of the attacks in their norm; pixels are in [0, 1]. */
   readonly epsilonAttack: number;
   /** The battery, and every setting of its members. */
@@ -63,6 +63,12 @@ export interface BatteryResult extends RunFacts, ModelFacts {
       readonly init: InitName | null;
       readonly restarts: number;
       readonly eot: number;
+      /** The other model that its images were made on, one of each seed; null where that is the model under attack. */
+      readonly surrogate: {
+        readonly seeds: readonly number[];
+        /** SHA-256 of each model's names, shapes and values. */
+        readonly digests: readonly string[];
+      } | null;
     }[];
     /** Members that the model cannot be attacked by. */
     readonly leftOut: readonly { readonly name: string; readonly why: string }[];
@@ -121,7 +127,13 @@ const cost = z.strictObject({
   runs: z.int(),
 });
 
-const member = z.strictObject({
+const surrogate = z.strictObject({
+  seeds: z.array(z.int()),
+  digests: z.array(z.string().regex(/^[0-9a-f]{64}$/)),
+}).nullable();
+
+/** A member as runs of `mirage/battery@1` have it: all of them attacked the model itself. */
+export const earlierMember = z.strictObject({
   name: z.string(),
   attack: z.string(),
   objective: z.string(),
@@ -130,7 +142,10 @@ const member = z.strictObject({
   init: z.enum(Object.keys(inits) as [InitName, ...InitName[]]).nullable(),
   restarts: z.int(),
   eot: z.int(),
+  surrogate: surrogate.default(null),
 });
+
+const member = earlierMember.extend({ surrogate });
 
 /** Figures of a battery: its document without when, where and how fast. */
 export const batteryFigureSchemas = {
@@ -159,7 +174,7 @@ export const batteryFigureSchemas = {
 
 /** Checks {@linkcode BatteryResult}. */
 export const batteryDocument: Schema<BatteryResult> = described<BatteryResult>().by(z.strictObject({
-  schema: z.literal("mirage/battery@1"),
+  schema: z.literal("mirage/battery@2"),
   ...commonSchema,
   ...batteryFigureSchemas,
   cost: z.array(cost.extend({ seconds: z.number() })),

@@ -27,9 +27,9 @@ const aimsAt: Readonly<Record<string, readonly string[]>> = {
   entropy: ["entropy", "uniform"],
 };
 
-/** Whether an objective is after a score itself. */
-export function adaptive(score: string, objective: string): boolean {
-  return (aimsAt[score] ?? ["native"]).includes(objective);
+/** Whether a member is after a score itself: what it makes on another model is after that model's. */
+function adaptive(score: string, { objective, surrogate }: ReadyMember): boolean {
+  return !surrogate && (aimsAt[score] ?? ["native"]).includes(objective.name);
 }
 
 /** The figures of a battery. */
@@ -76,8 +76,8 @@ function scoreFigures(
   seed: number,
 ): BatteryResult["scores"][string] {
   const all = reduced(battery, name, () => true);
-  const own = reduced(battery, name, (objective) => adaptive(name, objective));
-  const others = reduced(battery, name, (objective) => !adaptive(name, objective));
+  const own = reduced(battery, name, (member) => adaptive(name, member));
+  const others = reduced(battery, name, (member) => !adaptive(name, member));
   const columns = columnsOf(all.detected, seed);
   const told = ({ auroc, fprAt95Tpr }: (typeof columns)["clean"]): Told => ({
     auroc: ends(auroc),
@@ -126,11 +126,11 @@ function areasOf(
   };
 }
 
-/** Scores clean and worst over those members whose objective is taken. */
+/** Scores clean and worst over those members that are taken. */
 function reduced(
   { clean, sides, members }: Battery,
   name: string,
-  taken: (objective: string) => boolean,
+  taken: (member: ReadyMember) => boolean,
 ): { readonly detected: Detected; readonly won: BatteryResult["scores"][string]["won"] } {
   const of = (side: BatterySide): ReturnType<typeof worstOf> =>
     worstOf(attemptsOf(clean[side], sides[side], members, name, taken), side);
@@ -151,13 +151,13 @@ export function attemptsOf(
   outcomes: readonly MemberOutcome[],
   members: readonly ReadyMember[],
   name: string,
-  taken: (objective: string) => boolean,
+  taken: (member: ReadyMember) => boolean,
 ): Attempt[] {
   const before = clean[name] ?? new Float64Array();
   const attempts = outcomes.flatMap(({ index, scores }, at): Attempt[] => {
     const member = members[at];
     const own = scores[name];
-    if (!member || !taken(member.objective.name)) return [];
+    if (!member || !taken(member)) return [];
     const all = before.slice();
     index.forEach((image, i) => all[image] = own?.[i] ?? NaN);
     return [{ name: member.name, scores: all }];

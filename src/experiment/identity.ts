@@ -15,7 +15,13 @@ import { sourceDigests } from "./source_digests.ts";
 import { convolutionsOf, type Device } from "../nn/mod.ts";
 import { versions } from "../base/version.ts";
 import { circumstances } from "../runs/agreement.ts";
-import { checkModels, checkTraining, epochsOf, trainingOptions } from "./used_models.ts";
+import {
+  checkModels,
+  checkSurrogate,
+  checkTraining,
+  epochsOf,
+  trainingOptions,
+} from "./used_models.ts";
 import type { RunSpec } from "../runs/folder.ts";
 import type { Run } from "../runs/schema.ts";
 
@@ -26,12 +32,14 @@ export interface RunSetup extends Setup {
   readonly modules?: Readonly<Record<string, string>> | undefined;
   /** Whether an objective asks for class means of training images; not when not given. */
   readonly byMeans?: boolean | undefined;
+  /** Seeds of the surrogate that a member of a battery attacks; undefined where none does. */
+  readonly surrogateSeeds?: readonly number[] | undefined;
 }
 
 /**
  * What names the run's folder, and what is written down of it.
  *
- * @param models digests of the models that it is made with
+ * @param models digests of the models that it is made with, those of a surrogate last
  */
 export async function runSpec(
   command: Exclude<Run["command"], "table">,
@@ -64,6 +72,7 @@ export async function runSpec(
       seeds: modelSeeds,
       epochs,
       models,
+      ...setup.surrogateSeeds && { surrogateSeeds: setup.surrogateSeeds },
       ...setup.modules && { modules: setup.modules },
       data,
       source: await sourceDigests(),
@@ -127,14 +136,21 @@ const recordedSets = z.object({
  * @param run as it was recorded
  * @param config by which it is to be made again
  * @param file the run's, beside which its own copies of the models are
+ * @param surrogate whether a surrogate is found or trained again, or is the run's own copy, which needs no holding
  * @throws UserError naming the first that is another
  */
-export async function checkRun(run: Run, config: RunConfig, file: string): Promise<void> {
+export async function checkRun(
+  run: Run,
+  config: RunConfig,
+  file: string,
+  surrogate: "found" | "kept" = "found",
+): Promise<void> {
   await checkModules(run, config, file);
   const setup = await openSetup(config, run.command === "train" ? "train" : "use");
   await checkTraining(run, setup, file);
   await checkData(run, setup, file);
   await checkModels(run, setup, file);
+  if (surrogate === "found") await checkSurrogate(run, setup, file);
 }
 
 async function checkData(run: Run, setup: Setup, file: string): Promise<void> {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Account } from "../checkpoint/statement.ts";
 import { progressOf } from "../checkpoint/stored.ts";
 import { checkpointsOf, quickEpochs, type RunConfig } from "./config.ts";
 import { augmentOf, heldOut, openSetup, type Setup, trainBatchOf } from "./setup.ts";
@@ -28,23 +29,21 @@ export interface TrainingState {
  * @throws UserError when its checkpoints are damaged, or of another training
  */
 export async function trainingState(setup: Setup, seed: number): Promise<TrainingState> {
-  const [folder, set] = [await setup.trainingFolder(seed), await setup.trainingSet()];
-  const { trainingConfig: config, network, procedure } = setup;
-  const learn = procedure.selection === "test" ? set.count : set.count - heldOut(set);
-  const batchSize = Math.min(trainBatchOf(config), learn);
-  const asked = accountOf({
-    config,
-    procedure,
-    network,
-    seed,
-    set,
-    batchSize,
-    augment: augmentOf(setup),
-  });
+  const [folder, asked] = [await setup.trainingFolder(seed), await accountFor(setup, seed)];
   const { history, bestIsThere, targetEpochs } = await progressOf(folder, asked);
   const usual = setup.sets.embedded ? quickEpochs.embedded : quickEpochs.downloaded;
   const target = setup.config.epochs ?? targetEpochs ?? usual;
   return { folder, done: history.length, target, usual, usable: bestIsThere };
+}
+
+/** What the checkpoints of the training of a seed say of it. */
+export async function accountFor(setup: Setup, seed: number): Promise<Account> {
+  const { trainingConfig: config, network, procedure } = setup;
+  const set = await setup.trainingSet();
+  const learn = procedure.selection === "test" ? set.count : set.count - heldOut(set);
+  const batchSize = Math.min(trainBatchOf(config), learn);
+  const augment = augmentOf(setup);
+  return accountOf({ config, procedure, network, seed, set, batchSize, augment });
 }
 
 /** What is left to do for a member. */

@@ -48,6 +48,8 @@ export interface Setup {
   readonly seeds: readonly number[];
   /** What the models were or will be trained with: of those that were named, what their files say. */
   readonly modelSeeds: ModelSeeds;
+  /** What each of the checkpoints that were named says of its training, where it says it; none where none was named. */
+  readonly statements: readonly (Statement | undefined)[];
   /** Whether a checkpoint that was named does not say how it was trained: then the options are believed. */
   readonly unstated: boolean;
   /** The images that models learn from, as --limit leaves them; read when first asked for. */
@@ -93,6 +95,7 @@ export async function openSetup(
     procedure: stated.procedure,
     seeds,
     modelSeeds: given ? statements.map((statement) => statement?.seed ?? null) : seeds,
+    statements,
     unstated: given !== undefined && statements.includes(undefined),
   };
 }
@@ -231,10 +234,10 @@ function memberSeeds(
 }
 
 /** What is known before the training is settled. */
-type Unsettled = Pick<Setup, "config" | "procedure" | "method" | "network" | "sets">;
+export type Unsettled = Pick<Setup, "config" | "procedure" | "method" | "network" | "sets">;
 
 /** A training that is settled, for whatever seed. */
-type Settled = Pick<Setup, "trainingConfig" | "trainingSet" | "trainingFolder">;
+export type Settled = Pick<Setup, "trainingConfig" | "trainingSet" | "trainingFolder">;
 
 /**
  * The training to use, or to begin: that of the whole training set where there is one, although --limit
@@ -258,14 +261,7 @@ async function settleTraining(
         ...settledHyperparameters(config, networkOf(setup.network), as),
         ...setup.hyperparameters,
       };
-      const folders = new Map<number, Promise<string>>();
-      const trainingFolder = async (seed: number): Promise<string> => {
-        const folder = folders.get(seed) ??
-          trainingSet().then((set) => folderOf({ ...setup, trainingConfig }, seed, set));
-        folders.set(seed, folder);
-        return await folder;
-      };
-      return { trainingConfig, trainingSet, trainingFolder };
+      return settledOn(setup, trainingConfig, trainingSet);
     });
   });
   const [asked = [], whole = []] = candidates;
@@ -276,6 +272,22 @@ async function settleTraining(
     if (await isFile(checkpointPaths(await candidate.trainingFolder(seed)).last)) return candidate;
   }
   return first;
+}
+
+/** A training as it is configured, on the images that it learns from; a seed's folder is resolved once. */
+export function settledOn(
+  setup: Unsettled,
+  trainingConfig: Setup["trainingConfig"],
+  trainingSet: Setup["trainingSet"],
+): Settled {
+  const folders = new Map<number, Promise<string>>();
+  const trainingFolder = async (seed: number): Promise<string> => {
+    const folder = folders.get(seed) ??
+      trainingSet().then((set) => folderOf({ ...setup, trainingConfig }, seed, set));
+    folders.set(seed, folder);
+    return await folder;
+  };
+  return { trainingConfig, trainingSet, trainingFolder };
 }
 
 /** The folder of a training run, named by what determines it. */

@@ -12,7 +12,9 @@ import { display, isFile, readFile } from "../base/files.ts";
 import { distinguishing, type Model, networkOf, ownOf } from "../methods/mod.ts";
 import { trainingState } from "./pending.ts";
 import { givenCheckpoints, type Setup, trainBatchOf } from "./setup.ts";
+import { listed } from "./seeds.ts";
 import { sha256 } from "../base/digest.ts";
+import { surrogateSetup } from "./surrogate.ts";
 import { newModel } from "./workbench.ts";
 import type { Run } from "../runs/schema.ts";
 
@@ -63,7 +65,13 @@ export async function checkTraining(run: Run, setup: Setup, file: string): Promi
 const recordedModels = z.object({
   models: z.array(z.string()).catch([]),
   epochs: z.array(z.int()).catch([]),
+  surrogateSeeds: z.array(z.int()).catch([]),
 });
+
+/** Seeds of the surrogate that a run used, whose models are the last that it keeps; none where it used none. */
+export function surrogateSeedsOf({ identity }: Run): readonly number[] {
+  return recordedModels.parse(identity).surrogateSeeds;
+}
 
 /**
  * Holds the models that are there against those that a run used, before anything is computed: named ones,
@@ -103,28 +111,65 @@ export async function checkModels(run: Run, setup: Setup, file: string): Promise
   }
 }
 
+/**
+ * As {@linkcode checkModels}, of the surrogate that a member of a battery attacked.
+ *
+ * @throws UserError when it is another, or there is none now
+ */
+export async function checkSurrogate(run: Run, setup: Setup, file: string): Promise<void> {
+  const { models, surrogateSeeds } = recordedModels.parse(run.identity);
+  if (surrogateSeeds.length === 0) return;
+  const remedy = "use verify, which takes the run's own copy of it";
+  const now = await surrogateSetup(setup).catch(async (error) => {
+    if (!(error instanceof UserError)) throw error;
+    throw await cannotRepeat(
+      run,
+      file,
+      `it attacked another model too, of ${listed(surrogateSeeds)}, which cannot be had here`,
+      remedy,
+    );
+  });
+  const wanted = models.slice(-surrogateSeeds.length);
+  for (const [i, seed] of now.seeds.entries()) {
+    const { folder, usable } = await trainingState(now, seed);
+    if (!usable) continue;
+    const path = checkpointPaths(folder).best;
+    if (await digestOfModel(newModel(now, seed), path) === wanted[i]) continue;
+    const why = `"${display(path)}" is not the other model that it attacked too`;
+    throw await cannotRepeat(run, file, why, remedy);
+  }
+}
+
 async function digestOfModel(model: Model, path: string): Promise<string> {
   await loadCheckpoint(model, path);
   return stateDigest(model);
 }
 
-/** Told with where the right models are. */
+/** Told with where the right models are, unless there is another remedy. */
 async function cannotRepeat(
-  { command, checkpoints, config }: Run,
+  run: Run,
   file: string,
   why: string,
+  remedy?: string,
 ): Promise<UserError> {
+  const remedies = remedy ?? await ownCopies(run, file);
+  return new UserError(`Cannot repeat "${display(file)}": ${why}; ${remedies}`);
+}
+
+/** Where the models are that a run used. */
+async function ownCopies(run: Run, file: string): Promise<string> {
+  const { command, checkpoints, config } = run;
   const copies = join(dirname(file), "checkpoints");
-  const [first, ...others] = checkpoints.map(({ name }) => join(copies, basename(name)));
-  const copied = command !== "train" && first !== undefined && await isFile(first);
-  const remedy = copied
-    ? others.length === 0
+  const [first, ...others] = checkpoints.slice(0, checkpoints.length - surrogateSeedsOf(run).length)
+    .map(({ name }) => join(copies, basename(name)));
+  if (command !== "train" && first !== undefined && await isFile(first)) {
+    return others.length === 0
       ? `add --checkpoint ${display(first)}, its own copy`
-      : `add --checkpoint once a member, for its own copies in ${display(copies)}`
-    : config["checkpoint"] === undefined
+      : `add --checkpoint once a member, for its own copies in ${display(copies)}`;
+  }
+  return config["checkpoint"] === undefined
     ? "name another --save-path, or train as it did there first"
     : "name the file that it used by --checkpoint";
-  return new UserError(`Cannot repeat "${display(file)}": ${why}; ${remedy}`);
 }
 
 function plural(epochs: number): string {

@@ -17,6 +17,8 @@ import { type Difference, differences, figuresOf, flatten } from "../runs/figure
 import { checkRun } from "./identity.ts";
 import { checkFiles, keptCheckpoints, readFigures, readRun } from "../runs/folder.ts";
 import { type Run } from "../runs/schema.ts";
+import type { KeptSurrogate } from "./surrogate.ts";
+import { surrogateSeedsOf } from "./used_models.ts";
 import { versions } from "../base/version.ts";
 import { type Convolutions, convolutionsOf } from "../nn/mod.ts";
 import { openTuned } from "./workbench.ts";
@@ -101,15 +103,18 @@ export async function verify(
   }
   if (run.config["mode"] === ownMode) throw ownModel(folder);
   await checkFiles(folder, run);
-  const checkpoint = await keptCheckpoints(folder, run);
+  const kept = await keptCheckpoints(folder, run);
+  const seeds = surrogateSeedsOf(run);
+  const checkpoint = kept.splice(0, kept.length - seeds.length);
+  const surrogate = { paths: kept, seeds };
   const options = { ...run.config, checkpoint, ...(dataPath === undefined ? {} : { dataPath }) };
   const asked = runConfig(options as unknown as RunOptions);
-  await checkRun(run, asked, join(folder, "run.json"));
+  await checkRun(run, asked, join(folder, "run.json"), "kept");
   // As it was made: where its convolutions were not by tiles, they are not either.
   const exactConvolutions = asked.exactConvolutions || run.identity["convolutions"] === "textures";
   const config = { ...asked, exactConvolutions };
   const convolutions = await convolutionsHere(config);
-  const repeated = await repeat(run, before, { folder, config, reporter });
+  const repeated = await repeat(run, before, { folder, config, reporter, surrogate });
   return compared({ folder, run, convolutions, ...repeated });
 }
 
@@ -189,10 +194,11 @@ interface Repeated {
 async function repeat(
   { command }: Run,
   before: Record<string, unknown>,
-  { folder, config, reporter }: {
+  { folder, config, reporter, surrogate }: {
     readonly folder: string;
     readonly config: RunConfig;
     readonly reporter: Reporter;
+    readonly surrogate: KeptSurrogate;
   },
 ): Promise<Repeated> {
   if (command === "train") {
@@ -206,12 +212,11 @@ async function repeat(
     const { accuracies, adapter } = await selectionAccuracies(config, reporter);
     return { then: trained.members.map(({ best }) => best.accuracy), now: accuracies, adapter };
   }
-  const make = command === "attack"
-    ? attackOnly
+  const document = command === "attack"
+    ? await attackOnly(config, reporter)
     : command === "battery"
-    ? batteryOnly
-    : evaluateOnly;
-  const document = await make(config, reporter);
+    ? await batteryOnly(config, reporter, surrogate)
+    : await evaluateOnly(config, reporter);
   return { then: before, now: document, adapter: document.adapter };
 }
 

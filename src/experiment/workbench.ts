@@ -64,12 +64,16 @@ export async function openWorkbench(
   reporter: Reporter,
 ): Promise<Workbench> {
   const setup = await openSetup(config, purpose);
-  const { procedure, method } = setup;
   const device = await openTuned(config, reporter);
-  const members = setup.seeds.map((seed): Member => ({ seed, model: newModel(setup, seed) }));
-  const subject = method.subject(members.map(({ model }) => model), procedure);
   const close = (): void => device[Symbol.dispose]();
-  return { ...setup, device, members, subject, [Symbol.dispose]: close };
+  return { ...setup, device, ...builtFor(setup), [Symbol.dispose]: close };
+}
+
+/** The models of a set-up before their training, and what they are together. */
+export function builtFor(setup: Setup): Pick<Workbench, "members" | "subject"> {
+  const { seeds, method, procedure } = setup;
+  const members = seeds.map((seed): Member => ({ seed, model: newModel(setup, seed) }));
+  return { members, subject: method.subject(members.map(({ model }) => model), procedure) };
 }
 
 /** Opens the GPU: cut as was measured for it, and without Winograd's tiles where a run is to have none. */

@@ -7,7 +7,7 @@
 import { seedsText } from "../experiment/seeds.ts";
 import { percent, shown, withInterval } from "../measure/shown.ts";
 import { modelTitle } from "../methods/mod.ts";
-import { batteryVerdict, winnersOf } from "./battery_words.ts";
+import { batteryVerdict, surrogateLines, winnersOf } from "./battery_words.ts";
 import { type Chart, draw, palette } from "./charts.ts";
 import type { BatteryContent } from "./battery_content.ts";
 import { type Html, markup, paragraph, section, table } from "./html.ts";
@@ -63,7 +63,7 @@ export async function batteryPage(content: BatteryContent): Promise<string> {
       winnersTable(content),
     ),
     pictures(content),
-    section("What each member cost", costTable(content)),
+    section("What each member cost", costTable(content), ...aboutMembers(content)),
     furtherFigures(figures, shownFigures),
     configuration(content),
   );
@@ -154,8 +154,16 @@ function costTable({ figures: { cost } }: BatteryContent): Html {
   );
 }
 
+/** Where the images of a surrogate's came from, and what was left out. */
+function aboutMembers({ figures: { battery } }: BatteryContent): Html[] {
+  return [
+    ...surrogateLines(battery),
+    ...battery.leftOut.map(({ name, why }) => `Left out: ${name}. ${why}.`),
+  ].map((line) => paragraph("about", line));
+}
+
 /** Images on which members differ most: the clean one, and what each member made of it. */
-function pictures({ figures, examples }: BatteryContent): Html | null {
+function pictures({ figures, examples, ofWorst }: BatteryContent): Html | null {
   const { members } = figures.battery;
   if (examples.length === 0) return null;
   return section(
@@ -170,7 +178,9 @@ function pictures({ figures, examples }: BatteryContent): Html | null {
           }"><br>${shown(confidences[k] ?? null, "share")}`
         ),
       ]),
-      "each as its member's last run left it; below it max p, the worst of all its runs",
+      ofWorst
+        ? "each as that run of its member left it in which its max p is the worst; below it that max p"
+        : "each as its member's last run left it; below it max p, the worst of all its runs",
     ),
   );
 }

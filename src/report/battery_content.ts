@@ -7,12 +7,14 @@ import { basename } from "node:path";
 import { z } from "zod";
 import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
-import { batteryFigureSchemas } from "../experiment/battery_document.ts";
+import { pictured } from "../evaluate/battery.ts";
+import { batteryFigureSchemas, earlierMember } from "../experiment/battery_document.ts";
 import { checkFiles, readArchive, readFigures, readRun } from "../runs/folder.ts";
 import type { Run } from "../runs/schema.ts";
 import type { Picture } from "./content.ts";
 
 const figuresSchema = z.looseObject({
+  schema: z.string(),
   mode: z.string(),
   model: z.string(),
   protocol: z.string(),
@@ -21,7 +23,11 @@ const figuresSchema = z.looseObject({
   seed: z.number(),
   seeds: z.array(z.number().nullable()),
   ...batteryFigureSchemas,
+  battery: batteryFigureSchemas.battery.extend({ members: z.array(earlierMember) }),
 });
+
+/** Whose examples are as the last run of each member left them, not as the worst did. */
+const earlier = "mirage/battery@1";
 
 /** An image as it was and as every member made it. */
 export interface BatteryExample {
@@ -41,6 +47,8 @@ export interface BatteryContent {
   readonly run: Run;
   readonly figures: z.infer<typeof figuresSchema>;
   readonly examples: readonly BatteryExample[];
+  /** Whether each picture is of the run whose confidence stands below it; of earlier versions it is of the last run. */
+  readonly ofWorst: boolean;
 }
 
 /**
@@ -65,7 +73,7 @@ export async function readBattery(folder: string): Promise<BatteryContent> {
     );
   }
   const archive = await readArchive(folder, run, "examples");
-  const scores = (await readArchive(folder, run, "battery")).get("out.maxProbability");
+  const scores = (await readArchive(folder, run, "battery")).get(`out.${pictured}`);
   const [index, place, images] = ["index", "place", "images"].map((of) => archive.get(of));
   if (!(index && place && images && scores)) {
     throw cannot("its archives are incomplete; make the run again");
@@ -85,5 +93,6 @@ export async function readBattery(folder: string): Promise<BatteryContent> {
       (_, k) => scores.data[k * count + (place.data[row] ?? 0)] ?? NaN,
     ),
   }));
-  return { command: "battery", name: basename(folder), run, figures, examples };
+  const ofWorst = figures.schema !== earlier;
+  return { command: "battery", name: basename(folder), run, figures, examples, ofWorst };
 }

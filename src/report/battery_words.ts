@@ -4,6 +4,7 @@
  * @module
  */
 import type { BatteryResult, BatteryScore } from "../experiment/battery_document.ts";
+import { listed } from "../experiment/seeds.ts";
 import { shown } from "../measure/shown.ts";
 import { shortScoreName, title } from "./words.ts";
 
@@ -41,6 +42,27 @@ export function batteryVerdict({ mode, battery, scores }: BatteryFigures): strin
       ? ""
       : `, by ${shortScoreName(worst[0])} from ${area(worst[1], "clean")} to ${area(worst[1], on)}`
   }${partly}.`;
+}
+
+/** Of each member that attacked another model than the one that answered, which model that was. */
+export function surrogateLines(
+  { members }: {
+    readonly members: readonly Pick<
+      BatteryResult["battery"]["members"][number],
+      "name" | "surrogate"
+    >[];
+  },
+): string[] {
+  return members.flatMap(({ name, surrogate }) => {
+    if (!surrogate) return [];
+    const { seeds, digests } = surrogate;
+    const short = digests.map((of) => of.slice(0, 12)).join(", ");
+    return [
+      `${name}: its images were made on ${seeds.length === 1 ? "the model" : "an ensemble"} of ${
+        listed(seeds)
+      }, trained alike (SHA-256 ${short}), and answered by the one under attack.`,
+    ];
+  });
 }
 
 /** How often each member was the worst, by score: shares of all images of the sets that were attacked. */

@@ -89,6 +89,7 @@ const identitySchema = z.looseObject({
   seeds: z.array(z.number().nullable()).default([]),
   epochs: z.array(z.number()).default([]),
   source: z.record(z.string(), z.string().nullable()).default({}),
+  surrogateSeeds: z.array(z.number()).default([]),
   modules: z.record(z.string(), z.string()).default({}),
 });
 
@@ -108,7 +109,7 @@ export function configuration(
     readonly figures: Pick<RunContent["figures"], "procedure" | "protocol">;
   },
 ): Html {
-  const { options, data, seeds, epochs, source, modules } = identityOf({ run });
+  const { data, source, modules } = identityOf({ run });
   const { adapter, versions } = run;
   const command = run.command === "battery" ? "attack" : run.command;
   return section(
@@ -126,11 +127,7 @@ export function configuration(
       ],
     ),
     markup`<h3>Configuration</h3>`,
-    table(["option", "value"], [
-      ...Object.entries(options).map(([key, value]) => [key, code(value)]),
-      ["seeds of the models", code(seeds.map((seed) => seed ?? "unknown").join(", "))],
-      ...(epochs.length > 0 ? [["epochs of the models", code(epochs)]] : []),
-    ]),
+    table(["option", "value"], optionRows(identityOf({ run }))),
     markup`<h3>Procedure</h3>`,
     table(
       ["option", "value", "what it decides"],
@@ -160,6 +157,20 @@ export function configuration(
         .map(([part, value]) => [`adapter, ${part}`, code(value)]),
     ]),
   );
+}
+
+/** The options of a run, and of which seeds and epochs its models are. */
+function optionRows(
+  { options, seeds, surrogateSeeds, epochs }: z.infer<typeof identitySchema>,
+): (string | Html)[][] {
+  return [
+    ...Object.entries(options).map(([key, value]) => [key, code(value)]),
+    ["seeds of the models", code(seeds.map((seed) => seed ?? "unknown").join(", "))],
+    ...surrogateSeeds.length > 0
+      ? [["seeds of the other model that is attacked", code(surrogateSeeds.join(", "))]]
+      : [],
+    ...epochs.length > 0 ? [["epochs of the models", code(epochs)]] : [],
+  ];
 }
 
 function aboutOption(name: string): string {
