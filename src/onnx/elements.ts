@@ -5,6 +5,9 @@
  */
 import type { ElementType, HostArray } from "./model.ts";
 
+/** Axes that an array may have. */
+export const mostAxes = 16;
+
 /** One type of elements. */
 export interface ElementKind {
   /** `TensorProto.DataType`. */

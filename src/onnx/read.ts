@@ -10,12 +10,12 @@ import { sha256Of } from "../base/digest.ts";
 import { readFile } from "../base/files.ts";
 import { cannotRead, quote } from "../base/refusal.ts";
 import { attributesOf } from "./attribute.ts";
-import { elementType, unreadElements } from "./elements.ts";
+import { elementType, mostAxes, unreadElements } from "./elements.ts";
 import { ExternalData } from "./external.ts";
 import type { Fail, HostTensor, OnnxModel, OnnxNode, OnnxValue } from "./model.ts";
 import { inOrder } from "./order.ts";
 import { isSet, type Message } from "./schema.ts";
-import { mostAxes, TensorReader } from "./tensor.ts";
+import { TensorReader } from "./tensor.ts";
 import { decodeModel } from "./wire.ts";
 
 /** Versions of ONNX's operators that are read: of 2019 to 2024. */

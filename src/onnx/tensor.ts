@@ -11,14 +11,12 @@ import {
   elementKinds,
   elementType,
   exactNumber,
+  mostAxes,
   unreadElements,
 } from "./elements.ts";
 import type { ExternalData } from "./external.ts";
 import type { ElementType, Fail, HostArray, HostTensor } from "./model.ts";
 import type { Message } from "./schema.ts";
-
-/** Axes that an array may have. */
-export const mostAxes = 16;
 
 /** Bytes that all arrays of a model may have in memory: as many as a file may that is read whole. */
 const mostBytes = 2 ** 32;
