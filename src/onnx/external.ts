@@ -114,7 +114,7 @@ function number(
   const text = entries.get(key);
   if (text === undefined) return undefined;
   if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw fail(`at an ${key} of ${quote(text)}, which is no number of bytes`);
+  throw fail(`where its ${key} is no number of bytes`);
 }
 
 /** A part of a file, without the rest of it; undefined where it ends before. */

@@ -141,7 +141,9 @@ function fromRaw(buffer: ArrayBuffer, type: ElementType, fail: Fail): HostArray 
 
 /** Numbers of which each is the upper half of an f32. */
 function upperHalves(halves: Uint16Array): Float32Array {
-  return new Float32Array(Uint32Array.from(halves, (bits) => bits << 16).buffer);
+  const bits = new Uint32Array(halves.length);
+  halves.forEach((half, i) => bits[i] = half << 16);
+  return new Float32Array(bits.buffer);
 }
 
 function exactNumbers(values: BigInt64Array | BigUint64Array, fail: Fail): Float64Array {
