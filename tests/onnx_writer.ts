@@ -1,7 +1,7 @@
 /** Writes ONNX files: what the reader reads, and what it must refuse. */
 import assert from "node:assert/strict";
-import { create, toBinary } from "@bufbuild/protobuf";
-import { BinaryWriter } from "@bufbuild/protobuf/wire";
+import { create, type DescMessage, ScalarType, toBinary } from "@bufbuild/protobuf";
+import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { UserError } from "../src/base/errors.ts";
 import { readOnnx } from "../src/onnx/read.ts";
 import { descriptionOf, type Message, type MessageName } from "../src/onnx/schema.ts";
@@ -149,7 +149,7 @@ export function smallNetwork(): Uint8Array<ArrayBuffer> {
       node("Gemm", ["flat", "cast", ""], ["product"], { transB: 1 }),
       node("Add", ["product", "zero"], ["logits"]),
     ],
-  }, { metadataProps: [{ key: "note", value: "small" }] });
+  }, { opset: 13, metadataProps: [{ key: "note", value: "small" }] });
 }
 
 /** A chain of operators on shapes and constants, as exporters write them, with axes of every sort. */
@@ -184,7 +184,37 @@ export function shapeChain(): Uint8Array<ArrayBuffer> {
       node("Transpose", ["x"], ["turned"], { perm: [0, 2, 3, 1] }),
       node("Reshape", ["x", "chosen"], ["flat"]),
     ],
-  });
+  }, { opset: 13 });
+}
+
+/** A damaged file with right lengths and kinds of fields, as far as it can be read, and with an opset. */
+export function mended(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const head = writeGraph({}, { opset: 13 });
+  return Uint8Array.from([...head, ...withRightLengths(bytes, descriptionOf("Model"))]);
+}
+
+function withRightLengths(bytes: Uint8Array, of: DescMessage): Uint8Array {
+  const [reader, writer] = [new BinaryReader(bytes), new BinaryWriter()];
+  try {
+    while (reader.pos < bytes.length) {
+      const [number, wire] = reader.tag();
+      const field = of.fields.find((field) => field.number === number);
+      if (wire !== WireType.LengthDelimited) {
+        const value = reader.skip(wire, number);
+        const text = [ScalarType.BYTES, ScalarType.STRING, undefined].includes(field?.scalar);
+        if (!field || !text) writer.tag(number, wire).raw(value);
+        continue;
+      }
+      const length = reader.uint32();
+      const inner = bytes.subarray(reader.pos, reader.pos + length);
+      reader.pos += inner.length;
+      const content = field?.message ? withRightLengths(inner, field.message) : inner;
+      writer.tag(number, wire).bytes(content);
+    }
+  } catch {
+    // What comes behind a field that cannot be read is left out.
+  }
+  return writer.finish();
 }
 
 /** Holds a refusal of the reader: one sentence of a bounded length, soon. */

@@ -27,7 +27,7 @@ import { readOnnx } from "../../src/onnx/read.ts";
 import { parseFigures, parseRun } from "../../src/runs/folder.ts";
 import { batchPickle, batchRecords, glyph, idx, png } from "../data_support.ts";
 import { mat, packed, svhn } from "../mat_writer.ts";
-import { shapeChain, smallNetwork } from "../onnx_writer.ts";
+import { mended, shapeChain, smallNetwork } from "../onnx_writer.ts";
 import { checkpoint, tensor, zip } from "../torch_writer.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -234,6 +234,7 @@ export function onnxReader(files: Reader["files"]): Reader {
   return {
     name: "onnx",
     files,
+    mend: mended,
     async read(bytes): Promise<void> {
       const { initializers, inputs, nodes, opset } = await readOnnx(bytes);
       const known = new Map(initializers);
