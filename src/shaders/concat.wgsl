@@ -24,35 +24,28 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   if t >= N { return; }
   let columns = N0 + N1 + N2 + N3 + N4 + N5 + N6;
   let o = t / columns;
-  var c = t % columns;
+  let c = t % columns;
+  let c1 = c - N0;
+  let c2 = c1 - N1;
+  let c3 = c2 - N2;
+  let c4 = c3 - N3;
+  let c5 = c4 - N4;
+  let c6 = c5 - N5;
+  var v: f32;
   if c < N0 {
-    y[t] = x0[o * N0 + c];
-    return;
+    v = x0[o * N0 + c];
+  } else if c1 < N1 {
+    v = x1[o * N1 + c1];
+  } else if c2 < N2 {
+    v = x2[o * N2 + c2];
+  } else if c3 < N3 {
+    v = x3[o * N3 + c3];
+  } else if c4 < N4 {
+    v = x4[o * N4 + c4];
+  } else if c5 < N5 {
+    v = x5[o * N5 + c5];
+  } else {
+    v = x6[o * N6 + c6];
   }
-  c -= N0;
-  if c < N1 {
-    y[t] = x1[o * N1 + c];
-    return;
-  }
-  c -= N1;
-  if c < N2 {
-    y[t] = x2[o * N2 + c];
-    return;
-  }
-  c -= N2;
-  if c < N3 {
-    y[t] = x3[o * N3 + c];
-    return;
-  }
-  c -= N3;
-  if c < N4 {
-    y[t] = x4[o * N4 + c];
-    return;
-  }
-  c -= N4;
-  if c < N5 {
-    y[t] = x5[o * N5 + c];
-    return;
-  }
-  y[t] = x6[o * N6 + c - N5];
+  y[t] = v;
 }

@@ -36,8 +36,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   var rest = t / (D3 * D2 * D1);
   var start = OFFSET;
   if D0 > 0u {
-    let outer = rest / D0;
-    rest %= D0;
+    let outer = rest / max(D0, 1u);
+    rest %= max(D0, 1u);
     start += i32(outer / (E3 * E2 * E1)) * T0 + i32(outer / (E3 * E2) % E1) * T1;
     start += i32(outer / E3 % E2) * T2 + i32(outer % E3) * T3;
   }
