@@ -149,3 +149,30 @@ Deno.test("views, packs, averages and diagonals have their adjoints", () => {
       adjointHolds((x) => nn.mean(x, [0, 2]), [a, b, window]);
   }));
 });
+
+Deno.test("joins, takes, steps and general averages have their adjoints", () => {
+  const shapes = fc.array(small, { minLength: 1, maxLength: 6 }).filter((s) => nn.size(s) <= 500);
+  fc.assert(fc.property(shapes, fc.nat(), (shape, seed) => {
+    const axis = seed % shape.length;
+    const n = shape[axis] ?? 1;
+    const index = Array.from({ length: 1 + seed % 7 }, (_, i) => (seed >> i) % n);
+    const steps = shape.map((_, i) => seed >> i & 1 ? -2 : 1);
+    const start = shape.map((size, i) => steps[i] === 1 ? 0 : size - 1);
+    const sizes = shape.map((size, i) => steps[i] === 1 ? size : Math.ceil(size / 2));
+    const apart = shape.map((size, i) => steps[i] === 1 ? size : 2 * size);
+    const ends = apart.map((size, i) => steps[i] === 1 ? 0 : size - 1);
+    return adjointHolds((x) => nn.concat([nn.scale(x, 2), x, x], axis), shape) &&
+      adjointHolds((x) => nn.take(x, index, axis), shape) &&
+      adjointHolds((x) => nn.slice(x, start, sizes, steps), shape) &&
+      adjointHolds((x) => nn.pad(x, ends, apart, steps), shape) &&
+      adjointHolds((x) => nn.pad(x, shape.map((_, i) => i % 3 - 1), shape), shape);
+  }));
+  const whole = fc.integer({ min: 1, max: 3 });
+  fc.assert(fc.property(small, small, whole, whole, fc.boolean(), (h, w, extra, stride, ceil) => {
+    const shape = [2, 1, h + 2, w + 2];
+    const options = { window: [1 + extra, 2], stride, padding: [0, 1, 1, 0], ceil } as const;
+    return [false, true].every((countIncludePad) =>
+      adjointHolds((x) => nn.avgPool2d(x, { ...options, countIncludePad }), shape)
+    );
+  }));
+});
