@@ -17,6 +17,7 @@ const layers = [
   ["src/nn/check"],
   ["src/nn"],
   ["src/networks"],
+  ["src/onnx"],
   ["src/attack"],
   ["src/methods"],
   ["src/checkpoint", "src/measure"],

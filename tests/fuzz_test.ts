@@ -4,7 +4,8 @@ import { UserError } from "../src/base/errors.ts";
 import { Random } from "../src/nn/graph/random.ts";
 import { fuzz, FuzzFailure, inputOf } from "./fuzz/fuzz.ts";
 import { mutate } from "./fuzz/mutate.ts";
-import { type Reader, readers } from "./fuzz/readers.ts";
+import { onnxReader, type Reader, readers } from "./fuzz/readers.ts";
+import { sharedPath, testWithShared } from "./shared.ts";
 
 for (const reader of readers) {
   Deno.test(`300 damaged files of the kind ${reader.name} are read, or refused in a sentence`, async () => {
@@ -13,6 +14,19 @@ for (const reader of readers) {
     assert.ok(refused > 0, "nothing was damaged");
   });
 }
+
+const exported = ["unsupported_lstm", "unsupported_nonzero", "odd", "mobile"]
+  .map((name) => `reference/onnx/${name}.onnx`);
+testWithShared(
+  "300 damaged ONNX files of exporters are read, or refused in a sentence",
+  exported,
+  async () => {
+    const files = await Promise.all(exported.map((path) => Deno.readFile(sharedPath(path))));
+    const { read, refused } = await fuzz(onnxReader(() => files), { inputs: 300, seed: 1 });
+    assert.equal(read + refused, 300);
+    assert.ok(read > 0 && refused > 0, `${read} read, ${refused} refused`);
+  },
+);
 
 Deno.test("an input depends on the seed and its index alone, and differs from its file", () => {
   const [reader] = readers;

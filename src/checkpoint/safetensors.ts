@@ -8,7 +8,7 @@ import { z } from "zod";
 import { writeAtomic } from "../base/atomic.ts";
 import type { UserError } from "../base/errors.ts";
 import { readFile } from "../base/files.ts";
-import { cannotRead, elements, mostAxes, quote } from "./refusal.ts";
+import { cannotRead, elements, mostAxes, quote } from "../base/refusal.ts";
 import { checkFormat } from "./statement.ts";
 
 /** An array in memory: f32, u32 where bits matter, or f64 for integers that f32 would round. */

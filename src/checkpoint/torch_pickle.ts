@@ -5,7 +5,7 @@
  * @module
  */
 import { PickleError, PickleGlobal, type PickleOptions, readPickleAt } from "../base/pickle.ts";
-import { elements, mostAxes, quote } from "./refusal.ts";
+import { elements, mostAxes, quote } from "../base/refusal.ts";
 import { type ElementType, elementTypes, type NamedArray, narrow } from "./safetensors.ts";
 
 /** What a persistent id says of a storage. */

@@ -5,7 +5,7 @@
  */
 import { crc32, inflateRawSync } from "node:zlib";
 import type { UserError } from "../base/errors.ts";
-import { cannotRead, quote } from "./refusal.ts";
+import { cannotRead, quote } from "../base/refusal.ts";
 
 /** Signatures of the format's records. */
 const centralEntry = 0x02014b50;

@@ -27,6 +27,7 @@ export const computingRooms: readonly string[] = [
   "src/methods",
   "src/networks",
   "src/nn",
+  "src/onnx",
   "src/train",
 ];
 

@@ -16,14 +16,18 @@ import { readPickle } from "../../src/base/pickle.ts";
 import { decodePng } from "../../data/png.ts";
 import { parseSvhn } from "../../data/svhn.ts";
 import { readTar } from "../../data/tar.ts";
+import { elements } from "../../src/base/refusal.ts";
 import { decodeSafetensors, encodeSafetensors } from "../../src/checkpoint/safetensors.ts";
 import { fromMetadata, type Statement, toMetadata } from "../../src/checkpoint/statement.ts";
 import { decodeCheckpoint } from "../../src/checkpoint/torch.ts";
 import { readZip } from "../../src/checkpoint/zip.ts";
 import { digestOf } from "../../src/base/digest.ts";
+import { evaluateOnHost } from "../../src/onnx/fold.ts";
+import { readOnnx } from "../../src/onnx/read.ts";
 import { parseFigures, parseRun } from "../../src/runs/folder.ts";
 import { batchPickle, batchRecords, glyph, idx, png } from "../data_support.ts";
 import { mat, packed, svhn } from "../mat_writer.ts";
+import { shapeChain, smallNetwork } from "../onnx_writer.ts";
 import { checkpoint, tensor, zip } from "../torch_writer.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -203,6 +207,7 @@ export const readers: readonly Reader[] = [
     ],
     read: (bytes) => decodeSafetensors(bytes, name),
   },
+  onnxReader(() => [smallNetwork(), shapeChain()]),
   {
     name: "statement",
     files: () => [ascii(JSON.stringify(toMetadata(statement)))],
@@ -223,6 +228,29 @@ export const readers: readonly Reader[] = [
     read: (bytes) => parseFigures(textOf(bytes), name),
   },
 ];
+
+/** Reads ONNX files, and computes what follows from their constants and from eight small images. */
+export function onnxReader(files: Reader["files"]): Reader {
+  return {
+    name: "onnx",
+    files,
+    async read(bytes): Promise<void> {
+      const { initializers, inputs, nodes, opset } = await readOnnx(bytes);
+      const known = new Map(initializers);
+      for (const input of inputs) {
+        const shape = input.shape?.map((n) => typeof n === "number" ? n : 8) ?? [8];
+        const count = elements(shape);
+        if (!(count <= 2 ** 16)) continue;
+        known.set(input.name, { type: "float32", shape, data: new Float32Array(count) });
+      }
+      for (const node of nodes) {
+        if (!node.inputs.every((name) => name === "" || known.has(name))) continue;
+        const made = evaluateOnHost(node, node.inputs.map((name) => known.get(name)), opset);
+        made?.forEach((array, i) => known.set(node.outputs[i] ?? "", array));
+      }
+    },
+  };
+}
 
 function latin1(character: string): number {
   return character.charCodeAt(0);
