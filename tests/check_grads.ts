@@ -349,8 +349,8 @@ export const opCases: Readonly<Record<string, readonly OpCase[]>> = {
     f: (x, w, b) => nn.randomFeatures(x, w, b, 0.5),
     at: [v(3, 4), v(4, 5), v(5)],
   }],
-  logSoftmax: [{ f: nn.logSoftmax, at: [v(3, 4)] }, { f: nn.logSoftmax, at: [v(2, 3, 5)] }],
-  softmax: [{ f: nn.softmax, at: [v(3, 4)] }],
+  logSoftmax: [v(3, 4), v(2, 3, 5)].map((at) => ({ f: (x) => nn.logSoftmax(x), at: [at] })),
+  softmax: [{ f: (x) => nn.softmax(x), at: [v(3, 4)] }],
   crossEntropy: [{ f: (x) => nn.crossEntropy(x, label), at: [v(3, 4)] }],
   binaryCrossEntropy: [{
     f: (x) => nn.binaryCrossEntropy(nn.sigmoid(x), target),

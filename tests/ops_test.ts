@@ -1,7 +1,8 @@
 /** What each op computes, by plain loops and by hand; then every op and its gradient on the device. */
 import assert from "node:assert/strict";
 import * as nn from "../src/nn/mod.ts";
-import { opCases, wave } from "./check_grads.ts";
+import { wave } from "./check_grads.ts";
+import { allCases } from "./import_cases.ts";
 import { fc } from "./property.ts";
 import { withDevice } from "./support.ts";
 
@@ -194,7 +195,7 @@ Deno.test("`reshape()` refuses what does not come out even", () => {
 Deno.test("every op and its gradient compute on the device what they compute in f64", () =>
   withDevice(async (device) => {
     const failures: string[] = [];
-    for (const [name, cases] of Object.entries(opCases)) {
+    for (const [name, cases] of Object.entries(allCases)) {
       // One program an op: its cases share nothing but the trip to the device.
       const inputs: nn.Tensor[] = [];
       const data: Float32Array[] = [];

@@ -136,7 +136,7 @@ function meanOf(xs: readonly Tensor[]): Tensor {
 
 /** `log((1/N) sum_i softmax(logits_i))`, stable. */
 function ofProbabilities(logits: readonly Tensor[]): Tensor {
-  const each = logits.map(logSoftmax);
+  const each = logits.map((l) => logSoftmax(l));
   const top = stopGradient(each.reduce((a, b) => maximum(a, b)));
   const mean = scale(total(each.map((l) => exp(sub(l, top)))), 1 / each.length);
   return add(log(mean), top);

@@ -48,6 +48,7 @@ export {
   normalizeChannels,
   type NormOptions,
 } from "./ops/batch_norm.ts";
+export { concat } from "./ops/concat.ts";
 export {
   conv2d,
   conv2dInput,
@@ -59,10 +60,12 @@ export { cropAndFlip } from "./ops/crop.ts";
 export {
   abs,
   add,
+  ceil,
   clip,
   cos,
   div,
   equal,
+  erf,
   exp,
   floor,
   greater,
@@ -92,6 +95,7 @@ export {
 export {
   binaryCrossEntropy,
   crossEntropy,
+  layerNorm,
   logBinaryCrossEntropy,
   logMeanExp,
   logSoftmax,
@@ -99,6 +103,7 @@ export {
   normalizeRows,
   rowNorm,
   softmax,
+  type SoftmaxOptions,
   unit,
 } from "./ops/functions.ts";
 export { gatherImages, gatherRows } from "./ops/gather.ts";
@@ -106,10 +111,17 @@ export { cholesky, diagonal, identity, lowerTriangle, triangularSolve } from "./
 export { matmul, type MatmulOptions } from "./ops/matmul.ts";
 export { Draws, noise, type NoiseKey } from "./ops/noise.ts";
 export { flatGradient, sgd, type SgdOptions, stepDecay } from "./ops/optim.ts";
-export { avgPool2d, maxPool2d } from "./ops/pool2d.ts";
+export {
+  avgPool2d,
+  type AvgPoolOptions,
+  maxPool2d,
+  type MaxPoolOptions,
+  type PoolOptions,
+} from "./ops/pool2d.ts";
+export { pow } from "./ops/pow.ts";
 export { randomFeatures } from "./ops/random_features.ts";
 export { rbf, squaredDistance } from "./ops/rbf.ts";
-export { argmax, max, mean, oneHot } from "./ops/reduce.ts";
+export { argmax, max, mean, min, oneHot } from "./ops/reduce.ts";
 export { kthLargest, projectL1 } from "./ops/rows.ts";
 export {
   flip,
@@ -124,6 +136,7 @@ export {
   view,
 } from "./ops/shape.ts";
 export { broadcastTo, sum, sumParts, sumTo } from "./ops/sum.ts";
+export { take } from "./ops/take.ts";
 export { grad, topologicalOrder } from "./compile/grad.ts";
 export {
   type AdapterFacts,

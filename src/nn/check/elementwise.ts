@@ -27,6 +27,7 @@ const unaryOperations: Readonly<Record<string, (x: number, p: number) => number>
   scale: (x, p) => p * x,
   shift: (x, p) => x + p,
   nonfinite: (x) => Number.isFinite(x) ? 0 : 1,
+  erf,
 };
 
 const binaryOperations: Readonly<Record<string, (a: number, b: number) => number>> = {
@@ -39,6 +40,17 @@ const binaryOperations: Readonly<Record<string, (a: number, b: number) => number
   greater: (a, b) => a > b ? 1 : 0,
   equal: (a, b) => a === b ? 1 : 0,
 };
+
+/** erf x = 2 / sqrt(pi) e^(-x x) times the sum of 2^n x^(2n+1) / (2n+1)!!, whose terms have one sign (DLMF, 7.6.2). */
+function erf(x: number): number {
+  if (Math.abs(x) > 6) return Math.sign(x);
+  let [term, sum] = [x, x];
+  for (let n = 1; Math.abs(term) > 1e-17 * Math.abs(sum); n++) {
+    term *= 2 * x * x / (2 * n + 1);
+    sum += term;
+  }
+  return 2 / Math.sqrt(Math.PI) * Math.exp(-x * x) * sum;
+}
 
 /** Names of the operations of `unary`. */
 export const unaryNames: readonly string[] = Object.keys(unaryOperations);
@@ -108,6 +120,7 @@ const unaryDomains: Readonly<Record<string, readonly [low: number, high: number,
   scale: [-3, 3, 1],
   shift: [-3, 3, 1],
   nonfinite: [-3, 3, 0],
+  erf: [-5, 5, 4],
 };
 
 const parameters: Readonly<Record<string, number>> = { scale: -2.5, shift: 0.75 };
@@ -163,6 +176,8 @@ export const unaryCases: readonly KernelCase[] = [
   ...[1, 3, 4, 255, 256, 257, 1021].map((n) =>
     unaryCase("square", `of ${n}`, uniform(n, n, -3, 3), epsilon)
   ),
+  unaryCase("erf", "near 0 and 1/2", uniform(2, 257, -0.6, 0.6), 4 * epsilon),
+  unaryCase("erf", "of NaN and infinity", special, 4 * epsilon),
   ...["relu", "nonfinite"].map((op) => unaryCase(op, "of NaN and infinity", special, 0)),
   ...["log", "log1p", "sqrt"].map((op) =>
     unaryCase(op, "at the edge of its domain", below, 4 * epsilon)

@@ -8,6 +8,7 @@ import binary from "../../shaders/binary.wgsl" with { type: "text" };
 import channelAffine from "../../shaders/channel_affine.wgsl" with { type: "text" };
 import channelSums from "../../shaders/channel_sums.wgsl" with { type: "text" };
 import cholesky from "../../shaders/cholesky.wgsl" with { type: "text" };
+import concat from "../../shaders/concat.wgsl" with { type: "text" };
 import conv2d from "../../shaders/conv2d.wgsl" with { type: "text" };
 import conv2dTexels from "../../shaders/conv2d_texels.wgsl" with { type: "text" };
 import conv2dWeight from "../../shaders/conv2d_weight.wgsl" with { type: "text" };
@@ -16,6 +17,7 @@ import crossEntropy from "../../shaders/cross_entropy.wgsl" with { type: "text" 
 import crop from "../../shaders/crop.wgsl" with { type: "text" };
 import gatherBytes from "../../shaders/gather_bytes.wgsl" with { type: "text" };
 import gatherRows from "../../shaders/gather_rows.wgsl" with { type: "text" };
+import gatherSum from "../../shaders/gather_sum.wgsl" with { type: "text" };
 import kthLargest from "../../shaders/kth_largest.wgsl" with { type: "text" };
 import l1Project from "../../shaders/l1_project.wgsl" with { type: "text" };
 import logSoftmax from "../../shaders/log_softmax.wgsl" with { type: "text" };
@@ -48,6 +50,7 @@ const sources: Readonly<Record<string, string>> = {
   channel_affine: channelAffine,
   channel_sums: channelSums,
   cholesky,
+  concat,
   conv2d,
   conv2d_texels: conv2dTexels,
   conv2d_weight: conv2dWeight,
@@ -56,6 +59,7 @@ const sources: Readonly<Record<string, string>> = {
   cross_entropy: crossEntropy,
   gather_bytes: gatherBytes,
   gather_rows: gatherRows,
+  gather_sum: gatherSum,
   kth_largest: kthLargest,
   l1_project: l1Project,
   log_softmax: logSoftmax,

@@ -1,52 +1,97 @@
 /**
- * Twins in f64 and cases of the kernels that only move numbers: `strided`, `pad`, `gather_rows`, `gather_bytes`.
+ * Twins in f64 and cases of the kernels that move numbers: `strided`, `pad`, `concat`, `gather_rows`, `gather_bytes`, and
+ * `gather_sum`, which adds some of them.
  *
  * @module
  */
 import { at, input, number, type ReferenceKernel } from "./support.ts";
-import { integers, type KernelCase, product, uniform } from "./case.ts";
+import { integers, type KernelCase, product, sumTolerance, uniform } from "./case.ts";
 
-/** x -> y[D0,D1,D2,D3], y[i] = x[OFFSET + i0 S0 + i1 S1 + i2 S2 + i3 S3], 0 where i3 >= LAST. */
+/**
+ * x -> y[E0..E3,D0..D3], y[j,i] = x[OFFSET + j T + i S] over all eight axes, 0 where i3 >= LAST. Without D0
+ * there are no axes before the last four.
+ */
 export const strided: ReferenceKernel = (inputs, o, length) => {
   const x = input(inputs, 0);
-  const [d1, d2, d3] = [number(o, "D1"), number(o, "D2"), number(o, "D3")];
-  const [s0, s1, s2, s3] = [number(o, "S0"), number(o, "S1"), number(o, "S2"), number(o, "S3")];
-  const offset = number(o, "OFFSET");
-  const last = number(o, "LAST", d3);
-  const d0 = number(o, "N") / (d1 * d2 * d3);
+  const n = number(o, "N");
+  const sizes = [1, 2, 3].map((k) => number(o, `D${k}`));
+  const last = number(o, "LAST", sizes[2]);
+  if (number(o, "D0", 0) > 0) {
+    const outer = [1, 2, 3].map((k) => number(o, `E${k}`, 1));
+    sizes.unshift(...outer, number(o, "D0"));
+  }
+  sizes.unshift(n / product(...sizes));
+  const names = ["T0", "T1", "T2", "T3", "S0", "S1", "S2", "S3"].slice(-sizes.length);
+  const strides = names.map((name) => number(o, name));
   const y = new Float64Array(length);
-  let i = 0;
-  for (let i0 = 0; i0 < d0; i0++) {
-    for (let i1 = 0; i1 < d1; i1++) {
-      for (let i2 = 0; i2 < d2; i2++) {
-        for (let i3 = 0; i3 < d3; i3++) {
-          y[i++] = i3 < last ? at(x, offset + i0 * s0 + i1 * s1 + i2 * s2 + i3 * s3) : 0;
-        }
-      }
-    }
+  const index = sizes.map(() => 0);
+  for (let i = 0; i < n; i++) {
+    const from = index.reduce((sum, at, k) => sum + at * (strides[k] ?? NaN), number(o, "OFFSET"));
+    y[i] = (index.at(-1) ?? 0) < last ? at(x, from) : 0;
+    countUp(index, sizes);
   }
   return y;
 };
 
-/** x[D0..D3] -> y[E0..E3] = x[i - O] inside of x, 0 outside; a negative O crops. */
+/** The next index of an array of these sizes, in row-major order. */
+function countUp(index: number[], sizes: readonly number[]): void {
+  for (let axis = sizes.length - 1; axis >= 0; axis--) {
+    const next = (index[axis] ?? 0) + 1;
+    if (next < (sizes[axis] ?? 0)) {
+      index[axis] = next;
+      return;
+    }
+    index[axis] = 0;
+  }
+}
+
+/** x[D0..D3] -> y[E0..E3], zeros but y[O + j S] = x[j] where that is inside of y. */
 export const pad: ReferenceKernel = (inputs, o, length) => {
   const x = input(inputs, 0);
-  const [d0, d1, d2, d3] = [number(o, "D0"), number(o, "D1"), number(o, "D2"), number(o, "D3")];
-  const [e1, e2, e3] = [number(o, "E1"), number(o, "E2"), number(o, "E3")];
-  const [o0, o1, o2, o3] = [number(o, "O0"), number(o, "O1"), number(o, "O2"), number(o, "O3")];
+  const all = [0, 1, 2, 3];
+  const from = all.map((k) => number(o, `D${k}`));
+  const to = [1, 2, 3].map((k) => number(o, `E${k}`));
+  to.unshift(number(o, "N") / product(...to));
+  const [starts, steps] = [
+    all.map((k) => number(o, `O${k}`)),
+    all.map((k) => number(o, `S${k}`, 1)),
+  ];
   const y = new Float64Array(length);
-  const strideE = [e1 * e2 * e3, e2 * e3, e3] as const;
-  const e0 = number(o, "N") / strideE[0];
-  for (let j0 = 0; j0 < d0; j0++) {
-    for (let j1 = 0; j1 < d1; j1++) {
-      for (let j2 = 0; j2 < d2; j2++) {
-        for (let j3 = 0; j3 < d3; j3++) {
-          const [i0, i1, i2, i3] = [j0 + o0, j1 + o1, j2 + o2, j3 + o3];
-          const inside = i0 >= 0 && i0 < e0 && i1 >= 0 && i1 < e1 && i2 >= 0 && i2 < e2 &&
-            i3 >= 0 && i3 < e3;
-          if (!inside) continue;
-          const to = i0 * strideE[0] + i1 * strideE[1] + i2 * strideE[2] + i3;
-          y[to] = at(x, ((j0 * d1 + j1) * d2 + j2) * d3 + j3);
+  const index = all.map(() => 0);
+  for (let j = 0; j < product(...from); j++) {
+    const place = index.map((at, k) => (starts[k] ?? NaN) + at * (steps[k] ?? NaN));
+    if (place.every((at, k) => at >= 0 && at < (to[k] ?? 0))) {
+      y[place.reduce((flat, at, k) => flat * (to[k] ?? NaN) + at, 0)] = at(x, j);
+    }
+    countUp(index, from);
+  }
+  return y;
+};
+
+/** x0[O,N0], .., x6[O,N6] -> y[O,N0+..+N6], row by row one after the other; a size of 0 is no input. */
+export const concat: ReferenceKernel = (inputs, o, length) => {
+  const columns = [0, 1, 2, 3, 4, 5, 6].map((j) => number(o, `N${j}`, 0));
+  const rows = length / columns.reduce((a, b) => a + b, 0);
+  const y: number[] = [];
+  for (let row = 0; row < rows; row++) {
+    columns.forEach((n, j) => {
+      for (let c = 0; c < n; c++) y.push(at(input(inputs, j), row * n + c));
+    });
+  }
+  return Float64Array.from(y);
+};
+
+/** x[O,K,I], lists (places of M lists, then where the last ends, then all) -> y[O,M,I], sums over each list's k. */
+export const gatherSum: ReferenceKernel = (inputs, o, length) => {
+  const [x, lists] = [input(inputs, 0), input(inputs, 1)];
+  const [K, M, I] = [number(o, "K"), number(o, "M"), number(o, "I")];
+  const y = new Float64Array(length);
+  for (let outer = 0; outer < number(o, "N") / (M * I); outer++) {
+    for (let m = 0; m < M; m++) {
+      for (const k of lists.subarray(at(lists, m), at(lists, m + 1))) {
+        for (let i = 0; i < I; i++) {
+          const to = (outer * M + m) * I + i;
+          y[to] = at(y, to) + at(x, (outer * K + k) * I + i);
         }
       }
     }
@@ -83,6 +128,9 @@ export const gatherBytes: ReferenceKernel = (inputs, o, length) => {
 
 type Four = readonly [number, number, number, number];
 
+/** Sizes and strides of what comes before the last four axes. */
+type Outer = readonly [sizes: Four, strides: Four];
+
 function stridedCase(
   label: string,
   elements: number,
@@ -90,10 +138,12 @@ function stridedCase(
   strides: Four,
   offset = 0,
   last?: number,
+  outer?: Outer,
 ): KernelCase {
-  const n = product(...sizes);
-  const [, D1, D2, D3] = sizes;
+  const n = product(...sizes, ...outer?.[0] ?? []);
+  const [D0, D1, D2, D3] = sizes;
   const [S0, S1, S2, S3] = strides;
+  const [[, E1, E2, E3], [T0, T1, T2, T3]] = outer ?? [[1, 1, 1, 1], [0, 0, 0, 0]];
   return {
     kernel: "strided",
     label,
@@ -108,6 +158,7 @@ function stridedCase(
       S2,
       S3,
       ...(last === undefined ? {} : { LAST: last }),
+      ...(outer ? { E1, E2, E3, D0, T0, T1, T2, T3 } : {}),
     },
     threads: n,
     inputs: () => [uniform(21, elements)],
@@ -126,17 +177,33 @@ export const stridedCases: readonly KernelCase[] = [
   stridedCase("flip of [3, 11]", 33, [1, 1, 3, 11], [0, 0, -11, -1], 32),
   stridedCase("[6, 2, 5] turned, with zeros", 60, [2, 5, 1, 8], [5, 1, 0, 10], 0, 6),
   stridedCase("every second of 257", 257, [1, 1, 1, 129], [0, 0, 0, 2]),
+  stridedCase("[3, 2, 3, 4, 5] turned", 360, [2, 5, 3, 4], [60, 1, 20, 5], 0, undefined, [
+    [1, 1, 1, 3],
+    [0, 0, 0, 120],
+  ]),
+  stridedCase("eight axes turned round", 576, [2, 2, 3, 2], [24, 48, 96, 288], 0, undefined, [
+    [2, 2, 3, 2],
+    [1, 2, 4, 12],
+  ]),
+  stridedCase("six axes of 25, with zeros", 25, [3, 2, 5, 4], [0, -10, 1, 5], 10, 3, [
+    [1, 1, 2, 3],
+    [0, 0, 0, 0],
+  ]),
 ];
 
-function padCase(label: string, from: Four, to: Four, offsets: Four): KernelCase {
+function padCase(label: string, from: Four, to: Four, offsets: Four, steps?: Four): KernelCase {
   const n = product(...to);
   const [D0, D1, D2, D3] = from;
   const [, E1, E2, E3] = to;
   const [O0, O1, O2, O3] = offsets;
+  const [S0, S1, S2, S3] = steps ?? [1, 1, 1, 1];
   return {
     kernel: "pad",
     label,
-    overrides: { N: n, E1, E2, E3, D0, D1, D2, D3, O0, O1, O2, O3 },
+    overrides: {
+      ...{ N: n, E1, E2, E3, D0, D1, D2, D3, O0, O1, O2, O3 },
+      ...(steps ? { S0, S1, S2, S3 } : {}),
+    },
     threads: n,
     inputs: () => [uniform(22, product(...from))],
     outputLength: n,
@@ -153,6 +220,60 @@ export const padCases: readonly KernelCase[] = [
   padCase("crop", [2, 5, 6, 7], [1, 3, 4, 5], [-1, -2, 0, -2]),
   padCase("crop one axis, pad another", [1, 1, 6, 7], [1, 1, 3, 11], [0, 0, -2, 3]),
   padCase("nothing left of x", [1, 1, 1, 3], [1, 1, 1, 5], [0, 0, 0, -3]),
+  padCase("zeros between", [2, 1, 3, 4], [3, 2, 7, 8], [0, 1, 0, 1], [2, 1, 3, 2]),
+  padCase("zeros between, turned", [1, 2, 3, 4], [1, 5, 9, 10], [0, 4, 8, 9], [1, -3, -4, -3]),
+];
+
+/** One to seven inputs, narrow and wide ones. */
+export const concatCases: readonly KernelCase[] = [
+  { rows: 1, columns: [1] },
+  { rows: 3, columns: [5, 2] },
+  { rows: 2, columns: [64, 1, 100] },
+  { rows: 17, columns: [3, 4, 5, 6, 7, 1, 2] },
+  { rows: 1, columns: [9, 1, 1, 1, 1, 1] },
+].map(({ rows, columns }) => {
+  const n = rows * columns.reduce((a, b) => a + b, 0);
+  return {
+    kernel: "concat",
+    label: `${rows} rows of ${columns}`,
+    overrides: { N: n, ...Object.fromEntries(columns.map((c, j) => [`N${j}`, c])) },
+    threads: n,
+    inputs: () => [0, 1, 2, 3, 4, 5, 6].map((j) => uniform(26 + j, rows * (columns[j] ?? 1))),
+    outputLength: n,
+    tolerance: 0,
+  };
+});
+
+function gatherSumCase(
+  label: string,
+  [outer, k, inner]: readonly [number, number, number],
+  lists: readonly (readonly number[])[],
+): KernelCase {
+  const n = outer * lists.length * inner;
+  const longest = Math.max(...lists.map((list) => list.length));
+  const places = lists.map((_, m) => lists.length + 1 + lists.slice(0, m).flat().length);
+  const end = lists.length + 1 + lists.flat().length;
+  return {
+    kernel: "gather_sum",
+    label: `${label} of [${outer}, ${k}, ${inner}]`,
+    overrides: { N: n, K: k, M: lists.length, I: inner },
+    threads: n,
+    inputs: () => [
+      uniform(34, outer * k * inner),
+      Uint32Array.from([...places, end, ...lists.flat()]),
+    ],
+    outputLength: n,
+    tolerance: longest > 1 ? sumTolerance(longest) : 0,
+  };
+}
+
+/** Single elements, sums, elements of several lists, lists of none. */
+export const gatherSumCases: readonly KernelCase[] = [
+  gatherSumCase("one element", [1, 1, 1], [[0]]),
+  gatherSumCase("elements in another order", [3, 5, 7], [[4], [0], [0], [2]]),
+  gatherSumCase("sums and nothing", [2, 6, 3], [[], [1, 1, 5], [0], [], [2, 3, 4, 0], []]),
+  gatherSumCase("windows of three", [5, 9, 1], [[0, 1], [1, 2, 3], [3, 4, 5], [5, 6, 7], [7, 8]]),
+  gatherSumCase("all in one", [2, 300, 2], [Array.from({ length: 300 }, (_, k) => 299 - k)]),
 ];
 
 /** First, last and repeated rows, widths that are no multiple of four. */

@@ -53,18 +53,19 @@ export const reduce: ReferenceKernel = (inputs, o, length) => {
   return y;
 };
 
-/** x[N,C] -> y[N,C] = x - log(sum of exp(x)), each row shifted by its maximum. */
+/** x[O,C,INNER] -> y[O,C,INNER] = x - log(sum over C of exp(x)), each row shifted by its maximum; N = O INNER rows. */
 export const logSoftmax: ReferenceKernel = (inputs, o, length) => {
   const x = input(inputs, 0);
-  const [n, c] = [number(o, "N"), number(o, "C")];
+  const [n, c, inner] = [number(o, "N"), number(o, "C"), number(o, "INNER", 1)];
   const y = new Float64Array(length);
   for (let row = 0; row < n; row++) {
-    let maximum = -Infinity;
-    for (let i = 0; i < c; i++) maximum = Math.max(maximum, at(x, row * c + i));
-    let sum = 0;
-    for (let i = 0; i < c; i++) sum += Math.exp(at(x, row * c + i) - maximum);
-    const shift = maximum + Math.log(sum);
-    for (let i = 0; i < c; i++) y[row * c + i] = at(x, row * c + i) - shift;
+    const places = Array.from(
+      { length: c },
+      (_, i) => (Math.floor(row / inner) * c + i) * inner + row % inner,
+    );
+    const maximum = places.reduce((most, place) => Math.max(most, at(x, place)), -Infinity);
+    const sum = places.reduce((total, place) => total + Math.exp(at(x, place) - maximum), 0);
+    for (const place of places) y[place] = at(x, place) - (maximum + Math.log(sum));
   }
   return y;
 };
@@ -158,11 +159,17 @@ export const reduceCases: readonly KernelCase[] = [
   reduceCase("argmax", [2, 7, 5, 1], "a falling column", () => uniform(0, 70).map((_, i) => -i)),
 ];
 
-function logSoftmaxCase(n: number, c: number, label: string, x: () => Float32Array): KernelCase {
+function logSoftmaxCase(
+  n: number,
+  c: number,
+  label: string,
+  x: () => Float32Array,
+  inner = 1,
+): KernelCase {
   return {
     kernel: "log_softmax",
     label: `[${n}, ${c}] ${label}`,
-    overrides: { N: n, C: c },
+    overrides: { N: n, C: c, ...(inner > 1 ? { INNER: inner } : {}) },
     threads: n,
     inputs: () => [x()],
     outputLength: n * c,
@@ -179,6 +186,8 @@ export const logSoftmaxCases: readonly KernelCase[] = [
   logSoftmaxCase(3, 10, "rising", () => uniform(0, 30).map((_, i) => 60 * (i % 10))),
   logSoftmaxCase(3, 10, "falling", () => uniform(0, 30).map((_, i) => -60 * (i % 10))),
   logSoftmaxCase(3, 5, "with a NaN", () => uniform(36, 15).map((x, i) => i === 7 ? NaN : x)),
+  logSoftmaxCase(70, 3, "7 side by side", () => uniform(39, 210, -9, 9), 7),
+  logSoftmaxCase(5, 11, "5 side by side", () => uniform(40, 55, -200, 200), 5),
 ];
 
 function crossEntropyCase(

@@ -9,7 +9,7 @@ import type { Kernel, Overrides } from "../graph/kernel.ts";
 import type { ReferenceKernel } from "./support.ts";
 import { binary, unary, where } from "./elementwise.ts";
 import { channelAffine, channelSums, crop } from "./channels.ts";
-import { gatherBytes, gatherRows, pad, strided } from "./movement.ts";
+import { concat, gatherBytes, gatherRows, gatherSum, pad, strided } from "./movement.ts";
 import { crossEntropy, logSoftmax, reduce } from "./reduce.ts";
 import { matmul, randomFeatures } from "./matmul.ts";
 import { conv2d, conv2dWeight } from "./conv2d.ts";
@@ -39,9 +39,11 @@ export const referenceKernels: Readonly<Record<string, ReferenceKernel>> = {
   where,
   strided,
   pad,
+  concat,
   reduce,
   gather_rows: gatherRows,
   gather_bytes: gatherBytes,
+  gather_sum: gatherSum,
   matmul,
   random_features: randomFeatures,
   conv2d,

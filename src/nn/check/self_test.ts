@@ -14,7 +14,14 @@ import { kernels } from "./kernels.ts";
 import { allTextured } from "../compile/textured.ts";
 import { choleskyCases, rbfCases, triangularSolveCases } from "./linalg.ts";
 import { matmulCases, randomFeaturesCases } from "./matmul.ts";
-import { gatherBytesCases, gatherRowsCases, padCases, stridedCases } from "./movement.ts";
+import {
+  concatCases,
+  gatherBytesCases,
+  gatherRowsCases,
+  gatherSumCases,
+  padCases,
+  stridedCases,
+} from "./movement.ts";
 import { pool2dGatherCases, pool2dMaxCases, pool2dScatterCases } from "./pool2d.ts";
 import { crossEntropyCases, logSoftmaxCases, reduceCases } from "./reduce.ts";
 import { kthLargestCases, l1ProjectCases } from "./rows.ts";
@@ -39,9 +46,11 @@ export const kernelCases: readonly KernelCase[] = [
   ...whereCases,
   ...stridedCases,
   ...padCases,
+  ...concatCases,
   ...reduceCases,
   ...gatherRowsCases,
   ...gatherBytesCases,
+  ...gatherSumCases,
   ...matmulCases,
   ...randomFeaturesCases,
   ...conv2dCases,

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { add, div, maximum, mul, scale } from "../ops/elementwise.ts";
+import { div, maximum, mul, scale } from "../ops/elementwise.ts";
 import { conv2d, conv2dInput, type ConvOptions } from "../ops/conv2d.ts";
-import { normalizeRows, unit } from "../ops/functions.ts";
+import { layerNorm, unit } from "../ops/functions.ts";
 import { matmul } from "../ops/matmul.ts";
 import type { Draws } from "../ops/noise.ts";
 import type { Random } from "../graph/random.ts";
@@ -189,7 +189,7 @@ export class LayerNorm implements Layer {
   }
 
   forward(x: Tensor, pass: Pass): Tensor {
-    return add(mul(normalizeRows(x), pass.get(this.weight)), pass.get(this.bias));
+    return layerNorm(x, 1, pass.get(this.weight), pass.get(this.bias));
   }
 }
 

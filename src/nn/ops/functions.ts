@@ -10,26 +10,50 @@ import { kernel } from "../graph/kernel.ts";
 import { max, mean, oneHot } from "./reduce.ts";
 import { sum } from "./sum.ts";
 import { reshape } from "./shape.ts";
-import { dim, node, size, stopGradient, type Tensor, withVjp } from "../graph/tensor.ts";
+import {
+  dim,
+  node,
+  sameShape,
+  show,
+  size,
+  stopGradient,
+  type Tensor,
+  withVjp,
+} from "../graph/tensor.ts";
 
 const crossEntropyKernel = kernel("cross_entropy", crossEntropyWgsl);
 const logSoftmaxKernel = kernel("log_softmax", logSoftmaxWgsl);
 
-/** `log(softmax(x))` over the last axis, stable. */
-export function logSoftmax(x: Tensor): Tensor {
-  const classes = dim(x, -1);
+/** Where a softmax is taken. */
+export interface SoftmaxOptions {
+  /** Its axis, a negative one counted from the end; the last when not given. */
+  readonly axis?: number;
+}
+
+/**
+ * `log(softmax(x))` over one axis, stable.
+ *
+ * @throws Error when x has no such axis
+ */
+export function logSoftmax(x: Tensor, { axis = -1 }: SoftmaxOptions = {}): Tensor {
+  const classes = dim(x, axis);
   const rows = size(x.shape) / classes;
+  const inner = axis === -1 ? 1 : size(x.shape.slice(axis)) / classes;
   return node("logSoftmax", [x], x.shape, {
     kind: "dispatch",
     kernel: logSoftmaxKernel,
-    overrides: { N: rows, C: classes },
+    overrides: { N: rows, C: classes, ...(inner > 1 ? { INNER: inner } : {}) },
     threads: rows,
-  }, (g, y) => [sub(g, mul(exp(y), sum(g, [-1], true)))]);
+  }, (g, y) => [sub(g, mul(exp(y), sum(g, [axis], true)))]);
 }
 
-/** `softmax(x)` over the last axis. */
-export function softmax(x: Tensor): Tensor {
-  return exp(logSoftmax(x));
+/**
+ * `softmax(x)` over one axis.
+ *
+ * @throws Error when x has no such axis
+ */
+export function softmax(x: Tensor, options: SoftmaxOptions = {}): Tensor {
+  return exp(logSoftmax(x, options));
 }
 
 /** Cross-entropy of each row: logits `[B, C]`, class indices `[B]`, to `[B]` nats. */
@@ -105,6 +129,38 @@ export function normalizeRows(x: Tensor, epsilon = 1e-5): Tensor {
   const centred = sub(x, mean(x, [-1], true));
   const variance = mean(square(centred), [-1], true);
   return div(centred, sqrt(add(variance, epsilon)));
+}
+
+/**
+ * Layer normalisation over the last `axes` axes (Ba et al. 2016): `scale (x - mean) / sqrt(variance + epsilon) + bias`,
+ * the variance that of the differences to the mean.
+ *
+ * @param axes how many; 1 or more
+ * @param scale of those axes' shape, or one that broadcasts to x; 1 when not given
+ * @param bias likewise; 0 when not given
+ * @throws Error when x has fewer axes, or scale and bias more
+ */
+export function layerNorm(
+  x: Tensor,
+  axes: number,
+  scale?: Tensor,
+  bias?: Tensor,
+  epsilon = 1e-5,
+): Tensor {
+  if (!(axes >= 1 && axes <= x.shape.length)) {
+    throw new Error(`Cannot normalise the last ${axes} axes of ${show(x.shape)}`);
+  }
+  const kept = x.shape.slice(0, -axes);
+  const rows = axes === 1 ? x : reshape(x, [...kept, size(x.shape.slice(-axes))]);
+  const normal = reshape(normalizeRows(rows, epsilon), x.shape);
+  const scaled = scale ? mul(normal, scale) : normal;
+  const y = bias ? add(scaled, bias) : scaled;
+  if (!sameShape(y.shape, x.shape)) {
+    throw new Error(
+      `Cannot normalise ${show(x.shape)} by a scale or bias that makes it ${show(y.shape)}`,
+    );
+  }
+  return y;
 }
 
 /** `x / max(|x|, epsilon)` over all elements: the normalisation of a power iteration. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { equal, mul, scale } from "./elementwise.ts";
+import { equal, mul, neg, scale } from "./elementwise.ts";
 import { reshape } from "./shape.ts";
 import { reduceBy, reduction, sum } from "./sum.ts";
 import { constant, dim, type Shape, size, type Tensor } from "../graph/tensor.ts";
@@ -23,6 +23,11 @@ export function max(x: Tensor, axis = -1, keepDims = false): Tensor {
     return [mul(g, equal(index, iota(x.shape, along)))];
   });
   return keepDims ? y : reshape(y, dropped);
+}
+
+/** Smallest element along one axis (the last by default); its gradient goes to the first minimum. */
+export function min(x: Tensor, axis = -1, keepDims = false): Tensor {
+  return neg(max(neg(x), axis, keepDims));
 }
 
 /** Index of the first largest element along one axis (the last by default), exact in f32; no gradient. */

@@ -43,7 +43,7 @@ export function view(x: Tensor, offset: number, shape: Shape): Tensor {
   });
 }
 
-/** Axes in another order: axis i of the result is axis `order[i]` of x (rank up to 4). */
+/** Axes in another order: axis i of the result is axis `order[i]` of x. */
 export function permute(x: Tensor, order: readonly number[]): Tensor {
   if (order.length !== x.shape.length || x.shape.some((_, axis) => !order.includes(axis))) {
     throw new Error(`Cannot permute ${show(x.shape)} to the order ${show(order)}`);
@@ -62,15 +62,40 @@ export function transpose(x: Tensor): Tensor {
   return permute(x, [...axes.slice(0, -2), ...axes.slice(-2).reverse()]);
 }
 
-/** The box of the given sizes that starts at `start`. */
-export function slice(x: Tensor, start: readonly number[], sizes: Shape): Tensor {
-  const strides = stridesOf(x.shape);
-  const inside = sizes.length === x.shape.length &&
-    sizes.every((n, i) => (start[i] ?? 0) >= 0 && (start[i] ?? 0) + n <= (x.shape[i] ?? 0));
-  if (!inside) throw new Error(`Cannot slice ${show(sizes)} at ${show(start)} of ${show(x.shape)}`);
-  if (sameShape(sizes, x.shape)) return x;
-  const offset = start.reduce((a, s, i) => a + s * (strides[i] ?? 0), 0);
-  return strided("slice", x, { shape: sizes, strides, offset }, (g) => [pad(g, start, x.shape)]);
+/**
+ * The elements `start + i step` of every axis, i from 0 to below `sizes`: a box, or with steps one element in
+ * so many of it, backwards where a step is negative.
+ *
+ * @param steps whole numbers other than 0; 1 when not given
+ * @throws Error when an element lies outside of x
+ */
+export function slice(
+  x: Tensor,
+  start: readonly number[],
+  sizes: Shape,
+  steps?: readonly number[],
+): Tensor {
+  const own = stridesOf(x.shape);
+  const step = (i: number): number => steps?.[i] ?? 1;
+  const fits = (n: number, i: number): boolean =>
+    inside(start[i] ?? 0, n, step(i), x.shape[i] ?? 0);
+  if (sizes.length !== x.shape.length || !sizes.every(fits)) {
+    const by = steps ? ` by ${show(steps)}` : "";
+    throw new Error(`Cannot slice ${show(sizes)} at ${show(start)}${by} of ${show(x.shape)}`);
+  }
+  if (sameShape(sizes, x.shape) && sizes.every((_, i) => step(i) === 1)) return x;
+  const offset = start.reduce((a, s, i) => a + s * (own[i] ?? 0), 0);
+  const strides = own.map((s, i) => s * step(i));
+  return strided("slice", x, { shape: sizes, strides, offset }, (g) => [
+    pad(g, start, x.shape, steps),
+  ]);
+}
+
+/** Whether elements `start + i step`, i from 0 to below n, are among those of an axis. */
+function inside(start: number, n: number, step: number, length: number): boolean {
+  const last = start + step * (n - 1);
+  return Number.isInteger(step) && step !== 0 && Math.min(start, last) >= 0 &&
+    Math.max(start, last) < length;
 }
 
 /** Reverses the order along axes. */
@@ -82,36 +107,106 @@ export function flip(x: Tensor, axes: readonly number[]): Tensor {
   return strided("flip", x, { shape: x.shape, strides, offset }, (g) => [flip(g, axes)]);
 }
 
-/** x placed at `start` in zeros of the given shape (rank up to 4): the adjoint of `slice`. */
-export function pad(x: Tensor, start: readonly number[], shape: Shape): Tensor {
-  if (sameShape(x.shape, shape)) return x;
-  const [d, e] = [four(x.shape, 1, "pad"), four(shape, 1, "pad")];
-  const o = four(start, 0, "pad");
-  const [d0, d1, d2, d3] = d;
-  const [, e1, e2, e3] = e;
-  const n = size(shape);
-  const source = {
-    kind: "dispatch",
-    kernel: padKernel,
-    overrides: {
-      N: n,
-      E1: e1,
-      E2: e2,
-      E3: e3,
-      D0: d0,
-      D1: d1,
-      D2: d2,
-      D3: d3,
-      O0: o[0],
-      O1: o[1],
-      O2: o[2],
-      O3: o[3],
-    },
-    threads: n,
-  } as const;
-  return node("pad", [x], shape, source, (g) => [slice(g, start, x.shape)]);
+/**
+ * x placed in zeros of the given shape, element i of an axis at `start + i step`: the adjoint of `slice`. What
+ * lies outside is left out where the steps are 1.
+ *
+ * @param steps whole numbers other than 0; 1 when not given
+ * @throws Error when x has another number of axes, or lies outside by other steps than 1
+ */
+export function pad(
+  x: Tensor,
+  start: readonly number[],
+  shape: Shape,
+  steps?: readonly number[],
+): Tensor {
+  const axes = shape.map((to, i): PadAxis => {
+    const [from, first, step] = [x.shape[i] ?? 0, start[i] ?? 0, steps?.[i] ?? 1];
+    return { from, to, start: first, step, fits: inside(first, from, step, to) };
+  });
+  if (shape.length !== x.shape.length || axes.some(({ step, fits }) => step !== 1 && !fits)) {
+    const by = steps ? ` by ${show(steps)}` : "";
+    throw new Error(`Cannot pad ${show(x.shape)} at ${show(start)}${by} to ${show(shape)}`);
+  }
+  if (axes.every(isWhole)) return x;
+  return padAxes(x, axes, shape, (g) => [
+    axes.every(({ fits }) => fits)
+      ? slice(g, start, x.shape, steps)
+      : pad(g, start.map((s) => -s), x.shape),
+  ]);
 }
 
+/** How an axis of `from` elements lies in one of `to`. */
+interface PadAxis {
+  readonly from: number;
+  readonly to: number;
+  readonly start: number;
+  readonly step: number;
+  /** Whether no element lies outside. */
+  readonly fits?: boolean;
+}
+
+function isWhole({ from, to, start, step }: PadAxis): boolean {
+  return from === to && start === 0 && step === 1;
+}
+
+/** Fewest axes with the same elements: drops size 1, joins what is whole with the axis before. */
+function joinWhole(axes: readonly PadAxis[]): PadAxis[] {
+  const joined: PadAxis[] = [];
+  for (const axis of axes) {
+    const last = joined.at(-1);
+    if (isWhole(axis) && axis.to === 1) continue;
+    if (!isWhole(axis) || last?.step !== 1) joined.push(axis);
+    else {
+      const { from, to, start } = last;
+      const n = axis.to;
+      joined[joined.length - 1] = { from: n * from, to: n * to, start: n * start, step: 1 };
+    }
+  }
+  return joined;
+}
+
+/** One dispatch of the kernel `pad`; where more than four axes are left after joining, one for every three. */
+function padAxes(
+  x: Tensor,
+  all: readonly PadAxis[],
+  shape: Shape,
+  vjp?: Vjp,
+  operands: readonly Tensor[] = [x],
+): Tensor {
+  const axes = all.length > 4 ? joinWhole(all) : all;
+  if (axes.length > 4) {
+    // The last three first, the others being whole; then the others.
+    const split = axes.length - 3;
+    const whole = (n: number): PadAxis => ({ from: n, to: n, start: 0, step: 1 });
+    const last = axes.map((a, i) => i < split ? whole(a.from) : a);
+    const others = axes.map((a, i) => i < split ? a : whole(a.to));
+    const made = padAxes(x, last, last.map(({ to }) => to));
+    return padAxes(made, others, shape, vjp, operands);
+  }
+  const of = (pick: (axis: PadAxis) => number, fill: number): Four =>
+    four(axes.map(pick), fill, "pad");
+  const [d0, d1, d2, d3] = of(({ from }) => from, 1);
+  const [, e1, e2, e3] = of(({ to }) => to, 1);
+  const [o0, o1, o2, o3] = of(({ start }) => start, 0);
+  const [s0, s1, s2, s3] = of(({ step }) => step, 1);
+  const n = size(shape);
+  const place = { E1: e1, E2: e2, E3: e3, D0: d0, D1: d1, D2: d2, D3: d3 };
+  const steps = axes.some(({ step }) => step !== 1) ? { S0: s0, S1: s1, S2: s2, S3: s3 } : {};
+  return node(
+    "pad",
+    [x],
+    shape,
+    {
+      kind: "dispatch",
+      kernel: padKernel,
+      overrides: { N: n, ...place, O0: o0, O1: o1, O2: o2, O3: o3, ...steps },
+      threads: n,
+    },
+    vjp,
+    operands,
+  );
+}
 /** Tensors copied side by side into one flat `[length]` buffer, each at a multiple of 64 floats. */
 export function pack(xs: readonly Tensor[], offsets: readonly number[], length: number): Tensor {
   return node(
@@ -140,7 +235,7 @@ export interface Strides {
   readonly width?: number;
 }
 
-/** Elements of x picked by strides (four axes at most after joining); no gradient when not given one. */
+/** Elements of x picked by strides (eight axes at most after joining); no gradient when not given one. */
 export function strided(
   name: string,
   x: Tensor,
@@ -155,8 +250,8 @@ export function strided(
   const merged = filled
     ? { shape: [...outer.shape, width], strides: [...outer.strides, strides.at(-1) ?? 0] }
     : merge(shape, strides);
-  const [, d1, d2, d3] = four(merged.shape, 1, name);
-  const s = four(merged.strides, 0, name);
+  const [d0, d1, d2, d3] = four(merged.shape.slice(-4), 1, name);
+  const s = four(merged.strides.slice(-4), 0, name);
   const n = size(shape);
   return node(name, [x], shape, {
     kind: "dispatch",
@@ -172,9 +267,20 @@ export function strided(
       S2: s[2],
       S3: s[3],
       ...(filled ? { LAST: last } : {}),
+      ...(merged.shape.length > 4 ? { D0: d0, ...outerAxes(merged, name) } : {}),
     },
     threads: n,
   }, vjp);
+}
+
+/** Overrides for what comes before the last four axes. */
+function outerAxes(
+  { shape, strides }: { readonly shape: Shape; readonly strides: readonly number[] },
+  name: string,
+): Readonly<Record<string, number>> {
+  const [, e1, e2, e3] = four(shape.slice(0, -4), 1, name);
+  const t = four(strides.slice(0, -4), 0, name);
+  return { E1: e1, E2: e2, E3: e3, T0: t[0], T1: t[1], T2: t[2], T3: t[3] };
 }
 
 /** Fewest axes with the same element order: drops size 1, joins neighbours that step together. */
@@ -201,7 +307,7 @@ export function stridesOf(shape: Shape): number[] {
 }
 
 function four(values: readonly number[], fill: number, name: string): Four {
-  if (values.length > 4) throw new Error(`Cannot ${name} ${show(values)}: more than 4 axes`);
+  if (values.length > 4) throw new Error(`Cannot ${name} ${show(values)}: too many axes`);
   const padded = [...Array<number>(4 - values.length).fill(fill), ...values];
   return [padded[0] ?? fill, padded[1] ?? fill, padded[2] ?? fill, padded[3] ?? fill];
 }
