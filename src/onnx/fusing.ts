@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { sameShape, type Tensor } from "../nn/mod.ts";
+import { show, type Tensor } from "../nn/mod.ts";
 
 /** What can be done to a result on the way. */
 export interface Epilogue {
@@ -36,7 +36,7 @@ export function withRelu(x: Tensor): Tensor | undefined {
 /** `a + b` made together with a; undefined where it cannot be. */
 export function withBranch(a: Tensor, b: Tensor): Tensor | undefined {
   const maker = makers.get(a);
-  if (!maker || maker.hasBranch || !sameShape(a.shape, b.shape)) return undefined;
+  if (!maker || maker.hasBranch || show(a.shape) !== show(b.shape)) return undefined;
   const sum = maker.make({ residual: b });
   makers.set(sum, {
     make: (epilogue) => maker.make({ ...epilogue, residual: b }),

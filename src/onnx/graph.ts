@@ -4,7 +4,18 @@
  * @module
  */
 import { shortened, UserError } from "../base/errors.ts";
-import { div, dim, type Parameter, permute, reshape, show, size, sub, type Tensor, constant } from "../nn/mod.ts";
+import {
+  constant,
+  dim,
+  div,
+  type Parameter,
+  permute,
+  reshape,
+  show,
+  size,
+  sub,
+  type Tensor,
+} from "../nn/mod.ts";
 import { evaluateOnHost } from "./fold.ts";
 import type { HostTensor, OnnxModel } from "./model.ts";
 import { rules } from "./ops/mod.ts";
@@ -150,7 +161,9 @@ function preprocessed(images: Tensor, by: Preprocess | undefined): Tensor {
     const values = by[name];
     if (values.length !== 1 && values.length !== dim(images, 1)) {
       throw new UserError(
-        `Cannot preprocess images of ${dim(images, 1)} channels by ${values.length} ${name} values: ` +
+        `Cannot preprocess images of ${
+          dim(images, 1)
+        } channels by ${values.length} ${name} values: ` +
           "give one, or one a channel",
       );
     }
@@ -173,7 +186,9 @@ function made(site: Site): readonly Value[] {
     if (folded) return folded.map((array) => ({ kind: "host", array }));
   }
   const rule = rules[node.op];
-  if (!rule) throw site.refused("what it takes follows from the images, and there is no rule for that");
+  if (!rule) {
+    throw site.refused("what it takes follows from the images, and there is no rule for that");
+  }
   try {
     const outputs = rule(site);
     const tensors = "shape" in outputs ? [outputs] : outputs;
@@ -187,10 +202,11 @@ function made(site: Site): readonly Value[] {
 
 /** The shape of a tensor, as a file's nodes ask for it. */
 function told(site: Site, shape: readonly number[]): HostTensor {
-  if (site.node.op === "Size") return { type: "int64", shape: [], data: Float64Array.of(size(shape)) };
+  if (site.node.op === "Size") {
+    return { type: "int64", shape: [], data: Float64Array.of(size(shape)) };
+  }
   const rank = shape.length;
   const place = (at: number): number => Math.max(0, Math.min(rank, at < 0 ? at + rank : at));
   const part = shape.slice(place(site.number("start", 0)), place(site.number("end", rank)));
   return { type: "int64", shape: [part.length], data: Float64Array.from(part) };
 }
-

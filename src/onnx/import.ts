@@ -75,7 +75,9 @@ export async function importOnnx(
       const classes = dim(graph.trace(input([1, ...imageShape])).logits, 1);
       if (classes >= 2) return classes;
       throw new UserError(
-        `Cannot use "${shortened(model.name, 80)}" as a classifier: it gives one number an image; ` +
+        `Cannot use "${
+          shortened(model.name, 80)
+        }" as a classifier: it gives one number an image; ` +
           "name an output of 2 or more by --output",
       );
     },

@@ -76,7 +76,9 @@ function inputOf({ inputs }: OnnxModel, chosen: string | undefined): OnnxValue {
     const found = inputs.find(({ name }) => name === chosen);
     if (found) return found;
     throw new UserError(
-      `Cannot use the input "${shortened(chosen, 80)}": the ONNX file has ${names}; choose one of them`,
+      `Cannot use the input "${
+        shortened(chosen, 80)
+      }": the ONNX file has ${names}; choose one of them`,
     );
   }
   if (others.length === 0) return first;
@@ -107,7 +109,9 @@ function namedValue(
   if (node?.outputs.includes(chosen)) return chosen;
   const [first] = node?.outputs ?? [];
   if (first) return first;
-  const names = listed(what === "output" ? outputs.map(({ name }) => name) : nodes.slice(-5).map(({ name }) => name));
+  const names = listed(
+    what === "output" ? outputs.map(({ name }) => name) : nodes.slice(-5).map(({ name }) => name),
+  );
   throw new UserError(
     `Cannot find the ${what} "${shortened(chosen, 80)}": the ONNX file has ${
       what === "output" ? names : `${nodes.length} nodes, the last of them ${names}`

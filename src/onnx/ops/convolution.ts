@@ -71,7 +71,9 @@ function paddingOf(site: Site, x: Tensor, geometry: Omit<Geometry, "padding">): 
     });
     return [height?.[0] ?? 0, width?.[0] ?? 0, height?.[1] ?? 0, width?.[1] ?? 0];
   }
-  if (automatic !== "NOTSET" && automatic !== "") throw site.refused(`its auto_pad is ${automatic}`);
+  if (automatic !== "NOTSET" && automatic !== "") {
+    throw site.refused(`its auto_pad is ${automatic}`);
+  }
   const written = site.numbers("pads") ?? [0, 0, 0, 0];
   const [a = 0, b = 0, c = 0, d = 0] = written;
   if (written.some((n) => n < 0)) throw site.refused("its pads are below 0");
@@ -104,12 +106,16 @@ const conv: Rule = (site) => {
 const convTranspose: Rule = (site) => {
   const [x, w, bias] = [planes(site), filters(site), site.optional(2)];
   const { window, stride, dilation, padding } = geometryOf(site, x, [dim(w, 2), dim(w, 3)]);
-  if (!["NOTSET", "VALID", ""].includes(site.word("auto_pad", "NOTSET")) || site.numbers("output_shape")) {
+  if (
+    !["NOTSET", "VALID", ""].includes(site.word("auto_pad", "NOTSET")) ||
+    site.numbers("output_shape")
+  ) {
     throw site.refused("its padding is given by the size of its output; write pads instead");
   }
   const extra = pair(site, "output_padding", 0) ?? [0, 0];
   const [h, wide] = [0, 1].map((axis) =>
-    (dim(x, axis + 2) - 1) * (stride[axis] ?? 1) + ((window[axis] ?? 1) - 1) * (dilation[axis] ?? 1) +
+    (dim(x, axis + 2) - 1) * (stride[axis] ?? 1) +
+    ((window[axis] ?? 1) - 1) * (dilation[axis] ?? 1) +
     1 + (extra[axis] ?? 0) - (padding[axis] ?? 0) - (padding[axis + 2] ?? 0)
   );
   const groups = site.number("group", 1);

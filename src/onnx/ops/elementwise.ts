@@ -71,7 +71,9 @@ function clipped(site: Site): Tensor {
   const x = site.tensor(0);
   const bound = (name: string, at: number): number | undefined => {
     const [written] = site.integers(at) ?? [];
-    return site.opset < 11 ? site.node.attributes.has(name) ? site.number(name, 0) : undefined : written;
+    return site.opset < 11
+      ? site.node.attributes.has(name) ? site.number(name, 0) : undefined
+      : written;
   };
   const [low, high] = [bound("min", 1), bound("max", 2)];
   const above = low === undefined ? x : low === 0 ? relu(x) : maximum(x, low);
@@ -156,9 +158,7 @@ export const elementwise: Readonly<Record<string, Rule>> = {
   Sub: both(sub),
   Sum: all(add),
   Tanh: each(tanh),
-  ThresholdedRelu: each((x, site) =>
-    mul(x, greater(x, constant(site.number("alpha", 1))))
-  ),
+  ThresholdedRelu: each((x, site) => mul(x, greater(x, constant(site.number("alpha", 1))))),
   Where: (site) => {
     const [condition, a, b] = [site.tensor(0), site.tensor(1), site.tensor(2)];
     // One shape for all three, by the rule of every other operator.

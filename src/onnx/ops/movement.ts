@@ -13,7 +13,6 @@ import {
   reshape,
   size,
   slice,
-  sliceBy,
   take,
   type Tensor,
   where,
@@ -100,8 +99,7 @@ const split: Rule = (site) => {
   const axis = site.axis(site.number("axis", 0), x.shape.length);
   const count = site.node.outputs.length;
   const each = Math.ceil(dim(x, axis) / count);
-  const equal = Array.from({ length: count }, (_, i) =>
-    Math.min(each, dim(x, axis) - i * each));
+  const equal = Array.from({ length: count }, (_, i) => Math.min(each, dim(x, axis) - i * each));
   const sizes = site.either("split", 1) ?? equal;
   if (sizes.length !== count || sizes.some((n) => n < 0) || total(sizes) !== dim(x, axis)) {
     throw site.refused(`it cuts ${dim(x, axis)} into ${sizes.join(", ")}`);
@@ -139,9 +137,7 @@ const sliced: Rule = (site) => {
     if (count === 0) throw site.refused("it leaves nothing");
     [box.start[axis], box.step[axis], box.sizes[axis]] = [from, step, count];
   }
-  return box.step.every((n) => n === 1)
-    ? slice(x, box.start, box.sizes)
-    : sliceBy(x, box.start, box.step, box.sizes);
+  return slice(x, box.start, box.sizes, box.step);
 };
 
 const gathered: Rule = (site) => {
@@ -201,9 +197,7 @@ const padded: Rule = (site) => {
   });
   if (written.length !== 2 * axes.length) throw site.refused("its pads do not fit its axes");
   if (mode !== "constant") return mirrored(site, x, edges, mode);
-  const value = site.opset < 11
-    ? site.number("value", 0)
-    : Number(site.host(2)?.data[0] ?? 0);
+  const value = site.opset < 11 ? site.number("value", 0) : Number(site.host(2)?.data[0] ?? 0);
   // Below 0 something is cut away.
   const cut = slice(
     x,
@@ -225,8 +219,11 @@ const expanded: Rule = (site) => {
   const rank = Math.max(x.shape.length, shape.length);
   return broadcastTo(
     x,
-    Array.from({ length: rank }, (_, i) =>
-      Math.max(x.shape[i - rank + x.shape.length] ?? 1, shape[i - rank + shape.length] ?? 1)),
+    Array.from(
+      { length: rank },
+      (_, i) =>
+        Math.max(x.shape[i - rank + x.shape.length] ?? 1, shape[i - rank + shape.length] ?? 1),
+    ),
   );
 };
 

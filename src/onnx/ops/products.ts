@@ -99,11 +99,8 @@ const layerNormalization: Rule = (site) => {
   }
   const x = site.tensor(0);
   const axis = site.axis(site.number("axis", -1), x.shape.length);
-  return layerNorm(x, x.shape.length - axis, {
-    scale: site.tensor(1),
-    bias: site.optional(2),
-    epsilon: site.number("epsilon", 1e-5),
-  });
+  const epsilon = site.number("epsilon", 1e-5);
+  return layerNorm(x, x.shape.length - axis, site.tensor(1), site.optional(2), epsilon);
 };
 
 /** Rows of `[B, C, ...]` normalised by their own moments, `groups` of them an image. */
@@ -125,14 +122,14 @@ function byGroups(site: Site, groups: number): Tensor {
 }
 
 /** Softmax over one axis; before opset 13 over all axes from one on. */
-function soft(of: (x: Tensor, axis: number) => Tensor): Rule {
+function soft(of: typeof softmax): Rule {
   return (site) => {
     const x = site.tensor(0);
     const rank = x.shape.length;
     const axis = site.axis(site.number("axis", site.opset < 13 ? 1 : -1), rank);
-    if (site.opset >= 13) return of(x, axis);
+    if (site.opset >= 13) return of(x, { axis });
     const rows = reshape(x, [size(x.shape.slice(0, axis)), -1]);
-    return reshape(of(rows, 1), x.shape);
+    return reshape(of(rows), x.shape);
   };
 }
 
