@@ -51,6 +51,12 @@ export {
   type OwnRun,
   verifyModel,
 } from "./src/experiment/own_model.ts";
+export {
+  type ImportedClassifier,
+  importOnnx,
+  type ImportOptions,
+  type Preprocess,
+} from "./src/onnx/mod.ts";
 export { battery } from "./src/experiment/battery.ts";
 export type { BatteryResult, BatteryScore, ToldResult } from "./src/experiment/battery_document.ts";
 export {

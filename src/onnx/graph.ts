@@ -1,0 +1,212 @@
+/**
+ * From an ONNX graph to a graph of tensors: node by node, for as many images as are asked for.
+ *
+ * @module
+ */
+import { shortened, UserError } from "../base/errors.ts";
+import {
+  constant,
+  dim,
+  div,
+  type Parameter,
+  permute,
+  reshape,
+  show,
+  size,
+  sub,
+  type Tensor,
+} from "../nn/mod.ts";
+import { evaluateOnHost } from "./fold.ts";
+import type { HostTensor, OnnxModel } from "./model.ts";
+import { rules } from "./ops/mod.ts";
+import { type Choices, type Plan, planOf } from "./plan.ts";
+import { Site, type Value, Weights } from "./value.ts";
+
+/** What is done to pixels before the network takes them: `(x - mean) / std` by channel. */
+export interface Preprocess {
+  /** One number, or one a channel. */
+  readonly mean: readonly number[];
+  /** One number, or one a channel; none of them 0. */
+  readonly std: readonly number[];
+}
+
+/** What a graph makes of images. */
+export interface Traced {
+  /** `[B, K]` */
+  readonly logits: Tensor;
+  /** `[B, D]`; undefined of a network without a last linear layer. */
+  readonly features: Tensor | undefined;
+}
+
+/** An ONNX graph that can be traced, as often as it takes. */
+export class TraceableGraph {
+  readonly #model: OnnxModel;
+  readonly #preprocess: Preprocess | undefined;
+  readonly #weights = new Weights();
+  readonly #traced = new WeakMap<Tensor, Traced>();
+  /** What is computed. */
+  readonly plan: Plan;
+
+  /** @throws UserError as {@linkcode planOf} does */
+  constructor(model: OnnxModel, choices: Choices = {}, preprocess?: Preprocess) {
+    this.#model = model;
+    this.#preprocess = preprocess;
+    this.plan = planOf(model, choices);
+  }
+
+  /** The weights that the device holds, by name; complete once a graph was traced. */
+  get state(): ReadonlyMap<string, Parameter> {
+    return this.#weights.state;
+  }
+
+  /** `[C, H, W]` of an image, as far as the file says it: undefined where it is open. */
+  get imageShape(): readonly (number | undefined)[] | undefined {
+    const { shape } = this.plan.input;
+    if (shape?.length !== 4) return undefined;
+    const [, a, b, c] = shape.map((n) => typeof n === "number" ? n : undefined);
+    return isLast(shape) ? [c, a, b] : [a, b, c];
+  }
+
+  /**
+   * Traces the network.
+   *
+   * @param images `[B, C, H, W]` with pixels in [0, 1]
+   * @throws UserError where the images do not fit, or a node has what is not at hand
+   */
+  trace(images: Tensor): Traced {
+    const before = this.#traced.get(images);
+    if (before) return before;
+    const values = this.#valuesOf(images);
+    const batch = dim(images, 0);
+    const rows = (name: string, what: string): Tensor => {
+      const value = values.get(name);
+      if (value?.kind === "tensor" && dim(value.tensor, 0) === batch) {
+        return reshape(value.tensor, [batch, -1]);
+      }
+      throw new UserError(
+        `Cannot take "${shortened(name, 80)}" for the ${what}: it is no row an image but ${
+          value?.kind === "tensor" ? show(value.tensor.shape) : "a constant"
+        } of ${batch} images; name another value by --${what === "logits" ? "output" : what}`,
+      );
+    };
+    const { logits, features } = this.plan;
+    const traced = {
+      logits: rows(logits, "logits"),
+      features: features === undefined ? undefined : rows(features, "features"),
+    };
+    this.#traced.set(images, traced);
+    return traced;
+  }
+
+  /** Every value that the plan needs, by name. */
+  #valuesOf(images: Tensor): Map<string, Value> {
+    const { input, nodes, readers } = this.plan;
+    const { opset, initializers } = this.#model;
+    const written = input.shape?.[0];
+    const batch = {
+      size: dim(images, 0),
+      written: typeof written === "number" ? written : undefined,
+    };
+    const values = new Map<string, Value>();
+    values.set(input.name, { kind: "tensor", tensor: this.#entering(images) });
+    const known = (name: string): Value | undefined => {
+      const array = initializers.get(name);
+      return values.get(name) ?? (array && { kind: "host", array });
+    };
+    for (const node of nodes) {
+      const inputs = node.inputs.map((name) => name === "" ? undefined : known(name));
+      const site = new Site(node, inputs, opset, batch, this.#weights, readers);
+      made(site).forEach((value, at) => values.set(node.outputs[at] ?? "", value));
+    }
+    for (const [name, array] of initializers) {
+      if (!values.has(name)) values.set(name, { kind: "host", array });
+    }
+    return values;
+  }
+
+  /** Images as the network takes them: preprocessed, and their axes in its order. */
+  #entering(images: Tensor): Tensor {
+    const { name, shape } = this.plan.input;
+    const [b = 1, c = 1] = images.shape;
+    const x = preprocessed(images, this.#preprocess);
+    const refused = (): UserError =>
+      new UserError(
+        `Cannot give images of [${images.shape.slice(1).join(", ")}] to the input "${
+          shortened(name, 40)
+        }": it takes [${shape?.map((n) => n ?? "?").slice(0, 8).join(", ")}]`,
+      );
+    const fits = (given: readonly number[]): boolean =>
+      shape?.every((n, axis) => axis === 0 || typeof n !== "number" || n === given[axis]) ?? true;
+    const given = shape?.length === 2
+      ? reshape(x, [b, -1])
+      : shape?.length === 3 && c === 1
+      ? reshape(x, [b, dim(x, 2), dim(x, 3)])
+      : shape && isLast(shape)
+      ? permute(x, [0, 2, 3, 1])
+      : x;
+    if (shape && shape.length !== given.shape.length || !fits(given.shape)) throw refused();
+    return given;
+  }
+}
+
+/** Whether channels are an input's last axis. */
+function isLast(shape: readonly (number | string | undefined)[]): boolean {
+  const few = (n: number | string | undefined): boolean => n === 1 || n === 3 || n === 4;
+  return shape.length === 4 && few(shape[3]) && !few(shape[1]);
+}
+
+function preprocessed(images: Tensor, by: Preprocess | undefined): Tensor {
+  if (!by) return images;
+  const perChannel = (name: "mean" | "std"): Tensor => {
+    const values = by[name];
+    if (values.length !== 1 && values.length !== dim(images, 1)) {
+      throw new UserError(
+        `Cannot preprocess images of ${
+          dim(images, 1)
+        } channels by ${values.length} ${name} values: ` +
+          "give one, or one a channel",
+      );
+    }
+    return constant(Float32Array.from(values), [1, values.length, 1, 1]);
+  };
+  return div(sub(images, perChannel("mean")), perChannel("std"));
+}
+
+/** What a node gives: on the host where all that it takes is known there. */
+function made(site: Site): readonly Value[] {
+  const { node, inputs, opset } = site;
+  const [first] = inputs;
+  if (node.op === "Shape" || node.op === "Size") {
+    const shape = first?.kind === "tensor" ? first.tensor.shape : first?.array.shape ?? [];
+    return [{ kind: "host", array: told(site, shape) }];
+  }
+  const arrays = inputs.map((value) => value?.kind === "host" ? value.array : undefined);
+  if (inputs.every((value) => value?.kind !== "tensor")) {
+    const folded = evaluateOnHost(node, arrays, opset);
+    if (folded) return folded.map((array) => ({ kind: "host", array }));
+  }
+  const rule = rules[node.op];
+  if (!rule) {
+    throw site.refused("what it takes follows from the images, and there is no rule for that");
+  }
+  try {
+    const outputs = rule(site);
+    const tensors = "shape" in outputs ? [outputs] : outputs;
+    return tensors.map((tensor) => ({ kind: "tensor", tensor }));
+  } catch (error) {
+    // What the layer says of shapes that do not fit is the file's fault here.
+    if (error instanceof UserError || !(error instanceof Error)) throw error;
+    throw site.refused(error.message);
+  }
+}
+
+/** The shape of a tensor, as a file's nodes ask for it. */
+function told(site: Site, shape: readonly number[]): HostTensor {
+  if (site.node.op === "Size") {
+    return { type: "int64", shape: [], data: Float64Array.of(size(shape)) };
+  }
+  const rank = shape.length;
+  const place = (at: number): number => Math.max(0, Math.min(rank, at < 0 ? at + rank : at));
+  const part = shape.slice(place(site.number("start", 0)), place(site.number("end", rank)));
+  return { type: "int64", shape: [part.length], data: Float64Array.from(part) };
+}

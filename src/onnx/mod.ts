@@ -1,0 +1,8 @@
+/**
+ * Classifiers out of ONNX files.
+ *
+ * @module
+ */
+export type { Preprocess } from "./graph.ts";
+export { type ImportedClassifier, importOnnx, type ImportOptions } from "./import.ts";
+export type { Choices } from "./plan.ts";

@@ -1,0 +1,18 @@
+/**
+ * ONNX's operators that become tensors, by name: one line adds one.
+ *
+ * @module
+ */
+import { convolutions } from "./convolution.ts";
+import { elementwise } from "./elementwise.ts";
+import { movement } from "./movement.ts";
+import { products } from "./products.ts";
+import type { Rule } from "../value.ts";
+
+/** What makes tensors of a node, by the name of its operator. */
+export const rules: Readonly<Record<string, Rule | undefined>> = {
+  ...convolutions,
+  ...elementwise,
+  ...movement,
+  ...products,
+};

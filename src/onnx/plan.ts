@@ -1,0 +1,183 @@
+/**
+ * What of an ONNX graph is computed: which input takes the images, which value the logits and the features are,
+ * and the nodes between.
+ *
+ * @module
+ */
+import { shortened, UserError } from "../base/errors.ts";
+import { isHostOp } from "./fold.ts";
+import type { OnnxModel, OnnxNode, OnnxValue } from "./model.ts";
+import { rules } from "./ops/mod.ts";
+
+/** What a user may choose where a file leaves it open. */
+export interface Choices {
+  /** Name of the input that takes the images; the only one when not given. */
+  readonly input?: string | undefined;
+  /** Name of the output, or of any node, that gives the logits; the only output when not given. */
+  readonly output?: string | undefined;
+  /** Name of the node or value that gives the features; the last linear layer's input when not given. */
+  readonly features?: string | undefined;
+}
+
+/** What is computed. */
+export interface Plan {
+  /** Takes the images. */
+  readonly input: OnnxValue;
+  /** Name of the value that the logits are. */
+  readonly logits: string;
+  /** Name of the value that the features are, where there are any. */
+  readonly features: string | undefined;
+  /** In an order in which each follows what it needs. */
+  readonly nodes: readonly OnnxNode[];
+  /** How many of these nodes, and of what is asked for, read a value. */
+  readonly readers: ReadonlyMap<string, number>;
+  /** For people: what was decided. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Decides what to compute.
+ *
+ * @throws UserError where the file leaves open what nobody has chosen, or has operators that are not at hand
+ */
+export function planOf(model: OnnxModel, choices: Choices): Plan {
+  const input = inputOf(model, choices.input);
+  const output = outputOf(model, choices.output);
+  const makers = new Map(
+    model.nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)),
+  );
+  const { logits, notes } = beforeSoftmax(output, makers);
+  const upTo = (name: string): OnnxNode[] => neededFor(name, model.nodes, makers);
+  const features = choices.features === undefined
+    ? lastLinear(upTo(logits), input.name)
+    : namedValue(model, choices.features, "features");
+  const wanted = features === undefined ? [logits] : [logits, features];
+  const among = new Set(wanted.flatMap(upTo));
+  const nodes = model.nodes.filter((node) => among.has(node));
+  refuseUnknown(nodes);
+  const readers = new Map<string, number>();
+  for (const name of [...wanted, ...nodes.flatMap((node) => node.inputs)]) {
+    readers.set(name, (readers.get(name) ?? 0) + 1);
+  }
+  return { input, logits, features, nodes, readers, notes };
+}
+
+/** Names of a list, as far as a sentence has room for them. */
+function listed(names: readonly string[], most = 8): string {
+  const shown = names.slice(0, most).map((name) => `"${shortened(name, 40)}"`).join(", ");
+  return names.length > most ? `${shown} and ${names.length - most} more` : shown;
+}
+
+function inputOf({ inputs }: OnnxModel, chosen: string | undefined): OnnxValue {
+  const names = listed(inputs.map(({ name }) => name));
+  const [first, ...others] = inputs;
+  if (!first) throw new UserError("Cannot use the ONNX file: it has no input that takes images");
+  if (chosen !== undefined) {
+    const found = inputs.find(({ name }) => name === chosen);
+    if (found) return found;
+    throw new UserError(
+      `Cannot use the input "${
+        shortened(chosen, 80)
+      }": the ONNX file has ${names}; choose one of them`,
+    );
+  }
+  if (others.length === 0) return first;
+  throw new UserError(
+    `Cannot tell which input takes the images: the ONNX file has ${names}; choose one by --input`,
+  );
+}
+
+function outputOf(model: OnnxModel, chosen: string | undefined): string {
+  if (chosen !== undefined) return namedValue(model, chosen, "output");
+  const [first, ...others] = model.outputs;
+  if (first && others.length === 0) return first.name;
+  const names = listed(model.outputs.map(({ name }) => name));
+  throw new UserError(
+    `Cannot tell which output gives the logits: the ONNX file has ${
+      names || "none"
+    }; choose one by --output`,
+  );
+}
+
+/** A value by its name, or by that of the node that makes it. */
+function namedValue(
+  { nodes, outputs }: OnnxModel,
+  chosen: string,
+  what: "output" | "features",
+): string {
+  const node = nodes.find(({ name, outputs }) => outputs.includes(chosen) || name === chosen);
+  if (node?.outputs.includes(chosen)) return chosen;
+  const [first] = node?.outputs ?? [];
+  if (first) return first;
+  const names = listed(
+    what === "output" ? outputs.map(({ name }) => name) : nodes.slice(-5).map(({ name }) => name),
+  );
+  throw new UserError(
+    `Cannot find the ${what} "${shortened(chosen, 80)}": the ONNX file has ${
+      what === "output" ? names : `${nodes.length} nodes, the last of them ${names}`
+    }; choose one of them by --${what}`,
+  );
+}
+
+/** The value before a softmax at the end, and what to say of it. */
+function beforeSoftmax(
+  output: string,
+  makers: ReadonlyMap<string, OnnxNode>,
+): { readonly logits: string; readonly notes: readonly string[] } {
+  const node = makers.get(output);
+  const [before] = node?.inputs ?? [];
+  if (!node || !before) return { logits: output, notes: [] };
+  if (node.op === "Identity") return beforeSoftmax(before, makers);
+  if (node.op !== "Softmax" && node.op !== "LogSoftmax") return { logits: output, notes: [] };
+  const note = `The model ends in ${node.op}; the logits before it are used`;
+  return { logits: before, notes: [note] };
+}
+
+/** The nodes that a value follows from. */
+function neededFor(
+  name: string,
+  nodes: readonly OnnxNode[],
+  makers: ReadonlyMap<string, OnnxNode>,
+): OnnxNode[] {
+  const found = new Set<OnnxNode>();
+  const open = [name];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const node = makers.get(next);
+    if (!node || found.has(node)) continue;
+    found.add(node);
+    open.push(...node.inputs.filter((input) => input !== ""));
+  }
+  return nodes.filter((node) => found.has(node));
+}
+
+/** What the last linear layer takes, of those that follow from the images. */
+function lastLinear(nodes: readonly OnnxNode[], input: string): string | undefined {
+  const following = new Set([input]);
+  let found: string | undefined;
+  for (const { op, inputs, outputs } of nodes) {
+    if (op === "Shape" || !inputs.some((name) => following.has(name))) continue;
+    outputs.forEach((name) => following.add(name));
+    if (op !== "Gemm" && op !== "MatMul") continue;
+    found = inputs.find((name) => following.has(name));
+  }
+  return found === input ? undefined : found;
+}
+
+/** @throws UserError naming every operator that is not at hand, with its nodes */
+function refuseUnknown(nodes: readonly OnnxNode[]): void {
+  const unknown = nodes.filter(({ op, domain }) =>
+    !["", "ai.onnx"].includes(domain) || !rules[op] && !isHostOp(op)
+  );
+  if (unknown.length === 0) return;
+  const kinds = Map.groupBy(
+    unknown,
+    ({ op, domain }) => shortened(domain === "" ? op : `${domain}.${op}`, 40),
+  );
+  const each = [...kinds].map(([op, of]) => `${op} (${listed(of.map(({ name }) => name), 2)})`);
+  const shown = each.slice(0, 8).join(", ") +
+    (each.length > 8 ? ` and ${each.length - 8} more kinds` : "");
+  throw new UserError(
+    `Cannot import the ONNX file: there is no rule for ${shown}; export the model without ` +
+      `${each.length === 1 ? "it" : "them"}, or name an earlier value by --output`,
+  );
+}

@@ -1,0 +1,150 @@
+/**
+ * What flows along the edges of an ONNX graph while it is traced: arrays that are known on the host, such as
+ * shapes and weights, and tensors that follow from the images.
+ *
+ * @module
+ */
+import { shortened, UserError } from "../base/errors.ts";
+import { constant, Parameter, show, size, type Tensor } from "../nn/mod.ts";
+import type { HostTensor, OnnxNode } from "./model.ts";
+
+/** An array on the host, or a tensor of the graph. */
+export type Value =
+  | { readonly kind: "host"; readonly array: HostTensor }
+  | { readonly kind: "tensor"; readonly tensor: Tensor };
+
+/** Elements from which an array of the file is held on the device once for all programs. */
+const worthHolding = 64;
+
+/** Arrays of a model as tensors: large ones are parameters, which all programs of a device share. */
+export class Weights {
+  readonly #held = new Map<string, Parameter>();
+
+  /** What is held, by name. */
+  get state(): ReadonlyMap<string, Parameter> {
+    return this.#held;
+  }
+
+  /** The values as f32; bool as 0 and 1. */
+  tensor(name: string, { data, shape }: HostTensor): Tensor {
+    const made = (): Float32Array => Float32Array.from(data, Number);
+    if (size(shape) < worthHolding) return constant(made(), shape);
+    // What follows from the batch has one shape a batch.
+    const key = `${name} ${show(shape)}`;
+    const parameter = this.#held.get(key) ?? new Parameter(shape, made());
+    this.#held.set(key, parameter);
+    return parameter.tensor;
+  }
+}
+
+/** One node, where its inputs are known: what an op's rule is given. */
+export class Site {
+  /**
+   * @param node as the file has it
+   * @param inputs undefined where one is left out
+   * @param opset of the file
+   * @param batch images at once, and how many the file has written into its shapes, if it has
+   * @param weights that the model holds
+   * @param readers how many nodes and outputs read a value, by its name
+   */
+  constructor(
+    readonly node: OnnxNode,
+    readonly inputs: readonly (Value | undefined)[],
+    readonly opset: number,
+    readonly batch: { readonly size: number; readonly written: number | undefined },
+    private readonly weights: Weights,
+    private readonly readers: ReadonlyMap<string, number>,
+  ) {}
+
+  /** Whether nothing else reads an input. */
+  readHereOnly(at: number): boolean {
+    return this.readers.get(this.node.inputs[at] ?? "") === 1;
+  }
+
+  /** An input as a tensor. */
+  tensor(at: number): Tensor {
+    const found = this.optional(at);
+    if (!found) throw this.refused(`its input ${at + 1} is missing`);
+    return found;
+  }
+
+  /** An input as a tensor; undefined where it is left out. */
+  optional(at: number): Tensor | undefined {
+    const value = this.inputs[at];
+    if (!value) return undefined;
+    return value.kind === "tensor"
+      ? value.tensor
+      : this.weights.tensor(this.node.inputs[at] ?? "", value.array);
+  }
+
+  /** All inputs as tensors. */
+  tensors(): Tensor[] {
+    return this.inputs.map((_, at) => this.tensor(at));
+  }
+
+  /** An input that has to be known on the host; undefined where it is left out. */
+  host(at: number): HostTensor | undefined {
+    const value = this.inputs[at];
+    if (!value) return undefined;
+    if (value.kind === "host") return value.array;
+    throw this.refused(`its input ${at + 1} follows from the images, and has to be a constant`);
+  }
+
+  /** Whole numbers of an input. */
+  integers(at: number): number[] | undefined {
+    const array = this.host(at);
+    return array && Array.from(array.data, Number);
+  }
+
+  /** A number of an attribute. */
+  number(name: string, otherwise: number): number {
+    const value = this.node.attributes.get(name);
+    if (value === undefined) return otherwise;
+    if (typeof value === "number") return value;
+    throw this.refused(`its ${name} is no number`);
+  }
+
+  /** A word of an attribute. */
+  word(name: string, otherwise: string): string {
+    const value = this.node.attributes.get(name);
+    if (value === undefined) return otherwise;
+    if (typeof value === "string") return value;
+    throw this.refused(`its ${name} is no text`);
+  }
+
+  /** Numbers of an attribute. */
+  numbers(name: string): number[] | undefined {
+    const value = this.node.attributes.get(name);
+    if (value === undefined) return undefined;
+    if (Array.isArray(value) && value.every((n) => typeof n === "number")) return value;
+    throw this.refused(`its ${name} are no numbers`);
+  }
+
+  /** Numbers that older opsets have in an attribute and newer ones in an input. */
+  either(name: string, at: number): number[] | undefined {
+    return this.numbers(name) ?? this.integers(at);
+  }
+
+  /** An axis from its front. */
+  axis(axis: number, rank: number): number {
+    const found = axis < 0 ? axis + rank : axis;
+    if (Number.isInteger(found) && found >= 0 && found < rank) return found;
+    throw this.refused(`it has no axis ${axis} among ${rank}`);
+  }
+
+  /** Axes from their front, in order. */
+  axes(axes: readonly number[], rank: number): number[] {
+    return axes.map((axis) => this.axis(axis, rank)).toSorted((a, b) => a - b);
+  }
+
+  /** A sentence that names the node. */
+  refused(why: string): UserError {
+    const { op, name } = this.node;
+    return new UserError(
+      `Cannot use the ${shortened(op, 40)} node "${shortened(name, 80)}": ${shortened(why, 200)}`,
+    );
+  }
+}
+
+/** What a node gives, in the order of its outputs. */
+export type Rule = (site: Site) => Tensor | readonly Tensor[];
