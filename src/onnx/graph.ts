@@ -12,13 +12,11 @@ import {
   permute,
   reshape,
   show,
-  size,
   sub,
   type Tensor,
 } from "../nn/mod.ts";
-import { evaluateOnHost } from "./fold.ts";
-import type { HostTensor, OnnxModel } from "./model.ts";
-import { rules } from "./ops/mod.ts";
+import type { OnnxModel } from "./model.ts";
+import { lower } from "./lower.ts";
 import { type Choices, type Plan, planOf } from "./plan.ts";
 import { Site, type Value, Weights } from "./value.ts";
 
@@ -116,7 +114,12 @@ export class TraceableGraph {
     for (const node of nodes) {
       const inputs = node.inputs.map((name) => name === "" ? undefined : known(name));
       const site = new Site(node, inputs, opset, batch, this.#weights, readers);
-      made(site).forEach((value, at) => values.set(node.outputs[at] ?? "", value));
+      const missing = node.inputs.find((name, at) => name !== "" && !inputs[at]);
+      // Only what attacks need is computed of a node: no places of maxima, no moments, no masks.
+      if (missing) {
+        throw site.refused(`it reads "${missing}", a further output that is not computed`);
+      }
+      lower(site).forEach((value, at) => values.set(node.outputs[at] ?? "", value));
     }
     for (const [name, array] of initializers) {
       if (!values.has(name)) values.set(name, { kind: "host", array });
@@ -170,43 +173,4 @@ function preprocessed(images: Tensor, by: Preprocess | undefined): Tensor {
     return constant(Float32Array.from(values), [1, values.length, 1, 1]);
   };
   return div(sub(images, perChannel("mean")), perChannel("std"));
-}
-
-/** What a node gives: on the host where all that it takes is known there. */
-function made(site: Site): readonly Value[] {
-  const { node, inputs, opset } = site;
-  const [first] = inputs;
-  if (node.op === "Shape" || node.op === "Size") {
-    const shape = first?.kind === "tensor" ? first.tensor.shape : first?.array.shape ?? [];
-    return [{ kind: "host", array: told(site, shape) }];
-  }
-  const arrays = inputs.map((value) => value?.kind === "host" ? value.array : undefined);
-  if (inputs.every((value) => value?.kind !== "tensor")) {
-    const folded = evaluateOnHost(node, arrays, opset);
-    if (folded) return folded.map((array) => ({ kind: "host", array }));
-  }
-  const rule = rules[node.op];
-  if (!rule) {
-    throw site.refused("what it takes follows from the images, and there is no rule for that");
-  }
-  try {
-    const outputs = rule(site);
-    const tensors = "shape" in outputs ? [outputs] : outputs;
-    return tensors.map((tensor) => ({ kind: "tensor", tensor }));
-  } catch (error) {
-    // What the layer says of shapes that do not fit is the file's fault here.
-    if (error instanceof UserError || !(error instanceof Error)) throw error;
-    throw site.refused(error.message);
-  }
-}
-
-/** The shape of a tensor, as a file's nodes ask for it. */
-function told(site: Site, shape: readonly number[]): HostTensor {
-  if (site.node.op === "Size") {
-    return { type: "int64", shape: [], data: Float64Array.of(size(shape)) };
-  }
-  const rank = shape.length;
-  const place = (at: number): number => Math.max(0, Math.min(rank, at < 0 ? at + rank : at));
-  const part = shape.slice(place(site.number("start", 0)), place(site.number("end", rank)));
-  return { type: "int64", shape: [part.length], data: Float64Array.from(part) };
 }
