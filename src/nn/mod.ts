@@ -48,13 +48,8 @@ export {
   normalizeChannels,
   type NormOptions,
 } from "./ops/batch_norm.ts";
-export {
-  conv2d,
-  conv2dInput,
-  type Conv2dOptions,
-  conv2dWeight,
-  type ConvOptions,
-} from "./ops/conv2d.ts";
+export { conv2d, conv2dInput, type Conv2dOptions, conv2dWeight } from "./ops/conv2d.ts";
+export type { ConvOptions } from "./ops/geometry.ts";
 export { cropAndFlip } from "./ops/crop.ts";
 export {
   abs,
