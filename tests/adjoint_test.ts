@@ -17,6 +17,36 @@ function adjointHolds(map: (x: nn.Tensor) => nn.Tensor, shape: nn.Shape): boolea
 }
 
 const small = fc.integer({ min: 1, max: 5 });
+const pair = (options: { min: number; max: number }): fc.Arbitrary<[number, number]> =>
+  fc.tuple(fc.integer(options), fc.integer(options));
+
+/** Sizes and a geometry that anything may be said of: groups, and numbers for each axis and side. */
+const general = fc.record({
+  b: fc.integer({ min: 1, max: 2 }),
+  groups: fc.integer({ min: 1, max: 3 }),
+  ci: fc.integer({ min: 1, max: 3 }),
+  co: fc.integer({ min: 1, max: 4 }),
+  image: pair({ min: 1, max: 9 }),
+  kernel: pair({ min: 1, max: 4 }),
+  stride: pair({ min: 1, max: 3 }),
+  dilation: pair({ min: 1, max: 3 }),
+  sides: fc.tuple(pair({ min: 0, max: 3 }), pair({ min: 0, max: 3 })),
+}).filter(({ image, kernel, dilation, sides: [before, after] }) =>
+  [0, 1].every((i) =>
+    (image[i] ?? 0) + (before[i] ?? 0) + (after[i] ?? 0) >
+      ((kernel[i] ?? 0) - 1) * (dilation[i] ?? 0)
+  )
+).map(({ b, groups, ci, co, image, kernel, stride, dilation, sides }) => ({
+  image: [b, groups * ci, ...image] as const,
+  weight: [groups * co, ci, ...kernel] as const,
+  size: image,
+  kernel,
+  geometry: {
+    ...{ stride, dilation, groups },
+    padding: [...sides[0], ...sides[1]] as [number, number, number, number],
+  },
+}));
+
 const convolution = fc.record({
   b: fc.integer({ min: 1, max: 3 }),
   ci: fc.integer({ min: 1, max: 3 }),
@@ -52,6 +82,25 @@ Deno.test("the three contractions of a convolution are one number", () => {
     const scale = Math.max(1, Math.abs(a ?? NaN));
     return Math.abs((a ?? NaN) - (c ?? NaN)) < 1e-9 * scale &&
       Math.abs((a ?? NaN) - (d ?? NaN)) < 1e-9 * scale;
+  }));
+});
+
+Deno.test("the contractions of a general convolution are one number, and its gradients its adjoints", () => {
+  fc.assert(fc.property(general, ({ image, weight, size, kernel, geometry }) => {
+    const fill = (shape: nn.Shape, phase: number): nn.Tensor =>
+      nn.constant(Float32Array.from(wave(nn.size(shape), phase)), shape);
+    const [x, k] = [fill(image, 5), fill(weight, 2)];
+    const y = nn.conv2d(x, k, geometry);
+    const g = fill(y.shape, 3);
+    const [a = NaN, c = NaN, d = NaN] = nn.evaluate([
+      nn.sum(nn.mul(y, g)),
+      nn.sum(nn.mul(x, nn.conv2dInput(g, k, size, geometry))),
+      nn.sum(nn.mul(k, nn.conv2dWeight(x, g, kernel, geometry))),
+    ]).map((value) => value[0] ?? NaN);
+    const scale = Math.max(1, Math.abs(a));
+    return Math.abs(a - c) < 1e-9 * scale && Math.abs(a - d) < 1e-9 * scale &&
+      adjointHolds((z) => nn.conv2d(z, k, geometry), image) &&
+      adjointHolds((z) => nn.conv2d(x, z, geometry), weight);
   }));
 });
 

@@ -49,13 +49,8 @@ export {
   type NormOptions,
 } from "./ops/batch_norm.ts";
 export { concat } from "./ops/concat.ts";
-export {
-  conv2d,
-  conv2dInput,
-  type Conv2dOptions,
-  conv2dWeight,
-  type ConvOptions,
-} from "./ops/conv2d.ts";
+export { conv2d, conv2dInput, type Conv2dOptions, conv2dWeight } from "./ops/conv2d.ts";
+export type { ConvOptions } from "./ops/geometry.ts";
 export { cropAndFlip } from "./ops/crop.ts";
 export {
   abs,

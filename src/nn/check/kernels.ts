@@ -10,6 +10,8 @@ import channelSums from "../../shaders/channel_sums.wgsl" with { type: "text" };
 import cholesky from "../../shaders/cholesky.wgsl" with { type: "text" };
 import concat from "../../shaders/concat.wgsl" with { type: "text" };
 import conv2d from "../../shaders/conv2d.wgsl" with { type: "text" };
+import conv2dGeneral from "../../shaders/conv2d_general.wgsl" with { type: "text" };
+import conv2dGeneralWeight from "../../shaders/conv2d_general_weight.wgsl" with { type: "text" };
 import conv2dTexels from "../../shaders/conv2d_texels.wgsl" with { type: "text" };
 import conv2dWeight from "../../shaders/conv2d_weight.wgsl" with { type: "text" };
 import conv2dWeightTexels from "../../shaders/conv2d_weight_texels.wgsl" with { type: "text" };
@@ -52,6 +54,8 @@ const sources: Readonly<Record<string, string>> = {
   cholesky,
   concat,
   conv2d,
+  conv2d_general: conv2dGeneral,
+  conv2d_general_weight: conv2dGeneralWeight,
   conv2d_texels: conv2dTexels,
   conv2d_weight: conv2dWeight,
   conv2d_weight_texels: conv2dWeightTexels,

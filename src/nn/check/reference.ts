@@ -13,6 +13,7 @@ import { concat, gatherBytes, gatherRows, gatherSum, pad, strided } from "./move
 import { crossEntropy, logSoftmax, reduce } from "./reduce.ts";
 import { matmul, randomFeatures } from "./matmul.ts";
 import { conv2d, conv2dWeight } from "./conv2d.ts";
+import { conv2dGeneral, conv2dGeneralWeight } from "./general.ts";
 import { pool2dGather, pool2dMax, pool2dScatter } from "./pool2d.ts";
 import { cholesky, rbf, triangularSolve } from "./linalg.ts";
 import { conv2dTexels, conv2dWeightTexels, texels } from "./texels.ts";
@@ -47,6 +48,8 @@ export const referenceKernels: Readonly<Record<string, ReferenceKernel>> = {
   matmul,
   random_features: randomFeatures,
   conv2d,
+  conv2d_general: conv2dGeneral,
+  conv2d_general_weight: conv2dGeneralWeight,
   conv2d_texels: conv2dTexels,
   texels,
   conv2d_weight_texels: conv2dWeightTexels,

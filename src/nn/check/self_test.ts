@@ -9,6 +9,7 @@ import type { runKernel } from "./run_kernel.ts";
 import { error, type KernelCase } from "./case.ts";
 import { channelAffineCases, channelSumsCases, cropCases } from "./channels.ts";
 import { conv2dCases, conv2dWeightCases } from "./conv2d.ts";
+import { conv2dGeneralCases, conv2dGeneralWeightCases } from "./general.ts";
 import { binaryCases, unaryCases, whereCases } from "./elementwise.ts";
 import { kernels } from "./kernels.ts";
 import { allTextured } from "../compile/textured.ts";
@@ -54,6 +55,8 @@ export const kernelCases: readonly KernelCase[] = [
   ...matmulCases,
   ...randomFeaturesCases,
   ...conv2dCases,
+  ...conv2dGeneralCases,
+  ...conv2dGeneralWeightCases,
   ...conv2dTexelsCases,
   ...texelsCases,
   ...conv2dWeightTexelsCases,

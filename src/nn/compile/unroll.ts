@@ -4,14 +4,15 @@
  *
  * A line that ends with `// each p < PIXELS, g < 4` is repeated for every p and, within it, every g; in its
  * braces without blanks next to them, as `{p}` or `{p / 4 + 1}`, whole numbers are computed from left to
- * right, of these indices and of the kernel's overrides.
+ * right, of these indices and of the kernel's overrides, what stands in parentheses first: `{p * 2 + (k * 3)}`.
  *
  * @module
  */
 
 const eachLine = /^(.*?) *\/\/ each (\w+ < .*)$/gm;
 const bound = /^(\w+) < (.+)$/;
-const hole = /\{(\w+(?: [-+*/] \w+)*)\}/g;
+const hole = /\{((?:\w+|\([^{}()]+\))(?: [-+*/] (?:\w+|\([^{}()]+\)))*)\}/g;
+const inner = /\(([^()]+)\)/g;
 
 /** Values by name. */
 type Values = Readonly<Record<string, number>>;
@@ -43,9 +44,10 @@ export function unrolledBy(source: string, overrides: Values): Values {
   return Object.fromEntries(Object.entries(overrides).filter(([name]) => names.has(name)));
 }
 
-/** A term, or several from left to right; quotients are rounded down. */
+/** A term, or several from left to right, parentheses first; quotients are rounded down. */
 function compute(text: string, values: Values): number {
-  const [first = "", ...rest] = text.split(" ");
+  const plain = text.replaceAll(inner, (_, part) => `${compute(part, values)}`);
+  const [first = "", ...rest] = plain.split(" ");
   let value = term(first, values);
   for (let i = 0; i < rest.length; i += 2) {
     const next = term(rest[i + 1] ?? "", values);

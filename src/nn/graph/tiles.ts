@@ -117,9 +117,11 @@ export function texelRows(floats: number): number {
 /** Groups of four channels that a thread makes at most. */
 const mostGroups = 4;
 
-/** Threads of a convolution's workgroup, and of what is computed at once within it. */
+/** Threads of a convolution's workgroup. */
 const workgroup = 32;
-const simd = 8;
+
+/** Threads of a workgroup that are computed at once. */
+export const simd = 8;
 
 /** Rows and columns of the kernel that a thread of `conv2d_weight` makes at most. */
 const run = 5;
@@ -128,10 +130,10 @@ const run = 5;
 const fewReads = 8;
 
 /** Threads that keep a device busy without making too many parts of a sum. */
-const enough = 512;
+export const enough = 512;
 
 /** Turns of a thread's loops; lavapipe ends them after 65,535. */
-const longestLoop = 32_768;
+export const longestLoop = 32_768;
 
 /** Invocations of `matmul`. */
 export function matmulThreads({ batch, m, n }: { batch: number; m: number; n: number }): number {

@@ -3,15 +3,16 @@
  *
  * @module
  */
-import { div, maximum, mul, scale } from "../ops/elementwise.ts";
-import { conv2d, conv2dInput, type ConvOptions } from "../ops/conv2d.ts";
+import { add, div, maximum, mul, scale } from "../ops/elementwise.ts";
+import { conv2d, conv2dInput } from "../ops/conv2d.ts";
 import { layerNorm, unit } from "../ops/functions.ts";
+import { convolvedSize, type ConvOptions } from "../ops/geometry.ts";
 import { matmul } from "../ops/matmul.ts";
 import type { Draws } from "../ops/noise.ts";
 import type { Random } from "../graph/random.ts";
 import { sum } from "../ops/sum.ts";
 import { reshape } from "../ops/shape.ts";
-import { Parameter, stopGradient, type Tensor } from "../graph/tensor.ts";
+import { Parameter, size, stopGradient, type Tensor } from "../graph/tensor.ts";
 
 /**
  * One walk through a model: train or eval, and the state it leaves behind. A layer reads parameters
@@ -132,7 +133,7 @@ export interface ConvLayerOptions extends LayerOptions, ConvOptions {
   readonly bias?: boolean;
 }
 
-/** `act(x * W + b)` as a cross-correlation: W `[out, in, k, k]`, b `[out]`. */
+/** `act(x * W + b)` as a cross-correlation: W `[out, in / groups, k, k]`, b `[out]`. */
 export class Conv2d implements Layer {
   /** The learned factors, by the class's formula. */
   readonly weight: Parameter;
@@ -142,7 +143,7 @@ export class Conv2d implements Layer {
   readonly state: State;
 
   /**
-   * Weights and offsets uniform in +-1/sqrt(inputs kernelSize^2).
+   * Weights and offsets uniform in +-1/sqrt(inputs / groups kernelSize^2).
    *
    * @param inputs channels
    * @param outputs channels that are made of them
@@ -155,8 +156,8 @@ export class Conv2d implements Layer {
     kernelSize: number,
     readonly options: ConvLayerOptions = {},
   ) {
-    const fanIn = inputs * kernelSize ** 2;
-    this.weight = defaultInit(random, [outputs, inputs, kernelSize, kernelSize], fanIn);
+    this.weight = filters(random, [inputs, outputs, kernelSize], options);
+    const fanIn = size(this.weight.shape.slice(1));
     this.bias = options.bias === false ? undefined : defaultInit(random, [outputs], fanIn);
     this.state = new Map([["weight", this.weight], ...named("bias", this.bias)]);
   }
@@ -310,7 +311,7 @@ export interface SpectralConvOptions extends ConvLayerOptions {
 
 /**
  * A convolution whose operator norm on images of the given size is about `coeff` at most; of a 1 x 1
- * convolution the norm of its matrix, whatever the stride.
+ * convolution without groups the norm of its matrix, whatever the stride.
  */
 export class SpectralConv2d implements Layer {
   /** The weight and its power iteration. */
@@ -334,12 +335,11 @@ export class SpectralConv2d implements Layer {
     kernelSize: number,
     readonly options: SpectralConvOptions,
   ) {
-    const { stride = 1, padding = 0, imageSize, coeff } = options;
-    const geometry = { stride, padding };
-    const fanIn = inputs * kernelSize ** 2;
-    const weight = defaultInit(random, [outputs, inputs, kernelSize, kernelSize], fanIn);
+    const { bias: _bias, activation: _activation, imageSize, coeff, ...geometry } = options;
+    const weight = filters(random, [inputs, outputs, kernelSize], options);
+    const fanIn = size(weight.shape.slice(1));
     this.bias = options.bias === false ? undefined : defaultInit(random, [outputs], fanIn);
-    if (kernelSize === 1) {
+    if (kernelSize === 1 && (options.groups ?? 1) === 1) {
       const matrix = (w: Tensor): Tensor => reshape(w, [outputs, inputs]);
       this.spectral = new SpectralWeight(random, weight, [1, inputs], [1, outputs], {
         apply: (v, w) => matmul(v, matrix(w), { transposeB: true }),
@@ -348,7 +348,7 @@ export class SpectralConv2d implements Layer {
       this.state = new Map([...named("bias", this.bias), ...this.spectral.state]);
       return;
     }
-    const out = imageSize.map((n) => Math.floor((n + 2 * padding - kernelSize) / stride) + 1);
+    const out = convolvedSize(imageSize, [kernelSize, kernelSize], geometry);
     this.spectral = new SpectralWeight(
       random,
       weight,
@@ -364,11 +364,27 @@ export class SpectralConv2d implements Layer {
   }
 
   forward(x: Tensor, pass: Pass): Tensor {
-    const { stride = 1, padding = 0, activation = "none" } = this.options;
+    const { bias: _bias, coeff: _coeff, imageSize: _imageSize, ...options } = this.options;
     const bias = this.bias && pass.get(this.bias);
-    const geometry = { stride, padding, activation };
-    return conv2d(x, this.spectral.value(pass), { ...geometry, ...(bias ? { bias } : {}) });
+    return conv2d(x, this.spectral.value(pass), { ...options, ...(bias ? { bias } : {}) });
   }
+}
+
+/** `[out, in / groups, k, k]` uniform in +-1/sqrt(in / groups k^2). */
+function filters(
+  random: Random,
+  [inputs, outputs, kernelSize]: readonly [number, number, number],
+  { groups = 1 }: ConvOptions,
+): Parameter {
+  if (inputs % groups !== 0 || outputs % groups !== 0) {
+    throw new Error(`Cannot make ${outputs} channels of ${inputs} in ${groups} equal groups`);
+  }
+  const each = inputs / groups;
+  return defaultInit(
+    random,
+    [outputs, each, kernelSize, kernelSize],
+    each * kernelSize ** 2,
+  );
 }
 
 function named(name: string, parameter: Parameter | undefined): [string, Parameter][] {

@@ -1,6 +1,7 @@
 /**
  * Convolution: one trilinear form T(x, w, g) = sum x w g, and its three contractions. The derivative
- * of each in each argument is another of the three, so the family is closed to every order.
+ * of each in each argument is another of the three, so the family is closed to every order. What has one
+ * stride and one padding, no groups and no dilation, has kernels that are faster than those of the general form.
  *
  * @module
  */
@@ -8,6 +9,8 @@ import weightWgsl from "../../shaders/conv2d_weight.wgsl" with { type: "text" };
 import { correlate, weightFromTexels } from "./correlate.ts";
 import { add, mul, step } from "./elementwise.ts";
 import { type Epilogue, packChannels } from "./epilogue.ts";
+import { generalConvolution, generalTransposed, generalWeight } from "./general.ts";
+import { convolution, type ConvOptions } from "./geometry.ts";
 import { kernel } from "../graph/kernel.ts";
 import { matmul } from "./matmul.ts";
 import { sum, sumParts } from "./sum.ts";
@@ -39,14 +42,6 @@ import { apart, everyNth, transposed } from "./transposed.ts";
 
 const weightKernel = kernel("conv2d_weight", weightWgsl);
 
-/** Geometry of a convolution: the same stride and zero padding on both axes. */
-export interface ConvOptions {
-  /** Pixels from one place of the kernel to the next, 1 or more; 1 when not given. */
-  readonly stride?: number;
-  /** Zeros before the first pixel and after the last, 0 or more; 0 when not given. */
-  readonly padding?: number;
-}
-
 /** What `conv2d` can do on the way. */
 export interface Conv2dOptions extends ConvOptions {
   /** `[CO]` */
@@ -58,41 +53,38 @@ export interface Conv2dOptions extends ConvOptions {
 }
 
 /**
- * Cross-correlation, as in every deep-learning library: x `[B, CI, H, W]`, w `[CO, CI, KH, KW]` to
+ * Cross-correlation, as in every deep-learning library: x `[B, CI, H, W]`, w `[CO, CI / groups, KH, KW]` to
  * `[B, CO, OH, OW]`, plus bias and residual, then the activation.
  *
- * @throws Error naming both shapes when the channels differ, the kernel exceeds the padded image or the
- *   residual has another shape than the result
+ * @throws Error naming both shapes when the channels differ, the groups do not divide them, the kernel exceeds the
+ *   padded image or the residual has another shape than the result
  */
 export function conv2d(x: Tensor, w: Tensor, options: Conv2dOptions = {}): Tensor {
-  const { stride = 1, padding = 0, bias, residual, activation = "none" } = options;
-  const geometry = { stride, padding };
+  const { bias, residual, activation = "none", ...geometry } = options;
   const epilogue = { bias, residual, activation };
-  if (x.shape.length !== 4 || w.shape.length !== 4 || dim(x, 1) !== dim(w, 1)) {
-    throw new Error(`Cannot convolve ${show(x.shape)} with ${show(w.shape)}: channels differ`);
-  }
-  const s = sizes(x.shape, w.shape, geometry);
-  const shape = [s.B, s.CO, s.OH, s.OW];
+  const { made, plain: s, general } = convolution(x.shape, w.shape, geometry);
+  const shape = [dim(x, 0), dim(w, 0), ...made];
   if (residual && !sameShape(residual.shape, shape)) {
     throw new Error(`Cannot add ${show(residual.shape)} to a convolution of ${show(shape)}`);
   }
-  if (skipsPixels(s)) return conv2d(everyNth(x, stride), w, epilogue);
-  const y = correlate(
-    "conv2d",
-    s,
-    [x, { w, order: filtersLast(s) }],
-    epilogue,
-    (upstream, y) => {
-      const g = activation === "relu" ? mul(upstream, step(y)) : upstream;
-      return [
-        conv2dInput(g, w, [s.H, s.W], geometry),
-        conv2dWeight(x, g, [s.KH, s.KW], geometry),
-        bias ? sum(g, [0, 2, 3]) : null,
-        residual ? g : null,
-      ];
-    },
-    [x, w, bias ?? w, residual ?? x],
-  );
+  if (s && skipsPixels(s)) return conv2d(everyNth(x, s.STRIDE), w, epilogue);
+  const vjp: Vjp = (upstream, y) => {
+    const g = activation === "relu" ? mul(upstream, step(y)) : upstream;
+    return [
+      conv2dInput(g, w, [dim(x, 2), dim(x, 3)], geometry),
+      conv2dWeight(x, g, [dim(w, 2), dim(w, 3)], geometry),
+      bias ? sum(g, [0, 2, 3]) : null,
+      residual ? g : null,
+    ];
+  };
+  const y = s
+    ? correlate("conv2d", s, [x, { w, order: filtersLast(s) }], epilogue, vjp, [
+      x,
+      w,
+      bias ?? w,
+      residual ?? x,
+    ])
+    : generalConvolution(general, [x, w], epilogue, vjp);
   if (!residual && activation === "none") bare.set(y.source, { x, w, bias, geometry });
   return y;
 }
@@ -128,7 +120,7 @@ export function scaledConvolution(
 
 /**
  * The adjoint of `conv2d` in x, which is also the transposed convolution: g `[B, CO, OH, OW]`,
- * w `[CO, CI, KH, KW]` to `[B, CI, H, W]`.
+ * w `[CO, CI / groups, KH, KW]` to `[B, CI, H, W]`.
  *
  * @param imageSize `[H, W]` of the image, which stride and padding leave open
  */
@@ -138,17 +130,21 @@ export function conv2dInput(
   imageSize: readonly [height: number, width: number],
   options: ConvOptions = {},
 ): Tensor {
-  const s = sizes([dim(g, 0), dim(w, 1), ...imageSize], w.shape, options);
-  if (g.shape.length !== 4 || dim(g, 1) !== s.CO || dim(g, 2) !== s.OH || dim(g, 3) !== s.OW) {
+  const { groups = 1 } = options;
+  const image = [dim(g, 0), dim(w, 1) * groups, ...imageSize];
+  const { made, plain: s, general } = convolution(image, w.shape, options);
+  if (!sameShape(g.shape, [dim(g, 0), dim(w, 0), ...made])) {
     throw new Error(`Cannot transpose a convolution of ${show(g.shape)} with ${show(w.shape)}`);
   }
-  const vjp: Vjp = (h) => [conv2d(h, w, options), conv2dWeight(h, g, [s.KH, s.KW], options)];
+  const kernelSize = [dim(w, 2), dim(w, 3)] as const;
+  const vjp: Vjp = (h) => [conv2d(h, w, options), conv2dWeight(h, g, kernelSize, options)];
+  if (!s) return generalTransposed(general, [g, w], vjp);
   if (skipsPixels(s)) return apart(conv2dInput(g, w, [s.OH, s.OW]), s.STRIDE, imageSize);
   return transposed(s, [g, w], vjp);
 }
 
 /**
- * The adjoint of `conv2d` in w: x `[B, CI, H, W]`, g `[B, CO, OH, OW]` to `[CO, CI, KH, KW]`.
+ * The adjoint of `conv2d` in w: x `[B, CI, H, W]`, g `[B, CO, OH, OW]` to `[CO, CI / groups, KH, KW]`.
  *
  * @param kernelSize `[KH, KW]`
  */
@@ -158,16 +154,18 @@ export function conv2dWeight(
   kernelSize: readonly [height: number, width: number],
   options: ConvOptions = {},
 ): Tensor {
-  const shape = [dim(g, 1), dim(x, 1), ...kernelSize];
-  const s = sizes(x.shape, shape, options);
-  if (dim(g, 0) !== s.B || dim(g, 2) !== s.OH || dim(g, 3) !== s.OW) {
+  const { groups = 1 } = options;
+  const shape = [dim(g, 1), Math.floor(dim(x, 1) / groups), ...kernelSize];
+  const { made, plain: s, general } = convolution(x.shape, shape, options);
+  if (!sameShape(g.shape, [dim(x, 0), dim(g, 1), ...made])) {
     throw new Error(`Cannot correlate ${show(x.shape)} with ${show(g.shape)}`);
   }
-  if (skipsPixels(s)) return conv2dWeight(everyNth(x, s.STRIDE), g, kernelSize);
   const vjp = (h: Tensor): Tensor[] => [
-    conv2dInput(g, h, [s.H, s.W], options),
+    conv2dInput(g, h, [dim(x, 2), dim(x, 3)], options),
     conv2d(x, h, options),
   ];
+  if (!s) return generalWeight(general, [x, g], vjp);
+  if (skipsPixels(s)) return conv2dWeight(everyNth(x, s.STRIDE), g, kernelSize);
   if (s.KH * s.KW === 1 && s.PAD === 0) {
     return withVjp(reshape(productOverPixels(x, g), shape), [x, g], vjp);
   }
@@ -234,20 +232,4 @@ function filtersLast({ CO, CI, KH, KW }: ConvShape): Strides {
 /** Whether a 1 x 1 kernel sees every nth pixel only: then the others are left out first. */
 function skipsPixels({ KH, KW, STRIDE, PAD }: ConvShape): boolean {
   return KH === 1 && KW === 1 && STRIDE > 1 && PAD === 0;
-}
-
-function sizes(
-  image: readonly number[],
-  weight: readonly number[],
-  options: ConvOptions,
-): ConvShape {
-  const { stride = 1, padding = 0 } = options;
-  const [B = 1, CI = 1, H = 1, W = 1] = image;
-  const [CO = 1, , KH = 1, KW = 1] = weight;
-  const OH = Math.floor((H + 2 * padding - KH) / stride) + 1;
-  const OW = Math.floor((W + 2 * padding - KW) / stride) + 1;
-  if (OH < 1 || OW < 1) {
-    throw new Error(`Cannot convolve ${show(image)} with ${show(weight)}: the kernel is larger`);
-  }
-  return { B, CI, H, W, CO, KH, KW, OH, OW, STRIDE: stride, PAD: padding };
 }
