@@ -1,14 +1,6 @@
 /** Imported classifiers under attack: figures of whole sets beside those that PyTorch computed in f64. */
 import assert from "node:assert/strict";
-import {
-  attackModel,
-  importOnnx,
-  limit,
-  loadCifar10,
-  loadMnist,
-  loadNotMnist,
-  loadSvhn,
-} from "../mod.ts";
+import { attackModel, importOnnx, limit, loadMnist, loadNotMnist } from "../mod.ts";
 import { sharedPath, testWithShared } from "./shared.ts";
 import { withDevice } from "./support.ts";
 

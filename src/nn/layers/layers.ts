@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { add, div, maximum, mul, scale } from "../ops/elementwise.ts";
+import { div, maximum, mul, scale } from "../ops/elementwise.ts";
 import { conv2d, conv2dInput } from "../ops/conv2d.ts";
 import { layerNorm, unit } from "../ops/functions.ts";
 import { convolvedSize, type ConvOptions } from "../ops/geometry.ts";
