@@ -80,7 +80,10 @@ function at(name: string): Idle {
     const given = command !== "train" && checkpointsOf(config) !== undefined &&
       !trainsAnother(config);
     if (common.some((stage) => stage !== "training" || !given)) return undefined;
-    if (common.length > 0) return ["the checkpoint is trained already", "leave out one of them"];
+    if (common.length > 0) {
+      const what = config.modelFile === undefined ? "checkpoint" : "model file";
+      return [`the ${what} is trained already`, "leave out one of them"];
+    }
     return acting.includes("evaluation")
       ? [`${command} does not evaluate`, "use eval or attack"]
       : [`${command} does not attack`, "use attack"];
@@ -205,6 +208,11 @@ const notOfBattery = (name: string): Idle => ({ config }) =>
     ? undefined
     : [`the members of the battery ${config.battery} have their own`, "leave out one of them"];
 
+const ofModelFile: Idle = ({ config: { modelFile } }) =>
+  modelFile === undefined
+    ? ["there is no model file", "add --model-file, or leave it out"]
+    : undefined;
+
 const ofBattery: Idle = ({ config: { battery } }) =>
   battery === undefined ? ["there is no battery", "add --battery standard"] : undefined;
 
@@ -228,6 +236,12 @@ const idle: ReadonlyMap<string, Idle> = new Map<string, Idle>(([
           : [`${method.name} draws no samples, and answers the same each time`, leaveOut],
     ),
   ],
+  [
+    "model",
+    ({ config: { modelFile } }) =>
+      modelFile === undefined ? undefined : ["the model file is the network", leaveOut],
+  ],
+  ...["input", "output", "features", "preprocess"].map((name) => [name, ofModelFile] as const),
   ["batteryMode", all(at("batteryMode"), ofBattery)],
   [
     "targeted",

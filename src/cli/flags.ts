@@ -224,6 +224,16 @@ export const experiment = object("Experiment", which);
 /** Which model to use. */
 export const used = object("Experiment", {
   ...which,
+  modelFile: map(
+    multiple(option("--model-file", path({ metavar: "FILE" }), {
+      description: [text(optionEntries.modelFile.description ?? "")],
+    })),
+    (paths) => paths.length === 0 ? undefined : [...paths],
+  ),
+  input: of("input", { metavar: "NAME" }),
+  output: of("output", { metavar: "NAME" }),
+  features: of("features", { metavar: "NAME" }),
+  preprocess: of("preprocess", { metavar: "TEXT" }),
   checkpoint: map(
     multiple(option("--checkpoint", path({ metavar: "FILE" }), {
       description: [text(optionEntries.checkpoint.description ?? "")],

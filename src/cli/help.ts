@@ -23,6 +23,7 @@ const long = ["attack", "eval", "train", "table"] as const satisfies readonly Co
 const common: ReadonlySet<string> = new Set([
   "--mode",
   "--model",
+  "--model-file",
   "--protocol",
   "--attack",
   "--battery",

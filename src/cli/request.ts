@@ -16,6 +16,7 @@ import { commandOf } from "../base/invocation.ts";
 import { defaultMethod } from "../methods/mod.ts";
 import { protocolOptionNames } from "../methods/protocol.ts";
 import { partsOf, withoutModules } from "../experiment/parts.ts";
+import { modeOfFiles } from "../experiment/model_files.ts";
 import { ownMode } from "../experiment/verify.ts";
 import { checkRun } from "../experiment/identity.ts";
 import { readRunFile } from "../runs/folder.ts";
@@ -98,7 +99,10 @@ export async function toRun(
   args: readonly string[],
 ): Promise<Request> {
   const attacks = invocation.mode.startsWith("attack_");
-  const mode = attacks ? invocation.mode.slice("attack_".length) : invocation.mode;
+  const files = "modelFile" in invocation ? invocation.modelFile : undefined;
+  const typed = args.some((arg) => arg.split("=")[0] === "--mode");
+  const named = attacks ? invocation.mode.slice("attack_".length) : invocation.mode;
+  const mode = files && !typed ? modeOfFiles(files) : named;
   if (attacks && invocation.command === "train") {
     throw new UserError(
       `Cannot train the mode "${invocation.mode}": it is an attack; run attack --mode ${mode}`,

@@ -40,6 +40,7 @@ import {
   protocolOptions,
 } from "../methods/protocol.ts";
 import { batteries, type BatteryName } from "./batteries.ts";
+import { modelFilesOf, settledByFiles } from "./model_files.ts";
 import type { CompleteOptions, RunConfig, RunOptions } from "./options.ts";
 import {
   attacking,
@@ -119,6 +120,24 @@ const iterating = (Object.keys(attacks) as AttackName[]).filter((name) => {
 export const optionEntries = {
   mode: told(z.enum(modes), "Method of uncertainty estimation"),
   model: told(z.string().optional(), "Network; the method's first one when not given"),
+  modelFile: told(
+    z.union([z.string(), z.array(z.string()).min(1)]).optional(),
+    "Classifier to use, a .onnx of PyTorch's or others; several are a deep ensemble",
+  ),
+  input: told(z.string().optional(), "Input of the model file that takes the images", {
+    otherwise: same("the only one"),
+  }),
+  output: told(z.string().optional(), "Output or node of the model file that gives the logits", {
+    otherwise: same("the only output; the logits before a softmax"),
+  }),
+  features: told(z.string().optional(), "Node of the model file that gives its features", {
+    otherwise: same("what its last linear layer takes"),
+  }),
+  preprocess: told(
+    z.string().optional(),
+    "What is done to pixels before the model file: mean=0.13,std=0.31, or mean=0.49:0.48:0.45,std=... by channel",
+    { otherwise: same("nothing") },
+  ),
   inDomain: told(z.enum(setNames).optional(), "Set that models are trained and tested on", {
     otherwise: same(ofNetworks(({ inDomain }) => inDomain)),
   }),
@@ -301,8 +320,9 @@ export function objectiveOf(config: RunConfig, own?: Attack): ObjectiveName | Mo
   return config.objective ?? attack?.objective ?? "published";
 }
 
-/** The checkpoints that were named, if any were. */
-export function checkpointsOf({ checkpoint }: RunConfig): readonly string[] | undefined {
+/** The checkpoints or model files that were named, if any were. */
+export function checkpointsOf({ checkpoint, modelFile }: RunConfig): readonly string[] | undefined {
+  if (modelFile !== undefined) return modelFilesOf({ modelFile });
   return typeof checkpoint === "string" ? [checkpoint] : checkpoint;
 }
 
@@ -342,10 +362,14 @@ function withoutPublished<O extends CompleteOptions>(options: O, network: Networ
 export function runConfig(options: RunOptions): RunConfig {
   const parsed = runConfigSchema.safeParse(options);
   if (parsed.success) {
-    const { inDomain, outDomain, ...rest } = parsed.data;
+    const files = modelFilesOf(parsed.data);
+    const settled = files && settledByFiles(files, parsed.data);
+    const { epsilon, ...byFiles } = settled ?? {};
+    const { inDomain, outDomain, ...rest } = { ...parsed.data, ...byFiles };
     const { mode, model = methods[mode].models[0] ?? "", norm = "linf" } = rest;
     const network = networkOf(model);
-    const { epsilonAttack = norm === "linf" ? network.epsilon : undefined } = rest;
+    const usual = epsilon ?? network.epsilon;
+    const { epsilonAttack = norm === "linf" ? usual : undefined } = rest;
     const { [norm]: by }: Record<NormName, Norm> = norms;
     if (epsilonAttack === undefined) {
       throw new UserError(
@@ -366,8 +390,10 @@ export function runConfig(options: RunOptions): RunConfig {
       // A battery judges every image by itself, so that there is one for all members.
       ...together ? { ensembleAttack: "joint" as const } : {},
       ...withoutPublished(rest, network),
-      ...(inDomain === undefined || inDomain === network.inDomain ? {} : { inDomain }),
-      ...(outDomain === undefined || outDomain === network.outDomain ? {} : { outDomain }),
+      ...(inDomain === undefined || !files && inDomain === network.inDomain ? {} : { inDomain }),
+      ...(outDomain === undefined || !files && outDomain === network.outDomain
+        ? {}
+        : { outDomain }),
       epsilonAttack,
       steps: rest.steps ?? ownSteps(attackNameOf(rest)),
     });

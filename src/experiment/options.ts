@@ -24,6 +24,19 @@ export interface RunOptions extends ChosenDifferences, ChosenHyperparameters {
   readonly mode: MethodName;
   /** Network; the method's first one when not given. */
   readonly model?: string | undefined;
+  /**
+   * Files of classifiers, .onnx, in the place of network and checkpoint: one for the mode `baseline`, several for
+   * `deep_ensemble`.
+   */
+  readonly modelFile?: string | readonly string[] | undefined;
+  /** The input of such a file that takes the images; the only one when not given. */
+  readonly input?: string | undefined;
+  /** Its output, or any node of it, that gives the logits; the only output when not given. */
+  readonly output?: string | undefined;
+  /** The node or value that gives its features; what the last linear layer takes when not given. */
+  readonly features?: string | undefined;
+  /** What is done to pixels first, `mean=0.1307,std=0.3081`, of several channels `mean=0.49:0.48:0.45,...`. */
+  readonly preprocess?: string | undefined;
   /** Set that models are trained and tested on; what the network was published with when not given. */
   readonly inDomain?: SetName | undefined;
   /** Set that models are evaluated on and attacked with; what the network was published with when not given. */

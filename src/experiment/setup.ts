@@ -4,7 +4,14 @@
  * @module
  */
 import { join } from "node:path";
-import { type ChosenSets, type ImageSet, limit, type OpenSets, openSets } from "../../data/mod.ts";
+import {
+  type ChosenSets,
+  type DataSet,
+  type ImageSet,
+  limit,
+  type OpenSets,
+  openSets,
+} from "../../data/mod.ts";
 import { checkpointPaths } from "../checkpoint/checkpoint.ts";
 import { checkpointFormat, fromMetadata, type Statement } from "../checkpoint/statement.ts";
 import { readCheckpointArrays } from "../checkpoint/torch.ts";
@@ -22,6 +29,8 @@ import {
   distinguishing,
   type Hyperparameters,
   hyperparameters,
+  type ImportedModel,
+  importModel,
   type Method,
   methods,
   networkOf,
@@ -30,6 +39,7 @@ import {
 } from "../methods/mod.ts";
 import { concerning, type Procedure } from "../methods/protocol.ts";
 import { listed, type ModelSeeds, rising } from "./seeds.ts";
+import { modelFilesOf, preprocessOf } from "./model_files.ts";
 import { sha256 } from "../base/digest.ts";
 import { once } from "../base/once.ts";
 import { agreed, type Said, shownIn } from "./stated.ts";
@@ -50,6 +60,8 @@ export interface Setup {
   readonly modelSeeds: ModelSeeds;
   /** What each of the checkpoints that were named says of its training, where it says it; none where none was named. */
   readonly statements: readonly (Statement | undefined)[];
+  /** The models of the files that were named; undefined where none was. */
+  readonly imported: readonly ImportedModel[] | undefined;
   /** Whether a checkpoint that was named does not say how it was trained: then the options are believed. */
   readonly unstated: boolean;
   /** The images that models learn from, as --limit leaves them; read when first asked for. */
@@ -70,7 +82,8 @@ export async function openSetup(
 ): Promise<Setup> {
   const method: Method = methods[config.mode];
   const network = config.model ?? method.models[0] ?? "";
-  if (!method.models.includes(network)) {
+  const files = modelFilesOf(config);
+  if (!files && !method.models.includes(network)) {
     throw new UserError(
       `Cannot run mode "${method.name}" with the model "${network}": choose ${
         method.models.join(" or ")
@@ -84,8 +97,8 @@ export async function openSetup(
   const seeds = memberSeeds(setup);
   const given = givenCheckpoints(config, seeds);
   if (given && method.ensemble) await checkMembers(config, given, seeds);
-  const said = given ? await saidOf(given, network) : [];
-  const statements = said.map(({ statement }) => statement);
+  const said = given && !files ? await saidOf(given, network) : [];
+  const statements = files ? files.map(() => undefined) : said.map(({ statement }) => statement);
   const stated = agreed(setup, said);
   if (given) checkSeeds(config, { given, seeds, statements });
   const training = await settleTraining({ ...setup, ...stated }, purpose, seeds[0] ?? 0);
@@ -96,6 +109,7 @@ export async function openSetup(
     seeds,
     modelSeeds: given ? statements.map((statement) => statement?.seed ?? null) : seeds,
     statements,
+    imported: files && await importedOf(files, config, sets.inDomain.set),
     unstated: given !== undefined && statements.includes(undefined),
   };
 }
@@ -115,6 +129,24 @@ function chosenSets(
     inDomain: inDomain ?? published.inDomain,
     outDomain: outDomain ?? (needed ? published.outDomain : undefined),
   };
+}
+
+/**
+ * The models of files.
+ *
+ * @throws UserError where they cannot be had, or do not fit the set
+ */
+async function importedOf(
+  files: readonly string[],
+  { input, output, features, preprocess }: RunConfig,
+  { name: set, imageShape, classes: { length: classes } }: DataSet,
+): Promise<ImportedModel[]> {
+  const options = { input, output, features, preprocess: preprocessOf(preprocess) };
+  const models: ImportedModel[] = [];
+  for (const file of files) {
+    models.push(await importModel(file, options, { imageShape, classes, set }));
+  }
+  return models;
 }
 
 /** The checkpoints that were named, one a member; undefined where none was. */

@@ -104,7 +104,15 @@ function withSeeds(
 ): Setup {
   const { seed = own.config.seed } = { seed: seeds[0] };
   const config = { ...own.config, seed, checkpoint, numEnsembles: seeds.length };
-  return { ...own, config, seeds, modelSeeds: seeds, statements: [], unstated: false };
+  return {
+    ...own,
+    config,
+    seeds,
+    modelSeeds: seeds,
+    statements: [],
+    imported: undefined,
+    unstated: false,
+  };
 }
 
 /**

@@ -100,9 +100,13 @@ export async function checkModels(run: Run, setup: Setup, file: string): Promise
       path = checkpointPaths(training.folder).best;
     }
     const wanted = run.checkpoints[i]?.sha256;
-    if (sha256(await readFile(path)) === wanted) continue;
+    const whole = !setup.imported && sha256(await readFile(path)) === wanted;
+    if (whole) continue;
     // Another file may hold the same model; a training that was broken off has left none to compare with.
-    const same = run.command === "train"
+    const outOfFile = setup.imported?.[i];
+    const same = outOfFile
+      ? outOfFile.digest === models[i]
+      : run.command === "train"
       ? wanted === undefined
       : await digestOfModel(newModel(setup, seed), path) === models[i];
     if (!same) {

@@ -107,7 +107,9 @@ export async function verify(
   const seeds = surrogateSeedsOf(run);
   const checkpoint = kept.splice(0, kept.length - seeds.length);
   const surrogate = { paths: kept, seeds };
-  const options = { ...run.config, checkpoint, ...(dataPath === undefined ? {} : { dataPath }) };
+  // A file may keep a part of itself beside it, which no copy of it has.
+  const named = run.config["modelFile"] === undefined ? { checkpoint } : {};
+  const options = { ...run.config, ...named, ...(dataPath === undefined ? {} : { dataPath }) };
   const asked = runConfig(options as unknown as RunOptions);
   await checkRun(run, asked, join(folder, "run.json"), "kept");
   // As it was made: where its convolutions were not by tiles, they are not either.

@@ -10,7 +10,8 @@ import type { Clock } from "../base/clock.ts";
 import { membersOf, type RunConfig } from "./config.ts";
 import { chosen, ResidentSet } from "../evaluate/resident_set.ts";
 import { shortened, UserError } from "../base/errors.ts";
-import { display } from "../base/files.ts";
+import { display, readFile } from "../base/files.ts";
+import { sha256Of } from "../base/digest.ts";
 import { type Model, networkOf, ofMethod, ownOf, type Subject } from "../methods/mod.ts";
 import {
   type Device,
@@ -87,11 +88,14 @@ export async function openTuned(
   return device;
 }
 
-/** A model before its training. */
+/** A model before its training, or out of a file. */
 export function newModel(
-  { method, network, procedure, trainingConfig, sets: { inDomain: { set } } }: Setup,
+  { method, network, procedure, trainingConfig, sets, seeds, imported }: Setup,
   seed: number,
 ): Model {
+  const outOfFile = imported?.[seeds.indexOf(seed)];
+  if (outOfFile) return outOfFile;
+  const { set } = sets.inDomain;
   const random = new Random(seed).fork("model");
   const { imageShape, classes: { length: classes } } = set;
   return method.create(network, { ...trainingConfig, procedure, random, imageShape, classes });
@@ -144,9 +148,13 @@ export async function findOrTrain(
   const trained = given ? [] : await trainedCheckpoints(bench, reporter, clock);
   for (const [i, { model }] of members.entries()) {
     const path = given?.[i] ?? trained[i] ?? "";
-    const { sha256, prefix, statement } = await loadCheckpoint(model, path);
+    const outOfFile = bench.imported?.[i];
+    outOfFile?.notes.forEach((note) => reporter.note(note));
+    const { sha256, prefix, statement } = outOfFile
+      ? { sha256: await digestOfFile(path), prefix: "", statement: undefined }
+      : await loadCheckpoint(model, path);
     if (prefix) reporter.note(`The names in "${display(path)}" are taken without "${prefix}"`);
-    const digest = stateDigest(model);
+    const digest = outOfFile?.digest ?? stateDigest(model);
     const twin = loaded.find((other) => other.digest === digest);
     if (given && twin) throw sameModel(twin.path, path);
     loaded.push({ path, sha256, digest, trained: trainedOn(statement) });
@@ -154,6 +162,10 @@ export async function findOrTrain(
     await model.finish?.(device);
   }
   return loaded;
+}
+
+async function digestOfFile(path: string): Promise<string> {
+  return sha256Of([await readFile(path)]);
 }
 
 /** One model as two members would answer as one of them alone. */

@@ -79,10 +79,11 @@ export function ensemble(
   models: readonly Model[],
   { ensembleAttack, ensembleMean }: ValuesOf<typeof ensembleDifferences>,
 ): Subject {
-  const members = models.filter((m) => m instanceof Classifier);
+  const members = models.filter(hasLogits);
   if (members.length !== models.length || members.length === 0) {
     throw new Error("Unreachable: an ensemble is made of classifiers");
   }
+  const features = members.flatMap((member) => member.features ? [member.features] : []);
   const joint = ensembleAttack === "joint";
   const means = { logits: ofLogits, probabilities: ofProbabilities };
   const other = ensembleMean === "logits"
@@ -99,7 +100,10 @@ export function ensemble(
   const together: Attackable = {
     logProbabilities: (image) => mean(logits([image])),
     ...(ensembleMean === "logits" && { logits: (image) => meanOf(logits([image])) }),
-    features: (image) => sideBySide(members.map((member) => member.features(image))),
+    ...features.length === members.length && {
+      features: (image: Tensor) =>
+        sideBySide(members.map((member, i) => features[i]?.call(member, image) ?? image)),
+    },
     native: (image) => neg(mutualInformation(logits([image])).values),
     confidenceLoss(image, { target }): Tensor {
       const answer = mean(logits([image]));
@@ -115,6 +119,11 @@ export function ensemble(
     },
     scores: (images) => ({ mutualInformation: mutualInformation(logits(images)) }),
   };
+}
+
+/** Whether a model is a classifier. */
+function hasLogits(model: Model): model is Model & Required<Pick<Model, "logits">> {
+  return model.logits !== undefined;
 }
 
 /** `[B, D_i]` of each to `[B, sum D_i]`, in order. */

@@ -4,6 +4,7 @@
  * @module
  */
 import { shortened, UserError } from "../base/errors.ts";
+import { imported, isImported } from "./imported.ts";
 import { lenet } from "./lenet.ts";
 import type { NetworkFacts, NetworkOf } from "./network.ts";
 import type { Together, ValuesOf } from "./options.ts";
@@ -20,6 +21,7 @@ export type {
   NetworkOwn,
 } from "./network.ts";
 export type { Domain, NetworkHyperparameter, Together, ValueOf, ValuesOf } from "./options.ts";
+export { importedEnding } from "./imported.ts";
 export { LeNet, LeNetFeatures, SpectralLeNet } from "./lenet.ts";
 export { ResNet18, ResNet18Features, type ResNetOptions } from "./resnet18.ts";
 
@@ -43,11 +45,13 @@ export interface Network
 export type NetworkName = keyof typeof networks;
 
 /**
- * The network of a model by the model's name: `ResNet-18` of `ResNet-18_SNGP`.
+ * The network of a model by the model's name: `ResNet-18` of `ResNet-18_SNGP`; of a file's, what is known of all
+ * that come out of files.
  *
  * @throws UserError when there is none of that name
  */
 export function networkOf(model: string): Network {
+  if (isImported(model)) return imported;
   const found = Object.values<Network>(networks).find(({ name }) =>
     model === name || model.startsWith(`${name}_`)
   );

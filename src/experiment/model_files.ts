@@ -1,0 +1,114 @@
+/**
+ * Classifiers out of files, in the place of networks that are trained here.
+ *
+ * @module
+ */
+import { basename } from "node:path";
+import { type SetName, setNames } from "../../data/mod.ts";
+import { shortened, UserError } from "../base/errors.ts";
+import { importedEnding, type MethodName, type Network, networks } from "../methods/mod.ts";
+import type { Preprocess } from "../onnx/mod.ts";
+import type { CompleteOptions } from "./options.ts";
+
+/** The files that were named, if any were. */
+export function modelFilesOf(
+  { modelFile }: Pick<CompleteOptions, "modelFile">,
+): readonly string[] | undefined {
+  return typeof modelFile === "string" ? [modelFile] : modelFile;
+}
+
+/** The method that so many files are: one model, or an ensemble. */
+export function modeOfFiles(files: readonly string[]): MethodName {
+  return files.length > 1 ? "deep_ensemble" : "baseline";
+}
+
+/** What files leave open is settled for them: the name of the network, sets, the radius, the published attack. */
+export interface SettledByFiles {
+  readonly model: string;
+  readonly inDomain: SetName;
+  readonly outDomain: SetName;
+  /** Of the network that was published with the set, else 8 / 255. */
+  readonly epsilon: number;
+  readonly attack: NonNullable<CompleteOptions["attack"]>;
+  readonly ensembleAttack?: "joint" | "per-member";
+}
+
+/**
+ * Settles what a run of files leaves open.
+ *
+ * @throws UserError for what does not go with files, or has to be said and is not
+ */
+export function settledByFiles(
+  files: readonly string[],
+  options: CompleteOptions,
+): SettledByFiles {
+  const { mode, inDomain, checkpoint, attack = "pgd", ensembleAttack = "joint" } = options;
+  const other = files.find((file) => !file.endsWith(importedEnding));
+  const cannot = (state: string, remedy: string): UserError =>
+    new UserError(`Cannot use "${shortened(other ?? files[0] ?? "", 120)}": ${state}; ${remedy}`);
+  if (other !== undefined) throw cannot("it is no .onnx file", "export the model as ONNX");
+  if (mode !== modeOfFiles(files)) {
+    throw cannot(
+      `${
+        files.length === 1 ? "one file is a baseline" : "several files are a deep_ensemble"
+      }, not ${mode}`,
+      "leave out --mode",
+    );
+  }
+  if (checkpoint !== undefined) {
+    throw cannot("a model file is network and checkpoint in one", "leave out --checkpoint");
+  }
+  if (inDomain === undefined) {
+    throw cannot(
+      "it does not say which images it was trained on",
+      `name a set by --in-domain (${setNames.join(", ")})`,
+    );
+  }
+  const published = Object.values<Network>(networks).find((network) =>
+    network.inDomain === inDomain
+  );
+  const outDomain = options.outDomain ?? published?.outDomain;
+  if (outDomain === undefined) {
+    throw cannot(
+      `nothing is published as out of the domain of ${inDomain}`,
+      `name a set by --out-domain (${setNames.filter((name) => name !== inDomain).join(", ")})`,
+    );
+  }
+  return {
+    model: basename(files[0] ?? ""),
+    inDomain,
+    outDomain,
+    epsilon: published?.epsilon ?? 8 / 255,
+    attack,
+    ...files.length > 1 && { ensembleAttack },
+  };
+}
+
+/**
+ * What is done to pixels, out of `mean=0.1307,std=0.3081`.
+ *
+ * @throws UserError for another form, numbers that are none, or a deviation of 0
+ */
+export function preprocessOf(text: string | undefined): Preprocess | undefined {
+  if (text === undefined) return undefined;
+  const parts = new Map(
+    text.split(",").map((part) => {
+      const [name = "", values = ""] = part.split("=");
+      return [
+        name.trim(),
+        values.split(":").map((value) => value.trim() === "" ? NaN : Number(value)),
+      ];
+    }),
+  );
+  const { mean = [0], std = [1], ...others } = Object.fromEntries(parts);
+  const numbers = [...mean, ...std];
+  if (Object.keys(others).length > 0 || !numbers.every(Number.isFinite) || std.includes(0)) {
+    throw new UserError(
+      `Cannot preprocess by "${
+        shortened(text, 80)
+      }": give numbers as mean=0.1307,std=0.3081, of several ` +
+        "channels as mean=0.49:0.48:0.45,std=0.25:0.24:0.26",
+    );
+  }
+  return { mean, std };
+}

@@ -1,0 +1,76 @@
+/**
+ * A classifier out of an ONNX file as a model: a softmax over its logits, as the baseline has it.
+ *
+ * @module
+ */
+import { basename } from "node:path";
+import { labelOf, type LossOptions } from "../attack/mod.ts";
+import { shortened, UserError } from "../base/errors.ts";
+import { crossEntropy, logSoftmax, type State, type Tensor } from "../nn/mod.ts";
+import { importOnnx, type ImportOptions } from "../onnx/mod.ts";
+import type { Model, TrainStep } from "./types.ts";
+
+/** What a model is to take and to tell apart. */
+export interface ImportedFor {
+  /** `[C, H, W]` of an image. */
+  readonly imageShape: readonly number[];
+  /** How many classes. */
+  readonly classes: number;
+  /** The set that says so. */
+  readonly set: string;
+}
+
+/** A model that was trained elsewhere. */
+export interface ImportedModel extends Model {
+  /** SHA-256 of the file with what it keeps beside itself, and of how it is taken. */
+  readonly digest: string;
+  /** For people: what was decided where the file leaves a choice. */
+  readonly notes: readonly string[];
+  /** `[B, C, H, W]` to `[B, K]`. */
+  logits(images: Tensor): Tensor;
+}
+
+/**
+ * Reads a model.
+ *
+ * @param path of the file
+ * @throws UserError where it cannot be read or computed, or takes other images or tells other classes apart
+ */
+export async function importModel(
+  path: string,
+  options: ImportOptions,
+  { imageShape, classes, set }: ImportedFor,
+): Promise<ImportedModel> {
+  const network = await importOnnx(path, options);
+  const name = basename(path);
+  const known = network.classes(imageShape);
+  if (known !== classes) {
+    throw new UserError(
+      `Cannot use "${
+        shortened(name, 80)
+      }" on ${set}: it tells ${known} classes apart, the set has ` +
+        `${classes}; name another set by --in-domain, or another output by --output`,
+    );
+  }
+  const { logits, features, state, sha256: digest, notes } = network;
+  return {
+    name,
+    imageShape,
+    digest,
+    notes,
+    ignored: [],
+    get state(): State {
+      return state;
+    },
+    logits,
+    logProbabilities: (images) => logSoftmax(logits(images)),
+    confidenceLoss(images, { target }: LossOptions): Tensor {
+      const z = logits(images);
+      return crossEntropy(z, labelOf(z, target));
+    },
+    ...features && { features },
+    train(): TrainStep {
+      throw new Error("Unreachable: a model out of a file is trained already");
+    },
+  };
+}
