@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { UserError } from "../src/base/errors.ts";
 import { sha256 } from "../src/base/digest.ts";
+import { evaluateOnHost } from "../src/onnx/fold.ts";
+import type { HostTensor } from "../src/onnx/model.ts";
 import { readOnnx } from "../src/onnx/read.ts";
 import {
   externalTensor,
@@ -12,6 +14,7 @@ import {
   rawBytes,
   refuses,
   smallNetwork,
+  tensor,
   writeGraph,
 } from "./onnx_writer.ts";
 
@@ -56,6 +59,33 @@ Deno.test("a graph of more nodes than a network has is refused", async () => {
     writeGraph({ node: Array<Part<"Node">>(100_001).fill(relu) }),
     /it has 100001 nodes, more than 100000/,
   );
+});
+
+Deno.test("a node of very many inputs is read, and computed where it can be", async () => {
+  const names = Array<string>(300_000).fill("a");
+  const model = await readOnnx(writeGraph({
+    node: [
+      node("Concat", names, ["y"], { axis: 0 }),
+      node("Relu", ["b"], ["a"]),
+      node("Constant", [], ["b"], { value: tensor("", "int64", [0], []) }),
+    ],
+  }));
+  assert.deepEqual(model.nodes.map(({ op }) => op), ["Constant", "Relu", "Concat"]);
+  const concat = model.nodes.at(-1);
+  assert.ok(concat);
+  const row = (columns: number): HostTensor => ({
+    type: "int8",
+    shape: [2 ** 10, columns],
+    data: new Int8Array(2 ** 10 * columns),
+  });
+  const inputs = [row(1), ...names.slice(1).map(() => row(0))];
+  const along = { ...concat, attributes: new Map([["axis", 1]]) };
+  assert.deepEqual(evaluateOnHost(along, inputs, 17)?.[0]?.shape, [2 ** 10, 1]);
+  const largest = { ...concat, op: "Max" };
+  assert.deepEqual(evaluateOnHost(largest, names.map(() => row(0)), 17)?.[0]?.shape, [2 ** 10, 0]);
+  const split = { ...concat, op: "Split", outputs: names, attributes: new Map([["axis", 1]]) };
+  const parts = evaluateOnHost(split, [{ ...row(0), shape: [0, 300_000] }], 17);
+  assert.equal(parts?.length, names.length);
 });
 
 Deno.test("lengths beyond the file, or beyond the part that they are in, are refused", async () => {

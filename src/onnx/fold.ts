@@ -40,8 +40,8 @@ export function evaluateOnHost(
   try {
     const made = rule(call);
     const outputs = "data" in made ? [made] : made;
-    const rank = Math.max(0, ...outputs.map(({ shape }) => shape.length));
-    if (rank > mostAxes) throw call.refused(`it makes ${rank} axes, more than ${mostAxes}`);
+    const high = outputs.find(({ shape }) => shape.length > mostAxes);
+    if (high) throw call.refused(`it makes ${high.shape.length} axes, more than ${mostAxes}`);
     return outputs;
   } catch (error) {
     if (error instanceof TooLarge) return undefined;

@@ -39,17 +39,13 @@ export class HostCall {
     return found;
   }
 
-  /** Inputs, which have to be of one type. */
-  alike(...from: number[]): HostTensor[] {
-    const tensors = from.map((at) => this.tensor(at));
-    const types = [...new Set(tensors.map(({ type }) => type))];
-    if (types.length > 1) throw this.refused(`its inputs are ${types.join(" and ")}`);
-    return tensors;
-  }
-
-  /** All inputs, which have to be of one type. */
-  all(): HostTensor[] {
-    return this.alike(...this.inputs.keys());
+  /** Inputs that have to be of one type: all where not told which. */
+  alike(from: Iterable<number> = this.inputs.keys()): readonly [HostTensor, ...HostTensor[]] {
+    const [first, ...others] = Array.from(from, (at) => this.tensor(at));
+    if (!first) throw this.refused("it has no inputs");
+    const other = others.find(({ type }) => type !== first.type);
+    if (other) throw this.refused(`its inputs are ${first.type} and ${other.type}`);
+    return [first, ...others];
   }
 
   /** Integers of an input; undefined where it is left out. */

@@ -27,8 +27,8 @@ export const numberRules: Readonly<Record<string, HostRule>> = {
   Div: (call) => isFloat(call.tensor(0)) ? binary(call, (a, b) => a / b) : quotient(call),
   Mod: modulo,
   Pow: power,
-  Min: (call) => call.all().reduce((a, b) => pairwise(call, a, b, Math.min)),
-  Max: (call) => call.all().reduce((a, b) => pairwise(call, a, b, Math.max)),
+  Min: (call) => call.alike().reduce((a, b) => pairwise(call, a, b, Math.min)),
+  Max: (call) => call.alike().reduce((a, b) => pairwise(call, a, b, Math.max)),
   Neg: unary((x) => -x),
   Abs: unary(Math.abs),
   Sqrt: unary(Math.sqrt),
@@ -95,8 +95,8 @@ function pairwise(
 
 /** Of two numbers of one type, rounded to it. */
 function binary(call: HostCall, f: Binary): HostTensor {
-  const [a, b] = call.alike(0, 1);
-  if (!a || !b || a.type === "bool") throw call.refused("it computes with truth values");
+  const [a, b = a] = call.alike([0, 1]);
+  if (a.type === "bool") throw call.refused("it computes with truth values");
   const round = rounding(call, a.type);
   return pairwise(call, a, b, (x, y) => round(f(x, y)));
 }
@@ -152,8 +152,7 @@ function unary(f: (value: number) => number): HostRule {
 
 function comparison(f: (a: number, b: number) => boolean): HostRule {
   return (call) => {
-    const [a, b] = call.alike(0, 1);
-    if (!a || !b) throw new Error("Unreachable: two inputs are there");
+    const [a, b = a] = call.alike([0, 1]);
     return pairwise(call, a, b, (x, y) => f(x, y) ? 1 : 0, "bool");
   };
 }
@@ -171,7 +170,7 @@ function truth(call: HostCall, at: number): HostTensor {
 
 function where(call: HostCall): HostTensor {
   const condition = truth(call, 0);
-  const parts = call.alike(1, 2);
+  const parts = call.alike([1, 2]);
   const shape = call.broadcast([condition, ...parts].map((tensor) => tensor.shape));
   const [choice, yes, no] = [condition, ...parts].map((tensor) => broadcastTo(tensor, shape));
   if (!choice || !yes || !no) throw new Error("Unreachable: three inputs are there");
@@ -196,9 +195,9 @@ function cast(call: HostCall): HostTensor {
 
 /** `start`, `start + delta`, ... before `limit`. */
 function range(call: HostCall): HostTensor {
-  const [start, limit, delta] = call.alike(0, 1, 2);
-  const [from = 0, to = 0, step = 0] = [start, limit, delta].map((tensor) => tensor?.data[0]);
-  const { type } = call.tensor(0);
+  const inputs = call.alike([0, 1, 2]);
+  const [from = 0, to = 0, step = 0] = inputs.map(({ data }) => data[0]);
+  const [{ type }] = inputs;
   if (step === 0) throw call.refused("its delta is 0");
   const round = rounding(call, type);
   const result = zeros(type, [Math.max(0, Math.ceil((to - from) / step))]);

@@ -129,9 +129,8 @@ function transpose(call: HostCall): HostTensor {
 }
 
 function concat(call: HostCall): HostTensor {
-  const parts = call.all();
+  const parts = call.alike();
   const [first] = parts;
-  if (!first) throw call.refused("it has no inputs");
   const axis = call.axis(call.number("axis"), first.shape.length);
   const sizeOf = ({ shape }: HostTensor): number => shape[axis] ?? 0;
   const rest = (shape: readonly number[]): string => shape.with(axis, 0).join();
@@ -142,9 +141,10 @@ function concat(call: HostCall): HostTensor {
   const size = parts.reduce((sum, part) => sum + sizeOf(part), 0);
   const result = zeros(first.type, first.shape.with(axis, size));
   const inner = elements(first.shape.slice(axis + 1));
-  // Of no elements there may be any number of rows.
+  // Of no elements there may be any number of rows, or of parts.
+  const filled = parts.filter((part) => part.data.length > 0);
   for (let at = 0, outer = 0; at < result.data.length; outer++) {
-    for (const part of parts) {
+    for (const part of filled) {
       const length = sizeOf(part) * inner;
       result.data.set(part.data.subarray(outer * length, (outer + 1) * length), at);
       at += length;

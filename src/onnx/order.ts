@@ -34,7 +34,8 @@ export function inOrder(
         const circle = before.find((maker) => done.has(maker) || maker === node);
         if (circle) throw fail(`the node ${quote(circle.name)} waits for its own output`);
         done.set(node, false);
-        open.push(...before.reverse());
+        // The first of them on top; one by one, for a call takes no million arguments.
+        for (const maker of before.reverse()) open.push(maker);
         continue;
       }
       open.pop();
