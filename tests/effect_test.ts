@@ -121,6 +121,10 @@ Deno.test("options of the attack are refused elsewhere, those of the training be
         /the checkpoint is trained already; leave out one of them$/,
       );
     }
+    // A battery that attacks a model of another seed trains that.
+    const beside = { mode, checkpoint: "a" } as const;
+    assert.equal(against("attack", flag, { ...beside, battery: "plus" }), undefined);
+    assert.match(against("attack", flag, { ...beside, battery: "rand" }) ?? "", /trained already/);
   }
   // It decides how such a model answers, too.
   const duq = { mode: "duq", checkpoint: "a" } as const;
