@@ -147,7 +147,7 @@ export function layerNorm(
   bias?: Tensor,
   epsilon = 1e-5,
 ): Tensor {
-  if (!(axes >= 1 && axes <= x.shape.length)) {
+  if (!Number.isInteger(axes) || axes < 1 || axes > x.shape.length) {
     throw new Error(`Cannot normalise the last ${axes} axes of ${show(x.shape)}`);
   }
   const kept = x.shape.slice(0, -axes);

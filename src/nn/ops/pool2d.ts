@@ -20,6 +20,9 @@ const maxKernel = kernel("pool2d_max", maxWgsl);
 const gatherKernel = kernel("pool2d_gather", gatherWgsl);
 const scatterKernel = kernel("pool2d_scatter", scatterWgsl);
 
+/** Pixels of a plane whose places are all exact in f32. */
+const mostPixels = 2 ** 24;
+
 /** A number for both axes, or one for each. */
 type Pair = number | readonly [vertical: number, horizontal: number];
 
@@ -74,23 +77,31 @@ interface Axis {
 type Windows = readonly [Axis, Axis];
 
 /**
- * Largest value of each window: `[B, C, H, W]` to `[B, C, OH, OW]`. On ties the first in row-major order wins, as
- * in PyTorch; padding never does.
+ * Largest value of each `window` x `window` square, without padding: `[B, C, H, W]` to `[B, C, OH, OW]`. On ties the
+ * first in row-major order wins, as in PyTorch.
  *
- * @param window side of squares without padding, or what windows there are
+ * @param window side of the square
  * @param stride step between squares, the window's side when not given
+ * @throws Error when the image has no place for a square
+ */
+export function maxPool2d(x: Tensor, window: number, stride?: number): Tensor;
+
+/**
+ * Largest value of each window: `[B, C, H, W]` to `[B, C, OH, OW]`. On ties the first in row-major order wins, as in
+ * PyTorch; padding never does.
+ *
+ * @param options what windows there are
  * @throws Error when the image has no place for a window, or a window would have no pixel of it
  */
-export function maxPool2d(
-  x: Tensor,
-  window: number | MaxPoolOptions,
-  stride?: number,
-): Tensor {
+export function maxPool2d(x: Tensor, options: MaxPoolOptions): Tensor;
+
+export function maxPool2d(x: Tensor, window: number | MaxPoolOptions, stride?: number): Tensor {
   const options = typeof window === "number" ? { window, stride: stride ?? window } : window;
   const { dilation = 1 } = typeof window === "number" ? {} : window;
   const windows = windowsOf(`pool ${show(x.shape)}`, x, options, dilation);
   const [rows, columns] = windows;
-  const [B = 1, C = 1] = x.shape;
+  const [B = 1, C = 1, H = 1, W = 1] = x.shape;
+  if (H * W > mostPixels) throw new Error(`Cannot pool ${show(x.shape)}: its planes are too large`);
   const shape = [B, C, rows.windows, columns.windows];
   const n = size(shape);
   // The maxima, and where they were found: one dispatch makes both.

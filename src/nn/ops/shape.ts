@@ -94,8 +94,8 @@ export function slice(
 /** Whether elements `start + i step`, i from 0 to below n, are among those of an axis. */
 function inside(start: number, n: number, step: number, length: number): boolean {
   const last = start + step * (n - 1);
-  return Number.isInteger(step) && step !== 0 && Math.min(start, last) >= 0 &&
-    Math.max(start, last) < length;
+  return [start, n, step].every(Number.isInteger) && n > 0 && step !== 0 &&
+    Math.min(start, last) >= 0 && Math.max(start, last) < length;
 }
 
 /** Reverses the order along axes. */
@@ -207,6 +207,7 @@ function padAxes(
     operands,
   );
 }
+
 /** Tensors copied side by side into one flat `[length]` buffer, each at a multiple of 64 floats. */
 export function pack(xs: readonly Tensor[], offsets: readonly number[], length: number): Tensor {
   return node(
