@@ -6,7 +6,7 @@
  * @module
  */
 import { PickleError, type PickleOptions, readPickleAt } from "../base/pickle.ts";
-import { quote } from "./refusal.ts";
+import { quote } from "../base/refusal.ts";
 import { damage, readStorageIds, readTensors } from "./torch_pickle.ts";
 
 /** The first pickle; beyond 2^53, but that it is rounded does no harm. */

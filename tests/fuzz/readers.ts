@@ -19,7 +19,7 @@ import { readTar } from "../../data/tar.ts";
 import { decodeSafetensors, encodeSafetensors } from "../../src/checkpoint/safetensors.ts";
 import { fromMetadata, type Statement, toMetadata } from "../../src/checkpoint/statement.ts";
 import { decodeCheckpoint } from "../../src/checkpoint/torch.ts";
-import { readZip } from "../../src/checkpoint/zip.ts";
+import { readZip } from "../../src/base/zip.ts";
 import { digestOf } from "../../src/base/digest.ts";
 import { parseFigures, parseRun } from "../../src/runs/folder.ts";
 import { batchPickle, batchRecords, glyph, idx, png } from "../data_support.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { shortened, UserError } from "../base/errors.ts";
+import { shortened, UserError } from "./errors.ts";
 
 /** Characters of a path and of a name in a file: with the longest sentence around them below 300. */
 const [ofPath, ofName] = [110, 60];
