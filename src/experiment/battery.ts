@@ -36,7 +36,7 @@ import { batteryArchives } from "./battery_archives.ts";
 import { batteryDocument, type BatteryResult } from "./battery_document.ts";
 import { batteryFigures, type Sides } from "./battery_figures.ts";
 import { forgetOutcomes, outcomesIn } from "./battery_kept.ts";
-import { common, job, modelsOf } from "./common.ts";
+import { common, job, modelsOf, readFacts } from "./common.ts";
 import { procedureFor, type RunConfig } from "./config.ts";
 import { type Evaluated, evaluateInDomain } from "./evaluate.ts";
 import { recorded } from "./recorded.ts";
@@ -185,7 +185,7 @@ function membersOf(
     const objective: Objective = objectives[member.objective];
     try {
       for (const part of subject.attacked) {
-        knownObjective(objective, part, undefined, bench.sets.inDomain.set.classes.length);
+        knownObjective(objective, part, undefined, bench.taken.classes);
       }
       members.push({ name, ...readyFor(config, member), objective });
     } catch (error) {
@@ -243,8 +243,9 @@ function documentOf(
   const { config } = bench;
   const { battery = "standard", batteryMode = "full", norm = "linf", keepLabel, seed } = config;
   const { name, count, sha256, listSha256 = null } = sets.out;
+  const right = rightOf(inDomain, sets.in, index);
   return batteryDocument.parse({
-    schema: "mirage/battery@1",
+    schema: "mirage/battery@2",
     ...common(bench),
     seeds: bench.modelSeeds,
     ...modelsOf(models),
@@ -269,18 +270,19 @@ function documentOf(
     },
     inDomain: inDomain.figures,
     attacked: { in: sets.in.count, out: count },
-    outDomain: { name, count, sha256, listSha256 },
-    ...batteryFigures({ clean, sides, members, right: rightOf(inDomain, sets.in, index) }, seed),
+    outDomain: { name, count, sha256, listSha256, ...readFacts(sets.out) },
+    ...batteryFigures({ clean, sides, members, right }, seed),
     seconds: { setup: clock.setup, train: clock.train, attack: clock.work },
   });
 }
 
-/** 1 where the clean image is right. */
+/** 1 where the clean image is right; undefined without labels. */
 function rightOf(
   { answers }: Evaluated,
-  { labels }: ImageSet,
+  { labels, labelled = true }: ImageSet,
   index: Readonly<Record<BatterySide, Uint32Array>>,
-): Uint8Array {
+): Uint8Array | undefined {
+  if (!labelled) return undefined;
   const { predictions } = answersAt(answers, index.in);
   return Uint8Array.from(rightRows(predictions, labels), (right) => right === 1 ? 1 : 0);
 }

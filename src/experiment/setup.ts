@@ -6,8 +6,7 @@
 import { join } from "node:path";
 import { type ChosenSets, type ImageSet, limit, type OpenSets, openSets } from "../../data/mod.ts";
 import { checkpointPaths } from "../checkpoint/checkpoint.ts";
-import { checkpointFormat, fromMetadata, type Statement } from "../checkpoint/statement.ts";
-import { readCheckpointArrays } from "../checkpoint/torch.ts";
+import { checkpointFormat } from "../checkpoint/statement.ts";
 import {
   checkpointsOf,
   listedMembers,
@@ -16,23 +15,27 @@ import {
   type RunConfig,
   trainBatch,
 } from "./config.ts";
-import { shortened, UserError } from "../base/errors.ts";
-import { display, isFile } from "../base/files.ts";
+import { UserError } from "../base/errors.ts";
+import { isFile } from "../base/files.ts";
 import {
   distinguishing,
   type Hyperparameters,
   hyperparameters,
   type Method,
   methods,
+  type Model,
   networkOf,
   ownOf,
   settledHyperparameters,
 } from "../methods/mod.ts";
 import { concerning, type Procedure } from "../methods/protocol.ts";
-import { listed, type ModelSeeds, rising } from "./seeds.ts";
+import { Random } from "../nn/mod.ts";
+import type { ModelSeeds } from "./seeds.ts";
 import { sha256 } from "../base/digest.ts";
 import { once } from "../base/once.ts";
-import { agreed, type Said, shownIn } from "./stated.ts";
+import { checkMembers, checkSeeds, givenCheckpoints, saidOf } from "./named.ts";
+import { agreed } from "./stated.ts";
+import { checkTrainable, ownSettings, type Taken, takenBy } from "./taken.ts";
 
 /** What is known before the GPU is open. */
 export interface Setup {
@@ -44,6 +47,8 @@ export interface Setup {
   /** Name of the network. */
   readonly network: string;
   readonly sets: OpenSets;
+  /** What the models take and tell apart. */
+  readonly taken: Taken;
   /** Of the models to train, or in whose names they are looked for: one, or those of an ensemble. */
   readonly seeds: readonly number[];
   /** What the models were or will be trained with: of those that were named, what their files say. */
@@ -76,7 +81,14 @@ export async function openSetup(
     );
   }
   checkOwn(config, network);
-  const sets = await openSets(chosenSets(config, network, purpose), config.dataPath);
+  const [first] = givenCheckpoints(config, [config.seed]) ?? [];
+  const own = await ownSettings(config, network, first);
+  const sets = await openSets(
+    chosenSets(config, network, purpose),
+    config.dataPath,
+    own && { own },
+  );
+  if (first === undefined) checkTrainable(sets.inDomain.set);
   const procedure = procedureFor(config);
   const setup = { config, procedure, method, network, sets };
   const seeds = memberSeeds(setup);
@@ -87,14 +99,32 @@ export async function openSetup(
   const stated = agreed(setup, said);
   if (given) checkSeeds(config, { given, seeds, statements });
   const training = await settleTraining({ ...setup, ...stated }, purpose, seeds[0] ?? 0);
+  const settled = { ...setup, ...training, procedure: stated.procedure };
+  const taken = await takenBy(
+    sets.inDomain.set,
+    given?.[0],
+    (taken) => builtModel(settled, taken, config.seed),
+  );
   return {
-    ...setup,
-    ...training,
-    procedure: stated.procedure,
+    ...settled,
+    taken,
     seeds,
     modelSeeds: given ? statements.map((statement) => statement?.seed ?? null) : seeds,
     unstated: given !== undefined && statements.includes(undefined),
   };
+}
+
+/** A model before its training. */
+export function builtModel(
+  { method, network, procedure, trainingConfig }: Pick<
+    Setup,
+    "method" | "network" | "procedure" | "trainingConfig"
+  >,
+  taken: Taken,
+  seed: number,
+): Model {
+  const random = new Random(seed).fork("model");
+  return method.create(network, { ...trainingConfig, procedure, random, ...taken });
 }
 
 /**
@@ -114,18 +144,6 @@ function chosenSets(
   };
 }
 
-/** The checkpoints that were named, one a member; undefined where none was. */
-export function givenCheckpoints(
-  config: RunConfig,
-  seeds: readonly number[],
-): readonly string[] | undefined {
-  const given = checkpointsOf(config);
-  return given &&
-    seeds.map((seed, i) =>
-      (given.length === 1 ? given[0] : given[i])?.replaceAll("{seed}", String(seed)) ?? ""
-    );
-}
-
 /**
  * Refuses what is another network's own, unless it is as published.
  *
@@ -142,76 +160,6 @@ function checkOwn(config: RunConfig, model: string): void {
       }`,
     );
   }
-}
-
-/** What checkpoints say of themselves, one after the other, so that the first that is missing is named. */
-async function saidOf(paths: readonly string[], model: string): Promise<Said[]> {
-  const found: Said[] = [];
-  for (const path of paths) {
-    const { metadata, tensors } = await readCheckpointArrays(path);
-    const statement = fromMetadata(metadata, path);
-    found.push({ path, statement, shown: shownIn(tensors, networkOf(model), path) });
-  }
-  return found;
-}
-
-/**
- * Whether every member's file is there, where some are: one path stands for them all.
- *
- * @throws UserError saying which are
- */
-async function checkMembers(
-  config: RunConfig,
-  given: readonly string[],
-  seeds: readonly number[],
-): Promise<void> {
-  if (listedMembers(config) !== undefined) return;
-  const there = await Promise.all(given.map(isFile));
-  const found = seeds.filter((_, i) => there[i]);
-  if (found.length === 0 || found.length === seeds.length) return;
-  const first = found[0] === seeds[0] ? "" : `--seed ${found[0]} and `;
-  const verb = first === "" && config.numEnsembles === undefined ? "add" : "use";
-  const [path = ""] = checkpointsOf(config) ?? [];
-  throw new UserError(
-    `Cannot use "${shortened(path, 110)}": ${seeds.length} members are expected, ${
-      listed(seeds)
-    }; ` +
-      `${shortened(listed(found), 60)} ${found.length === 1 ? "is" : "are"} there; ` +
-      (rising(found)
-        ? `${verb} ${first}--num-ensembles ${found.length}`
-        : "name each by a --checkpoint of its own"),
-  );
-}
-
-/**
- * Holds seeds that files are named by against what the files say.
- *
- * @throws UserError naming the first that says otherwise
- */
-function checkSeeds(
-  config: RunConfig,
-  { given, seeds, statements }: {
-    readonly given: readonly string[];
-    readonly seeds: readonly number[];
-    readonly statements: readonly (Statement | undefined)[];
-  },
-): void {
-  for (const [i, path] of given.entries()) {
-    const [wanted, said] = [seeds[i], statements[i]?.seed];
-    if (said === undefined || said === wanted || !isTemplate(config, i)) continue;
-    throw new UserError(
-      `Cannot use "${
-        display(path)
-      }" as the model of seed ${wanted}: it was trained with seed ${said}; ` +
-        "name it in full by --checkpoint, or choose another by --seed",
-    );
-  }
-}
-
-/** Whether the file of a member is named by its seed. */
-function isTemplate(config: RunConfig, member: number): boolean {
-  const given = checkpointsOf(config) ?? [];
-  return (given.length === 1 ? given[0] : given[member])?.includes("{seed}") ?? false;
 }
 
 /** Seeds of the models: the run's own, or as many from it on as an ensemble has members. */
@@ -306,6 +254,8 @@ function folderOf(
     ...(config.augmentation || of.augmentation === 0 ? {} : { augmentation: false }),
     data: set.sha256,
     count: set.count,
+    // Of a registered set its name says them.
+    ...sets.inDomain.set.own && { classes: sets.inDomain.set.classes },
   }));
   return join(
     config.savePath,
