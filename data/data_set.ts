@@ -32,6 +32,16 @@ export interface Found {
   readonly isStandIn?: boolean;
 }
 
+/** What is known of images of the user's own before they are read. */
+export interface OwnFacts {
+  /** Whether their classes have names: else they are numbers. */
+  readonly named: boolean;
+  /** Whether anything says what the images to evaluate on show. */
+  readonly labelled: boolean;
+  /** Whether there are images to train on and to choose the best epoch by, both with their classes. */
+  readonly trainable: boolean;
+}
+
 /** A data set: everything that the rest of the house knows of it. */
 export interface DataSet {
   /** Its name on the command line and in folders' names: "mnist". */
@@ -40,7 +50,7 @@ export interface DataSet {
   readonly title: string;
   /** What its images show, in the plural: "digits". */
   readonly shows: string;
-  /** What its classes are called, by label. */
+  /** What its classes are called, by label; none where nothing says what its images show. */
   readonly classes: readonly string[];
   /** `[C, H, W]` of every image. */
   readonly imageShape: ImageSet["shape"];
@@ -48,6 +58,8 @@ export interface DataSet {
   readonly downloads: readonly SourceFile[];
   /** Its parts; without one to train on it can be out-domain only. */
   readonly parts: { readonly train?: Part; readonly test: Part };
+  /** Of images of the user's own; undefined of a registered set. */
+  readonly own?: OwnFacts;
   /** Where a part is under a data path; undefined where there is nothing to read. */
   find(dataPath: string, split: Split): Promise<Found | undefined>;
   /** Paths of the files that a download would bring and `load` would miss; none where the part is there. */

@@ -54,6 +54,30 @@ export async function sizeOf(path: string | URL): Promise<number | undefined> {
   return found?.isFile ? found.size : undefined;
 }
 
+/** A file's bytes; undefined where there is no regular file of at most so many bytes to read. */
+export async function readIfFile(
+  path: string,
+  limit: number,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  try {
+    const size = await sizeOf(path);
+    return size !== undefined && size <= limit ? await readFile(path) : undefined;
+  } catch (error) {
+    // A circle of links, or one to a device, which Deno keeps back; the folder itself could be read.
+    const cause = error instanceof UserError ? error.cause : undefined;
+    const isNoFile = cause instanceof Deno.errors.FilesystemLoop ||
+      cause instanceof Deno.errors.NotCapable ||
+      (cause instanceof Error && /ELOOP|levels of symbolic/i.test(cause.message));
+    if (isNoFile) return undefined;
+    throw error;
+  }
+}
+
+/** The order of names by their code units, which is the same everywhere. */
+export function byCodeUnit(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
 /** Whether there is a folder. */
 export async function isFolder(path: string): Promise<boolean> {
   return (await look(path))?.isDirectory ?? false;

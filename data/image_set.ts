@@ -6,8 +6,9 @@
  */
 import { sha256 as hashOf } from "../src/base/digest.ts";
 import { shortened, shownValue, UserError } from "../src/base/errors.ts";
+import { type Preparation, preparations } from "./raster.ts";
 
-/** Labelled images, one byte a pixel: N images of [C, H, W]. */
+/** Images, one byte a pixel: N images of [C, H, W], with what they show where that is known. */
 export interface ImageSet {
   /** For people and result files: "MNIST test", "SVHN test", "embedded letters". */
   readonly name: string;
@@ -15,13 +16,15 @@ export interface ImageSet {
   readonly images: Uint8Array<ArrayBuffer>;
   /** Classes [N], from 0 on, at most 65,535; 255 for an unlabelled image out of domain, whose label nothing uses. */
   readonly labels: Uint16Array<ArrayBuffer>;
+  /** False where nothing says what the images show: their labels are then 65,535, which is no class. */
+  readonly labelled?: boolean;
   /** What the classes are called, by label: "digit 0", "letter A". */
   readonly classes?: readonly string[];
   /** N, the number of images. */
   readonly count: number;
   /** The shape of one image. */
   readonly shape: readonly [channels: number, height: number, width: number];
-  /** SHA-256 of the pixel bytes followed by the labels, in hex: a byte each where all fit one, else two. */
+  /** SHA-256 of the pixel bytes followed by the labels, if there are any, in hex: a byte each where all fit one, else two. */
   readonly sha256: string;
   /** Where it came from: "embedded" or the path as it was given. */
   readonly source: string;
@@ -33,13 +36,20 @@ export interface ImageSet {
   readonly listSha256?: string;
   /** Files passed over because they are empty, broken or of another size, by relative name. */
   readonly skipped?: readonly string[];
+  /** Images of kinds that are not read, by relative name. */
+  readonly others?: readonly string[];
+  /** What was done to each image of the user's own so that a network takes it: [N], a bit for each of `preparations`. */
+  readonly prepared?: Uint8Array<ArrayBuffer>;
 }
+
+/** The label of an image of which nothing says what it shows. */
+const noLabel = 0xffff;
 
 /** What an {@link ImageSet} is made from; its count and hashes are computed. */
 export interface ImageSetParts
-  extends Omit<ImageSet, "count" | "sha256" | "listSha256" | "labels"> {
-  /** Classes [N], from 0 on. */
-  readonly labels: ArrayLike<number>;
+  extends Omit<ImageSet, "count" | "sha256" | "listSha256" | "labels" | "labelled"> {
+  /** Classes [N], from 0 on; not given where nothing says what the images show. */
+  readonly labels?: ArrayLike<number> | undefined;
 }
 
 /**
@@ -62,18 +72,34 @@ export function limit(set: ImageSet, n: number): ImageSet {
     ranges.push({ start, end: start + Math.min(share, size) });
     start += size;
   }
-  const { files } = set;
+  const { files, prepared } = set;
   return imageSet({
     name: set.name,
     images: gather(set.images, ranges, imageSize(set.shape)),
-    labels: ranges.flatMap(({ start, end }) => [...set.labels.subarray(start, end)]),
+    ...(set.labelled !== false && {
+      labels: ranges.flatMap(({ start, end }) => [...set.labels.subarray(start, end)]),
+    }),
     ...(set.classes && { classes: set.classes }),
     shape: set.shape,
     source: set.source,
     ...(set.groups && { groups: ranges.map(({ start, end }) => end - start) }),
     ...(files && { files: ranges.flatMap(({ start, end }) => files.slice(start, end)) }),
     ...(set.skipped && { skipped: set.skipped }),
+    ...(set.others && { others: set.others }),
+    ...(prepared && { prepared: gather(prepared, ranges, 1) }),
   });
+}
+
+/** How many images something was done to so that a network takes them, by what; nothing that was done to none. */
+export function preparedCounts(
+  { prepared = new Uint8Array() }: Pick<ImageSet, "prepared">,
+): Partial<Record<Preparation, number>> {
+  const counts: Partial<Record<Preparation, number>> = {};
+  preparations.forEach((name, bit) => {
+    const count = prepared.reduce((sum, of) => sum + (of >> bit & 1), 0);
+    if (count > 0) counts[name] = count;
+  });
+  return counts;
 }
 
 /**
@@ -81,33 +107,34 @@ export function limit(set: ImageSet, n: number): ImageSet {
  *
  * @throws {UserError} when its parts disagree in size, or a label is no whole number from 0 to 65,535
  */
-export function imageSet(parts: ImageSetParts): ImageSet {
-  const count = parts.labels.length;
+export function imageSet({ labels: given, ...parts }: ImageSetParts): ImageSet {
+  const count = given?.length ?? parts.images.length / imageSize(parts.shape);
   const total = parts.groups?.reduce((sum, size) => sum + size, 0) ?? count;
-  const whole = parts.shape.every((size) => Number.isInteger(size) && size > 0);
+  const whole = Number.isInteger(count) &&
+    parts.shape.every((size) => Number.isInteger(size) && size > 0);
   if (!whole || parts.images.length !== count * imageSize(parts.shape) || total !== count) {
     throw new UserError(
-      `Cannot make the set "${
-        shortened(parts.name)
-      }": ${parts.images.length} bytes, ${count} labels and ` +
+      `Cannot make the set "${shortened(parts.name)}": ${parts.images.length} bytes, ${
+        given?.length ?? "no"
+      } labels and ` +
         `images of [${parts.shape.join(", ")}] disagree in size; give count x C x H x W bytes`,
     );
   }
-  const labels = Uint16Array.from(parts.labels);
-  const wrong = labels.findIndex((label, i) => label !== parts.labels[i]);
+  const labels = given ? Uint16Array.from(given) : new Uint16Array(count).fill(noLabel);
+  const wrong = given ? labels.findIndex((label, i) => label !== given[i]) : -1;
   if (wrong >= 0) {
     throw new UserError(
       `Cannot make the set "${shortened(parts.name)}": label ${wrong + 1} is ${
-        shownValue(parts.labels[wrong])
+        shownValue(given?.[wrong])
       }; give whole numbers from 0 to 65535`,
     );
   }
   const narrow = labels.every((label) => label < 256);
   const bytes = narrow ? Uint8Array.from(labels) : new Uint8Array(labels.buffer);
-  const sha256 = hashOf(parts.images, bytes);
-  if (!parts.files) return { ...parts, labels, count, sha256 };
-  const listSha256 = hashOf(parts.files.join("\n"));
-  return { ...parts, labels, count, sha256, listSha256 };
+  const sha256 = given ? hashOf(parts.images, bytes) : hashOf(parts.images);
+  const made = { ...parts, labels, ...(given ? {} : { labelled: false }), count, sha256 };
+  if (!parts.files) return made;
+  return { ...made, listSha256: hashOf(parts.files.join("\n")) };
 }
 
 /** Bytes of one image of this shape. */

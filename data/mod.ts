@@ -13,17 +13,21 @@
  *
  * @module
  */
-export { type ImageSet, imageSet, type ImageSetParts, limit } from "./image_set.ts";
+export { type ImageSet, imageSet, type ImageSetParts, limit, preparedCounts } from "./image_set.ts";
 export { type Idx, readIdx, type Split } from "./idx.ts";
-export type { DataSet, Found, Part } from "./data_set.ts";
-export { allSets, type SetName, setNames, setOfImages, sets } from "./sets.ts";
+export type { DataSet, Found, OwnFacts, Part } from "./data_set.ts";
+export { allSets, isSetName, type SetName, setNames, setOfImages, sets } from "./sets.ts";
 export {
   type ChosenSets,
   type OpenSet,
   type OpenSets,
   openSets,
   type OpenSetsOptions,
+  type OwnSettings,
 } from "./open.ts";
+export { type DataPath, isDataPath, ownNote, ownSet, preparedText } from "./own.ts";
+export { isOwnName, type OwnOptions } from "./own_parts.ts";
+export { readClassNames } from "./class_names.ts";
 export { loadMnist } from "./mnist.ts";
 export { loadNotMnist, type NotMnistOptions } from "./notmnist.ts";
 export { loadCifar10 } from "./cifar.ts";

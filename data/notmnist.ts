@@ -5,10 +5,18 @@
  */
 import { join } from "node:path";
 import { UserError } from "../src/base/errors.ts";
-import { display, explain, readFile } from "../src/base/files.ts";
+import { display, explain } from "../src/base/files.ts";
 import { commandOf } from "../src/base/invocation.ts";
 import type { DataSet, Found } from "./data_set.ts";
-import { concatenate, isFolder, readUnzipped, sizeOf, unzip } from "./files.ts";
+import {
+  byCodeUnit,
+  concatenate,
+  isFolder,
+  readIfFile,
+  readUnzipped,
+  sizeOf,
+  unzip,
+} from "./files.ts";
 import { type ImageSet, imageSet } from "./image_set.ts";
 import { decodePng } from "./png.ts";
 import { readTar } from "./tar.ts";
@@ -122,7 +130,9 @@ async function collect(listing: Listing, source: string, perLetter: number): Pro
   const groups: number[] = [];
   const images: Uint8Array[] = [];
   for (const letter of letters) {
-    const candidates = [...listing.byLetter.get(letter) ?? []].sort(byCodeUnit);
+    const candidates = [...listing.byLetter.get(letter) ?? []].sort((a, b) =>
+      byCodeUnit(a.name, b.name)
+    );
     let taken = 0;
     for (const { name, read } of candidates) {
       if (taken === perLetter) break;
@@ -176,7 +186,12 @@ async function listFolder(folder: string): Promise<Listing> {
     const path = join(folder, letter);
     try {
       for await (const { name } of Deno.readDir(path)) {
-        if (isPng(name)) candidates.push({ name, read: () => tryRead(join(path, name)) });
+        if (isPngName(name)) {
+          candidates.push({
+            name,
+            read: () => readIfFile(join(path, name), mostPng),
+          });
+        }
       }
     } catch (error) {
       throw explain(error, "read", path);
@@ -190,29 +205,13 @@ function listArchive(bytes: Uint8Array, archive: string): Listing {
   const byLetter = new Map<string, Candidate[]>(letters.map((letter) => [letter, []]));
   const strays: string[] = [];
   for (const { path, data } of readTar(bytes, archive)) {
-    if (!isPng(path)) continue;
+    if (!isPngName(path)) continue;
     const [letter = "", name = ""] = path.split("/").slice(-2);
     const candidates = byLetter.get(letter);
     if (candidates === undefined) strays.push(path);
     else candidates.push({ name, read: () => Promise.resolve(data) });
   }
   return { byLetter, strays };
-}
-
-/** A PNG's bytes; undefined where there is no regular file of its size to read. */
-async function tryRead(path: string): Promise<Uint8Array | undefined> {
-  try {
-    const size = await sizeOf(path);
-    return size !== undefined && size <= mostPng ? await readFile(path) : undefined;
-  } catch (error) {
-    // A circle of links, or one to a device, which Deno keeps back; the folder itself could be read.
-    const cause = error instanceof UserError ? error.cause : undefined;
-    const isNoFile = cause instanceof Deno.errors.FilesystemLoop ||
-      cause instanceof Deno.errors.NotCapable ||
-      (cause instanceof Error && /ELOOP|levels of symbolic/i.test(cause.message));
-    if (isNoFile) return undefined;
-    throw error;
-  }
 }
 
 function tryDecode(bytes: Uint8Array | undefined): Uint8Array | undefined {
@@ -225,10 +224,6 @@ function tryDecode(bytes: Uint8Array | undefined): Uint8Array | undefined {
   }
 }
 
-function isPng(name: string): boolean {
+function isPngName(name: string): boolean {
   return name.toLowerCase().endsWith(".png");
-}
-
-function byCodeUnit(a: Candidate, b: Candidate): number {
-  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
 }

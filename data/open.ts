@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { resolve } from "node:path";
 import { shortened, UserError } from "../src/base/errors.ts";
 import { display } from "../src/base/files.ts";
 import { commandOf } from "../src/base/invocation.ts";
@@ -12,14 +13,16 @@ import { loadEmbedded } from "./embedded.ts";
 import { checkDataPath } from "./files.ts";
 import type { Split } from "./idx.ts";
 import type { ImageSet } from "./image_set.ts";
-import { allSets, partsOf, type SetName, sets } from "./sets.ts";
+import { type DataPath, ownSet } from "./own.ts";
+import type { OwnOptions } from "./own_parts.ts";
+import { allSets, isSetName, partsOf, type SetName, sets } from "./sets.ts";
 
-/** Which sets are to be opened. */
+/** Which sets are to be opened: registered ones, or images of the user's own. */
 export interface ChosenSets {
   /** What models are trained and tested on. */
-  readonly inDomain: SetName;
+  readonly inDomain: SetName | DataPath;
   /** What they are attacked with; not needed to train. */
-  readonly outDomain?: SetName | undefined;
+  readonly outDomain?: SetName | DataPath | undefined;
 }
 
 /** A set that was found. */
@@ -39,32 +42,53 @@ export interface OpenSets {
   readonly inDomain: OpenSet;
   /** What models are attacked with; undefined where none was asked for. */
   readonly outDomain: OpenSet | undefined;
-  /** Whether the embedded data stands in for all of them. */
+  /** Whether the embedded data stands in for all of them, or for all but images of the user's own out-domain. */
   readonly embedded: boolean;
   /** What is missing under the default data path, where that is why `embedded` is true. */
   readonly missing: readonly string[];
+}
+
+/** How images of the user's own are read in the place of either set. */
+export interface OwnSettings extends Omit<OwnOptions, "imageShape"> {
+  /** `[C, H, W]` that images of the user's own have in-domain; out-domain they have those of the in-domain set. */
+  readonly imageShape: OwnOptions["imageShape"];
+  /** What the model's classes are called, where the images in-domain do not say it themselves. */
+  readonly taught?: readonly string[] | undefined;
 }
 
 /** Settings of {@link openSets}. */
 export interface OpenSetsOptions {
   /** Where to look when no data path is named; "Data" unless told. */
   readonly defaultPath?: string;
+  /** How images of the user's own are read; needed where a path stands in the place of a set. */
+  readonly own?: OwnSettings;
 }
 
 /**
  * Finds an in-domain and an out-domain set under `dataPath`. With `dataPath` undefined the default path is
- * looked at, and the embedded data taken for both where one is not whole there and both have a stand-in.
+ * looked at, and the embedded data taken for both where one is not whole there and both have a stand-in. Images of
+ * the user's own are looked for where their path says, beside either.
  *
  * @throws {UserError} when the sets do not go together, the `dataPath` named is no folder, or a file is
- * missing under the `dataPath` named, or under the default path and no embedded data stands in.
+ * missing under the `dataPath` named, or under the default path and no embedded data stands in; or images of the
+ * user's own are not there, or not such as are read.
  */
 export async function openSets(
   { inDomain, outDomain }: ChosenSets,
   dataPath: string | undefined,
-  { defaultPath = "Data" }: OpenSetsOptions = {},
+  { defaultPath = "Data", own }: OpenSetsOptions = {},
 ): Promise<OpenSets> {
-  const inside: DataSet = sets[inDomain];
-  const outside: DataSet | undefined = outDomain && sets[outDomain];
+  await checkApart(inDomain, outDomain);
+  const inside = await chosen(inDomain, own);
+  // Nothing names the classes of what no model knows but its folders.
+  const outside = outDomain &&
+    await chosen(
+      outDomain,
+      own && {
+        resize: own.resize,
+        imageShape: inside.imageShape,
+      },
+    );
   checkTogether(inside, outside);
   const path = dataPath ?? defaultPath;
   if (dataPath !== undefined) await checkDataPath(path);
@@ -73,20 +97,31 @@ export async function openSets(
     ...await inside.missing(path, "test"),
     ...await outside?.missing(path, "test") ?? [],
   ]);
-  const chosen = outside ? [inside, outside] : [inside];
+  const registered = [inside, ...outside ? [outside] : []].filter((set) => !set.own);
   const whole = missing.size === 0;
-  const standIn = dataPath === undefined && chosen.every(hasEmbedded);
-  if (!whole && !standIn) throw notWhole(chosen, [...missing], dataPath, path);
+  const standIn = dataPath === undefined && registered.every(hasEmbedded);
+  if (!whole && !standIn) throw notWhole(registered, [...missing], dataPath, path);
   const open = (set: DataSet): OpenSet => {
-    const load = whole ? set.load : (_: string, split: Split) => loadStandIn(set, split);
-    return opened(set, path, load, set === inside);
+    const isThere = whole || set.own;
+    const load = isThere ? set.load : (_: string, split: Split) => loadStandIn(set, split);
+    const { images, ...found } = opened(set, path, load, set === inside);
+    if (!set.own || set !== inside || !own?.taught) return { ...found, images };
+    const { taught: classes } = own;
+    return { ...found, images: async (split) => ({ classes, ...await images(split) }) };
   };
   return {
     inDomain: open(inside),
     outDomain: outside && open(outside),
-    embedded: !whole,
+    embedded: !whole && !inside.own,
     missing: [...missing],
   };
+}
+
+/** A registered set, or images of the user's own as one. */
+async function chosen(name: SetName | DataPath, own: OwnOptions | undefined): Promise<DataSet> {
+  if (isSetName(name)) return sets[name];
+  if (!own) throw new Error("Unreachable: nothing says what images of the user's own are to be");
+  return await ownSet(name, own);
 }
 
 /** A set whose parts are read once, and held against what it says of them. */
@@ -108,7 +143,7 @@ function opened(set: DataSet, path: string, load: DataSet["load"], isTaught: boo
  */
 export function checkImages(
   { title, imageShape, classes }: DataSet,
-  { name, shape, labels }: ImageSet,
+  { name, shape, labels, labelled = true }: ImageSet,
   isTaught: boolean,
 ): void {
   const cannot = (state: string, remedy: string): UserError =>
@@ -119,7 +154,7 @@ export function checkImages(
       "make the reader and the imageShape of the set's file agree",
     );
   }
-  const wrong = isTaught ? labels.findIndex((label) => label >= classes.length) : -1;
+  const wrong = isTaught && labelled ? labels.findIndex((label) => label >= classes.length) : -1;
   if (wrong >= 0) {
     throw cannot(
       `image ${wrong} is of class ${
@@ -137,7 +172,8 @@ export function checkImages(
  * of another shape
  */
 function checkTogether(inside: DataSet, outside: DataSet | undefined): void {
-  if (!inside.parts.train) {
+  // Images of the user's own may be for a model that is trained already: that is known elsewhere.
+  if (!inside.parts.train && !inside.own) {
     const others = allSets.filter(({ parts }) => parts.train).map(({ name }) => name);
     throw new UserError(
       `Cannot use ${inside.title} in-domain: it has one part only, to evaluate on, and no images to ` +
@@ -162,6 +198,25 @@ function checkTogether(inside: DataSet, outside: DataSet | undefined): void {
       }, those of ${inside.title} are ${shape(inside)}; ${remedy}`,
     );
   }
+}
+
+/**
+ * Refuses one folder or file of the user's own in both places.
+ *
+ * @throws UserError
+ */
+async function checkApart(inDomain: string, outDomain: string | undefined): Promise<void> {
+  if (outDomain === undefined || isSetName(inDomain) || isSetName(outDomain)) return;
+  const [inside, outside] = await Promise.all(
+    [inDomain, outDomain].map((path) => Deno.realPath(path).catch(() => resolve(path))),
+  );
+  if (inside !== outside) return;
+  throw new UserError(
+    `Cannot use the images in "${
+      display(inDomain)
+    }" both in-domain and out-domain: a model knows ` +
+      "what it was taught; choose another --out-domain",
+  );
 }
 
 /** Channels, height and width: "3x32x32". */

@@ -1,12 +1,15 @@
 /**
- * A PNG reader for small grey images: every 8-bit and narrower kind, made grey as PIL's
- * `convert("L")` does. No 16-bit samples and no interlacing; those are refused by name.
+ * A PNG reader (W3C's Portable Network Graphics, third edition): every colour type, depth and filter, interlaced
+ * or not, with its transparency. Colours are taken as they are stored, whatever profile or gamma stands beside
+ * them; of an animation the still image is read.
  *
  * @module
  */
 import { crc32, inflateSync } from "node:zlib";
 import { shortened, UserError } from "../src/base/errors.ts";
+import { orientationIn } from "./exif.ts";
 import { concatenate } from "./files.ts";
+import type { Raster, Size } from "./raster.ts";
 
 /** A grey image. */
 export interface GreyImage {
@@ -16,11 +19,10 @@ export interface GreyImage {
   readonly pixels: Uint8Array<ArrayBuffer>;
 }
 
-interface Header {
-  readonly width: number;
-  readonly height: number;
+interface Header extends Size {
   readonly depth: number;
   readonly colour: Colour;
+  readonly interlaced: boolean;
 }
 
 type Colour = 0 | 2 | 3 | 4 | 6;
@@ -28,51 +30,97 @@ type Colour = 0 | 2 | 3 | 4 | 6;
 /** Samples a pixel of each colour type: grey, RGB, palette, grey + alpha, RGB + alpha. */
 const channelsOf = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 } as const satisfies Record<Colour, number>;
 
-/** Bit depths that each colour type allows, 16 bits left out. */
-const depthsOf = { 0: [1, 2, 4, 8], 2: [8], 3: [1, 2, 4, 8], 4: [8], 6: [8] } as const;
+/** Bit depths that each colour type allows. */
+const depthsOf = {
+  0: [1, 2, 4, 8, 16],
+  2: [8, 16],
+  3: [1, 2, 4, 8],
+  4: [8, 16],
+  6: [8, 16],
+} as const;
 
 const signature = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
-/** Pixels that a PNG may have where no size is asked for: 8192 x 8192, 256 MiB with alpha. */
-const maxPixels = 2 ** 26;
+/** Bytes of the rows of the largest image that is read: 8192 x 8192 pixels with alpha. */
+const mostBytes = 2 ** 28;
 
-/** Width and height in pixels. */
-interface Size {
-  readonly width: number;
-  readonly height: number;
+/** Pixels of an image that are stored together: every `step` from the first one on, in both directions. */
+interface Pass {
+  readonly first: readonly [x: number, y: number];
+  readonly step: readonly [x: number, y: number];
+}
+
+const whole: readonly Pass[] = [{ first: [0, 0], step: [1, 1] }];
+/** The passes of an interlaced image. */
+const adam7: readonly Pass[] = [
+  { first: [0, 0], step: [8, 8] },
+  { first: [4, 0], step: [8, 8] },
+  { first: [0, 4], step: [4, 8] },
+  { first: [2, 0], step: [4, 4] },
+  { first: [0, 2], step: [2, 4] },
+  { first: [1, 0], step: [2, 2] },
+  { first: [0, 1], step: [1, 2] },
+];
+
+/** Whether bytes begin as a PNG does. */
+export function isPng(bytes: Uint8Array): boolean {
+  return signature.every((byte, index) => bytes[index] === byte);
 }
 
 /**
- * Decodes a PNG to grey. Alpha is dropped; colour becomes
- * `(19595 R + 38470 G + 7471 B + 32768) >> 16`, PIL's fixed-point form of ITU-R 601 luma.
+ * Reads a PNG.
+ *
+ * @throws {UserError} when the bytes are no PNG, are damaged (every checksum is checked) or cut off, or are of a
+ * kind that there is not.
+ */
+export function readPng(bytes: Uint8Array): Raster {
+  const { header, ...chunks } = parseChunks(bytes);
+  const { width, height, depth } = header;
+  const { channels, samples } = coloured(samplesOf(header, chunks.data), header, chunks);
+  const orientation = chunks.exif ? orientationIn(chunks.exif) : 1;
+  return { width, height, channels, samples, top: depth === 16 ? 65_535 : 255, orientation };
+}
+
+/**
+ * Decodes a PNG of at most 8 bits a sample to grey, as PIL's `convert("L")` does: transparency is dropped; colour
+ * becomes `(19595 R + 38470 G + 7471 B + 32768) >> 16`, PIL's fixed-point form of ITU-R 601 luma.
  *
  * @param wanted the only size that is decoded; any when not given
- * @throws {UserError} when the bytes are no PNG, are damaged (every checksum is checked) or cut
- * off, or are of a kind not read here.
+ * @throws {UserError} as {@linkcode readPng} does, and of 16-bit samples, which PIL cuts off
  */
-export function decodePng(
-  bytes: Uint8Array,
-  wanted?: Size,
-): GreyImage {
+export function decodePng(bytes: Uint8Array, wanted?: Size): GreyImage {
   const { header, palette, data } = parseChunks(bytes, wanted);
+  if (header.depth === 16) throw broken("16-bit samples are not read, save it with 8 bits");
+  const { channels, samples } = coloured(samplesOf(header, data), header, { palette });
   const { width, height } = header;
-  const stride = Math.ceil(width * channelsOf[header.colour] * header.depth / 8);
-  const rows = inflate(data, height * (stride + 1));
-  unfilter(rows, height, stride, Math.max(1, channelsOf[header.colour] * header.depth >> 3));
-  return { width, height, pixels: toGrey(rows, header, stride, palette) };
+  const pixels = Uint8Array.from({ length: width * height }, (_, i) => {
+    const at = i * channels;
+    if (channels < 3) return samples[at] ?? 0;
+    const [red, green, blue] = [samples[at] ?? 0, samples[at + 1] ?? 0, samples[at + 2] ?? 0];
+    return (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16;
+  });
+  return { width, height, pixels };
+}
+
+/** The size in a PNG's header, before anything else of it is looked at. */
+export function pngSize(bytes: Uint8Array): Size {
+  if (bytes.length < 33) throw broken("it is cut off");
+  return parseHeader(bytes.subarray(16, 29));
 }
 
 interface Chunks {
   readonly header: Header;
   readonly palette: Uint8Array | undefined;
+  readonly transparency: Uint8Array | undefined;
+  readonly exif: Uint8Array | undefined;
   readonly data: readonly Uint8Array[];
 }
 
 function parseChunks(bytes: Uint8Array, wanted?: Size): Chunks {
   if (bytes.length === 0) throw broken("the file is empty");
-  if (signature.some((byte, index) => bytes[index] !== byte)) throw broken("it is not a PNG file");
+  if (!isPng(bytes)) throw broken("it is not a PNG file");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let header: Header | undefined;
-  let palette: Uint8Array | undefined;
+  const found = new Map<string, Uint8Array>();
   const data: Uint8Array[] = [];
   for (let at = signature.length; at + 12 <= bytes.length;) {
     const length = view.getUint32(at);
@@ -85,10 +133,14 @@ function parseChunks(bytes: Uint8Array, wanted?: Size): Chunks {
     const body = bytes.subarray(at + 8, end);
     if ((header === undefined) !== (type === "IHDR")) throw broken("IHDR is not its first chunk");
     if (type === "IHDR") header = parseHeader(body, wanted);
-    else if (type === "PLTE") palette = body;
+    else if (["PLTE", "tRNS", "eXIf"].includes(type)) found.set(type, body);
     else if (type === "IDAT") data.push(body);
-    else if (type === "IEND" && header) return { header, palette, data };
-    else if (/^[A-Z]/.test(type)) throw broken(`its critical chunk ${shortened(type)} is unknown`);
+    else if (type === "IEND" && header) {
+      const [palette, transparency, exif] = ["PLTE", "tRNS", "eXIf"].map((of) => found.get(of));
+      return { header, palette, transparency, exif, data };
+    } else if (/^[A-Z]/.test(type)) {
+      throw broken(`its critical chunk ${shortened(type)} is unknown`);
+    }
     at = end + 4;
   }
   throw broken("it is cut off");
@@ -103,21 +155,62 @@ function parseHeader(body: Uint8Array, wanted?: Size): Header {
     throw broken(`it is ${width} x ${height}, not ${wanted.width} x ${wanted.height}`);
   }
   const [depth, colour, compression, filter, interlace] = body.subarray(8);
-  if (width === 0 || height === 0 || width * height > maxPixels) {
-    throw broken(`its size is ${width}x${height}`);
-  }
+  // Four samples a pixel, of one byte or two.
+  const bytes = width * height * (depth === 16 ? 8 : 4);
+  if (bytes === 0 || bytes > mostBytes) throw broken(`its size is ${width}x${height}`);
   if (colour === undefined || !isColour(colour)) throw broken(`colour type ${colour} is unknown`);
-  if (depth === 16) throw broken("16-bit samples are not read, save it with 8 bits");
   if (depth === undefined || !(depthsOf[colour] as readonly number[]).includes(depth)) {
     throw broken(`colour type ${colour} has no ${depth}-bit samples`);
   }
   if (compression !== 0 || filter !== 0) throw broken("its compression or filter kind is unknown");
-  if (interlace !== 0) throw broken("interlacing is not read, save it without");
-  return { width, height, depth, colour };
+  if (interlace !== 0 && interlace !== 1) throw broken("its kind of interlacing is unknown");
+  return { width, height, depth, colour, interlaced: interlace === 1 };
 }
 
 function isColour(value: number): value is Colour {
   return value in channelsOf;
+}
+
+/** Samples as they are stored, [H, W, channels], 0 to 2^depth - 1. */
+function samplesOf(header: Header, data: readonly Uint8Array[]): Uint8Array | Uint16Array {
+  const { width, height, depth, colour, interlaced } = header;
+  const channels = channelsOf[colour];
+  const passes = (interlaced ? adam7 : whole).map(({ first, step }) => {
+    const [columns = 0, rows = 0] = [width, height]
+      .map((side, axis) => Math.max(0, Math.ceil((side - (first[axis] ?? 0)) / (step[axis] ?? 1))));
+    const stride = Math.ceil(columns * channels * depth / 8);
+    return { first, step, columns, rows: columns === 0 ? 0 : rows, stride };
+  });
+  const length = passes.reduce((sum, { rows, stride }) => sum + rows * (stride + 1), 0);
+  const bytes = inflate(data, length);
+  const samples = depth === 16
+    ? new Uint16Array(width * height * channels)
+    : new Uint8Array(width * height * channels);
+  let at = 0;
+  for (const { first, step, columns, rows, stride } of passes) {
+    const part = bytes.subarray(at, at += rows * (stride + 1));
+    unfilter(part, rows, stride, Math.max(1, channels * depth >> 3));
+    for (let row = 0; row < rows; row++) {
+      const sample = reader(part.subarray(row * (stride + 1) + 1, (row + 1) * (stride + 1)), depth);
+      const line = (first[1] + row * step[1]) * width + first[0];
+      for (let column = 0; column < columns; column++) {
+        const to = (line + column * step[0]) * channels;
+        for (let i = 0; i < channels; i++) samples[to + i] = sample(column * channels + i);
+      }
+    }
+  }
+  return samples;
+}
+
+/** Reads a row's samples by their number. */
+function reader(row: Uint8Array, depth: number): (i: number) => number {
+  if (depth === 8) return (i) => row[i] ?? 0;
+  if (depth === 16) return (i) => (row[2 * i] ?? 0) << 8 | (row[2 * i + 1] ?? 0);
+  const most = 2 ** depth - 1;
+  return (i) => {
+    const bit = i * depth;
+    return (row[bit >> 3] ?? 0) >> (8 - depth - (bit & 7)) & most;
+  };
 }
 
 function inflate(parts: readonly Uint8Array[], length: number): Uint8Array {
@@ -163,37 +256,49 @@ function predict(filter: number, left: number, up: number, corner: number): numb
   return toUp <= toCorner ? up : corner;
 }
 
-function toGrey(
-  rows: Uint8Array,
-  { width, height, depth, colour }: Header,
-  stride: number,
-  palette: Uint8Array | undefined,
-): Uint8Array<ArrayBuffer> {
-  if (colour === 3 && palette === undefined) throw broken("it has no palette");
-  const pixels = new Uint8Array(width * height);
+/** Samples with the palette's colours and with what is transparent, narrow ones widened to 8 bits. */
+function coloured(
+  samples: Uint8Array | Uint16Array,
+  { depth, colour }: Header,
+  { palette, transparency }: Partial<Pick<Chunks, "palette" | "transparency">>,
+): Pick<Raster, "channels" | "samples"> {
+  if (colour === 3) return paletted(samples, palette, transparency);
   const channels = channelsOf[colour];
-  const top = 2 ** depth - 1;
-  for (let y = 0; y < height; y++) {
-    const start = y * (stride + 1) + 1;
-    for (let x = 0; x < width; x++) {
-      const out = y * width + x;
-      if (colour === 2 || colour === 6) {
-        pixels[out] = luma(rows, start + x * channels);
-        continue;
-      }
-      const bit = x * channels * depth;
-      const value = (rows[start + (bit >> 3)] ?? 0) >> (8 - depth - (bit & 7)) & top;
-      if (palette === undefined || colour !== 3) pixels[out] = value * (255 / top);
-      else if (3 * value + 2 < palette.length) pixels[out] = luma(palette, 3 * value);
-      else throw broken(`its palette has no entry ${value}`);
+  const scale = depth < 8 ? 255 / (2 ** depth - 1) : 1;
+  const wide = scale === 1 ? samples : samples.map((value) => value * scale);
+  if (!transparency || colour > 2) return { channels, samples: wide };
+  if (transparency.length !== 2 * channels) throw broken("its tRNS chunk has a wrong length");
+  const clear = reader(transparency, 16);
+  const pixels = samples.length / channels;
+  const result = depth === 16
+    ? new Uint16Array(pixels * (channels + 1))
+    : new Uint8Array(pixels * (channels + 1));
+  for (let pixel = 0; pixel < pixels; pixel++) {
+    let opaque = false;
+    for (let i = 0; i < channels; i++) {
+      result[pixel * (channels + 1) + i] = wide[pixel * channels + i] ?? 0;
+      opaque ||= samples[pixel * channels + i] !== clear(i);
     }
+    if (opaque) result[pixel * (channels + 1) + channels] = depth === 16 ? 65_535 : 255;
   }
-  return pixels;
+  return { channels: channels === 1 ? 2 : 4, samples: result };
 }
 
-function luma(bytes: Uint8Array, at: number): number {
-  const [red, green, blue] = [bytes[at] ?? 0, bytes[at + 1] ?? 0, bytes[at + 2] ?? 0];
-  return (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16;
+function paletted(
+  numbers: ArrayLike<number>,
+  palette: Uint8Array | undefined,
+  transparency: Uint8Array | undefined,
+): Pick<Raster, "channels" | "samples"> {
+  if (palette === undefined) throw broken("it has no palette");
+  const channels = transparency ? 4 : 3;
+  const samples = new Uint8Array(numbers.length * channels);
+  for (let pixel = 0; pixel < numbers.length; pixel++) {
+    const number = numbers[pixel] ?? 0;
+    if (3 * number + 2 >= palette.length) throw broken(`its palette has no entry ${number}`);
+    samples.set(palette.subarray(3 * number, 3 * number + 3), pixel * channels);
+    if (transparency) samples[pixel * channels + 3] = transparency[number] ?? 255;
+  }
+  return { channels, samples };
 }
 
 function broken(state: string): UserError {

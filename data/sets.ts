@@ -26,6 +26,11 @@ export type SetName = keyof typeof sets;
 /** The names of all of them. */
 export const setNames = Object.keys(sets) as [SetName, ...SetName[]];
 
+/** Whether a value is the name of a data set, and no path of images of the user's own. */
+export function isSetName(value: string): value is SetName {
+  return Object.hasOwn(sets, value);
+}
+
 /** All of them. */
 export const allSets: readonly DataSet[] = Object.values<DataSet>(sets);
 

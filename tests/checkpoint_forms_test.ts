@@ -7,7 +7,7 @@ import {
   readCheckpointArrays,
   readTorchCheckpoint,
 } from "../src/checkpoint/torch.ts";
-import { readZip } from "../src/checkpoint/zip.ts";
+import { readZip } from "../src/base/zip.ts";
 import { UserError } from "../src/base/errors.ts";
 import { task } from "./program.ts";
 import { sharedPath, testWithShared } from "./shared.ts";

@@ -5,7 +5,7 @@ import { readNumpyDictionary } from "../data/numpy.ts";
 import { PickleError, readPickle } from "../src/base/pickle.ts";
 import { decodeSafetensors } from "../src/checkpoint/safetensors.ts";
 import { decodeCheckpoint, decodeTorchCheckpoint } from "../src/checkpoint/torch.ts";
-import { readZip } from "../src/checkpoint/zip.ts";
+import { readZip } from "../src/base/zip.ts";
 import { UserError } from "../src/base/errors.ts";
 import { sharedPath, testWithShared } from "./shared.ts";
 import { checkpoint, type Entry, inner, le, pickled, tensor, zip } from "./torch_writer.ts";

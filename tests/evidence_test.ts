@@ -139,7 +139,7 @@ Deno.test("`attack()` and `evaluate()` tell the same of clean images, and show i
       assert.deepEqual(attacked.curves.epsilon[0]?.auroc[name], clean.auroc);
     }
     assert.deepEqual(attacked.calibration, evaluated.calibration);
-    assert.equal(attacked.calibration.bins.reduce((n, bin) => n + bin.count, 0), 64);
+    assert.equal(attacked.calibration?.bins.reduce((n, bin) => n + bin.count, 0), 64);
     assert.deepEqual(attacked.curves.epsilon.map(({ epsilon }) => epsilon), [0, 0.05, 0.1]);
     assert.deepEqual(attacked.curves.epsilon.map(({ images }) => images), [64, 64, 64]);
     assert.equal(attacked.checks.effect, "loss");

@@ -10,7 +10,7 @@ import { decodePng } from "../data/png.ts";
 import { readTar } from "../data/tar.ts";
 import { decodeSafetensors } from "../src/checkpoint/safetensors.ts";
 import { decodeTorchCheckpoint, readCheckpointArrays } from "../src/checkpoint/torch.ts";
-import { readZip } from "../src/checkpoint/zip.ts";
+import { readZip } from "../src/base/zip.ts";
 import { UserError } from "../src/base/errors.ts";
 import { readFile } from "../src/base/files.ts";
 import { png } from "./data_support.ts";

@@ -77,7 +77,8 @@ testWithShared(
 /** An infinite mean is null, and the images that make it so are counted. */
 function infinite({ inDomain }: AttackResult): void {
   assert.equal(inDomain.nll, null);
-  assert.ok(inDomain.nllInfinite > 0 && inDomain.nllInfinite <= inDomain.count);
+  const { nllInfinite } = inDomain;
+  assert.ok(nllInfinite !== null && nllInfinite > 0 && nllInfinite <= inDomain.count);
   assert.ok(inDomain.brier !== null, "the other figures are there");
 }
 

@@ -7,7 +7,7 @@ import {
   readCheckpointArrays,
   readTorchCheckpoint,
 } from "../src/checkpoint/torch.ts";
-import { readZip } from "../src/checkpoint/zip.ts";
+import { readZip } from "../src/base/zip.ts";
 import { sharedPath, testWithShared } from "./shared.ts";
 import { checkpoint, type Entry, tensor, zip } from "./torch_writer.ts";
 

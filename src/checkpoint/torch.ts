@@ -9,7 +9,7 @@ import { cannotRead } from "../base/refusal.ts";
 import { decodeSafetensors, type NamedArray } from "./safetensors.ts";
 import { bigEndian, isLegacy, readLegacy } from "./torch_legacy.ts";
 import { isArray, readTensors } from "./torch_pickle.ts";
-import { readZip } from "./zip.ts";
+import { readZip } from "../base/zip.ts";
 
 /** Arrays of a checkpoint in either format. */
 export interface CheckpointArrays {

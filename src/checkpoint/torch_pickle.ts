@@ -5,8 +5,9 @@
  * @module
  */
 import { PickleError, PickleGlobal, type PickleOptions, readPickleAt } from "../base/pickle.ts";
+import { type ElementType, elementTypes } from "../base/raw_tensors.ts";
 import { elements, mostAxes, quote } from "../base/refusal.ts";
-import { type ElementType, elementTypes, type NamedArray, narrow } from "./safetensors.ts";
+import { type NamedArray, narrow } from "./safetensors.ts";
 
 /** What a persistent id says of a storage. */
 export interface StorageId {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isSetName } from "../../data/mod.ts";
 import type { Attack } from "../attack/mod.ts";
 import {
   checkpointsOf,
@@ -216,6 +217,20 @@ const ofModelFile: Idle = ({ config: { modelFile } }) =>
 const ofBattery: Idle = ({ config: { battery } }) =>
   battery === undefined ? ["there is no battery", "add --battery standard"] : undefined;
 
+/** An option of images of the user's own in these places. */
+function ofOwn(places: readonly ("inDomain" | "outDomain")[]): Idle {
+  return ({ config, command }) => {
+    const acting = places.filter((place) => place === "inDomain" || command !== "train");
+    const isOwn = (place: "inDomain" | "outDomain"): boolean => {
+      const name = config[place];
+      return name !== undefined && !isSetName(name);
+    };
+    if (acting.some(isOwn)) return undefined;
+    const flags = acting.map(flagOf).join(" or ");
+    return ["it is for images of your own", `name their folder or file by ${flags}`];
+  };
+}
+
 /** Every option that does nothing somewhere. */
 const idle: ReadonlyMap<string, Idle> = new Map<string, Idle>(([
   ...Object.entries(hyperparameters)
@@ -243,6 +258,8 @@ const idle: ReadonlyMap<string, Idle> = new Map<string, Idle>(([
   ],
   ...["input", "output", "features", "preprocess"].map((name) => [name, ofModelFile] as const),
   ["batteryMode", all(at("batteryMode"), ofBattery)],
+  ["labels", ofOwn(["inDomain"])],
+  ["resize", ofOwn(["inDomain", "outDomain"])],
   [
     "targeted",
     all(

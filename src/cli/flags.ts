@@ -14,7 +14,6 @@ import { choice, float, type ValueParser, type ValueParserResult } from "@optiqu
 import { path } from "@optique/run/valueparser";
 import { z } from "zod";
 import { shortened } from "../base/errors.ts";
-import { isModulePath } from "../base/module.ts";
 import { evalBatch, modes, optionEntries, optionFacts, trainBatch } from "../experiment/config.ts";
 import {
   defaultMethod,
@@ -105,8 +104,10 @@ function valueOf(
   },
 ): ValueParser<"sync", string | number> {
   if (schema instanceof z.ZodUnion) {
-    const [names] = schema.options;
-    if (names instanceof z.ZodEnum) return nameOrPath(valueOf(names, unit, { metavar, max }));
+    const [names, path] = schema.options;
+    if (names instanceof z.ZodEnum && path instanceof z.ZodType) {
+      return nameOrPath(valueOf(names, unit, { metavar, max }), path);
+    }
   }
   if (schema instanceof z.ZodEnum) {
     return choice(schema.options.map(String), { ...near, metavar: metavar ?? "NAME" });
@@ -124,14 +125,15 @@ function valueOf(
     : float({ ...range, metavar: metavar ?? "NUMBER" });
 }
 
-/** A name, or what is told from one as the path of a module. */
+/** A name, or what its schema tells from one as a path. */
 function nameOrPath(
   names: ValueParser<"sync", string | number>,
+  path: z.ZodType,
 ): ValueParser<"sync", string | number> {
   return {
     ...names,
     parse: (input, ...rest) =>
-      isModulePath(input) ? { success: true, value: input } : names.parse(input, ...rest),
+      path.safeParse(input).success ? { success: true, value: input } : names.parse(input, ...rest),
   };
 }
 
@@ -242,13 +244,17 @@ export const used = object("Experiment", {
   ),
 });
 
+/** How images of the user's own are taken. */
+const own = { labels: of("labels"), resize: of("resize") };
+
 /** What a model is taught. */
-export const taught = object("Data sets", { inDomain: of("inDomain") });
+export const taught = object("Data sets", { inDomain: of("inDomain"), ...own });
 
 /** What a model is taught, and what it is evaluated on and attacked with besides. */
 export const domains = object("Data sets", {
   inDomain: of("inDomain"),
   outDomain: of("outDomain"),
+  ...own,
 });
 
 /** Where things are, and what is said. */

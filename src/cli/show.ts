@@ -13,9 +13,17 @@ import type {
   Uncertainty,
 } from "../experiment/documents.ts";
 import { type ModelSeeds, seedsText } from "../experiment/seeds.ts";
-import { attackChoices, readingName, stepsText, targetName, tau, title } from "../report/words.ts";
+import {
+  attackChoices,
+  readingName,
+  readText,
+  stepsText,
+  targetName,
+  tau,
+  title,
+} from "../report/words.ts";
 import { evalVerdict, meanNote, verdict } from "../report/verdicts.ts";
-import { changed, counted, percent, shown } from "../measure/shown.ts";
+import { changed, counted, ofLabels, percent, shown } from "../measure/shown.ts";
 import { flagOf } from "./flags.ts";
 import { columns, tableText } from "./format.ts";
 import { showEvidence, showInDomainAttack } from "./show_evidence.ts";
@@ -32,8 +40,7 @@ export function showAttack(result: AttackResult, width = columns()): string {
     heading(result, result.seeds),
     ...trainedLine(result),
     inDomain(result.inDomain),
-    `out-domain: ${counted(outDomain.count, "image")} of ${outDomain.name}` +
-    (outDomain.skipped > 0 ? ` (${counted(outDomain.skipped, "broken file")} left out)` : ""),
+    `out-domain: ${counted(outDomain.count, "image")} of ${outDomain.name}${readText(outDomain)}`,
     `attack: ${attack.name}, epsilon ${epsilonAttack}, ${stepsText(attack)}` +
     attackChoices(attack).map((choice) => `, ${choice}`).join("") +
     (target === undefined ? "" : `, steered to ${target}`),
@@ -77,7 +84,7 @@ export function showEval(result: EvalResult, width = columns()): string {
     heading(result, result.seeds),
     ...trainedLine(result),
     inDomain(result.inDomain),
-    tableText(["out-domain", outDomain.name], rows(outDomain), { width }),
+    tableText(["out-domain", outDomain.name + readText(outDomain)], rows(outDomain), { width }),
     ...noted([outDomain], outDomain.count),
     evalVerdict(result),
     ...showEvidence(result, width),
@@ -113,7 +120,7 @@ export function showTrain(result: TrainResult, width = columns()): string {
     `${heading(result, members.map(({ seed }) => seed))}, trained on ${
       counted(result.data.count, "image")
     } of ` +
-    result.data.name,
+    result.data.name + readText(result.data),
     ...lines,
     footer(result, {}),
   ].join("\n");
@@ -181,12 +188,16 @@ function noted(...given: Parameters<typeof meanNote>): string[] {
 }
 
 function inDomain(
-  { name, count, accuracy, brier, nll, nllInfinite, nanRows }: InDomain,
+  { accuracy, brier, nll, nllInfinite, nanRows, ...set }: InDomain,
 ): string {
-  return `in-domain: ${counted(count, "image")} of ${name}, accuracy ${
-    shown(accuracy, "accuracy")
+  const { name, count } = set;
+  const areLabelled = accuracy !== null;
+  return `in-domain: ${counted(count, "image")} of ${name}${readText(set)}, accuracy ${
+    ofLabels(accuracy, "accuracy")
   }, ` +
-    `Brier ${shown(brier, "brier")}, NLL ${infinite(nllInfinite, count) ?? shown(nll, "nll")}` +
+    `Brier ${ofLabels(brier, "brier", areLabelled)}, ` +
+    `NLL ${infinite(nllInfinite ?? 0, count) ?? ofLabels(nll, "nll", areLabelled)}` +
+    (areLabelled ? "" : " (no labels)") +
     (nanRows > 0 ? `; ${nanRows} answers are no numbers and count as wrong` : "");
 }
 

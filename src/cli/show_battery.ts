@@ -5,7 +5,7 @@
  */
 import type { BatteryResult } from "../experiment/battery_document.ts";
 import { seedsText } from "../experiment/seeds.ts";
-import { counted, percent, shown } from "../measure/shown.ts";
+import { counted, ofLabels, percent, shown } from "../measure/shown.ts";
 import { modelTitle } from "../methods/mod.ts";
 import { batteryVerdict, surrogateLines, winnersOf } from "../report/battery_words.ts";
 import { normName, shortScoreName, title } from "../report/words.ts";
@@ -29,8 +29,10 @@ export function showBattery(result: BatteryResult, width = columns()): string {
       counted(attacked.out, "image")
     } of ${outDomain.name}`,
     ...wrapped([batteryVerdict(result)], width),
-    `accuracy: ${shown(accuracy.clean, "accuracy")}, after every member ${
-      accuracy.robust === null ? "not attacked" : shown(accuracy.robust, "accuracy")
+    `accuracy: ${ofLabels(accuracy.clean, "accuracy")}, after every member ${
+      accuracy.clean !== null && accuracy.robust === null
+        ? "not attacked"
+        : ofLabels(accuracy.robust, "accuracy")
     }`,
     "AUROC of in-domain (positive) against out-domain images, each image at its worst (intervals in the report):",
     columnsTable(result, width),

@@ -5,7 +5,7 @@
  */
 import type { ChecksResult } from "../measure/schema.ts";
 import type { AttackResult, EvalResult } from "../experiment/documents.ts";
-import { percent, round, shown, withInterval } from "../measure/shown.ts";
+import { noLabels, ofLabels, percent, round, shown, withInterval } from "../measure/shown.ts";
 import { shortScoreName } from "../report/words.ts";
 import { tableText } from "./format.ts";
 
@@ -26,7 +26,9 @@ export function showEvidence(result: AttackResult | EvalResult, width: number): 
     `Telling in-domain (positive) from out-domain images, with ${interval}; FPR95 is the share of`,
     "out-domain images let through where 95 % of the in-domain ones are:",
     "checks" in result ? attackedTable(result, width) : cleanTable(result, width),
-    `calibration in-domain: ECE ${shown(calibration.ece, "calibration")}; confidence above 0.9: ` +
+    `calibration in-domain: ECE ${
+      ofLabels(calibration && calibration.ece, "calibration", calibration !== null)
+    }; confidence above 0.9: ` +
     shares.join(", "),
     ..."checks" in result ? [checks(result.checks)] : [],
   ];
@@ -52,8 +54,8 @@ export function showInDomainAttack(
   return [
     `in-domain images attacked to make the model ${
       made.direction === "under" ? "less sure" : "surer"
-    }: ${percent(inDomain.accuracy)} right before, ${
-      percent(made.accuracy)
+    }: ${inDomain.accuracy === null ? noLabels : percent(inDomain.accuracy)} right before, ${
+      made.accuracy === null ? noLabels : percent(made.accuracy)
     } after; kept of them at the threshold that keeps`,
     "95 % of the clean ones, and told from out-domain images:",
     tableText(["score", "kept", "AUROC", "AUROC, both attacked", "FPR95"], rows, { width }),

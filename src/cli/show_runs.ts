@@ -10,7 +10,7 @@ import { duration } from "../base/lock.ts";
 import { modelTitle, ofMethod } from "../methods/mod.ts";
 import type { RunRow, RunsResult } from "../runs/list.ts";
 import type { VerifyResult } from "../experiment/verify.ts";
-import { counted, type FigureKind, shown } from "../measure/shown.ts";
+import { counted, type FigureKind, noLabels, shown } from "../measure/shown.ts";
 import { columns, fittingTable, tableText, wrapped } from "./format.ts";
 
 /** Columns that hold no numbers. */
@@ -109,7 +109,9 @@ function cellsOf(row: RunRow): {
     limit: row.limit === null ? "" : String(row.limit),
     attack: attackOf(row),
     protocol: shortened(row.protocol ?? "", 20),
-    accuracy: figure(row.accuracy, "accuracy"),
+    accuracy: row.accuracy === null && row.state === "finished" && row.command !== "table"
+      ? noLabels
+      : figure(row.accuracy, "accuracy"),
     H: figure(row.entropy, "entropy"),
     "H attacked": figure(row.entropyAttacked, "entropy"),
     R: figure(row.rejected, "share"),

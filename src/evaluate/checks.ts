@@ -291,10 +291,14 @@ function convergence(
 /**
  * The checks with that of the model itself: whether it knows the images that it was trained for.
  *
- * @param hits counts of the in-domain images
+ * @param counted the in-domain images; without labels nothing is known of them, and the check is not made
  */
-export function withAccuracy({ checks, ...sample }: CheckedAttack, hits: Hits): CheckedAttack {
-  const { right, count, classes } = hits;
+export function withAccuracy(
+  { checks, ...sample }: CheckedAttack,
+  { right, count, classes }: Omit<Hits, "right"> & { readonly right: number | null },
+): CheckedAttack {
+  if (right === null) return { checks, ...sample };
+  const hits = { right, count, classes };
   const figures = { accuracy: right / count, chance: 1 / classes, images: count };
   const accuracy = check(knows(hits), figures, guesses(hits));
   return { checks: { ...checks, results: { ...checks.results, accuracy } }, ...sample };

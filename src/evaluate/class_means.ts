@@ -34,6 +34,13 @@ export async function classMeans(
         "least one",
     );
   }
+  if (training.labelled === false) {
+    throw new UserError(
+      `Cannot take class means of ${
+        shortened(training.name)
+      }: nothing says what its images show; give a set with labels`,
+    );
+  }
   const sample = chosen(training, evenSample(training.count, most));
   const set = new ResidentSet(sample);
   try {

@@ -64,7 +64,14 @@ export function chosen(set: ImageSet, index: ArrayLike<number>): ImageSet {
     images.set(set.images.subarray(from * size, (from + 1) * size), to * size);
     labels[to] = set.labels[from] ?? 0;
   });
-  return { ...set, images, labels, count: index.length };
+  const { prepared } = set;
+  return {
+    ...set,
+    images,
+    labels,
+    count: index.length,
+    ...prepared && { prepared: Uint8Array.from(index, (from) => prepared[from] ?? 0) },
+  };
 }
 
 /**

@@ -107,9 +107,8 @@ export function checkParts(bench: Workbench, parts: Parts, settings: AttackSetti
   const model = newModel(bench, config.seed);
   const subject = bench.method.subject([model], bench.procedure);
   const { imageShape } = model;
-  const { classes } = bench.sets.inDomain.set;
   for (const part of subject.attacked) {
-    knownObjective(parts.objective, part, config.targeted, classes.length);
+    knownObjective(parts.objective, part, config.targeted, bench.taken.classes);
   }
   knownTarget(subject, imageShape, config.targeted);
   for (const model of subject.attacked.slice(0, 1)) {
@@ -143,7 +142,7 @@ async function attackOn(
     return await makeAttack({ ...work, ...means }, () => evaluateInDomain(bench, reporter), config);
   });
   const document = attackResultSchema.parse({
-    schema: "mirage/attack@7",
+    schema: "mirage/attack@8",
     ...common(bench),
     seeds: bench.modelSeeds,
     ...modelsOf(models),

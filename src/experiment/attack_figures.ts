@@ -29,6 +29,7 @@ import {
   inDomainAttackFigures,
   type InDomainAttackMade,
 } from "./in_domain_attack.ts";
+import { readFacts } from "./common.ts";
 import type { Evaluated } from "./evaluate.ts";
 import { uncertainties } from "./uncertainty.ts";
 
@@ -154,15 +155,14 @@ export function attackFigures(
 }
 
 /** The attacked set, as a document names it. */
-function identified(
-  { name, count, sha256, listSha256, skipped, classes }: ImageSet,
-): Readonly<Record<string, unknown>> {
+function identified(set: ImageSet): Readonly<Record<string, unknown>> {
+  const { name, count, sha256, listSha256, classes } = set;
   return {
     name,
     count,
     sha256,
     listSha256: listSha256 ?? null,
-    skipped: skipped?.length ?? 0,
+    ...readFacts(set),
     classNames: classes ? [...classes] : null,
   };
 }

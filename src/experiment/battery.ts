@@ -31,7 +31,7 @@ import { batteryDocument, type BatteryResult } from "./battery_document.ts";
 import { batteryFigures, type Sides } from "./battery_figures.ts";
 import { forgetOutcomes, outcomesIn } from "./battery_kept.ts";
 import { type BatteryPlan, planOf } from "./battery_members.ts";
-import { common, job, modelsOf } from "./common.ts";
+import { common, job, modelsOf, readFacts } from "./common.ts";
 import type { RunConfig } from "./config.ts";
 import { type Evaluated, evaluateInDomain } from "./evaluate.ts";
 import { partsOf } from "./parts.ts";
@@ -213,6 +213,7 @@ function documentOf(
   };
   const { battery = "standard", batteryMode = "full", norm = "linf", keepLabel, seed } = config;
   const { sha256, listSha256 = null } = sets.out;
+  const right = rightOf(inDomain, sets.in, index);
   return batteryDocument.parse({
     schema: "mirage/battery@2",
     ...common(bench),
@@ -240,18 +241,25 @@ function documentOf(
     },
     inDomain: inDomain.figures,
     attacked: { in: sets.in.count, out: sets.out.count },
-    outDomain: { name: sets.out.name, count: sets.out.count, sha256, listSha256 },
-    ...batteryFigures({ clean, sides, members, right: rightOf(inDomain, sets.in, index) }, seed),
+    outDomain: {
+      name: sets.out.name,
+      count: sets.out.count,
+      sha256,
+      listSha256,
+      ...readFacts(sets.out),
+    },
+    ...batteryFigures({ clean, sides, members, right }, seed),
     seconds: { setup: clock.setup, train: clock.train, attack: clock.work },
   });
 }
 
-/** 1 where the clean image is right. */
+/** 1 where the clean image is right; undefined without labels. */
 function rightOf(
   { answers }: Evaluated,
-  { labels }: ImageSet,
+  { labels, labelled = true }: ImageSet,
   index: Readonly<Record<BatterySide, Uint32Array>>,
-): Uint8Array {
+): Uint8Array | undefined {
+  if (!labelled) return undefined;
   const { predictions } = answersAt(answers, index.in);
   return Uint8Array.from(rightRows(predictions, labels), (right) => right === 1 ? 1 : 0);
 }

@@ -8,8 +8,8 @@ import { type InitName, inits, type NormName, norms, sides } from "../attack/mod
 import { described, type Schema } from "../base/schema.ts";
 import type { EstimateResult } from "../measure/results.ts";
 import { estimateSchema } from "../measure/schema.ts";
-import { commonSchema, inDomainSchema } from "./documents.ts";
-import type { InDomain, ModelFacts, RunFacts } from "./results.ts";
+import { commonSchema, inDomainSchema, readSchema } from "./documents.ts";
+import type { InDomain, ModelFacts, ReadFacts, RunFacts } from "./results.ts";
 
 /** AUROC and FPR95 with intervals. */
 export interface ToldResult {
@@ -78,14 +78,17 @@ export interface BatteryResult extends RunFacts, ModelFacts {
   /** Images of each set that were attacked: all of them, or a sample evenly spread. */
   readonly attacked: { readonly in: number; readonly out: number };
   /** The out-domain images that were attacked, with the digest of the whole set. */
-  readonly outDomain: {
+  readonly outDomain: ReadFacts & {
     readonly name: string;
     readonly count: number;
     readonly sha256: string;
     readonly listSha256: string | null;
   };
-  /** Share of in-domain images that are right, and that are right after every member; null where none attacked them. */
-  readonly accuracy: { readonly clean: number; readonly robust: number | null };
+  /**
+   * Share of in-domain images that are right, and that are right after every member; null where none attacked them, and
+   * without labels.
+   */
+  readonly accuracy: { readonly clean: number | null; readonly robust: number | null };
   /** What each member cost. */
   readonly cost: readonly {
     readonly member: string;
@@ -161,13 +164,13 @@ export const batteryFigureSchemas = {
   }),
   inDomain: inDomainSchema,
   attacked: z.strictObject({ in: z.int(), out: z.int() }),
-  outDomain: z.strictObject({
+  outDomain: readSchema.extend({
     name: z.string(),
     count: z.int(),
     sha256: z.string(),
     listSha256: z.string().nullable(),
   }),
-  accuracy: z.strictObject({ clean: share, robust: share.nullable() }),
+  accuracy: z.strictObject({ clean: share.nullable(), robust: share.nullable() }),
   cost: z.array(cost),
   scores: z.record(z.string(), score),
 } as const;

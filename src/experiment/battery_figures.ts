@@ -17,8 +17,8 @@ interface Battery {
   readonly clean: Readonly<Record<BatterySide, TurnedScores>>;
   readonly sides: Sides;
   readonly members: readonly ReadyMember[];
-  /** `[N]`, 1 where a clean in-domain image is right. */
-  readonly right: Uint8Array;
+  /** `[N]`, 1 where a clean in-domain image is right; undefined without labels. */
+  readonly right: Uint8Array | undefined;
 }
 
 /** Objectives that are after a score of every method; those after a method's own are called native. */
@@ -41,8 +41,8 @@ export function batteryFigures(
   const names = Object.keys(clean.in).filter((name) => name in clean.out);
   return {
     accuracy: {
-      clean: mean(right),
-      robust: sides.in.length > 0 ? mean(rightAfterAll(right, sides.in)) : null,
+      clean: right ? mean(right) : null,
+      robust: right && sides.in.length > 0 ? mean(rightAfterAll(right, sides.in)) : null,
     },
     cost: (["out", "in"] as const).flatMap((side) =>
       sides[side].map(({ index, runs, seconds }, at) => ({

@@ -66,7 +66,7 @@ export async function planOf(
     const objective: Objective = objectives[member.objective];
     try {
       for (const part of bench.subject.attacked) {
-        knownObjective(objective, part, undefined, bench.sets.inDomain.set.classes.length);
+        knownObjective(objective, part, undefined, bench.taken.classes);
       }
       const ready = readyFor(config, member);
       // A run that left it out kept no copies.

@@ -5,7 +5,7 @@
  */
 import { evalBatch, type RunConfig } from "./config.ts";
 import { ResidentSet } from "../evaluate/resident_set.ts";
-import type { ImageSet } from "../../data/mod.ts";
+import { type ImageSet, preparedCounts } from "../../data/mod.ts";
 import type { MeanOptions } from "../measure/metrics.ts";
 import type { Device } from "../nn/mod.ts";
 import type { Job } from "../evaluate/predict.ts";
@@ -14,7 +14,7 @@ import { concerning } from "../methods/protocol.ts";
 import type { Reporter } from "../base/reporter.ts";
 import { versions } from "../base/version.ts";
 import type { LoadedModel, Workbench } from "./workbench.ts";
-import type { EvalResult } from "./documents.ts";
+import type { EvalResult, ReadFacts } from "./documents.ts";
 
 /** A job over a set, as the run is configured. */
 export function job(
@@ -30,6 +30,14 @@ export function job(
     batchSize: config.batchSize ?? evalBatch,
     reporter,
     explain: config,
+  };
+}
+
+/** What a document says of how a set was read. */
+export function readFacts(set: ImageSet): ReadFacts {
+  return {
+    skipped: set.skipped?.length ?? 0,
+    prepared: Object.fromEntries(Object.entries(preparedCounts(set))),
   };
 }
 

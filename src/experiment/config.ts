@@ -5,7 +5,7 @@
  * @module
  */
 import { z } from "zod";
-import { setNames } from "../../data/mod.ts";
+import { isDataPath, setNames } from "../../data/mod.ts";
 import {
   type Attack,
   type AttackName,
@@ -116,6 +116,9 @@ const iterating = (Object.keys(attacks) as AttackName[]).filter((name) => {
   return settings(1, { steps: 2 }).steps === 2;
 });
 
+/** What may stand in the place of a set. */
+const orOwn = "or a folder, .npz, .npy or .safetensors file of images of your own (docs/data.md)";
+
 /** The schema of each option. */
 export const optionEntries = {
   mode: told(z.enum(modes), "Method of uncertainty estimation"),
@@ -138,16 +141,27 @@ export const optionEntries = {
     "What is done to pixels before the model file: mean=0.13,std=0.31, or mean=0.49:0.48:0.45,std=... by channel",
     { otherwise: same("nothing") },
   ),
-  inDomain: told(z.enum(setNames).optional(), "Set that models are trained and tested on", {
-    otherwise: same(ofNetworks(({ inDomain }) => inDomain)),
-  }),
+  inDomain: told(
+    nameOr(setNames, isDataPath).optional(),
+    `Set that models are trained and tested on, ${orOwn}`,
+    { otherwise: same(ofNetworks(({ inDomain }) => inDomain)) },
+  ),
   outDomain: told(
-    z.enum(setNames).optional(),
-    "Set of what models do not know, which they are evaluated on and attacked with",
+    nameOr(setNames, isDataPath).optional(),
+    `Set of what models do not know, which they are evaluated on and attacked with, ${orOwn}`,
     {
       otherwise: same(ofNetworks(({ outDomain }) => outDomain)),
       acts: ["evaluation", "attack"],
     },
+  ),
+  labels: told(
+    z.string().optional(),
+    "Names of the classes of images of your own in-domain, in the order of their labels: one a line, or in JSON",
+    { otherwise: same("the names of their folders, sorted") },
+  ),
+  resize: told(
+    z.boolean().default(false),
+    "Resize images of your own to what the network takes: by area where they shrink, bilinear where they grow",
   ),
   protocol: told(
     z.enum(["paper", "corrected"]).default("paper"),
@@ -190,7 +204,7 @@ export const optionEntries = {
   weightDecay: told(z.number().min(0).default(1e-4), "L2 penalty on every parameter", training),
   ...ownEntries,
   objective: told(
-    nameOr(Object.keys(objectives) as ObjectiveName[]).optional(),
+    nameOr(Object.keys(objectives) as ObjectiveName[], isModulePath).optional(),
     "What the attack lowers: the published loss, another, or a file of yours",
     { otherwise: same(objectiveWords), ...attacking },
   ),

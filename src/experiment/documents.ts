@@ -21,6 +21,7 @@ export type {
   EvalResult,
   InDomain,
   InDomainAttack,
+  ReadFacts,
   ReadingResult,
   TrainResult,
   Uncertainty,
@@ -54,25 +55,34 @@ const readings = z.record(z.string(), readingSchema);
 /** Names of classes by label; null where a set names none. */
 const classNames = z.array(z.string()).nullable();
 
-/** Quality in-domain: accuracy, Brier score (mean over classes), negative log-likelihood in nats. */
-export const inDomainSchema = z.strictObject({
+/** {@linkcode ReadFacts}. */
+export const readSchema = z.strictObject({
+  skipped: z.int(),
+  prepared: z.record(z.string(), z.int()),
+});
+
+/**
+ * Quality in-domain: accuracy, Brier score (mean over classes), negative log-likelihood in nats; null of images without
+ * labels.
+ */
+export const inDomainSchema = readSchema.extend({
   name: z.string(),
   count: z.int(),
   classes: z.int(),
   classNames,
-  accuracy: share,
-  right: z.int(),
+  accuracy: share.nullable(),
+  right: z.int().nullable(),
   nanRows: z.int(),
   brier: z.number().nullable(),
   nll: z.number().nullable(),
-  nllInfinite: z.int(),
+  nllInfinite: z.int().nullable(),
 });
 
 /** {@linkcode InDomainAttack}. */
 const inDomainAttackSchema = uncertaintySchema.extend({
   direction: z.enum(directions),
-  accuracy: share,
-  right: z.int(),
+  accuracy: share.nullable(),
+  right: z.int().nullable(),
   rejectedImages,
   nanRows: z.int(),
   readings,
@@ -127,7 +137,7 @@ export const commonSchema = { ...common, ...models, trained } as const;
 
 /** {@linkcode AttackResult}. */
 export const attackDocument = z.strictObject({
-  schema: z.literal("mirage/attack@7"),
+  schema: z.literal("mirage/attack@8"),
   ...common,
   ...models,
   trained,
@@ -148,12 +158,11 @@ export const attackDocument = z.strictObject({
     targeted: z.int().nullable(),
   }),
   inDomain: inDomainSchema,
-  outDomain: z.strictObject({
+  outDomain: readSchema.extend({
     name: z.string(),
     count: z.int(),
     sha256: z.string(),
     listSha256: z.string().nullable(),
-    skipped: z.int(),
     classNames,
   }),
   clean: uncertaintySchema.extend({ rejectedImages, targeted, nanRows: z.int(), readings }),
@@ -172,12 +181,12 @@ export const attackDocument = z.strictObject({
 
 /** {@linkcode EvalResult}. */
 const evalDocument = z.strictObject({
-  schema: z.literal("mirage/eval@5"),
+  schema: z.literal("mirage/eval@6"),
   ...common,
   ...models,
   trained,
   inDomain: inDomainSchema,
-  outDomain: z.strictObject({ name: z.string(), count: z.int() }).extend(uncertaintySchema.shape)
+  outDomain: readSchema.extend({ name: z.string(), count: z.int() }).extend(uncertaintySchema.shape)
     .extend({ rejectedImages, nanRows: z.int(), readings }),
   ...evalEvidence,
   seconds: z.strictObject({ setup: z.number(), train: z.number(), eval: z.number() }),
@@ -185,9 +194,9 @@ const evalDocument = z.strictObject({
 
 /** {@linkcode TrainResult}. */
 const trainDocument = z.strictObject({
-  schema: z.literal("mirage/train@3"),
+  schema: z.literal("mirage/train@4"),
   ...common,
-  data: z.strictObject({ name: z.string(), count: z.int(), sha256: z.string() }),
+  data: readSchema.extend({ name: z.string(), count: z.int(), sha256: z.string() }),
   members: z.array(z.strictObject({
     seed: z.int(),
     epochs: z.array(epochSchema),

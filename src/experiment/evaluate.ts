@@ -31,7 +31,7 @@ import type { Answers } from "../measure/answers.ts";
 import { limited, outDomainOf } from "./setup.ts";
 import { type Reporter, silent } from "../base/reporter.ts";
 import { type EvalResult, evalResultSchema, type InDomain } from "./documents.ts";
-import { common, job, meanOptions, modelsOf } from "./common.ts";
+import { common, job, meanOptions, modelsOf, readFacts } from "./common.ts";
 import { uncertainties } from "./uncertainty.ts";
 import { answersArchive } from "./archives.ts";
 import type { RunResults } from "../runs/folder.ts";
@@ -101,7 +101,7 @@ function evalDocument(
   clock: Clock,
 ): EvalResult {
   return evalResultSchema.parse({
-    schema: "mirage/eval@5",
+    schema: "mirage/eval@6",
     ...common(bench),
     seeds: bench.modelSeeds,
     ...modelsOf(models),
@@ -109,6 +109,7 @@ function evalDocument(
     outDomain: {
       name: outSet.name,
       count: outSet.count,
+      ...readFacts(outSet),
       ...uncertainties(clean, meanOptions(bench)),
     },
     detection,
@@ -139,7 +140,7 @@ export async function selectionAccuracies(
 export interface Evaluated {
   readonly figures: InDomain;
   readonly answers: Answers;
-  readonly calibration: CalibrationResult;
+  readonly calibration: CalibrationResult | null;
   /** The evaluation as it was made. */
   readonly work: Job;
 }
@@ -150,24 +151,29 @@ export async function evaluateInDomain(bench: Workbench, reporter: Reporter): Pr
   return await evaluateOnSet(job(bench, set, reporter), meanOptions(bench));
 }
 
-/** As {@linkcode evaluateInDomain}, of any subject and any labelled set. */
+/** As {@linkcode evaluateInDomain}, of any subject and any set. */
 export async function evaluateOnSet(work: Job, mean: MeanOptions): Promise<Evaluated> {
   const { set } = work.set;
   const answers = await predict(work);
   const { predictions } = answers;
-  knownLabels(set, predictions.classes);
+  const isLabelled = set.labelled !== false;
+  if (isLabelled) knownLabels(set, predictions.classes);
+  /** What labels are needed for. */
+  const known = <T>(figure: (labels: ImageSet["labels"]) => T): T | null =>
+    isLabelled ? figure(set.labels) : null;
   const figures = {
     name: set.name,
     count: set.count,
+    ...readFacts(set),
     classes: predictions.classes,
     classNames: set.classes ? [...set.classes] : null,
-    accuracy: accuracy(predictions, set.labels, mean),
-    right: rightRows(predictions, set.labels).filter((right) => right === 1).length,
+    accuracy: known((labels) => accuracy(predictions, labels, mean)),
+    right: known((labels) => rightRows(predictions, labels).filter((is) => is === 1).length),
     nanRows: nanRows(predictions),
-    brier: finite(brier(predictions, set.labels, mean)),
-    nll: finite(nll(predictions, set.labels, mean)),
-    nllInfinite: infiniteRows(predictions, set.labels),
+    brier: known((labels) => finite(brier(predictions, labels, mean))),
+    nll: known((labels) => finite(nll(predictions, labels, mean))),
+    nllInfinite: known((labels) => infiniteRows(predictions, labels)),
   };
-  const calibration = calibrationOf(predictions, set.labels);
+  const calibration = known((labels) => calibrationOf(predictions, labels));
   return { figures, answers, calibration, work };
 }

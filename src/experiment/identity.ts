@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from "zod";
-import type { ImageSet } from "../../data/mod.ts";
+import { type ImageSet, isOwnName } from "../../data/mod.ts";
 import { checkpointsOf, type RunConfig } from "./config.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
@@ -179,7 +179,9 @@ async function checkData(run: Run, setup: Setup, file: string): Promise<void> {
       }": it used ${shortened(had ?? "")}, there are ${has}${
         had === has ? " with other pixels or labels" : ""
       }; ` +
-        "name the folder of its data by --data-path",
+        (isOwnName(wanted.name)
+          ? "put the images back that it used, or make another run"
+          : "name the folder of its data by --data-path"),
     );
   }
 }

@@ -50,10 +50,12 @@ export function inDomainAttackFigures(
 ): InDomainAttack {
   const { set } = work.set;
   const answers = attacked.adversarial;
+  const isLabelled = set.labelled !== false;
+  const right = rightRows(answers.predictions, set.labels).filter((is) => is === 1).length;
   return {
     direction: work.direction ?? "under",
-    accuracy: accuracy(answers.predictions, set.labels, mean),
-    right: rightRows(answers.predictions, set.labels).filter((right) => right === 1).length,
+    accuracy: isLabelled ? accuracy(answers.predictions, set.labels, mean) : null,
+    right: isLabelled ? right : null,
     ...uncertainties(answers, mean),
     distance: attacked.distance.reduce((a, b) => Math.max(a, b), 0),
     scores: attackedScores({ clean: attacked.clean, attacked: answers }, outDomain, work.seed),

@@ -4,10 +4,10 @@
  * @module
  */
 import { basename } from "node:path";
-import { type SetName, setNames } from "../../data/mod.ts";
+import { type DataPath, type SetName, setNames } from "../../data/mod.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import { importedEnding, type MethodName, type Network, networks } from "../methods/mod.ts";
-import type { Preprocess } from "../onnx/mod.ts";
+import { type ImportedClassifier, importOnnx, type Preprocess } from "../onnx/mod.ts";
 import type { CompleteOptions } from "./options.ts";
 
 /** The files that were named, if any were. */
@@ -25,8 +25,8 @@ export function modeOfFiles(files: readonly string[]): MethodName {
 /** What files leave open is settled for them: the name of the network, sets, the radius, the published attack. */
 export interface SettledByFiles {
   readonly model: string;
-  readonly inDomain: SetName;
-  readonly outDomain: SetName;
+  readonly inDomain: SetName | DataPath;
+  readonly outDomain: SetName | DataPath;
   /** Of the network that was published with the set, else 8 / 255. */
   readonly epsilon: number;
   readonly attack: NonNullable<CompleteOptions["attack"]>;
@@ -82,6 +82,21 @@ export function settledByFiles(
     attack,
     ...files.length > 1 && { ensembleAttack },
   };
+}
+
+/**
+ * The classifiers of files.
+ *
+ * @throws UserError where one cannot be read or computed
+ */
+export async function classifiersOf(
+  files: readonly string[],
+  { input, output, features, preprocess }: CompleteOptions,
+): Promise<ImportedClassifier[]> {
+  const options = { input, output, features, preprocess: preprocessOf(preprocess) };
+  const found: ImportedClassifier[] = [];
+  for (const file of files) found.push(await importOnnx(file, options));
+  return found;
 }
 
 /**

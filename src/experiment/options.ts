@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { SetName } from "../../data/mod.ts";
+import type { DataPath, SetName } from "../../data/mod.ts";
 import type { Direction, InitName, NormName, ObjectiveName, Side } from "../attack/mod.ts";
 import type { BatteryName } from "./batteries.ts";
 import type { ModulePath } from "../base/module.ts";
@@ -37,10 +37,17 @@ export interface RunOptions extends ChosenDifferences, ChosenHyperparameters {
   readonly features?: string | undefined;
   /** What is done to pixels first, `mean=0.1307,std=0.3081`, of several channels `mean=0.49:0.48:0.45,...`. */
   readonly preprocess?: string | undefined;
-  /** Set that models are trained and tested on; what the network was published with when not given. */
-  readonly inDomain?: SetName | undefined;
-  /** Set that models are evaluated on and attacked with; what the network was published with when not given. */
-  readonly outDomain?: SetName | undefined;
+  /**
+   * Set that models are trained and tested on, or the path of images of the user's own; what the network was published
+   * with when not given.
+   */
+  readonly inDomain?: SetName | DataPath | undefined;
+  /** The same of what models are evaluated on and attacked with. */
+  readonly outDomain?: SetName | DataPath | undefined;
+  /** File of the class names of images of the user's own in-domain; the sorted names of their folders when not given. */
+  readonly labels?: string | undefined;
+  /** Whether images of the user's own are resized to what the network takes; not when not given. */
+  readonly resize?: boolean | undefined;
   /** The published procedure with its faults, or without them; `paper` when not given. */
   readonly protocol?: Protocol | undefined;
   /**
@@ -134,6 +141,8 @@ export interface RunOptions extends ChosenDifferences, ChosenHyperparameters {
 export interface CompleteOptions extends RunOptions {
   /** The published procedure with its faults, or without them. */
   readonly protocol: Protocol;
+  /** Whether images of the user's own are resized to what the network takes. */
+  readonly resize: boolean;
   /** Seed of every random number of the run. */
   readonly seed: number;
   /** Whether ResNet-18 learns from random crops and mirror images; LeNet never does. */

@@ -78,8 +78,19 @@ export interface SteeredUncertainty extends SetUncertainty {
   readonly targeted: number | null;
 }
 
-/** Quality in-domain. */
-export interface InDomain {
+/** What became of a set's files and images before a network took them. */
+export interface ReadFacts {
+  /** Files left out because they are broken. */
+  readonly skipped: number;
+  /**
+   * Images of the user's own that something was done to, counted by what: `misnamed` as another kind, `turned` as EXIF
+   * says, laid `overBlack`, `rounded` to 8 bits, `madeGrey`, `madeColour`, `resized`. Nothing of registered sets.
+   */
+  readonly prepared: Readonly<Record<string, number>>;
+}
+
+/** Quality in-domain; what asks for labels is null where the images have none. */
+export interface InDomain extends ReadFacts {
   /** The set's name. */
   readonly name: string;
   /** Its images. */
@@ -88,28 +99,28 @@ export interface InDomain {
   readonly classes: number;
   /** What the set calls them, by label; null where it names none. */
   readonly classNames: readonly string[] | null;
-  /** Share of images that are right, 0 to 1. */
-  readonly accuracy: number;
-  /** Images that are right, counted: `accuracy` may be a mean of batch means. */
-  readonly right: number;
+  /** Share of images that are right, 0 to 1; null without labels. */
+  readonly accuracy: number | null;
+  /** Images that are right, counted: `accuracy` may be a mean of batch means; null without labels. */
+  readonly right: number | null;
   /** Images whose answers are no numbers; they count as wrong. */
   readonly nanRows: number;
   /** Brier score, the mean over classes; null where no image has one. */
   readonly brier: number | null;
   /** Negative log-likelihood in nats; null where it is infinite, or no image has one. */
   readonly nll: number | null;
-  /** Images whose label has a probability of exactly 0: their log-likelihood is infinite. */
-  readonly nllInfinite: number;
+  /** Images whose label has a probability of exactly 0: their log-likelihood is infinite; null without labels. */
+  readonly nllInfinite: number | null;
 }
 
 /** What an attack on the in-domain images made of them. */
 export interface InDomainAttack extends SetUncertainty {
   /** Whether it made the model surer of them, or less sure. */
   readonly direction: Direction;
-  /** Share of attacked images that are still right, 0 to 1. */
-  readonly accuracy: number;
+  /** Share of attacked images that are still right, 0 to 1; null without labels. */
+  readonly accuracy: number | null;
   /** The same, counted. */
-  readonly right: number;
+  readonly right: number | null;
   /** Longest change of any image in the norm. */
   readonly distance: number;
   /**
@@ -126,7 +137,7 @@ export interface InDomainAttack extends SetUncertainty {
 /** What `attack --json` prints. */
 export interface AttackResult extends RunFacts, ModelFacts, AttackEvidence {
   /** The document's format. */
-  readonly schema: "mirage/attack@7";
+  readonly schema: "mirage/attack@8";
   /** Radius of the attack in its norm; pixels are in [0, 1]. */
   readonly epsilonAttack: number;
   /** How the images were attacked. */
@@ -158,15 +169,13 @@ export interface AttackResult extends RunFacts, ModelFacts, AttackEvidence {
   /** Quality in-domain. */
   readonly inDomain: InDomain;
   /** The attacked set. */
-  readonly outDomain: {
+  readonly outDomain: ReadFacts & {
     readonly name: string;
     readonly count: number;
     /** SHA-256 of pixels and labels. */
     readonly sha256: string;
     /** SHA-256 of the list of files; null where the set is not one file an image. */
     readonly listSha256: string | null;
-    /** Files left out because they are broken. */
-    readonly skipped: number;
     /** What the set calls its classes, by label; null where it names none. */
     readonly classNames: readonly string[] | null;
   };
@@ -185,11 +194,14 @@ export interface AttackResult extends RunFacts, ModelFacts, AttackEvidence {
 /** What `eval --json` prints. */
 export interface EvalResult extends RunFacts, ModelFacts, EvalEvidence {
   /** The document's format. */
-  readonly schema: "mirage/eval@5";
+  readonly schema: "mirage/eval@6";
   /** Quality in-domain. */
   readonly inDomain: InDomain;
   /** The out-domain set, and the uncertainty on it. */
-  readonly outDomain: SetUncertainty & { readonly name: string; readonly count: number };
+  readonly outDomain: SetUncertainty & ReadFacts & {
+    readonly name: string;
+    readonly count: number;
+  };
   /** Seconds that each part took. */
   readonly seconds: { readonly setup: number; readonly train: number; readonly eval: number };
 }
@@ -207,9 +219,13 @@ export interface SavedModel {
 /** What `train --json` prints. */
 export interface TrainResult extends RunFacts {
   /** The document's format. */
-  readonly schema: "mirage/train@3";
+  readonly schema: "mirage/train@4";
   /** The training set, with the SHA-256 of pixels and labels. */
-  readonly data: { readonly name: string; readonly count: number; readonly sha256: string };
+  readonly data: ReadFacts & {
+    readonly name: string;
+    readonly count: number;
+    readonly sha256: string;
+  };
   /** One a model; an ensemble has several. */
   readonly members: readonly {
     readonly seed: number;

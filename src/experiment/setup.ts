@@ -4,17 +4,9 @@
  * @module
  */
 import { join } from "node:path";
-import {
-  type ChosenSets,
-  type DataSet,
-  type ImageSet,
-  limit,
-  type OpenSets,
-  openSets,
-} from "../../data/mod.ts";
+import { type ChosenSets, type ImageSet, limit, type OpenSets, openSets } from "../../data/mod.ts";
 import { checkpointPaths } from "../checkpoint/checkpoint.ts";
-import { checkpointFormat, fromMetadata, type Statement } from "../checkpoint/statement.ts";
-import { readCheckpointArrays } from "../checkpoint/torch.ts";
+import { checkpointFormat, type Statement } from "../checkpoint/statement.ts";
 import {
   checkpointsOf,
   listedMembers,
@@ -23,26 +15,30 @@ import {
   type RunConfig,
   trainBatch,
 } from "./config.ts";
-import { shortened, UserError } from "../base/errors.ts";
-import { display, isFile } from "../base/files.ts";
+import { UserError } from "../base/errors.ts";
+import { isFile } from "../base/files.ts";
 import {
   distinguishing,
   type Hyperparameters,
   hyperparameters,
   type ImportedModel,
-  importModel,
+  importedModel,
   type Method,
   methods,
+  type Model,
   networkOf,
   ownOf,
   settledHyperparameters,
 } from "../methods/mod.ts";
 import { concerning, type Procedure } from "../methods/protocol.ts";
-import { listed, type ModelSeeds, rising } from "./seeds.ts";
-import { modelFilesOf, preprocessOf } from "./model_files.ts";
+import { classifiersOf, modelFilesOf } from "./model_files.ts";
+import { Random } from "../nn/mod.ts";
+import type { ModelSeeds } from "./seeds.ts";
 import { sha256 } from "../base/digest.ts";
 import { once } from "../base/once.ts";
-import { agreed, type Said, shownIn } from "./stated.ts";
+import { checkMembers, checkSeeds, givenCheckpoints, saidOf } from "./named.ts";
+import { agreed } from "./stated.ts";
+import { checkTrainable, ownSettings, type Taken, takenBy } from "./taken.ts";
 
 /** What is known before the GPU is open. */
 export interface Setup {
@@ -54,6 +50,8 @@ export interface Setup {
   /** Name of the network. */
   readonly network: string;
   readonly sets: OpenSets;
+  /** What the models take and tell apart. */
+  readonly taken: Taken;
   /** Of the models to train, or in whose names they are looked for: one, or those of an ensemble. */
   readonly seeds: readonly number[];
   /** What the models were or will be trained with: of those that were named, what their files say. */
@@ -91,7 +89,15 @@ export async function openSetup(
     );
   }
   checkOwn(config, network);
-  const sets = await openSets(chosenSets(config, network, purpose), config.dataPath);
+  const classifiers = files && await classifiersOf(files, config);
+  const [first] = givenCheckpoints(config, [config.seed]) ?? [];
+  const own = await ownSettings(config, network, classifiers?.[0] ?? first);
+  const sets = await openSets(
+    chosenSets(config, network, purpose),
+    config.dataPath,
+    own && { own },
+  );
+  if (first === undefined) checkTrainable(sets.inDomain.set);
   const procedure = procedureFor(config);
   const setup = { config, procedure, method, network, sets };
   const seeds = memberSeeds(setup);
@@ -102,16 +108,35 @@ export async function openSetup(
   const stated = agreed(setup, said);
   if (given) checkSeeds(config, { given, seeds, statements });
   const training = await settleTraining({ ...setup, ...stated }, purpose, seeds[0] ?? 0);
+  const settled = { ...setup, ...training, procedure: stated.procedure };
+  const { set } = sets.inDomain;
+  const taken = await takenBy(
+    set,
+    classifiers?.[0] ?? given?.[0],
+    (taken) => builtModel(settled, taken, config.seed),
+  );
   return {
-    ...setup,
-    ...training,
-    procedure: stated.procedure,
+    ...settled,
+    taken,
     seeds,
     modelSeeds: given ? statements.map((statement) => statement?.seed ?? null) : seeds,
     statements,
-    imported: files && await importedOf(files, config, sets.inDomain.set),
+    imported: classifiers?.map((of) => importedModel(of, { ...taken, set: set.title })),
     unstated: given !== undefined && statements.includes(undefined),
   };
+}
+
+/** A model before its training. */
+export function builtModel(
+  { method, network, procedure, trainingConfig }: Pick<
+    Setup,
+    "method" | "network" | "procedure" | "trainingConfig"
+  >,
+  taken: Taken,
+  seed: number,
+): Model {
+  const random = new Random(seed).fork("model");
+  return method.create(network, { ...trainingConfig, procedure, random, ...taken });
 }
 
 /**
@@ -132,36 +157,6 @@ function chosenSets(
 }
 
 /**
- * The models of files.
- *
- * @throws UserError where they cannot be had, or do not fit the set
- */
-async function importedOf(
-  files: readonly string[],
-  { input, output, features, preprocess }: RunConfig,
-  { name: set, imageShape, classes: { length: classes } }: DataSet,
-): Promise<ImportedModel[]> {
-  const options = { input, output, features, preprocess: preprocessOf(preprocess) };
-  const models: ImportedModel[] = [];
-  for (const file of files) {
-    models.push(await importModel(file, options, { imageShape, classes, set }));
-  }
-  return models;
-}
-
-/** The checkpoints that were named, one a member; undefined where none was. */
-export function givenCheckpoints(
-  config: RunConfig,
-  seeds: readonly number[],
-): readonly string[] | undefined {
-  const given = checkpointsOf(config);
-  return given &&
-    seeds.map((seed, i) =>
-      (given.length === 1 ? given[0] : given[i])?.replaceAll("{seed}", String(seed)) ?? ""
-    );
-}
-
-/**
  * Refuses what is another network's own, unless it is as published.
  *
  * @throws UserError naming the option
@@ -177,76 +172,6 @@ function checkOwn(config: RunConfig, model: string): void {
       }`,
     );
   }
-}
-
-/** What checkpoints say of themselves, one after the other, so that the first that is missing is named. */
-async function saidOf(paths: readonly string[], model: string): Promise<Said[]> {
-  const found: Said[] = [];
-  for (const path of paths) {
-    const { metadata, tensors } = await readCheckpointArrays(path);
-    const statement = fromMetadata(metadata, path);
-    found.push({ path, statement, shown: shownIn(tensors, networkOf(model), path) });
-  }
-  return found;
-}
-
-/**
- * Whether every member's file is there, where some are: one path stands for them all.
- *
- * @throws UserError saying which are
- */
-async function checkMembers(
-  config: RunConfig,
-  given: readonly string[],
-  seeds: readonly number[],
-): Promise<void> {
-  if (listedMembers(config) !== undefined) return;
-  const there = await Promise.all(given.map(isFile));
-  const found = seeds.filter((_, i) => there[i]);
-  if (found.length === 0 || found.length === seeds.length) return;
-  const first = found[0] === seeds[0] ? "" : `--seed ${found[0]} and `;
-  const verb = first === "" && config.numEnsembles === undefined ? "add" : "use";
-  const [path = ""] = checkpointsOf(config) ?? [];
-  throw new UserError(
-    `Cannot use "${shortened(path, 110)}": ${seeds.length} members are expected, ${
-      listed(seeds)
-    }; ` +
-      `${shortened(listed(found), 60)} ${found.length === 1 ? "is" : "are"} there; ` +
-      (rising(found)
-        ? `${verb} ${first}--num-ensembles ${found.length}`
-        : "name each by a --checkpoint of its own"),
-  );
-}
-
-/**
- * Holds seeds that files are named by against what the files say.
- *
- * @throws UserError naming the first that says otherwise
- */
-function checkSeeds(
-  config: RunConfig,
-  { given, seeds, statements }: {
-    readonly given: readonly string[];
-    readonly seeds: readonly number[];
-    readonly statements: readonly (Statement | undefined)[];
-  },
-): void {
-  for (const [i, path] of given.entries()) {
-    const [wanted, said] = [seeds[i], statements[i]?.seed];
-    if (said === undefined || said === wanted || !isTemplate(config, i)) continue;
-    throw new UserError(
-      `Cannot use "${
-        display(path)
-      }" as the model of seed ${wanted}: it was trained with seed ${said}; ` +
-        "name it in full by --checkpoint, or choose another by --seed",
-    );
-  }
-}
-
-/** Whether the file of a member is named by its seed. */
-function isTemplate(config: RunConfig, member: number): boolean {
-  const given = checkpointsOf(config) ?? [];
-  return (given.length === 1 ? given[0] : given[member])?.includes("{seed}") ?? false;
 }
 
 /** Seeds of the models: the run's own, or as many from it on as an ensemble has members. */
@@ -350,6 +275,8 @@ function folderOf(
     ...(config.augmentation || of.augmentation === 0 ? {} : { augmentation: false }),
     data: set.sha256,
     count: set.count,
+    // Of a registered set its name says them.
+    ...sets.inDomain.set.own && { classes: sets.inDomain.set.classes },
   }));
   return join(
     config.savePath,

@@ -8,7 +8,7 @@ import type { Statement } from "../checkpoint/statement.ts";
 import type { RunConfig } from "./config.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
-import { type OpenSets, setOfImages } from "../../data/mod.ts";
+import { isOwnName, type OpenSets, setOfImages } from "../../data/mod.ts";
 import { type Hyperparameters, type Method, methods, type Network } from "../methods/mod.ts";
 import type { Procedure } from "../methods/protocol.ts";
 
@@ -105,7 +105,8 @@ export function agreed(
 }
 
 /**
- * Holds the set that a model was taught against the one that it is to know.
+ * Holds the set that a model was taught against the one that it is to know. Images of the user's own are what the user
+ * says.
  *
  * @throws UserError naming both where they differ
  */
@@ -115,11 +116,16 @@ function checkTaught(
   { inDomain: { set } }: Pick<OpenSets, "inDomain">,
 ): void {
   const taught = setOfImages(name);
-  if (taught?.name === set.name) return;
+  if (taught?.name === set.name || set.own) return;
+  const remedy = taught
+    ? `add --in-domain ${taught.name}`
+    : isOwnName(name)
+    ? "name their folder or file by --in-domain"
+    : "name another";
   throw new UserError(
     `Cannot use "${display(path)}" with ${set.title} in-domain: it says that it was trained on ${
       shortened(name, 40)
-    }; ${taught ? `add --in-domain ${taught.name}` : "name another"}`,
+    }; ${remedy}`,
   );
 }
 

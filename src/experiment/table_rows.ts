@@ -36,7 +36,10 @@ export function summarise(
     mode: row.mode,
     hyperparameters: first?.hyperparameters ?? {},
     seeds: clean.map((r) => r.checkpoints.map((_, i) => r.seed + i)),
-    accuracy: clean.map((r) => r.inDomain.accuracy),
+    accuracy: clean.map(({ inDomain: { accuracy } }) => {
+      if (accuracy === null) throw new Error("Unreachable: a table of a set without labels");
+      return accuracy;
+    }),
     trained,
     differs: [...differs],
     clean: {

@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from "zod";
-import { isModulePath, type ModulePath } from "../base/module.ts";
+import { isModulePath } from "../base/module.ts";
 import { type Hyperparameter, type Network, networks } from "../methods/mod.ts";
 import type { ProtocolOption, Stage } from "../methods/protocol.ts";
 
@@ -45,21 +45,24 @@ export const attacking = { acts: ["attack"] } as const;
 export const ofNetworks = (value: (network: Network) => string | number): string =>
   Object.values<Network>(networks).map((of) => `${of.name}: ${value(of)}`).join(", ");
 
-/** One of the names, or the path of a module; what is neither is a name that there is not. */
-export function nameOr<N extends string>(
+/** One of the names, or a path that is told from a name; what is neither is a name that there is not. */
+export function nameOr<N extends string, P extends string>(
   names: readonly N[],
-): z.ZodType<N | ModulePath, N | ModulePath> {
+  isPath: (value: unknown) => value is P,
+): z.ZodType<N | P, N | P> {
   const name = z.enum(names);
-  const path = z.string().refine(isModulePath, { abort: true });
+  const path = z.string().refine(isPath, { abort: true });
   const wrong = (value: unknown): string | undefined =>
     name.safeParse(value).error?.issues[0]?.message;
   const both = z.union([name, path], { error: ({ input }) => wrong(input) });
-  return both as z.ZodType<unknown> as ReturnType<typeof nameOr<N>>;
+  return both as z.ZodType<unknown> as z.ZodType<N | P, N | P>;
 }
 
 /** A number's or a word's schema, as a method declares it. */
 function domain(option: Hyperparameter | ProtocolOption): z.ZodType {
-  if ("values" in option) return option.orModule ? nameOr(option.values) : z.enum(option.values);
+  if ("values" in option) {
+    return option.orModule ? nameOr(option.values, isModulePath) : z.enum(option.values);
+  }
   const { min, max, whole } = option;
   const number = (whole ? z.int() : z.number()).min(min);
   return max === undefined ? number : number.max(max);

@@ -7,9 +7,15 @@ import { Clock } from "../base/clock.ts";
 import { type RunConfig, trainEpochs } from "./config.ts";
 import { type Reporter, silent } from "../base/reporter.ts";
 import { type TrainResult, trainResultSchema } from "./documents.ts";
-import { common } from "./common.ts";
+import { common, readFacts } from "./common.ts";
 import { recorded } from "./recorded.ts";
-import { openWorkbench, type TrainedMember, trainMembers, type Workbench } from "./workbench.ts";
+import {
+  openWorkbench,
+  tellOwn,
+  type TrainedMember,
+  trainMembers,
+  type Workbench,
+} from "./workbench.ts";
 
 /**
  * Trains a model, resuming from its last checkpoint, and keeps the best and the last.
@@ -26,6 +32,7 @@ export async function train(
   const { document } = await recorded("train", bench, reporter, {
     models: () => Promise.resolve([]),
     work: async (reporter) => {
+      await tellOwn(bench, reporter, true);
       const positions = [...bench.members.keys()];
       const members = await trainMembers(bench, positions, epochs, reporter, clock);
       const document = trainDocument(bench, members, clock);
@@ -41,10 +48,11 @@ function trainDocument(
   clock: Clock,
 ): TrainResult {
   const [set] = members.map((m) => m.set);
+  if (!set) throw new Error("Unreachable: a training without a member");
   return trainResultSchema.parse({
-    schema: "mirage/train@3",
+    schema: "mirage/train@4",
     ...common(bench),
-    data: { name: set?.name, count: set?.count, sha256: set?.sha256 },
+    data: { name: set.name, count: set.count, sha256: set.sha256, ...readFacts(set) },
     members: members.map(({ seed, trained, paths }) => {
       const last = trained.epochs.at(-1);
       return {

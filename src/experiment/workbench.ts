@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { ImageSet } from "../../data/mod.ts";
+import { type ImageSet, ownNote } from "../../data/mod.ts";
 import { checkpointPaths, loadCheckpoint, stateDigest } from "../checkpoint/checkpoint.ts";
 import type { Statement } from "../checkpoint/statement.ts";
 import type { Clock } from "../base/clock.ts";
@@ -24,13 +24,14 @@ import {
 } from "../nn/mod.ts";
 import {
   augmentOf,
-  givenCheckpoints,
+  builtModel,
   heldOut,
   limited,
   openSetup,
   type Setup,
   trainBatchOf,
 } from "./setup.ts";
+import { givenCheckpoints } from "./named.ts";
 import { leftToTrain, titleOf, tooMany, trainingState } from "./pending.ts";
 import { hold } from "../base/lock.ts";
 import type { Reporter } from "../base/reporter.ts";
@@ -89,16 +90,9 @@ export async function openTuned(
 }
 
 /** A model before its training, or out of a file. */
-export function newModel(
-  { method, network, procedure, trainingConfig, sets, seeds, imported }: Setup,
-  seed: number,
-): Model {
-  const outOfFile = imported?.[seeds.indexOf(seed)];
-  if (outOfFile) return outOfFile;
-  const { set } = sets.inDomain;
-  const random = new Random(seed).fork("model");
-  const { imageShape, classes: { length: classes } } = set;
-  return method.create(network, { ...trainingConfig, procedure, random, imageShape, classes });
+export function newModel(setup: Setup, seed: number): Model {
+  const { imported, seeds, taken } = setup;
+  return imported?.[seeds.indexOf(seed)] ?? builtModel(setup, taken, seed);
 }
 
 /** A model's file, as it was loaded. */
@@ -129,6 +123,7 @@ export async function findOrTrain(
 ): Promise<LoadedModel[]> {
   const { config, device, members } = bench;
   const given = givenCheckpoints(config, bench.seeds);
+  await tellOwn(bench, reporter, given === undefined);
   const loaded: LoadedModel[] = [];
   // What is the network's own shows in the arrays.
   const own = ownOf(bench.method, networkOf(bench.network), bench.trainingConfig);
@@ -166,6 +161,27 @@ export async function findOrTrain(
 
 async function digestOfFile(path: string): Promise<string> {
   return sha256Of([await readFile(path)]);
+}
+
+/**
+ * Reads what images of the user's own a run uses, and says what became of them: which files are left out, and what was
+ * done to the others.
+ *
+ * @param toTrain whether models may have to be trained first
+ * @throws UserError when they cannot be read, or do not fit the network
+ */
+export async function tellOwn(
+  { sets: { inDomain, outDomain }, config, trainingSet }: Setup,
+  reporter: Reporter,
+  toTrain: boolean,
+): Promise<void> {
+  const used = [
+    ...inDomain.set.own
+      ? [...toTrain ? [await trainingSet()] : [], limited(await inDomain.images("test"), config)]
+      : [],
+    ...outDomain?.set.own ? [limited(await outDomain.images("test"), config)] : [],
+  ];
+  for (const note of used.flatMap((set) => ownNote(set) ?? [])) reporter.note(note);
 }
 
 /** One model as two members would answer as one of them alone. */

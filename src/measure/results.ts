@@ -147,8 +147,8 @@ export interface ChecksResult {
 export interface EvalEvidence {
   /** Detectors by every score. */
   readonly detection: DetectionResult;
-  /** Reliability in-domain. */
-  readonly calibration: CalibrationResult;
+  /** Reliability in-domain; null of images without labels. */
+  readonly calibration: CalibrationResult | null;
   /** Shares of images with `max p > 0.9`. */
   readonly confident: { readonly inDomain: number; readonly clean: number };
   /** Curves against the threshold of the confidence. */
@@ -159,8 +159,8 @@ export interface EvalEvidence {
 export interface AttackEvidence {
   /** Detectors by every score, before and after. */
   readonly detection: DetectionResult<AttackedDetectorResult>;
-  /** Reliability in-domain. */
-  readonly calibration: CalibrationResult;
+  /** Reliability in-domain; null of images without labels. */
+  readonly calibration: CalibrationResult | null;
   /** Shares of images with `max p > 0.9`. */
   readonly confident: {
     readonly inDomain: number;

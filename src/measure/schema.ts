@@ -106,7 +106,7 @@ export const checksSchema = z.strictObject({
 /** What an evaluation tells besides. */
 export const evalEvidence = {
   detection: detectionSchema,
-  calibration: calibrationSchema,
+  calibration: calibrationSchema.nullable(),
   confident: z.strictObject({ inDomain: share, clean: share }),
   curves: z.strictObject({ tau: z.array(tauSchema) }),
 };
@@ -114,7 +114,7 @@ export const evalEvidence = {
 /** What an attack tells besides. */
 export const attackEvidence = {
   detection: attackedDetectionSchema,
-  calibration: calibrationSchema,
+  calibration: calibrationSchema.nullable(),
   confident: z.strictObject({ inDomain: share, clean: share, attacked: share }),
   curves: z.strictObject({
     tau: z.array(tauSchema.extend({ attacked: toldSchema })),

@@ -37,6 +37,22 @@ export function shown(value: number | null | undefined, kind: FigureKind): strin
   return unsigned(value.toFixed(digits[kind]));
 }
 
+/** What stands for a figure that asks for labels, of images that have none. */
+export const noLabels = "–";
+
+/**
+ * A figure that asks for labels.
+ *
+ * @param areThere whether there are any; not where it is null when not given
+ */
+export function ofLabels(
+  value: number | null,
+  kind: FigureKind,
+  areThere: boolean = value !== null,
+): string {
+  return areThere ? shown(value, kind) : noLabels;
+}
+
 /** What a figure changed by, with its sign; zero has none. */
 export function signed(by: number | null, kind: FigureKind): string {
   const text = shown(by, kind);

@@ -3,11 +3,10 @@
  *
  * @module
  */
-import { basename } from "node:path";
 import { labelOf, type LossOptions } from "../attack/mod.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import { crossEntropy, logSoftmax, type State, type Tensor } from "../nn/mod.ts";
-import { importOnnx, type ImportOptions } from "../onnx/mod.ts";
+import type { ImportedClassifier } from "../onnx/mod.ts";
 import type { Model, TrainStep } from "./types.ts";
 
 /** What a model is to take and to tell apart. */
@@ -31,18 +30,15 @@ export interface ImportedModel extends Model {
 }
 
 /**
- * Reads a model.
+ * The model of a classifier.
  *
- * @param path of the file
- * @throws UserError where it cannot be read or computed, or takes other images or tells other classes apart
+ * @throws UserError where it takes other images, or tells other classes apart
  */
-export async function importModel(
-  path: string,
-  options: ImportOptions,
+export function importedModel(
+  network: ImportedClassifier,
   { imageShape, classes, set }: ImportedFor,
-): Promise<ImportedModel> {
-  const network = await importOnnx(path, options);
-  const name = basename(path);
+): ImportedModel {
+  const { name } = network;
   const known = network.classes(imageShape);
   if (known !== classes) {
     throw new UserError(

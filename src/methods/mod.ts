@@ -53,7 +53,7 @@ export type {
 export { type ImageShape, type Network, networkOf, networks } from "../networks/mod.ts";
 export { type GpKernel, gpKernels } from "./gp_kernels.ts";
 export { ofLogits, single } from "./single.ts";
-export { type ImportedFor, type ImportedModel, importModel } from "./imported.ts";
+export { type ImportedFor, type ImportedModel, importedModel } from "./imported.ts";
 export { importedEnding } from "../networks/mod.ts";
 
 /** Every method by its name on the command line. */

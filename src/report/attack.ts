@@ -5,7 +5,7 @@
  */
 import { seedsText } from "../experiment/seeds.ts";
 import { modelTitle } from "../methods/mod.ts";
-import { changed, shown } from "../measure/shown.ts";
+import { changed, ofLabels, shown } from "../measure/shown.ts";
 import {
   attackChoices,
   className,
@@ -32,7 +32,14 @@ import { type Content, Html, markup, paragraph, section, table } from "./html.ts
 import { inDomainSection, shownInDomain } from "./in_domain.ts";
 import { page } from "./page.ts";
 import { magnified, perturbation, pngOf } from "./pictures.ts";
-import { averaged, configuration, furtherFigures, numbers, qualityTable } from "./sections.ts";
+import {
+  averaged,
+  configuration,
+  furtherFigures,
+  numbers,
+  qualityTable,
+  readRows,
+} from "./sections.ts";
 
 /** What the parts below show of the figures. */
 const elsewhere = [
@@ -51,10 +58,12 @@ const elsewhere = [
     "brier",
     "nll",
     "nllInfinite",
+    "skipped",
+    "prepared",
   ].map((
     name,
   ) => `inDomain.${name}`),
-  ...["count", "skipped", "classNames"].map((name) => `outDomain.${name}`),
+  ...["count", "skipped", "prepared", "classNames"].map((name) => `outDomain.${name}`),
   ...["clean", "adversarial"].flatMap((set) =>
     ["entropy", "rejection", "rejectedImages", "targeted", "nanRows", "readings", "distance"].map((
       name,
@@ -114,7 +123,7 @@ function keyFigures({ figures }: AttackContent): Html {
           `share rejected at ${tau}`,
           ...changed(clean.rejection[tau], adversarial.rejection[tau], "share"),
         ],
-        ["accuracy in-domain", shown(inDomain.accuracy, "accuracy"), "", ""],
+        ["accuracy in-domain", ofLabels(inDomain.accuracy, "accuracy"), "", ""],
       ],
     ),
   );
@@ -250,6 +259,7 @@ function allFigures({ figures }: AttackContent): Html {
     qualityTable(inDomain),
     table(["", ""], [
       ["images attacked", `${outDomain.count} of ${outDomain.name}`],
+      ...readRows(outDomain),
       [
         norm === "linf"
           ? "largest change of a pixel (of 1)"

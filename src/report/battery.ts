@@ -5,7 +5,7 @@
  * @module
  */
 import { seedsText } from "../experiment/seeds.ts";
-import { percent, shown, withInterval } from "../measure/shown.ts";
+import { ofLabels, percent, shown, withInterval } from "../measure/shown.ts";
 import { modelTitle } from "../methods/mod.ts";
 import { batteryVerdict, surrogateLines, winnersOf } from "./battery_words.ts";
 import { type Chart, draw, palette } from "./charts.ts";
@@ -50,7 +50,7 @@ export async function batteryPage(content: BatteryContent): Promise<string> {
       columnsTable(content),
       paragraph(
         "about",
-        `Accuracy ${shown(accuracy.clean, "accuracy")}${
+        `Accuracy ${ofLabels(accuracy.clean, "accuracy")}${
           accuracy.robust === null
             ? ""
             : `, after every member ${shown(accuracy.robust, "accuracy")}`

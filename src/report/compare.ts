@@ -6,7 +6,7 @@
 import { tau as threshold } from "../measure/evidence.ts";
 import { meanEstimate, shareEstimate } from "../measure/intervals.ts";
 import { entropies, type Predictions, rejectedRows } from "../measure/metrics.ts";
-import { type FigureKind, percent, shown, withSpread } from "../measure/shown.ts";
+import { type FigureKind, ofLabels, percent, shown, withSpread } from "../measure/shown.ts";
 import { halfWidth95, mean } from "../measure/statistics.ts";
 import { areas, areaValues, evidenceOf } from "./evidence.ts";
 import { optionName, tau, title } from "./words.ts";
@@ -159,7 +159,7 @@ function attackTable(attacks: readonly AttackContent[], label: Label): Html {
         shown(adversarial.entropy, "entropy"),
         shown(clean.rejection[tau], "share"),
         shown(adversarial.rejection[tau], "share"),
-        shown(inDomain.accuracy, "accuracy"),
+        ofLabels(inDomain.accuracy, "accuracy"),
         markup`<code>${content.name}</code>`,
       ];
     }),
@@ -324,9 +324,9 @@ function evalPart(evals: readonly EvalContent[]): Html {
           areas(evidenceOf(content.figures))[0],
           shown(outDomain.entropy, "entropy"),
           shown(outDomain.rejection[tau], "share"),
-          shown(inDomain.accuracy, "accuracy"),
-          shown(inDomain.brier, "brier"),
-          shown(inDomain.nll, "nll"),
+          ofLabels(inDomain.accuracy, "accuracy"),
+          ofLabels(inDomain.brier, "brier", inDomain.accuracy !== null),
+          ofLabels(inDomain.nll, "nll", inDomain.accuracy !== null),
           markup`<code>${content.name}</code>`,
         ];
       }),

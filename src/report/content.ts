@@ -34,19 +34,25 @@ const uncertainty = z.looseObject({
 });
 /** Runs of older versions name no classes. */
 const classNames = z.array(z.string()).nullable().default(null);
+/** Those of older versions say nothing of how images of the user's own were read: there were none. */
+const read = {
+  skipped: z.number().default(0),
+  prepared: z.record(z.string(), z.number()).default({}),
+};
 const inDomain = z.looseObject({
   name: z.string(),
   count: z.number(),
-  accuracy: z.number(),
+  ...read,
+  accuracy: figure,
   brier: figure,
   nll: figure,
-  nllInfinite: z.number().default(0),
+  nllInfinite: figure.default(0),
   nanRows: z.number().default(0),
-  right: z.number().optional(),
+  right: figure.optional(),
   classes: z.number().optional(),
   classNames,
 });
-const outDomain = z.looseObject({ name: z.string(), count: z.number(), classNames });
+const outDomain = z.looseObject({ name: z.string(), count: z.number(), ...read, classNames });
 const named = z.looseObject({
   mode: z.string(),
   model: z.string(),
@@ -79,7 +85,7 @@ const attackFigures = named.extend({
   adversarial: z.preprocess(renamed, uncertainty.extend({ distance: z.number() })),
   inDomainAttack: z.looseObject({
     direction: z.enum(directions),
-    accuracy: z.number(),
+    accuracy: figure,
     distance: z.number(),
     scores: z.record(z.string(), attackedScoreSchema),
   }).nullable().default(null),
@@ -96,7 +102,7 @@ function renamed(value: unknown): unknown {
 const evalFigures = named.extend({ inDomain, outDomain: outDomain.extend(uncertainty.shape) });
 const best = z.looseObject({ epoch: z.number(), accuracy: z.number() });
 const trainFigures = named.extend({
-  data: z.looseObject({ name: z.string(), count: z.number() }),
+  data: z.looseObject({ name: z.string(), count: z.number(), ...read }),
   members: z.array(z.looseObject({
     seed: z.number(),
     epochs: z.array(z.looseObject({
@@ -113,6 +119,9 @@ const trainFigures = named.extend({
 
 /** Uncertainty on a set, as it stands among a run's figures. */
 export type Uncertain = z.infer<typeof uncertainty>;
+
+/** How a set was read, as it stands among a run's figures. */
+export type Read = z.infer<typeof outDomain>;
 
 /** Quality in-domain, as it stands among a run's figures. */
 export type Quality = z.infer<typeof inDomain>;

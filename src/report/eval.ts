@@ -5,7 +5,7 @@
  */
 import { seedsText } from "../experiment/seeds.ts";
 import { modelTitle } from "../methods/mod.ts";
-import { shown } from "../measure/shown.ts";
+import { ofLabels, shown } from "../measure/shown.ts";
 import { tau, title } from "./words.ts";
 import { evalVerdict } from "./verdicts.ts";
 import { draw } from "./charts.ts";
@@ -21,19 +21,35 @@ import {
 } from "./evidence.ts";
 import { paragraph, section } from "./html.ts";
 import { page } from "./page.ts";
-import { averaged, configuration, furtherFigures, numbers, qualityTable } from "./sections.ts";
+import {
+  averaged,
+  configuration,
+  furtherFigures,
+  numbers,
+  qualityTable,
+  readRows,
+} from "./sections.ts";
 
 /** What the parts below show of the figures. */
 const elsewhere = [
   "seed",
   "procedure",
   "hyperparameters",
-  ...["count", "classes", "accuracy", "right", "nanRows", "brier", "nll", "nllInfinite"].map((
+  ...[
+    "count",
+    "classes",
+    "accuracy",
+    "right",
+    "nanRows",
+    "brier",
+    "nll",
+    "nllInfinite",
+    "skipped",
+    "prepared",
+  ].map((name) => `inDomain.${name}`),
+  ...["count", "entropy", "rejection", "rejectedImages", "nanRows", "skipped", "prepared"].map((
     name,
-  ) => `inDomain.${name}`),
-  ...["count", "entropy", "rejection", "rejectedImages", "nanRows"].map((name) =>
-    `outDomain.${name}`
-  ),
+  ) => `outDomain.${name}`),
 ];
 
 /** The page of an evaluation. */
@@ -58,7 +74,7 @@ export async function evalPage(content: EvalContent): Promise<string> {
         ...cleanAreaRow(evidence),
         ["mean entropy out-domain (nats)", shown(outDomain.entropy, "entropy")],
         [`share rejected at ${tau}`, shown(outDomain.rejection[tau], "share")],
-        ["accuracy in-domain", shown(inDomain.accuracy, "accuracy")],
+        ["accuracy in-domain", ofLabels(inDomain.accuracy, "accuracy")],
       ]),
     ),
     section(
@@ -68,6 +84,7 @@ export async function evalPage(content: EvalContent): Promise<string> {
     section(
       "All figures",
       numbers(["out-domain", outDomain.name], [
+        ...readRows(outDomain),
         ["mean entropy (nats)", shown(outDomain.entropy, "entropy")],
         ...Object.entries(outDomain.rejection).map((
           [at, rate],

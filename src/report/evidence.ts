@@ -12,7 +12,7 @@ import {
   estimateSchema,
   tauSchema,
 } from "../measure/schema.ts";
-import { changed, percent, shown, withInterval } from "../measure/shown.ts";
+import { changed, ofLabels, percent, shown, withInterval } from "../measure/shown.ts";
 import { draw } from "./charts.ts";
 import { reliability } from "./curves.ts";
 import { type Content, type Html, markup, paragraph, section, table } from "./html.ts";
@@ -36,7 +36,7 @@ const schema = z.object({
     ),
     bootstrap: z.looseObject({ confidence: z.number() }),
   }).optional().catch(undefined),
-  calibration: calibrationSchema.optional().catch(undefined),
+  calibration: calibrationSchema.nullable().optional().catch(undefined),
   confident: z.object({ inDomain: share, clean: share, attacked: share.optional() }).optional()
     .catch(undefined),
   curves: z.object({
@@ -225,11 +225,12 @@ async function epsilonSection(
 }
 
 async function calibrationSection({ calibration, confident }: Evidence): Promise<Html | null> {
-  if (!calibration) return null;
+  if (calibration === undefined) return null;
+  const error = ofLabels(calibration && calibration.ece, "calibration", calibration !== null);
   return section(
     "Calibration",
     numbers(["", "value"], [
-      ["expected calibration error in-domain", shown(calibration.ece, "calibration")],
+      ["expected calibration error in-domain", error],
       ...(confident
         ? [
           ["confidence above 0.9: in-domain", percent(confident.inDomain)],
@@ -240,7 +241,7 @@ async function calibrationSection({ calibration, confident }: Evidence): Promise
         ? []
         : [["confidence above 0.9: attacked", percent(confident.attacked)]]),
     ]),
-    await draw(...reliability(calibration.bins)),
+    calibration && await draw(...reliability(calibration.bins)),
   );
 }
 

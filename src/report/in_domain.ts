@@ -20,10 +20,10 @@ export function inDomainSection({ figures }: AttackContent): Html | null {
     paragraph(
       "about",
       `To make the model ${made.direction === "under" ? "less sure" : "surer"}: ${
-        percent(inDomain.accuracy)
-      } were right, now ${
-        percent(made.accuracy)
-      } are. Kept: the share of them beyond the threshold ` +
+        inDomain.accuracy === null || made.accuracy === null
+          ? "without labels nothing says how many are right"
+          : `${percent(inDomain.accuracy)} were right, now ${percent(made.accuracy)} are`
+      }. Kept: the share of them beyond the threshold ` +
         "that keeps 95 % of the clean ones." +
         (figures.attack.on === "in"
           ? " Out-domain images were left as they are: elsewhere on this page clean and attacked are the same."

@@ -18,20 +18,24 @@ export function inDomainVerdict(
     readonly inDomainAttack: InDomainAttacked;
     readonly inDomain: {
       readonly count?: number | undefined;
-      readonly accuracy?: number | undefined;
+      readonly accuracy?: number | null | undefined;
     };
   },
 ): string {
   const { kept = 0 } = made.scores["maxProbability"] ?? {};
-  const before = inDomain.accuracy === undefined ? "" : `${percent(inDomain.accuracy)} and `;
+  const { accuracy } = inDomain;
+  const before = accuracy === undefined || accuracy === null ? "" : `${percent(accuracy)} and `;
+  const right = made.accuracy === null
+    ? "nothing says how many are right"
+    : `${before}now ${percent(made.accuracy)} are right`;
   const images = inDomain.count === undefined
     ? "in-domain images"
     : counted(inDomain.count, "in-domain image");
   return `Of ${images}, attacked to make the model ${
     made.direction === "under" ? "less sure" : "surer"
-  }, ${before}now ${percent(made.accuracy)} are right; of 95 % that max p kept it keeps ${
-    percent(kept)
-  }. By no more than ${plain(made.distance)} was any changed.`;
+  }, ${right}; of 95 % that max p kept it keeps ${percent(kept)}. By no more than ${
+    plain(made.distance)
+  } was any changed.`;
 }
 
 /** An attack that is to make the model less sure of out-domain images, in a sentence. */

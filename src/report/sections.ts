@@ -4,12 +4,13 @@
  * @module
  */
 import { z } from "zod";
+import { preparedText } from "../../data/mod.ts";
 import { type ProtocolOption, protocolOptions } from "../methods/protocol.ts";
-import { brief, shown } from "../measure/shown.ts";
+import { brief, ofLabels } from "../measure/shown.ts";
 import { roleName, words } from "./words.ts";
 import { meanNote } from "./verdicts.ts";
 import { flatten } from "../runs/figures.ts";
-import type { Quality, RunContent } from "./content.ts";
+import type { Quality, Read, RunContent } from "./content.ts";
 import { type Content, Html, markup, paragraph, section, table } from "./html.ts";
 
 /** A table of numbers, set to the right. */
@@ -23,19 +24,34 @@ export function averaged(...given: Parameters<typeof meanNote>): Content[] {
   return note === null ? [] : [paragraph("about", note)];
 }
 
+/** Rows on what became of a set's files and images; none where nothing did. */
+export function readRows(
+  { skipped, prepared }: Pick<Read, "skipped" | "prepared">,
+  whose = "",
+): string[][] {
+  const done = preparedText(prepared);
+  return [
+    ...skipped > 0 ? [[`${whose}files left out that cannot be read`, String(skipped)]] : [],
+    ...done === "" ? [] : [[`${whose}images prepared for the network`, done]],
+  ];
+}
+
 /** Quality in-domain. */
-export function qualityTable(
-  { name, count, accuracy, brier, nll, nllInfinite, nanRows }: Quality,
-): Html {
+export function qualityTable(quality: Quality): Html {
+  const { name, count, accuracy, brier, nll, nllInfinite, nanRows } = quality;
+  const areLabelled = accuracy !== null;
   return numbers(
     ["in-domain", name],
     [
       ["images", String(count)],
-      ["accuracy", shown(accuracy, "accuracy")],
-      ["Brier score (mean over classes)", shown(brier, "brier")],
+      ...readRows(quality),
+      ["accuracy", ofLabels(accuracy, "accuracy")],
+      ["Brier score (mean over classes)", ofLabels(brier, "brier", areLabelled)],
       [
         "negative log-likelihood (nats)",
-        nllInfinite > 0 ? `infinite (${nllInfinite} of ${count} images)` : shown(nll, "nll"),
+        nllInfinite
+          ? `infinite (${nllInfinite} of ${count} images)`
+          : ofLabels(nll, "nll", areLabelled),
       ],
       ...(nanRows > 0 ? [["answers that are no numbers", String(nanRows)]] : []),
     ],

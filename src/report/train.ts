@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { title } from "./words.ts";
+import { readText, title } from "./words.ts";
 import { modelTitle } from "../methods/mod.ts";
 import { counted, percent, shown } from "../measure/shown.ts";
 import { draw } from "./charts.ts";
@@ -27,7 +27,7 @@ export async function trainPage(content: TrainContent): Promise<string> {
       "about",
       `${modelTitle(figures.model, figures.hyperparameters)}; protocol ${protocol}; ${
         counted(data.count, "image")
-      } of ${data.name}`,
+      } of ${data.name}${readText(data)}`,
     ),
     paragraph("verdict", trainVerdict(content)),
     section(

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { setOfImages, sets } from "../../data/mod.ts";
+import { isOwnName, setOfImages, sets } from "../../data/mod.ts";
 import { percent, plain, shown } from "../measure/shown.ts";
 import { guesses, knows } from "../measure/guessing.ts";
 import { type Network, networks } from "../methods/mod.ts";
@@ -54,7 +54,7 @@ export interface AttackFigures extends Pick<AttackResult, "mode" | "model" | "ep
     | Named & {
       readonly classNames?: ClassNames | undefined;
       readonly count?: number | undefined;
-      readonly accuracy?: number | undefined;
+      readonly accuracy?: number | null | undefined;
     }
     | undefined;
   readonly outDomain: { readonly count: number };
@@ -73,7 +73,7 @@ export interface AttackFigures extends Pick<AttackResult, "mode" | "model" | "ep
 export interface EvalFigures extends Pick<EvalResult, "model"> {
   readonly inDomain: Named & {
     readonly count: number;
-    readonly right?: number | undefined;
+    readonly right?: number | null | undefined;
     readonly classes?: number | undefined;
   };
   readonly outDomain: Uncertainty & Counted & { readonly count: number };
@@ -190,8 +190,8 @@ export function evalVerdict(result: EvalFigures): string {
       percent(rejected(outDomain, outDomain))
     } are rejected at a confidence of ${tau}, the others ` +
     `taken for ${taught ?? "something known"}.`;
-  // Runs of older versions count neither what is right nor the classes.
-  if (right === undefined || classes === undefined) return sentence;
+  // Runs of older versions count neither what is right nor the classes; without labels nobody does.
+  if (right === undefined || right === null || classes === undefined) return sentence;
   const hits = { right, count, classes };
   return knows(hits) ? sentence : `${guesses(hits)}. ${sentence}`;
 }
@@ -223,11 +223,12 @@ function rejected(
 
 /**
  * What the model was taught: what the images in-domain show, or where no set is of their name, what those of
- * its network; undefined of a network that is somebody's own.
+ * its network; undefined of a network that is somebody's own, and of images of the user's own.
  */
 function known(
   { model, inDomain }: { readonly model: string; readonly inDomain?: Named | undefined },
 ): string | undefined {
+  if (isOwnName(inDomain?.name ?? "")) return undefined;
   const network = Object.values<Network>(networks)
     .find(({ name }) => model === name || model.startsWith(`${name}_`));
   const taught = setOfImages(inDomain?.name ?? "") ?? (network && sets[network.inDomain]);

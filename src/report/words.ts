@@ -5,12 +5,13 @@
  *
  * @module
  */
+import { preparedText } from "../../data/mod.ts";
 import { type Attack, attacks, type Norm, norms } from "../attack/mod.ts";
 import { shortened } from "../base/errors.ts";
 import { counted, plain } from "../measure/shown.ts";
 import type { CheckName } from "../measure/check.ts";
 import { type Method, methods } from "../methods/mod.ts";
-import type { AttackResult } from "../experiment/documents.ts";
+import type { AttackResult, ReadFacts } from "../experiment/documents.ts";
 
 /** The threshold that the paper's tables report. */
 export const tau = "0.9";
@@ -148,6 +149,15 @@ const optionNames: Names = {
 /** What an option is called among others: by the name in its document, but for the two radii. */
 export function optionName(option: string): string {
   return named(optionNames, option) ?? option;
+}
+
+/** What became of a set's files and images, in brackets; nothing where nothing did. */
+export function readText({ skipped, prepared }: ReadFacts): string {
+  const parts = [
+    skipped > 0 ? `${counted(skipped, "broken file")} left out` : "",
+    preparedText(prepared),
+  ].filter(Boolean);
+  return parts.length > 0 ? ` (${parts.join("; ")})` : "";
 }
 
 const roleNames: Names = {

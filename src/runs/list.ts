@@ -227,7 +227,7 @@ const headlineSchema = z.object({
   attack: z.object({ name: z.string(), targeted: z.int().nullish() }).optional().catch(undefined),
   seeds: z.array(z.unknown()).optional().catch(undefined),
   data: z.object({ count: z.int() }).optional().catch(undefined),
-  inDomain: z.object({ accuracy: z.number() }).optional().catch(undefined),
+  inDomain: z.object({ accuracy: figure }).optional().catch(undefined),
   clean: uncertainty,
   adversarial: uncertainty,
   outDomain: z.object({ count: z.int() }).and(z.unknown()).optional().catch(undefined),

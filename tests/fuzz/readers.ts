@@ -20,7 +20,7 @@ import { elements } from "../../src/base/refusal.ts";
 import { decodeSafetensors, encodeSafetensors } from "../../src/checkpoint/safetensors.ts";
 import { fromMetadata, type Statement, toMetadata } from "../../src/checkpoint/statement.ts";
 import { decodeCheckpoint } from "../../src/checkpoint/torch.ts";
-import { readZip } from "../../src/checkpoint/zip.ts";
+import { readZip } from "../../src/base/zip.ts";
 import { digestOf } from "../../src/base/digest.ts";
 import { evaluateOnHost } from "../../src/onnx/fold.ts";
 import { readOnnx } from "../../src/onnx/read.ts";

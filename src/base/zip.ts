@@ -1,11 +1,11 @@
 /**
- * A reader of zip archives: the container of PyTorch's checkpoints.
+ * A reader of zip archives: the container of PyTorch's checkpoints, of NumPy's `.npz` and of EMNIST.
  *
  * @module
  */
 import { crc32, inflateRawSync } from "node:zlib";
-import type { UserError } from "../base/errors.ts";
-import { cannotRead, quote } from "../base/refusal.ts";
+import type { UserError } from "./errors.ts";
+import { cannotRead, quote } from "./refusal.ts";
 
 /** Signatures of the format's records. */
 const centralEntry = 0x02014b50;
@@ -46,7 +46,13 @@ interface Entry {
 /** Makes the error of an archive from its state. */
 type Fail = (state: string) => UserError;
 
-const remedy = "copy it again, or save it again by torch.save";
+/** How an archive is read. */
+export interface ZipOptions {
+  /** What to do about a damaged one; what helps against a checkpoint when not given. */
+  readonly remedy?: string;
+  /** Which of its files are unpacked; all when not given. */
+  readonly wanted?: (file: string) => boolean;
+}
 
 /**
  * The files of an archive by name, in their order, stored or deflated, checksums verified. What an archive
@@ -55,11 +61,17 @@ const remedy = "copy it again, or save it again by torch.save";
  * @param name of the archive, for messages
  * @throws UserError when the archive is cut off, damaged or encrypted, or unpacks to too much
  */
-export function readZip(bytes: Uint8Array, name: string): Map<string, Uint8Array> {
+export function readZip(
+  bytes: Uint8Array,
+  name: string,
+  { remedy = "copy it again, or save it again by torch.save", wanted = () => true }: ZipOptions =
+    {},
+): Map<string, Uint8Array> {
   const fail: Fail = (state) => cannotRead(name, state, remedy);
   const entries = readDirectory(bytes, fail);
   const files = new Map<string, Uint8Array>();
   for (const { file, start, packed, method, size, checksum } of entries) {
+    if (!wanted(file)) continue;
     const damaged = (): UserError => fail(`${quote(file)} inside it is damaged`);
     const unpacked = unpack(bytes.subarray(start, start + packed), method, size, damaged);
     // Some writers leave the checksum out.
