@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { modelTitle, ofMethod } from "../methods/mod.ts";
+import { isImported, modelTitle, ofMethod } from "../methods/mod.ts";
 import { type ProtocolOption, protocolOptions } from "../methods/protocol.ts";
 import type {
   AttackResult,
@@ -136,8 +136,10 @@ function heading(
     Object.entries<ProtocolOption>(protocolOptions)
       .some(([key, option]) => key === name && option[protocol] !== value)
   );
+  // Members out of files have their own names.
+  const alike = seeds.length > 1 && !isImported(model);
   const parts = [
-    modelTitle(seeds.length === 1 ? model : `${seeds.length} x ${model}`, hyperparameters),
+    modelTitle(alike ? `${seeds.length} x ${model}` : model, hyperparameters),
     `protocol ${protocol}`,
     ...Object.entries({ ...ofMethod(hyperparameters), ...Object.fromEntries(chosen) })
       .map(([name, value]) => `${flagOf(name).slice(2)} ${value}`),

@@ -22,6 +22,13 @@ export function modeOfFiles(files: readonly string[]): MethodName {
   return files.length > 1 ? "deep_ensemble" : "baseline";
 }
 
+/** What the models are called together: by all their names, or by the first and the last of many. */
+function nameOf(names: readonly string[]): string {
+  const [first = "", ...others] = names;
+  const shown = names.length > 3 ? [first, `${names.length - 2} more`, others.at(-1) ?? ""] : names;
+  return shown.join(" + ");
+}
+
 /** What files leave open is settled for them: the name of the network, sets, the radius, the published attack. */
 export interface SettledByFiles {
   readonly model: string;
@@ -75,7 +82,7 @@ export function settledByFiles(
     );
   }
   return {
-    model: basename(files[0] ?? ""),
+    model: nameOf(files.map((file) => basename(file))),
     inDomain,
     outDomain,
     epsilon: published?.epsilon ?? 8 / 255,

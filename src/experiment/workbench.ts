@@ -34,6 +34,7 @@ import {
 import { givenCheckpoints } from "./named.ts";
 import { leftToTrain, titleOf, tooMany, trainingState } from "./pending.ts";
 import { hold } from "../base/lock.ts";
+import { checkLifted } from "../onnx/mod.ts";
 import type { Reporter } from "../base/reporter.ts";
 import { type Learner, learnTogether } from "../train/step.ts";
 import { fit, type Trained } from "../train/fit.ts";
@@ -145,6 +146,7 @@ export async function findOrTrain(
     const path = given?.[i] ?? trained[i] ?? "";
     const outOfFile = bench.imported?.[i];
     outOfFile?.notes.forEach((note) => reporter.note(note));
+    if (outOfFile) await checkLifted(device, outOfFile, outOfFile.imageShape);
     const { sha256, prefix, statement } = outOfFile
       ? { sha256: await digestOfFile(path), prefix: "", statement: undefined }
       : await loadCheckpoint(model, path);

@@ -54,7 +54,7 @@ export { type ImageShape, type Network, networkOf, networks } from "../networks/
 export { type GpKernel, gpKernels } from "./gp_kernels.ts";
 export { ofLogits, single } from "./single.ts";
 export { type ImportedFor, type ImportedModel, importedModel } from "./imported.ts";
-export { importedEnding } from "../networks/mod.ts";
+export { importedEnding, isImported } from "../networks/mod.ts";
 
 /** Every method by its name on the command line. */
 export const methods = {

@@ -21,7 +21,7 @@ export type {
   NetworkOwn,
 } from "./network.ts";
 export type { Domain, NetworkHyperparameter, Together, ValueOf, ValuesOf } from "./options.ts";
-export { importedEnding } from "./imported.ts";
+export { importedEnding, isImported } from "./imported.ts";
 export { LeNet, LeNetFeatures, SpectralLeNet } from "./lenet.ts";
 export { ResNet18, ResNet18Features, type ResNetOptions } from "./resnet18.ts";
 

@@ -57,6 +57,11 @@ export class TraceableGraph {
     return this.#weights.state;
   }
 
+  /** Whether the file is written for a fixed number of images, which other numbers take the place of. */
+  get isLifted(): boolean {
+    return typeof this.plan.input.shape?.[0] === "number";
+  }
+
   /** `[C, H, W]` of an image, as far as the file says it: undefined where it is open. */
   get imageShape(): readonly (number | undefined)[] | undefined {
     const { shape } = this.plan.input;
@@ -136,7 +141,9 @@ export class TraceableGraph {
       new UserError(
         `Cannot give images of [${images.shape.slice(1).join(", ")}] to the input "${
           shortened(name, 40)
-        }": it takes [${shape?.map((n) => n ?? "?").slice(0, 8).join(", ")}]`,
+        }" of "${shortened(this.#model.name, 80)}": it takes [${
+          shape?.map((n) => n ?? "?").slice(0, 8).join(", ")
+        }]`,
       );
     const fits = (given: readonly number[]): boolean =>
       shape?.every((n, axis) => axis === 0 || typeof n !== "number" || n === given[axis]) ?? true;

@@ -26,6 +26,8 @@ export interface ImportedClassifier {
   readonly imageShape: readonly (number | undefined)[] | undefined;
   /** Weights on the device by name; complete once a graph was traced. */
   readonly state: ReadonlyMap<string, Parameter>;
+  /** Whether the file is written for a fixed number of images, which other numbers take the place of. */
+  readonly isLifted: boolean;
   /** For people: what was decided where the file leaves a choice. */
   readonly notes: readonly string[];
   /** Images `[B, C, H, W]` to logits `[B, K]`. */
@@ -68,6 +70,7 @@ export async function importOnnx(
     sha256: sha256(model.sha256, JSON.stringify([choices, preprocess])),
     imageShape: graph.imageShape,
     state: graph.state,
+    isLifted: graph.isLifted,
     notes: graph.plan.notes,
     logits: (images) => graph.trace(images).logits,
     features: graph.plan.features === undefined ? undefined : features,

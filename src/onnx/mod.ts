@@ -5,4 +5,5 @@
  */
 export type { Preprocess } from "./graph.ts";
 export { type ImportedClassifier, importOnnx, type ImportOptions } from "./import.ts";
+export { checkLifted } from "./lifted.ts";
 export type { Choices } from "./plan.ts";

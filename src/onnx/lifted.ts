@@ -1,0 +1,44 @@
+/**
+ * Whether images that go through a network together do so each by itself.
+ *
+ * @module
+ */
+import { shortened, UserError } from "../base/errors.ts";
+import { compile, type Device, input, Random, size, slice } from "../nn/mod.ts";
+import type { ImportedClassifier } from "./import.ts";
+
+/** How far logits may lie apart, as a share of the largest: other sizes are summed in another order. */
+const tolerance = 1e-3;
+
+/**
+ * Holds the logits of a few images at once against those of one at a time, where a file is written for a fixed
+ * number: what it means by that number, other than how many there are, nobody can know.
+ *
+ * @param imageShape `[C, H, W]`
+ * @throws UserError where they differ
+ */
+export async function checkLifted(
+  device: Device,
+  network: Pick<ImportedClassifier, "name" | "isLifted" | "logits">,
+  imageShape: readonly number[],
+): Promise<void> {
+  if (!network.isLifted) return;
+  const images = input([2, ...imageShape]);
+  const zeros = imageShape.map(() => 0);
+  const each = [0, 1].map((i) => network.logits(slice(images, [i, ...zeros], [1, ...imageShape])));
+  const together = network.logits(images);
+  using program = await compile(device, { inputs: [images], outputs: [together, ...each] });
+  program.run([new Random(0).uniform(2 * size(imageShape))]);
+  const all = await program.read(together);
+  const alone: number[] = [];
+  for (const one of each) alone.push(...await program.read(one));
+  const largest = Math.max(...all.map(Math.abs), Number.MIN_VALUE);
+  if (alone.every((value, i) => Math.abs(value - (all[i] ?? NaN)) <= tolerance * largest)) return;
+  throw new UserError(
+    `Cannot use "${
+      shortened(network.name, 80)
+    }" on several images at once: it is written for a fixed ` +
+      "number of them, and one changes the logits of another; export it with a batch of any size " +
+      "(dynamic_axes)",
+  );
+}
