@@ -11,7 +11,7 @@ import { ExternalData } from "../src/onnx/external.ts";
 import { isHostOp } from "../src/onnx/fold.ts";
 import { lower } from "../src/onnx/lower.ts";
 import type { HostTensor, OnnxModel } from "../src/onnx/model.ts";
-import { rules } from "../src/onnx/ops/mod.ts";
+import { rules } from "../src/onnx/rules.ts";
 import { readOnnx } from "../src/onnx/read.ts";
 import { descriptionOf, type Message } from "../src/onnx/schema.ts";
 import { TensorReader } from "../src/onnx/tensor.ts";

@@ -1,6 +1,6 @@
 /** Cases of ONNX's own suite, of every operator that there is a rule for, where the suite is installed. */
 import assert from "node:assert/strict";
-import { rules } from "../src/onnx/ops/mod.ts";
+import { rules } from "../src/onnx/rules.ts";
 import { runCase, suiteFolder, suiteParts } from "../scripts/onnx_cases.ts";
 
 const isThere = await Deno.stat(suiteFolder).then(() => true, () => false);

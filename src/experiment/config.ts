@@ -40,7 +40,7 @@ import {
   protocolOptions,
 } from "../methods/protocol.ts";
 import { batteries, type BatteryName } from "./batteries.ts";
-import { modelFilesOf, settledByFiles } from "./model_files.ts";
+import { modelFileEntries, modelFilesOf, settledByFiles } from "./model_files.ts";
 import type { CompleteOptions, RunConfig, RunOptions } from "./options.ts";
 import {
   attacking,
@@ -56,6 +56,7 @@ import {
 } from "./told.ts";
 
 export type { RunConfig, RunOptions } from "./options.ts";
+export { checkpointsOf, listedMembers, membersOf } from "./model_files.ts";
 export { differenceEntry, hyperparameterEntry, type OptionFacts, optionFacts } from "./told.ts";
 
 /** The modes there are. */
@@ -123,24 +124,7 @@ const orOwn = "or a folder, .npz, .npy or .safetensors file of images of your ow
 export const optionEntries = {
   mode: told(z.enum(modes), "Method of uncertainty estimation"),
   model: told(z.string().optional(), "Network; the method's first one when not given"),
-  modelFile: told(
-    z.union([z.string(), z.array(z.string()).min(1)]).optional(),
-    "Classifier to use, a .onnx of PyTorch's or others; several are a deep ensemble",
-  ),
-  input: told(z.string().optional(), "Input of the model file that takes the images", {
-    otherwise: same("the only one"),
-  }),
-  output: told(z.string().optional(), "Output or node of the model file that gives the logits", {
-    otherwise: same("the only output; the logits before a softmax"),
-  }),
-  features: told(z.string().optional(), "Node of the model file that gives its features", {
-    otherwise: same("what its last linear layer takes"),
-  }),
-  preprocess: told(
-    z.string().optional(),
-    "What is done to pixels before the model file: mean=0.13,std=0.31, or mean=0.49:0.48:0.45,std=... by channel",
-    { otherwise: same("nothing") },
-  ),
+  ...modelFileEntries,
   inDomain: told(
     nameOr(setNames, isDataPath).optional(),
     `Set that models are trained and tested on, ${orOwn}`,
@@ -332,27 +316,6 @@ export function objectiveOf(config: RunConfig, own?: Attack): ObjectiveName | Mo
   const name = attackNameOf(config);
   const attack: Attack | undefined = isModulePath(name) ? own : attacks[name];
   return config.objective ?? attack?.objective ?? "published";
-}
-
-/** The checkpoints or model files that were named, if any were. */
-export function checkpointsOf({ checkpoint, modelFile }: RunConfig): readonly string[] | undefined {
-  if (modelFile !== undefined) return modelFilesOf({ modelFile });
-  return typeof checkpoint === "string" ? [checkpoint] : checkpoint;
-}
-
-/** How many checkpoints were named, one a member; undefined where one path stands for each of them, or none does. */
-export function listedMembers(config: RunConfig): number | undefined {
-  const [first, ...others] = checkpointsOf(config) ?? [];
-  const template = others.length === 0 && first?.includes("{seed}");
-  return first === undefined || template ? undefined : 1 + others.length;
-}
-
-/**
- * How many members an ensemble was asked to have, in so many words or by as many checkpoints; undefined where
- * neither says it.
- */
-export function membersOf(config: RunConfig): number | undefined {
-  return config.numEnsembles ?? listedMembers(config);
 }
 
 /**

@@ -4,17 +4,62 @@
  * @module
  */
 import { basename } from "node:path";
+import { z } from "zod";
 import { type DataPath, type SetName, setNames } from "../../data/mod.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import { importedEnding, type MethodName, type Network, networks } from "../methods/mod.ts";
 import { type ImportedClassifier, importOnnx, type Preprocess } from "../onnx/mod.ts";
-import type { CompleteOptions } from "./options.ts";
+import type { CompleteOptions, RunConfig } from "./options.ts";
+import { same, told } from "./told.ts";
+
+/** Their options' schemas. */
+export const modelFileEntries = {
+  modelFile: told(
+    z.union([z.string(), z.array(z.string()).min(1)]).optional(),
+    "Classifier to use, a .onnx of PyTorch's or others; several are a deep ensemble",
+  ),
+  input: told(z.string().optional(), "Input of the model file that takes the images", {
+    otherwise: same("the only one"),
+  }),
+  output: told(z.string().optional(), "Output or node of the model file that gives the logits", {
+    otherwise: same("the only output; the logits before a softmax"),
+  }),
+  features: told(z.string().optional(), "Node of the model file that gives its features", {
+    otherwise: same("what its last linear layer takes"),
+  }),
+  preprocess: told(
+    z.string().optional(),
+    "What is done to pixels before the model file: mean=0.13,std=0.31, or mean=0.49:0.48:0.45,std=... by channel",
+    { otherwise: same("nothing") },
+  ),
+};
 
 /** The files that were named, if any were. */
 export function modelFilesOf(
   { modelFile }: Pick<CompleteOptions, "modelFile">,
 ): readonly string[] | undefined {
   return typeof modelFile === "string" ? [modelFile] : modelFile;
+}
+
+/** The checkpoints or model files that were named, if any were. */
+export function checkpointsOf({ checkpoint, modelFile }: RunConfig): readonly string[] | undefined {
+  if (modelFile !== undefined) return modelFilesOf({ modelFile });
+  return typeof checkpoint === "string" ? [checkpoint] : checkpoint;
+}
+
+/** How many checkpoints were named, one a member; undefined where one path stands for each of them, or none does. */
+export function listedMembers(config: RunConfig): number | undefined {
+  const [first, ...others] = checkpointsOf(config) ?? [];
+  const template = others.length === 0 && first?.includes("{seed}");
+  return first === undefined || template ? undefined : 1 + others.length;
+}
+
+/**
+ * How many members an ensemble was asked to have, in so many words or by as many checkpoints; undefined where
+ * neither says it.
+ */
+export function membersOf(config: RunConfig): number | undefined {
+  return config.numEnsembles ?? listedMembers(config);
 }
 
 /** The method that so many files are: one model, or an ensemble. */

@@ -7,7 +7,7 @@ import { UserError } from "../base/errors.ts";
 import { size } from "../nn/mod.ts";
 import { evaluateOnHost } from "./fold.ts";
 import type { HostTensor } from "./model.ts";
-import { rules } from "./ops/mod.ts";
+import { rules } from "./rules.ts";
 import type { Site, Value } from "./value.ts";
 
 /**

@@ -7,7 +7,7 @@
 import { shortened, UserError } from "../base/errors.ts";
 import { isHostOp } from "./fold.ts";
 import type { OnnxModel, OnnxNode, OnnxValue } from "./model.ts";
-import { rules } from "./ops/mod.ts";
+import { rules } from "./rules.ts";
 
 /** What a user may choose where a file leaves it open. */
 export interface Choices {

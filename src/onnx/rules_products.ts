@@ -28,9 +28,9 @@ import {
   sub,
   sum,
   type Tensor,
-} from "../../nn/mod.ts";
-import { fusing } from "../fusing.ts";
-import type { Rule, Site } from "../value.ts";
+} from "../nn/mod.ts";
+import { fusing } from "./fusing.ts";
+import type { Rule, Site } from "./value.ts";
 
 const gemm: Rule = (site) => {
   const [a, b, c] = [site.tensor(0), site.tensor(1), site.optional(2)];

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { convolutions } from "./convolution.ts";
-import { elementwise } from "./elementwise.ts";
-import { movement } from "./movement.ts";
-import { products } from "./products.ts";
-import type { Rule } from "../value.ts";
+import { convolutions } from "./rules_convolution.ts";
+import { elementwise } from "./rules_elementwise.ts";
+import { movement } from "./rules_movement.ts";
+import { products } from "./rules_products.ts";
+import type { Rule } from "./value.ts";
 
 /** What makes tensors of a node, by the name of its operator. */
 export const rules: Readonly<Record<string, Rule | undefined>> = {

@@ -35,9 +35,9 @@ import {
   tanh,
   type Tensor,
   where,
-} from "../../nn/mod.ts";
-import { withBranch, withRelu } from "../fusing.ts";
-import type { Rule, Site } from "../value.ts";
+} from "../nn/mod.ts";
+import { withBranch, withRelu } from "./fusing.ts";
+import type { Rule, Site } from "./value.ts";
 
 /** `x` where it is above 0, and what `below` makes of its lower part elsewhere. */
 function split(x: Tensor, below: (x: Tensor) => Tensor): Tensor {

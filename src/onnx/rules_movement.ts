@@ -16,8 +16,8 @@ import {
   take,
   type Tensor,
   where,
-} from "../../nn/mod.ts";
-import type { Rule, Site } from "../value.ts";
+} from "../nn/mod.ts";
+import type { Rule, Site } from "./value.ts";
 
 /**
  * A shape that a file has written down with its own batch in front, for the batch that there is: an exporter

@@ -14,9 +14,9 @@ import {
   mean,
   reshape,
   type Tensor,
-} from "../../nn/mod.ts";
-import { fusing } from "../fusing.ts";
-import type { Rule, Site } from "../value.ts";
+} from "../nn/mod.ts";
+import { fusing } from "./fusing.ts";
+import type { Rule, Site } from "./value.ts";
 
 /** Numbers of the two axes of an image. */
 type Pair = readonly [height: number, width: number];
