@@ -72,6 +72,21 @@ const layers = [
   [8, 512, 4, 512, 3, 1, 1],
 ] as const;
 
+/** Convolutions `[images, CI, side, CO, K, groups, stride, dilation]` of networks that are imported. */
+const imported = [
+  [1, 32, 112, 32, 3, 32, 1, 1],
+  [4, 96, 56, 96, 3, 96, 2, 1],
+  [1, 144, 28, 144, 5, 144, 2, 1],
+  [4, 768, 7, 768, 7, 768, 1, 1],
+  [1, 96, 56, 96, 7, 96, 1, 1],
+  [1, 8, 32, 8, 31, 8, 1, 1],
+  [8, 128, 28, 128, 3, 32, 1, 1],
+  [2, 96, 27, 256, 5, 2, 1, 1],
+  [2, 256, 33, 256, 3, 1, 1, 4],
+  [1, 8, 64, 8, 16, 8, 16, 1],
+  [1, 8, 64, 16, 5, 4, 3, 3],
+] as const;
+
 Deno.test("a kernel's size counts what it calls at every call, and no branch that a constant decides", () => {
   const of = kernel(
     "toy",
@@ -105,7 +120,6 @@ Deno.test("no kernel of the networks' layers is longer than its profile allows, 
   for (const tiles of Object.values(tileProfiles)) {
     for (const [b, ci, side, co, k, stride, padding] of layers) {
       const out = Math.floor((side + 2 * padding - k) / stride) + 1;
-      const input = (...shape: number[]): nn.Tensor => nn.input(shape);
       const [x, w, g] = [input(b, ci, side, side), input(co, ci, k, k), input(b, co, out, out)];
       const options = { stride, padding };
       const y = nn.conv2d(x, w, options);
@@ -115,13 +129,40 @@ Deno.test("no kernel of the networks' layers is longer than its profile allows, 
         nn.conv2dInput(g, w, [side, side], options),
         nn.conv2dWeight(x, g, [k, k], options),
       ];
-      const dispatches = plan({ inputs: [x, w, g], outputs, tiles }).steps
-        .flatMap((step) => step.kind === "dispatch" ? [step.dispatch] : []);
-      assert(dispatches.length >= 3);
-      for (const { kernel: of, overrides } of dispatches) {
-        const what = `${of.name} of ${[b, ci, side, co, k, stride, padding]}`;
-        assert.deepEqual(complaints(what, codeSize(of, overrides), tiles), []);
-      }
+      checkSizes(`${[b, ci, side, co, k, stride, padding]}`, [x, w, g], outputs, tiles);
+    }
+    for (const [b, ci, side, co, k, groups, stride, dilation] of imported) {
+      const padding = Math.floor(dilation * (k - 1) / 2);
+      const [x, w] = [input(b, ci, side, side), input(co, ci / groups, k, k)];
+      const options = { groups, stride, dilation, padding };
+      const y = nn.conv2d(x, w, options);
+      const g = nn.input(y.shape);
+      const outputs = [
+        y,
+        nn.conv2dInput(g, w, [side, side], options),
+        nn.conv2dWeight(x, g, [k, k], options),
+      ];
+      const what = `${[b, ci, side, co, k, groups, stride, dilation]}`;
+      checkSizes(what, [x, w, g], outputs, tiles);
     }
   }
 });
+
+function input(...shape: number[]): nn.Tensor {
+  return nn.input(shape);
+}
+
+/** That no kernel of a program is too large for the profile it is cut by. */
+function checkSizes(
+  what: string,
+  inputs: readonly nn.Tensor[],
+  outputs: readonly nn.Tensor[],
+  tiles: TileProfile,
+): void {
+  const dispatches = plan({ inputs, outputs, tiles }).steps
+    .flatMap((step) => step.kind === "dispatch" ? [step.dispatch] : []);
+  assert(dispatches.length >= 3);
+  for (const { kernel: of, overrides } of dispatches) {
+    assert.deepEqual(complaints(`${of.name} of ${what}`, codeSize(of, overrides), tiles), []);
+  }
+}

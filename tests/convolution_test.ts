@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { z } from "zod";
 import { plan } from "../src/nn/compile/plan.ts";
 import * as nn from "../src/nn/mod.ts";
-import { wave } from "./check_grads.ts";
+import { checkGrads, type OpCase, positive, v, wave } from "./check_grads.ts";
 import { withDevice } from "./support.ts";
 
 const count = z.int();
@@ -72,6 +72,41 @@ Deno.test("`conv2d()` of every geometry and its gradients are PyTorch's, in f64 
       }
     }
   }));
+
+const depthwise = { groups: 4, padding: 1 };
+const everything = {
+  stride: [1, 2],
+  padding: [1, 0, 2, 1],
+  dilation: [2, 1],
+  groups: 2,
+} as const;
+
+/** Uses of the general form and its adjoints, and of what a normalisation makes of one. */
+const uses: readonly OpCase[] = [
+  { f: (x, w) => nn.conv2d(x, w, depthwise), at: [v(2, 4, 4, 5), v(4, 1, 3, 3)] },
+  { f: (x, w) => nn.conv2d(x, w, { dilation: 2 }), at: [v(1, 2, 6, 5), v(3, 2, 3, 2)] },
+  { f: (x, w) => nn.conv2d(x, w, { padding: [0, 1, 2, 0] }), at: [v(2, 2, 3, 4), v(3, 2, 3, 3)] },
+  {
+    f: (x, w, bias, residual) =>
+      nn.square(nn.conv2d(x, w, { ...everything, bias, residual, activation: "relu" })),
+    at: [v(2, 4, 5, 5), v(6, 2, 3, 2), v(6), v(2, 6, 4, 3)],
+  },
+  { f: (g, w) => nn.conv2dInput(g, w, [4, 5], depthwise), at: [v(2, 4, 4, 5), v(4, 1, 3, 3)] },
+  { f: (g, w) => nn.conv2dInput(g, w, [5, 5], everything), at: [v(2, 6, 4, 3), v(6, 2, 3, 2)] },
+  { f: (x, g) => nn.conv2dWeight(x, g, [3, 3], depthwise), at: [v(2, 4, 4, 5), v(2, 4, 4, 5)] },
+  { f: (x, g) => nn.conv2dWeight(x, g, [3, 2], everything), at: [v(2, 4, 5, 5), v(2, 6, 4, 3)] },
+  {
+    f: (x, w, offset, b, variance) => {
+      const y = nn.conv2d(x, w, { ...depthwise, bias: offset });
+      return nn.square(nn.normalizeChannels(y, b, b, { mean: offset, variance }));
+    },
+    at: [v(2, 4, 3, 3), v(4, 1, 3, 3), v(4), positive(4), positive(4)],
+  },
+];
+
+Deno.test("general convolutions and their adjoints have right gradients of order 1 and 2", () => {
+  for (const { f, at } of uses) checkGrads(f, at, 2);
+});
 
 /** Names of the kernels of a convolution and its adjoints, with all that they are compiled with. */
 function dispatched(options: nn.ConvOptions, tiles: nn.TileProfile): unknown[] {

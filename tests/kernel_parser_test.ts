@@ -1,6 +1,7 @@
 /** What `kernel()` reads from a WGSL text, and what it refuses. */
 import assert from "node:assert/strict";
 import { fc } from "./property.ts";
+import { unroll } from "../src/nn/compile/unroll.ts";
 import { kernel, resolveOverrides } from "../src/nn/graph/kernel.ts";
 
 const bindings = `
@@ -148,4 +149,20 @@ Deno.test("`resolveOverrides()` gives back every number it was given, for any se
     );
     assert.deepEqual(resolveOverrides(parsed, least), filled);
   }));
+});
+
+Deno.test("`unroll()` computes braces from left to right, what stands in parentheses first", () => {
+  const source = "  a{p} = x{p * S + (k * D)} + {p + 1 * 2}u; // each p < N - 1, k < 2\nb{p}";
+  const lines = unroll(source, { N: 3, S: 2, D: 3 }).split("\n");
+  assert.deepEqual(lines, [
+    "  a0 = x0 + 2u;",
+    "  a0 = x3 + 2u;",
+    "  a1 = x2 + 4u;",
+    "  a1 = x5 + 4u;",
+    "b{p}",
+  ]);
+  assert.deepEqual(unroll("y // each once < 2 - (N / 2)", { N: 2 }), "y");
+  assert.deepEqual(unroll("y // each once < 2 - (N / 2)", { N: 4 }), "");
+  const message = /^Error: Cannot unroll a kernel: "Q" is neither a number nor an override/;
+  assert.throws(() => unroll("x{p + (Q * 2)} // each p < 1", {}), message);
 });

@@ -245,6 +245,9 @@ const wide: readonly (() => nn.Tensor)[] = [
   () => nn.conv2d(fill(15, 5, 3, 11, 19), fill(16, 9, 3, 3, 3), { padding: 1 }),
   () => nn.conv2dInput(fill(17, 5, 9, 11, 19), fill(18, 9, 10, 3, 3), [11, 19], { padding: 1 }),
   () => nn.conv2dWeight(fill(19, 5, 3, 11, 19), fill(20, 5, 9, 11, 19), [3, 3], { padding: 1 }),
+  () => nn.conv2d(fill(31, 5, 9, 31, 29), fill(32, 9, 1, 3, 3), { groups: 9, padding: 1 }),
+  () => nn.conv2dInput(fill(33, 5, 9, 16, 10), fill(34, 9, 2, 3, 3), [31, 29], split),
+  () => nn.conv2dWeight(fill(35, 5, 6, 31, 29), fill(36, 5, 9, 16, 10), [3, 3], split),
   () => nn.maxPool2d(fill(21, 5, 3, 12, 10), 2),
   () => nn.grad(nn.square(nn.maxPool2d(image, 3, 2)), [image])[0] ?? image,
   () => nn.randomFeatures(fill(22, 70, 5), fill(23, 5, 90), fill(24, 90), 0.5),
@@ -258,6 +261,7 @@ function fill(phase: number, ...shape: number[]): nn.Tensor {
   return nn.constant(Float32Array.from(wave(nn.size(shape), phase)), shape);
 }
 
+const split = { groups: 3, stride: [2, 3], padding: 1 } as const;
 const image = fill(29, 5, 3, 13, 11);
 const covariance = nn.add(
   nn.scale(nn.matmul(fill(30, 3, 70, 70), fill(30, 3, 70, 70), { transposeB: true }), 0.1),

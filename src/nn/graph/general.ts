@@ -61,8 +61,8 @@ const mostChannels = 4;
 /** Taps of a row, and pixels, that a thread of `conv2d_general_weight` takes at once at most. */
 const [mostTaps, mostPixels] = [8, 8];
 
-/** Statements from which on a kernel compiles longer than it gains: lavapipe takes some 0.3 s for so many. */
-const longest = 1000;
+/** Statements from which on a kernel compiles longer than it gains: lavapipe takes 0.2 s for so many. */
+const longest = 800;
 
 /** Statements of either kernel that do not stand for several. */
 const frame = 40;
