@@ -29,6 +29,28 @@ export type Split = "train" | "test";
 /** What the digits are called, by label. */
 export const digits: readonly string[] = Array.from({ length: 10 }, (_, digit) => `digit ${digit}`);
 
+/** An IDX file that was read, and what it is called in errors. */
+export interface IdxFile extends Idx {
+  /** Its name or path. */
+  readonly name: string;
+}
+
+/** What a set of images and labels in IDX files is. */
+export interface IdxPair {
+  /** The set's name. */
+  readonly name: string;
+  /** [N, 28, 28] */
+  readonly images: IdxFile;
+  /** [N] */
+  readonly labels: IdxFile;
+  /** Where it came from. */
+  readonly source: string;
+  /** What the classes are called, by label. */
+  readonly classes: readonly string[];
+  /** The label of the first class; 0 when not given. */
+  readonly first?: number;
+}
+
 /**
  * A set from one IDX file of 28x28 images and one of labels.
  *
@@ -42,37 +64,49 @@ export async function loadIdxPair(
   source: string,
   classes: readonly string[] = digits,
 ): Promise<ImageSet> {
-  const [images, labels] = await Promise.all([readIdx(imagePath), readIdx(labelPath)]);
+  const [images, labels] = await Promise.all([imagePath, labelPath].map(async (path) => ({
+    ...await readIdx(path),
+    name: display(path),
+  })));
+  if (!images || !labels) throw new Error("Unreachable: two files were read");
+  return idxSet({ name, images, labels, source, classes });
+}
+
+/**
+ * A set from images and labels that were read.
+ *
+ * @throws {UserError} when they are not 28x28 images and as many labels of classes that there are
+ */
+export function idxSet({ name, images, labels, source, classes, first = 0 }: IdxPair): ImageSet {
   const [count, height, width] = images.shape;
   if (images.shape.length !== 3 || height !== 28 || width !== 28) {
     throw new UserError(
-      `Cannot read "${display(imagePath)}": its shape is ${
-        shown(images.shape)
-      }, images are [N, 28, 28]`,
+      `Cannot read "${images.name}": its shape is ${shown(images.shape)}, images are [N, 28, 28]`,
     );
   }
   if (labels.shape.length !== 1) {
     throw new UserError(
-      `Cannot read "${display(labelPath)}": its shape is ${shown(labels.shape)}, labels are [N]`,
+      `Cannot read "${labels.name}": its shape is ${shown(labels.shape)}, labels are [N]`,
     );
   }
   if (labels.shape[0] !== count) {
     throw new UserError(
-      `Cannot pair "${display(imagePath)}" with "${display(labelPath)}": ${count} images and ` +
+      `Cannot pair "${images.name}" with "${labels.name}": ${count} images and ` +
         `${labels.shape[0]} labels; fetch both again`,
     );
   }
-  const wrong = labels.data.findIndex((label) => label >= classes.length);
+  const last = first + classes.length - 1;
+  const wrong = labels.data.findIndex((label) => label < first || label > last);
   if (wrong >= 0) {
     throw new UserError(
-      `Cannot read "${display(labelPath)}": label ${wrong} is ${labels.data[wrong]}, labels are ` +
-        `0 to ${classes.length - 1}`,
+      `Cannot read "${labels.name}": label ${wrong} is ${labels.data[wrong]}, labels are ` +
+        `${first} to ${last}`,
     );
   }
   return imageSet({
     name,
     images: images.data,
-    labels: labels.data,
+    labels: first === 0 ? labels.data : labels.data.map((label) => label - first),
     classes,
     shape: [1, 28, 28],
     source,

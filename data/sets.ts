@@ -4,9 +4,12 @@
  * @module
  */
 import { cifar10 } from "./cifar.ts";
+import { cifar100 } from "./cifar100.ts";
 import type { DataSet, Part } from "./data_set.ts";
 import { embeddedName } from "./embedded.ts";
+import { emnistLetters } from "./emnist.ts";
 import { fashionMnist } from "./fashion_mnist.ts";
+import { kmnist } from "./kmnist.ts";
 import { mnist } from "./mnist.ts";
 import { notmnist } from "./notmnist.ts";
 import { svhn } from "./svhn.ts";
@@ -18,6 +21,9 @@ export const sets = {
   cifar10,
   svhn,
   "fashion-mnist": fashionMnist,
+  kmnist,
+  "emnist-letters": emnistLetters,
+  cifar100,
 } as const satisfies Record<string, DataSet>;
 
 /** The name of a data set. */

@@ -212,7 +212,7 @@ Deno.test("readPickle() hands states to the caller and refuses persistent ids th
 Deno.test("describeData() tells that CIFAR-10 is there in part, and what is missing", () =>
   inFolder(async (folder) => {
     const rows = async (): ReturnType<typeof describeData> =>
-      (await describeData(folder)).filter(({ name }) => name.startsWith("CIFAR-10"));
+      (await describeData(folder)).filter(({ name }) => name.startsWith("CIFAR-10 "));
     for (const row of await rows()) {
       assert.equal(row.present, false);
       assert.equal(row.note, "run ./denow task data cifar10");
@@ -264,7 +264,7 @@ testWithShared(
     const hash = createHash("sha256").update(test.images.subarray(0, 10 * pixels)).digest("hex");
     assert.equal(hash, "31360461ce3d29ff1d26f055f694e60dd437b2bc23d60fae1246842ac654ea30");
     const rows = await describeData(sharedPath("data"));
-    const notes = rows.filter(({ name }) => name.startsWith("CIFAR")).map(({ note }) => note);
+    const notes = rows.filter(({ name }) => name.startsWith("CIFAR-10 ")).map(({ note }) => note);
     assert.deepEqual(notes, [
       "a usable part, 20000 of the 50000 images: run ./denow task data cifar10 for all",
       "",

@@ -6,7 +6,7 @@
 import { crc32, deflateSync, gzipSync } from "node:zlib";
 import { encode } from "fast-png";
 import { createTar } from "nanotar";
-import { parsePickledBatch, parseRecordBatch } from "../../data/cifar.ts";
+import { parsePickledBatch, parseRecordBatch } from "../../data/cifar_files.ts";
 import { unzip } from "../../data/files.ts";
 import { parseIdx } from "../../data/idx.ts";
 import { readMat } from "../../data/mat.ts";
