@@ -51,7 +51,9 @@ export {
   type OwnRun,
   verifyModel,
 } from "./src/experiment/own_model.ts";
+export type { ReadFacts } from "./src/experiment/results.ts";
 export {
+  type Choices,
   type ImportedClassifier,
   importOnnx,
   type ImportOptions,
@@ -230,6 +232,7 @@ export {
 } from "./src/methods/mod.ts";
 export {
   type ChosenSets,
+  type DataPath,
   type DataSet,
   type EmbeddedSplit,
   type Found,
@@ -247,6 +250,9 @@ export {
   type OpenSets,
   openSets,
   type OpenSetsOptions,
+  type OwnFacts,
+  type OwnOptions,
+  type OwnSettings,
   type Part,
   type SetName,
   sets as dataSets,

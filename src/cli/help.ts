@@ -29,7 +29,6 @@ const common: ReadonlySet<string> = new Set([
   "--battery",
   "--epsilon-attack",
   "--steps",
-  "--targeted",
   "--checkpoint",
   "--epochs",
   "--seeds",

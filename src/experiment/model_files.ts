@@ -12,25 +12,32 @@ import { type ImportedClassifier, importOnnx, type Preprocess } from "../onnx/mo
 import type { CompleteOptions, RunConfig } from "./options.ts";
 import { same, told } from "./told.ts";
 
+/** Of options that a training has no use for. */
+const used = { acts: ["evaluation", "attack"] } as const;
+
 /** Their options' schemas. */
 export const modelFileEntries = {
   modelFile: told(
     z.union([z.string(), z.array(z.string()).min(1)]).optional(),
     "Classifier to use, a .onnx of PyTorch's or others; several are a deep ensemble",
+    used,
   ),
   input: told(z.string().optional(), "Input of the model file that takes the images", {
     otherwise: same("the only one"),
+    ...used,
   }),
   output: told(z.string().optional(), "Output or node of the model file that gives the logits", {
     otherwise: same("the only output; the logits before a softmax"),
+    ...used,
   }),
   features: told(z.string().optional(), "Node of the model file that gives its features", {
     otherwise: same("what its last linear layer takes"),
+    ...used,
   }),
   preprocess: told(
     z.string().optional(),
     "What is done to pixels before the model file: mean=0.13,std=0.31, or mean=0.49:0.48:0.45,std=... by channel",
-    { otherwise: same("nothing") },
+    { otherwise: same("nothing"), ...used },
   ),
 };
 
