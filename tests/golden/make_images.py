@@ -104,14 +104,28 @@ for name, (size, method) in {
     made = np.asarray(ramp.resize(size, method))
     resized[name] = {"shape": list(made.shape), "values": [float(v) for v in made.ravel()]}
 
+def saved(save, *args, **kwargs):
+    out = io.BytesIO()
+    save(out, *args, **kwargs)
+    return base64.b64encode(out.getvalue()).decode()
+
+
+photos = picture(4, 3, 6).reshape(3, 4, 2, 3).transpose(2, 0, 1, 3)
+arrays = {
+    "pixels": np.ascontiguousarray(photos.transpose(0, 3, 1, 2)).ravel().tolist(),
+    "npz": saved(np.savez_compressed, images=photos, labels=np.array([1, 0])),
+    "npy": saved(np.save, np.asfortranarray(photos / np.float32(255))),
+}
+
 with open("images.json", "w") as out:
     json.dump(
         {
             "jpeg": {name: entry(data) for name, data in files.items()},
             "source": np.asarray(ramp).astype(int).tolist(),
             "resized": resized,
+            "arrays": arrays,
         },
         out,
-        indent=0,
+        indent=2,
     )
     out.write("\n")
