@@ -31,6 +31,7 @@ const importCases: Readonly<Record<string, readonly OpCase[]>> = {
     { f: (x) => nn.pow(x, 67), at: [[[3], [1.01, -0.98, 0.97]]] },
     ...[0.5, -1.5, 2.25].map((p): OpCase => ({ f: (x) => nn.pow(x, p), at: [positive(5)] })),
     { f: (x) => nn.mul(nn.pow(x, whole), nn.exp(x)), at: [v(5)] },
+    { f: (x) => nn.mul(nn.pow(x, nn.constant([3])), nn.exp(x)), at: [v(5)] },
     { f: nn.pow, at: [positive(3, 4), v(4)] },
     { f: nn.pow, at: [positive(4), v(3, 1)] },
   ],

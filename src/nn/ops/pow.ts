@@ -23,7 +23,7 @@ import {
   where,
 } from "./elementwise.ts";
 import { sumTo } from "./sum.ts";
-import { constant, type Tensor, withVjp } from "../graph/tensor.ts";
+import { constant, size, type Tensor, withVjp } from "../graph/tensor.ts";
 
 /** Up to this whole exponent a power is made of products. */
 const mostProducts = 64;
@@ -39,9 +39,11 @@ const mostProducts = 64;
  */
 export function pow(x: Tensor, exponent: Operand): Tensor {
   if (typeof exponent !== "number") {
-    const { source } = exponent;
-    const single = source.kind === "constant" && exponent.shape.length === 0;
-    return single ? pow(x, source.data[0] ?? NaN) : tensorPower(x, exponent);
+    const { source, shape } = exponent;
+    const single = size(shape) === 1 && shape.length <= x.shape.length;
+    return single && source.kind === "constant"
+      ? pow(x, source.data[0] ?? NaN)
+      : tensorPower(x, exponent);
   }
   if (!Number.isFinite(exponent)) throw new Error(`Cannot raise to the power of ${exponent}`);
   if (exponent === 0) return constant(1, x.shape);
@@ -63,8 +65,8 @@ function wholePower(x: Tensor, n: number): Tensor {
 
 /** By logarithms; x below 0 has powers of whole exponents only. */
 function realPower(x: Tensor, exponent: number, whole: boolean): Tensor {
-  const size = exp(scale(log(whole ? abs(x) : x), exponent));
-  return whole && exponent % 2 !== 0 ? mul(sign(x), size) : size;
+  const magnitude = exp(scale(log(whole ? abs(x) : x), exponent));
+  return whole && exponent % 2 !== 0 ? mul(sign(x), magnitude) : magnitude;
 }
 
 function tensorPower(x: Tensor, exponent: Tensor): Tensor {
@@ -73,8 +75,8 @@ function tensorPower(x: Tensor, exponent: Tensor): Tensor {
   const odd = mul(whole, sub(1, equal(floor(half), half)));
   const negative = where(whole, sub(1, scale(odd, 2)), constant(NaN));
   const signed = where(step(neg(x)), negative, constant(1));
-  const size = exp(mul(exponent, log(abs(x))));
-  const value = where(equal(exponent, 0), constant(1), mul(signed, size));
+  const magnitude = exp(mul(exponent, log(abs(x))));
+  const value = where(equal(exponent, 0), constant(1), mul(signed, magnitude));
   return withVjp(value, [x, exponent], (g, y) => {
     const zero = equal(x, 0);
     // Where both are 0 the derivative by x is 0 times 0^0, not 0 times 0^-1.
