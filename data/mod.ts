@@ -25,7 +25,7 @@ export {
   type OpenSetsOptions,
   type OwnSettings,
 } from "./open.ts";
-export { type DataPath, isDataPath, ownNote, ownSet, preparedText } from "./own.ts";
+export { type DataPath, isDataPath, loadOwnImages, ownNote, ownSet, preparedText } from "./own.ts";
 export { isOwnName, type OwnOptions } from "./own_parts.ts";
 export { readClassNames } from "./class_names.ts";
 export { loadMnist } from "./mnist.ts";

@@ -8,6 +8,7 @@ import { shortened } from "../src/base/errors.ts";
 import { isFile } from "../src/base/files.ts";
 import type { DataSet } from "./data_set.ts";
 import { isFolder } from "./files.ts";
+import type { Split } from "./idx.ts";
 import { type ImageSet, preparedCounts } from "./image_set.ts";
 import { ownArrays } from "./own_arrays.ts";
 import { endings, ownFolder } from "./own_folder.ts";
@@ -82,6 +83,20 @@ export async function ownSet(path: string, options: OwnOptions): Promise<DataSet
       );
     },
   };
+}
+
+/**
+ * Images of the user's own, read: a folder, or a file of arrays.
+ *
+ * @param split those to evaluate on when not given
+ * @throws UserError when there are none, or they are not such as are read or not what the network takes
+ */
+export async function loadOwnImages(
+  path: string,
+  options: OwnOptions,
+  split: Split = "test",
+): Promise<ImageSet> {
+  return await (await ownSet(path, options)).load("", split);
 }
 
 /** What was done to images, in words that follow their number. */

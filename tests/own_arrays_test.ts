@@ -1,17 +1,12 @@
 /** Images of the user's own in arrays: every layout and type, and what is said of those that are not read. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { type ImageSet, type OwnOptions, ownSet, preparedCounts } from "../data/mod.ts";
+import { loadOwnImages, type OwnOptions, ownSet, preparedCounts } from "../data/mod.ts";
 import { says } from "./data_support.ts";
 import { bytesOf, goldenImages } from "./golden_images.ts";
 import { npy } from "./npy_writer.ts";
 import { inFolder } from "./support.ts";
 import { zip } from "./torch_writer.ts";
-
-/** The images of a path, to evaluate on. */
-async function read(path: string, options: OwnOptions): Promise<ImageSet> {
-  return await (await ownSet(path, options)).load("", "test");
-}
 
 async function write(folder: string, files: Readonly<Record<string, Uint8Array>>): Promise<void> {
   for (const [name, bytes] of Object.entries(files)) {
@@ -76,7 +71,7 @@ Deno.test("arrays are read in every layout and type, from .npy, .npz and .safete
       ),
     });
     for (const name of [...Object.keys(files), "g.safetensors"]) {
-      const set = await read(join(folder, name), photos);
+      const set = await loadOwnImages(join(folder, name), photos);
       assert.deepEqual([...set.images], pixels, name);
       const isLabelled = /^[e-g]/.test(name);
       assert.deepEqual([set.labelled ?? true, [...set.labels]], [
@@ -88,7 +83,10 @@ Deno.test("arrays are read in every layout and type, from .npy, .npz and .safete
     assert.deepEqual((await ownSet(join(folder, "e.npz"), photos)).classes.length, 5);
     // Without channels they are grey; numbers between the levels are rounded, and it is told.
     await write(folder, { "h.npy": npy("<f4", [1, 2, 2], [0, 0.5, 1, 128 / 255]) });
-    const grey = await read(join(folder, "h.npy"), { imageShape: [3, 2, 2], resize: false });
+    const grey = await loadOwnImages(join(folder, "h.npy"), {
+      imageShape: [3, 2, 2],
+      resize: false,
+    });
     assert.deepEqual([...grey.images], [...[0, 128, 255, 128], ...[0, 128, 255, 128], ...[
       0,
       128,
@@ -172,7 +170,7 @@ Deno.test("what is wrong with arrays is one sentence with a remedy", () =>
   inFolder(async (folder) => {
     for (const [bytes, message, name = "x.npy"] of wrongArrays) {
       await Deno.writeFile(join(folder, name), bytes);
-      await assert.rejects(read(join(folder, name), photos), says(message));
+      await assert.rejects(loadOwnImages(join(folder, name), photos), says(message));
     }
   }));
 
@@ -182,8 +180,8 @@ Deno.test("what NumPy saves is read", () =>
     await write(folder, { "a.npz": bytesOf(npz), "b.npy": bytesOf(npy) });
     const options: OwnOptions = { imageShape: [3, 3, 4], resize: false };
     const [labelled, unlabelled] = [
-      await read(join(folder, "a.npz"), options),
-      await read(join(folder, "b.npy"), options),
+      await loadOwnImages(join(folder, "a.npz"), options),
+      await loadOwnImages(join(folder, "b.npy"), options),
     ];
     for (const set of [labelled, unlabelled]) assert.deepEqual([...set.images], pixels);
     assert.deepEqual([[...labelled.labels], unlabelled.labelled], [[1, 0], false]);

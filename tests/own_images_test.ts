@@ -6,6 +6,7 @@ import {
   type ImageSet,
   limit,
   loadEmbedded,
+  loadOwnImages,
   openSets,
   ownNote,
   ownSet,
@@ -26,11 +27,6 @@ async function write(folder: string, files: Readonly<Record<string, Uint8Array>>
     await Deno.mkdir(dirname(join(folder, path)), { recursive: true });
     await Deno.writeFile(join(folder, path), bytes);
   }
-}
-
-/** The images of a path, to evaluate on. */
-async function read(path: string, options: OwnOptions = digits): Promise<ImageSet> {
-  return await (await ownSet(path, options)).load("", "test");
 }
 
 const image = (set: ImageSet, i: number): number[] => {
@@ -67,24 +63,24 @@ Deno.test("a folder a class has labels by the sorted names of the folders, and i
     assert.equal(ownNote(images), undefined);
     // Whoever names the classes chooses their order, and may have more of them.
     const classes = ["cat", "dog", "ant", "Bee"];
-    assert.deepEqual([...(await read(path, { ...digits, classes })).labels], [3, 2, 0, 0]);
+    assert.deepEqual([...(await loadOwnImages(path, { ...digits, classes })).labels], [3, 2, 0, 0]);
   }));
 
 Deno.test("images that lie side by side have no labels; the digest follows pixels and names", () =>
   inFolder(async (folder) => {
     await write(folder, { "b.png": png(1), "a.PNG": png(2) });
-    const set = await read(folder);
+    const set = await loadOwnImages(folder, digits);
     assert.deepEqual(set.files, ["a.PNG", "b.png"]);
     assert.deepEqual([set.labelled, ...set.labels], [false, 65535, 65535]);
     assert.equal(limit(set, 1).labelled, false);
-    const again = await read(folder);
+    const again = await loadOwnImages(folder, digits);
     assert.deepEqual([again.sha256, again.listSha256], [set.sha256, set.listSha256]);
     await Deno.rename(join(folder, "b.png"), join(folder, "c.png"));
-    const renamed = await read(folder);
+    const renamed = await loadOwnImages(folder, digits);
     assert.equal(renamed.sha256, set.sha256);
     assert.notEqual(renamed.listSha256, set.listSha256);
     await write(folder, { "c.png": png(3) });
-    assert.notEqual((await read(folder)).sha256, set.sha256);
+    assert.notEqual((await loadOwnImages(folder, digits)).sha256, set.sha256);
   }));
 
 Deno.test("an exported set is the set itself, to the last byte", () =>
@@ -95,7 +91,7 @@ Deno.test("an exported set is the set itself, to the last byte", () =>
       const name = `${letters.classes?.[letters.labels[i] ?? 0]}/${String(i).padStart(3, "0")}.png`;
       await write(folder, { [name]: encode({ width: 28, height: 28, channels: 1, data }) });
     }
-    const own = await read(folder);
+    const own = await loadOwnImages(folder, digits);
     assert.deepEqual([own.sha256, own.groups, own.classes], [
       letters.sha256,
       letters.groups,
@@ -123,7 +119,7 @@ Deno.test("images of every kind are made what the network takes, and it is told 
       "photo.jpg": bytesOf(goldenImages.jpeg["colour"]?.file ?? ""),
       "photo.png": bytesOf(goldenImages.jpeg["colour"]?.file ?? ""),
     });
-    const colour = await read(folder, { imageShape: [3, height, width], resize: false });
+    const colour = await loadOwnImages(folder, { imageShape: [3, height, width], resize: false });
     assert.deepEqual(preparedCounts(colour), {
       misnamed: 1,
       overBlack: 1,
@@ -144,7 +140,7 @@ Deno.test("images of every kind are made what the network takes, and it is told 
       image(colour, files.indexOf("photo.jpg")),
       image(colour, files.indexOf("photo.png")),
     );
-    const small = await read(folder, { imageShape: [1, 5, 7], resize: true });
+    const small = await loadOwnImages(folder, { imageShape: [1, 5, 7], resize: true });
     assert.deepEqual(preparedCounts(small), {
       misnamed: 1,
       overBlack: 1,
@@ -168,7 +164,7 @@ Deno.test("files that are broken are left out, counted and named; those of other
       "h.GIF": Uint8Array.of(1),
       "Thumbs.db": Uint8Array.of(1),
     });
-    const set = await read(folder);
+    const set = await loadOwnImages(folder, digits);
     assert.deepEqual([set.files, set.skipped], [["a.png"], ["b.png", "c.jpg", "d.jpeg", "e.png"]]);
     assert.equal(
       ownNote(set)?.replace(/^Of \S+/, "Of X"),
@@ -237,16 +233,19 @@ Deno.test("what is wrong with a folder is one sentence with a remedy", async () 
   for (const [files, message, options] of wrongFolders) {
     await inFolder(async (folder) => {
       await write(folder, files);
-      await assert.rejects(read(folder, { ...digits, ...options }), says(message));
+      await assert.rejects(loadOwnImages(folder, { ...digits, ...options }), says(message));
     });
   }
   await inFolder(async (folder) => {
     await write(folder, { "x.png": png(1) });
     await assert.rejects(
-      read(join(folder, "x.png")),
+      loadOwnImages(join(folder, "x.png"), digits),
       says(/it is no folder, and no \.npz, \.npy or \.safetensors file; name the folder/),
     );
-    await assert.rejects(read(join(folder, "y")), says(/there is no such file; check the path$/));
+    await assert.rejects(
+      loadOwnImages(join(folder, "y"), digits),
+      says(/there is no such file; check the path$/),
+    );
   });
 });
 

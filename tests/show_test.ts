@@ -17,7 +17,7 @@ function result(before: number, after: number, change: Partial<AttackResult> = {
   const rejection = (at09: number): Record<string, number> =>
     Object.fromEntries([1, 2, 3, 4, 5, 6, 7, 8, 9].map((t) => [`0.${t}`, t === 9 ? at09 : 0]));
   return attackResultSchema.parse({
-    schema: "mirage/attack@7",
+    schema: "mirage/attack@8",
     mode: "sngp",
     model: "LeNet_SNGP",
     protocol: "paper",
@@ -50,15 +50,14 @@ function result(before: number, after: number, change: Partial<AttackResult> = {
       brier: 0.01,
       nll: 0.1,
       nllInfinite: 0,
-      classNames: null,
+      ...{ classNames: null, skipped: 0, prepared: {} },
     },
     outDomain: {
       name: "notMNIST",
       count: 1000,
       sha256: "",
       listSha256: null,
-      skipped: 2,
-      classNames: null,
+      ...{ skipped: 2, prepared: {}, classNames: null },
     },
     clean: {
       entropy: 1.12,

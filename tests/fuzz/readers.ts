@@ -9,11 +9,14 @@ import { createTar } from "nanotar";
 import { parsePickledBatch, parseRecordBatch } from "../../data/cifar_files.ts";
 import { unzip } from "../../data/files.ts";
 import { parseIdx } from "../../data/idx.ts";
+import { readJpeg } from "../../data/jpeg.ts";
 import { readMat } from "../../data/mat.ts";
 import { parseNotMnist } from "../../data/notmnist.ts";
+import { readNpy } from "../../data/npy.ts";
 import { readNumpyDictionary } from "../../data/numpy.ts";
+import { UserError } from "../../src/base/errors.ts";
 import { readPickle } from "../../src/base/pickle.ts";
-import { decodePng } from "../../data/png.ts";
+import { decodePng, readPng } from "../../data/png.ts";
 import { parseSvhn } from "../../data/svhn.ts";
 import { readTar } from "../../data/tar.ts";
 import { elements } from "../../src/base/refusal.ts";
@@ -26,8 +29,11 @@ import { evaluateOnHost } from "../../src/onnx/fold.ts";
 import { readOnnx } from "../../src/onnx/read.ts";
 import { parseFigures, parseRun } from "../../src/runs/folder.ts";
 import { batchPickle, batchRecords, glyph, idx, png } from "../data_support.ts";
+import { bytesOf, goldenImages } from "../golden_images.ts";
 import { mat, packed, svhn } from "../mat_writer.ts";
+import { npy } from "../npy_writer.ts";
 import { mended, shapeChain, smallNetwork } from "../onnx_writer.ts";
+import { writePng } from "../png_writer.ts";
 import { checkpoint, tensor, zip } from "../torch_writer.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -140,6 +146,32 @@ export const readers: readonly Reader[] = [
     files: () => [3, 0, 2].map(headerAndRows),
     read: (bytes) => decodePng(bytes),
     mend: asPng,
+  },
+  {
+    name: "png-any",
+    files: () =>
+      ([[0, 16, 2], [3, 2, 1], [6, 8, 4]] as const).map(([colour, depth, channels]) =>
+        writePng({
+          ...{ width: 5, height: 4, depth, colour, interlaced: true },
+          samples: Array.from({ length: 20 * channels }, (_, i) => i % 4),
+          ...colour === 3 && { palette: [...glyph(1).subarray(0, 12)], transparency: [0, 9] },
+        })
+      ),
+    read: readPng,
+    mend: withChunkChecksums,
+  },
+  {
+    name: "jpeg",
+    files: () =>
+      ["grey restarted", "colour 4:2:0 progressive", "CMYK"].map((of) =>
+        bytesOf(goldenImages.jpeg[of]?.file ?? "")
+      ),
+    read: readJpeg,
+  },
+  {
+    name: "npy",
+    files: () => [npy("<f4", [2, 2], [1, 2, 3, 4]), npy("|u1", [3], [1, 2, 3], true)],
+    read: (bytes) => readNpy(bytes, (state) => new UserError(`Cannot read "${name}": ${state}`)),
   },
   { name: "tar", files: tarFiles, read: (bytes) => readTar(bytes, name), mend: withTarChecksums },
   {
