@@ -51,7 +51,6 @@ export {
   type OwnRun,
   verifyModel,
 } from "./src/experiment/own_model.ts";
-export type { ReadFacts } from "./src/experiment/results.ts";
 export {
   type Choices,
   type ImportedClassifier,
