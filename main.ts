@@ -198,8 +198,12 @@ async function checkTargetOf(invocation: Invocation): Promise<void> {
     if (page !== undefined || runs.length > 1) await checkTarget(pageOf(runs, page), "page");
   } else if ("out" in invocation && invocation.out !== undefined) {
     const config = "config" in invocation ? invocation.config ?? [] : [];
-    const checkpoints = "checkpoint" in invocation ? invocation.checkpoint ?? [] : [];
-    await checkTarget(invocation.out, "document", [config, checkpoints].flat());
+    const models = "checkpoint" in invocation ? [invocation.checkpoint, invocation.modelFile] : [];
+    await checkTarget(
+      invocation.out,
+      "document",
+      [config, ...models].flatMap((paths) => paths ?? []),
+    );
   }
 }
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { attackResultSchema } from "../src/experiment/documents.ts";
 import { batteryDocument } from "../src/experiment/battery_document.ts";
 import { preprocessOf } from "../src/experiment/model_files.ts";
-import { runConfig } from "../src/experiment/config.ts";
+import { attackNameOf, runConfig } from "../src/experiment/config.ts";
 import { checkLifted } from "../src/onnx/mod.ts";
 import { add, reshape, sum, type Tensor } from "../src/nn/mod.ts";
 import { smallNetwork } from "./onnx_writer.ts";
@@ -68,6 +68,30 @@ testWithShared(
 );
 
 testWithShared(
+  "a run keeps a model file with what lies beside it, and is verified when both are gone",
+  ["reference/onnx/modern.onnx", "reference/onnx/modern.onnx.data", "data/MNIST"],
+  () =>
+    inFolder(async (cwd) => {
+      const parts = ["modern.onnx", "modern.onnx.data"];
+      for (const part of parts) {
+        const bytes = await Deno.readFile(sharedPath(`reference/onnx/${part}`));
+        await Deno.writeFile(join(cwd, part), bytes);
+      }
+      const { code, stderr } = await task("eval", ["--model-file", "modern.onnx", ...quick], {
+        cwd,
+      });
+      assert.equal(code, 0, stderr);
+      const run = await onlyRun(join(cwd, "trained_models"), "eval");
+      for (const part of parts) await Deno.remove(join(cwd, part));
+      const verified = await task("verify", [run], { cwd });
+      assert.equal(verified.code, 0, verified.stderr);
+      const gone = await task("eval", ["--config", `${run}/run.json`], { cwd });
+      assert.equal(gone.code, 1);
+      assert.match(gone.stderr, /Cannot read ".*modern\.onnx": there is no such file/);
+    }),
+);
+
+testWithShared(
   "what does not go with a model file is refused in a sentence",
   needed,
   () =>
@@ -107,12 +131,13 @@ Deno.test("a model file needs a set in-domain, and settles what nobody chooses b
   const of = { mode: "baseline", modelFile: "a/model.onnx" } as const;
   assert.throws(() => runConfig(of), /does not say which images.*--in-domain/);
   assert.throws(() => runConfig({ ...of, modelFile: "model.pt", inDomain: "mnist" }), /no .onnx/);
-  const { model, outDomain, epsilonAttack, attack, steps } = runConfig({
+  const config = runConfig({
     ...of,
     inDomain: "cifar10",
   });
+  const { model, outDomain, epsilonAttack, steps } = config;
   assert.deepEqual(
-    [model, outDomain, epsilonAttack, attack, steps],
+    [model, outDomain, epsilonAttack, attackNameOf(config), steps],
     ["model.onnx", "svhn", 0.016, "pgd", 10],
   );
 });

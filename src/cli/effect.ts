@@ -66,7 +66,8 @@ export function actsIn(command: Asked["command"] | "table", name: string): boole
 }
 
 /** Whether a battery attacks a model of another seed too, which is trained where a checkpoint is named as well. */
-function trainsAnother({ battery }: RunConfig): boolean {
+function trainsAnother({ battery, modelFile }: RunConfig): boolean {
+  if (modelFile !== undefined) return false;
   const { members }: Pick<Battery, "members"> = battery ? batteries[battery] : { members: [] };
   return members.some(({ surrogate }) => surrogate);
 }
@@ -237,8 +238,12 @@ const idle: ReadonlyMap<string, Idle> = new Map<string, Idle>(([
     .map(([name, declared]) => [name, ofSome(declared)] as const),
   [
     "numEnsembles",
-    ({ method }) =>
-      method.ensemble ? undefined : [`${method.name} is one model`, `use --mode ${ensemble}`],
+    ({ method, config: { modelFile } }) =>
+      method.ensemble
+        ? undefined
+        : modelFile === undefined
+        ? [`${method.name} is one model`, `use --mode ${ensemble}`]
+        : ["each model file is one model", "name others by --model-file too"],
   ],
   ...Object.keys(optionEntries).filter(actingOf).map((name) => [name, at(name)] as const),
   [
@@ -256,7 +261,9 @@ const idle: ReadonlyMap<string, Idle> = new Map<string, Idle>(([
     ({ config: { modelFile } }) =>
       modelFile === undefined ? undefined : ["the model file is the network", leaveOut],
   ],
-  ...["input", "output", "features", "preprocess"].map((name) => [name, ofModelFile] as const),
+  ...["input", "output", "features", "preprocess"].map((name) =>
+    [name, all(at(name), ofModelFile)] as const
+  ),
   ["batteryMode", all(at("batteryMode"), ofBattery)],
   ["labels", ofOwn(["inDomain"])],
   ["resize", ofOwn(["inDomain", "outDomain"])],

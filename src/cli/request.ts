@@ -32,7 +32,8 @@ export interface Request {
 }
 
 /** Flags that may stand beside `--config`: where things are, and what is shown. */
-const besides = /^--(config|checkpoint|data-path|save-path|save-images|out|explain|time|json)(=|$)/;
+const besides =
+  /^--(config|checkpoint|model-file|data-path|save-path|save-images|out|explain|time|json)(=|$)/;
 
 /**
  * The run of a `run.json`, made again.
@@ -45,7 +46,8 @@ export async function fromFile(
   args: readonly string[],
 ): Promise<Request> {
   const { command, config: file = "", dataPath, savePath, saveImages, explain, time } = invocation;
-  const checkpoint = "checkpoint" in invocation ? invocation.checkpoint : undefined;
+  const { checkpoint, modelFile }: Pick<RunOptions, "checkpoint" | "modelFile"> =
+    command === "train" ? {} : invocation;
   const other = args.find((arg) => arg.startsWith("--") && !besides.test(arg));
   if (other) {
     throw new UserError(
@@ -77,6 +79,7 @@ export async function fromFile(
     ...run.config,
     ...(dataPath === undefined ? {} : { dataPath }),
     ...(checkpoint === undefined ? {} : { checkpoint }),
+    ...(modelFile === undefined ? {} : { modelFile }),
     ...(typed("--save-path") ? { savePath } : {}),
     saveImages,
     explain,

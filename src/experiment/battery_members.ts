@@ -18,7 +18,7 @@ import { type Method, methods } from "../methods/mod.ts";
 import { iterationOf } from "../methods/protocol.ts";
 import { attackSettings, checkParts } from "./attack.ts";
 import { batteries, type Battery, type BatteryMember, memberName } from "./batteries.ts";
-import { procedureFor, type RunConfig } from "./config.ts";
+import { procedureFor, publishedAttack, type RunConfig } from "./config.ts";
 import type { Parts } from "./parts.ts";
 import { type KeptSurrogate, type SurrogateModels, surrogateOf } from "./surrogate.ts";
 import type { Workbench } from "./workbench.ts";
@@ -55,9 +55,9 @@ export async function planOf(
   parts: Parts,
   kept?: KeptSurrogate,
 ): Promise<BatteryPlan> {
-  const { config, method } = bench;
+  const { config } = bench;
   const { members: listed }: Battery = batteries[config.battery ?? "standard"];
-  const published: Listed = { attack: method.attack, objective: "published" };
+  const published: Listed = { attack: publishedAttack(config), objective: "published" };
   const members: ReadyMember[] = [];
   const leftOut: LeftOut[] = [];
   let surrogate: SurrogateModels | undefined;

@@ -40,7 +40,7 @@ import {
   protocolOptions,
 } from "../methods/protocol.ts";
 import { batteries, type BatteryName } from "./batteries.ts";
-import { modelFileEntries, modelFilesOf, settledByFiles } from "./model_files.ts";
+import { attackOnFiles, modelFileEntries, modelFilesOf, settledByFiles } from "./model_files.ts";
 import type { CompleteOptions, RunConfig, RunOptions } from "./options.ts";
 import {
   attacking,
@@ -300,11 +300,16 @@ export function procedureFor(config: RunConfig): Procedure {
   return procedureOf(config.protocol, config);
 }
 
+/** The attack published on a configuration's method; on models out of files, whatever they are, pgd. */
+export function publishedAttack(config: CompleteOptions): AttackName {
+  const { attack }: Method = methods[config.mode];
+  return modelFilesOf(config) ? attackOnFiles : attack;
+}
+
 /** The attack that a configuration asks for: the one published on its method, or what was chosen. */
 export function attackNameOf(config: CompleteOptions): AttackName | ModulePath {
   const { attack } = procedureOf(config.protocol, config);
-  const method: Method = methods[config.mode];
-  return attack === "published" ? method.attack : attack;
+  return attack === "published" ? publishedAttack(config) : attack;
 }
 
 /**

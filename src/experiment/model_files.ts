@@ -6,8 +6,15 @@
 import { basename } from "node:path";
 import { z } from "zod";
 import { type DataPath, type SetName, setNames } from "../../data/mod.ts";
+import type { AttackName } from "../attack/mod.ts";
 import { shortened, UserError } from "../base/errors.ts";
-import { importedEnding, type MethodName, type Network, networks } from "../methods/mod.ts";
+import {
+  importedEnding,
+  isImported,
+  type MethodName,
+  type Network,
+  networks,
+} from "../methods/mod.ts";
 import { type ImportedClassifier, importOnnx, type Preprocess } from "../onnx/mod.ts";
 import type { CompleteOptions, RunConfig } from "./options.ts";
 import { same, told } from "./told.ts";
@@ -69,6 +76,9 @@ export function membersOf(config: RunConfig): number | undefined {
   return config.numEnsembles ?? listedMembers(config);
 }
 
+/** The attack on whatever comes out of files, as published: 10 steps from the image itself. */
+export const attackOnFiles = "pgd" satisfies AttackName;
+
 /** The method that so many files are: one model, or an ensemble. */
 export function modeOfFiles(files: readonly string[]): MethodName {
   return files.length > 1 ? "deep_ensemble" : "baseline";
@@ -81,14 +91,13 @@ function nameOf(names: readonly string[]): string {
   return shown.join(" + ");
 }
 
-/** What files leave open is settled for them: the name of the network, sets, the radius, the published attack. */
+/** What files leave open is settled for them: the name of the network, sets, the radius, what an ensemble is attacked on. */
 export interface SettledByFiles {
   readonly model: string;
   readonly inDomain: SetName | DataPath;
   readonly outDomain: SetName | DataPath;
   /** Of the network that was published with the set, else 8 / 255. */
   readonly epsilon: number;
-  readonly attack: NonNullable<CompleteOptions["attack"]>;
   readonly ensembleAttack?: "joint" | "per-member";
 }
 
@@ -101,7 +110,7 @@ export function settledByFiles(
   files: readonly string[],
   options: CompleteOptions,
 ): SettledByFiles {
-  const { mode, inDomain, checkpoint, attack = "pgd", ensembleAttack = "joint" } = options;
+  const { mode, model, inDomain, checkpoint, ensembleAttack = "joint" } = options;
   const other = files.find((file) => !file.endsWith(importedEnding));
   const cannot = (state: string, remedy: string): UserError =>
     new UserError(`Cannot use "${shortened(other ?? files[0] ?? "", 120)}": ${state}; ${remedy}`);
@@ -134,11 +143,13 @@ export function settledByFiles(
     );
   }
   return {
-    model: nameOf(files.map((file) => basename(file))),
+    // A run that is made again has its name from the files that it was made with first.
+    model: model !== undefined && isImported(model)
+      ? model
+      : nameOf(files.map((file) => basename(file))),
     inDomain,
     outDomain,
     epsilon: published?.epsilon ?? 8 / 255,
-    attack,
     ...files.length > 1 && { ensembleAttack },
   };
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { z } from "zod";
 import { checkpointPaths, loadCheckpoint, stateDigest } from "../checkpoint/checkpoint.ts";
 import { checkpointsOf, trainEpochs } from "./config.ts";
@@ -166,15 +166,16 @@ async function ownCopies(run: Run, file: string): Promise<string> {
   const { command, checkpoints, config } = run;
   const copies = join(dirname(file), "checkpoints");
   const [first, ...others] = checkpoints.slice(0, checkpoints.length - surrogateSeedsOf(run).length)
-    .map(({ name }) => join(copies, basename(name)));
+    .map(({ name }) => join(copies, name));
+  const flag = config["modelFile"] === undefined ? "--checkpoint" : "--model-file";
   if (command !== "train" && first !== undefined && await isFile(first)) {
     return others.length === 0
-      ? `add --checkpoint ${display(first)}, its own copy`
-      : `add --checkpoint once a member, for its own copies in ${display(copies)}`;
+      ? `add ${flag} ${display(first)}, its own copy`
+      : `add ${flag} once a member, for its own copies in ${display(copies)}`;
   }
-  return config["checkpoint"] === undefined
+  return config["checkpoint"] === undefined && config["modelFile"] === undefined
     ? "name another --save-path, or train as it did there first"
-    : "name the file that it used by --checkpoint";
+    : `name the file that it used by ${flag}`;
 }
 
 function plural(epochs: number): string {

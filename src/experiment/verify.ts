@@ -107,8 +107,7 @@ export async function verify(
   const seeds = surrogateSeedsOf(run);
   const checkpoint = kept.splice(0, kept.length - seeds.length);
   const surrogate = { paths: kept, seeds };
-  // A file may keep a part of itself beside it, which no copy of it has.
-  const named = run.config["modelFile"] === undefined ? { checkpoint } : {};
+  const named = run.config["modelFile"] === undefined ? { checkpoint } : { modelFile: checkpoint };
   const options = { ...run.config, ...named, ...(dataPath === undefined ? {} : { dataPath }) };
   const asked = runConfig(options as unknown as RunOptions);
   await checkRun(run, asked, join(folder, "run.json"), "kept");

@@ -34,7 +34,7 @@ import {
 import { givenCheckpoints } from "./named.ts";
 import { leftToTrain, titleOf, tooMany, trainingState } from "./pending.ts";
 import { hold } from "../base/lock.ts";
-import { checkLifted } from "../onnx/mod.ts";
+import { checkLifted, checkWeights } from "../onnx/mod.ts";
 import type { Reporter } from "../base/reporter.ts";
 import { type Learner, learnTogether } from "../train/step.ts";
 import { fit, type Trained } from "../train/fit.ts";
@@ -106,6 +106,8 @@ export interface LoadedModel {
   readonly digest: string;
   /** What it has learned for how long; null where the file does not say. */
   readonly trained: TrainedOn | null;
+  /** Paths of files that hold a part of it, from its file's folder on; none when not given. */
+  readonly beside?: readonly string[];
 }
 
 /** Epochs behind a model, and the images that it saw in them. */
@@ -146,6 +148,7 @@ export async function findOrTrain(
     const path = given?.[i] ?? trained[i] ?? "";
     const outOfFile = bench.imported?.[i];
     outOfFile?.notes.forEach((note) => reporter.note(note));
+    if (outOfFile) checkWeights(device, outOfFile);
     if (outOfFile) await checkLifted(device, outOfFile, outOfFile.imageShape);
     const { sha256, prefix, statement } = outOfFile
       ? { sha256: await digestOfFile(path), prefix: "", statement: undefined }
@@ -154,7 +157,13 @@ export async function findOrTrain(
     const digest = outOfFile?.digest ?? stateDigest(model);
     const twin = loaded.find((other) => other.digest === digest);
     if (given && twin) throw sameModel(twin.path, path);
-    loaded.push({ path, sha256, digest, trained: trainedOn(statement) });
+    loaded.push({
+      path,
+      sha256,
+      digest,
+      trained: trainedOn(statement),
+      ...outOfFile && { beside: outOfFile.beside },
+    });
     push(device, model.state.values());
     await model.finish?.(device);
   }

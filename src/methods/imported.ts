@@ -23,6 +23,8 @@ export interface ImportedFor {
 export interface ImportedModel extends Model {
   /** SHA-256 of the file with what it keeps beside itself, and of how it is taken. */
   readonly digest: string;
+  /** Paths of the files that a part of it lies in, from its file's folder on. */
+  readonly beside: readonly string[];
   /** Whether its file is written for a fixed number of images. */
   readonly isLifted: boolean;
   /** For people: what was decided where the file leaves a choice. */
@@ -50,11 +52,12 @@ export function importedModel(
         `${classes}; name another set by --in-domain, or another output by --output`,
     );
   }
-  const { logits, features, state, isLifted, sha256: digest, notes } = network;
+  const { logits, features, state, isLifted, beside, sha256: digest, notes } = network;
   return {
     name,
     imageShape,
     digest,
+    beside,
     isLifted,
     notes,
     ignored: [],

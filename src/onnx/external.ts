@@ -27,6 +27,7 @@ export class ExternalData {
   /** By path, without symbolic links. */
   readonly #files = new Map<string, Beside>();
   readonly #digests: string[] = [];
+  readonly #paths = new Set<string>();
 
   /** @param model path of the model; undefined where there are its bytes alone */
   constructor(model: string | undefined) {
@@ -36,6 +37,11 @@ export class ExternalData {
   /** SHA-256 of each array that was read, in order. */
   get digests(): readonly string[] {
     return this.#digests;
+  }
+
+  /** Paths of the files that hold arrays, as the model has them, from the model's folder on. */
+  get paths(): readonly string[] {
+    return [...this.#paths];
   }
 
   /**
@@ -94,6 +100,7 @@ export class ExternalData {
     if (inner.split(/[/\\]/)[0] === ".." || isAbsolute(inner)) {
       throw fail("a link out of the model's folder", "put the file itself beside the model");
     }
+    this.#paths.add(names.join("/"));
     const known = this.#files.get(path);
     if (known) return known;
     const { isFile, size } = await Deno.stat(path);

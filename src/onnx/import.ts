@@ -22,6 +22,8 @@ export interface ImportedClassifier {
   readonly name: string;
   /** SHA-256 of the file, and of what it keeps beside itself. */
   readonly sha256: string;
+  /** Paths of the files that a part of it lies in, from its folder on; none of one that is whole. */
+  readonly beside: readonly string[];
   /** `[C, H, W]` of an image, as far as the file says it. */
   readonly imageShape: readonly (number | undefined)[] | undefined;
   /** Weights on the device by name; complete once a graph was traced. */
@@ -68,6 +70,7 @@ export async function importOnnx(
   return {
     name: model.name,
     sha256: sha256(model.sha256, JSON.stringify([choices, preprocess])),
+    beside: model.beside,
     imageShape: graph.imageShape,
     state: graph.state,
     isLifted: graph.isLifted,

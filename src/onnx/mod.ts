@@ -5,5 +5,5 @@
  */
 export type { Preprocess } from "./graph.ts";
 export { type ImportedClassifier, importOnnx, type ImportOptions } from "./import.ts";
-export { checkLifted } from "./lifted.ts";
+export { checkLifted, checkWeights } from "./fit.ts";
 export type { Choices } from "./plan.ts";

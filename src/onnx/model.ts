@@ -89,6 +89,8 @@ export interface OnnxModel {
   readonly name: string;
   /** SHA-256 of the file and, where its arrays lie in others, of these. */
   readonly sha256: string;
+  /** Paths of the other files that its arrays lie in, from its folder on. */
+  readonly beside: readonly string[];
   readonly irVersion: number;
   /** Version of ONNX's own operators. */
   readonly opset: number;

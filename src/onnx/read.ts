@@ -58,6 +58,7 @@ export async function readOnnx(file: string | Uint8Array): Promise<OnnxModel> {
   return {
     name: basename(path ?? unnamed),
     sha256: sha256Of([bytes, ...external.digests]),
+    beside: external.paths,
     irVersion: Number(model.irVersion),
     opset,
     producer: `${model.producerName} ${model.producerVersion}`.trim(),

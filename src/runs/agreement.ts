@@ -17,6 +17,7 @@ export const circumstances: ReadonlySet<string> = new Set([
   "dataPath",
   "savePath",
   "checkpoint",
+  "modelFile",
   "explain",
   "time",
   "saveImages",

@@ -13,7 +13,7 @@
  * @module
  */
 import { type Run, runSchema } from "./schema.ts";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { checkRegular, makeFolder, sweep, writeAtomic } from "../base/atomic.ts";
 import { type NamedArray, readSafetensors, writeSafetensors } from "../checkpoint/safetensors.ts";
@@ -50,6 +50,8 @@ export interface UsedModel {
   readonly path: string;
   /** SHA-256 of its file when it was loaded. */
   readonly sha256: string;
+  /** Paths of files that hold a part of it, from its file's folder on; none when not given. */
+  readonly beside?: readonly string[];
 }
 
 /** What a run leaves. */
@@ -174,9 +176,10 @@ class OpenFolder implements RunFolder {
     const kept = join(this.path, "checkpoints");
     await makeFolder(kept);
     const entries: Run["checkpoints"] = [];
-    const models = [...used, ...checkpoints.map((path) => ({ path, sha256: undefined }))];
-    for (const [i, { path: source, sha256: loaded }] of models.entries()) {
-      const name = `${i}${extension(source)}`;
+    const made = checkpoints.map((path) => ({ path, sha256: undefined, beside: undefined }));
+    const models = [...used, ...made];
+    for (const [i, { path: source, sha256: loaded, beside = [] }] of models.entries()) {
+      const name = beside.length > 0 ? `${i}/${basename(source)}` : `${i}${extension(source)}`;
       const bytes = await readFile(source);
       const digest = sha256(bytes);
       if (loaded !== undefined && loaded !== digest) {
@@ -185,6 +188,7 @@ class OpenFolder implements RunFolder {
             "run the command again when nothing else trains there",
         );
       }
+      await keepBeside(beside, dirname(source), join(kept, String(i)));
       await writeAtomic(join(kept, name), bytes);
       entries.push({ name, source, sha256: digest });
     }
@@ -313,7 +317,7 @@ export async function keptCheckpoints(folder: string, { checkpoints }: Run): Pro
   }
   const paths: string[] = [];
   for (const { name, sha256: wanted } of checkpoints) {
-    const path = join(folder, "checkpoints", basename(name));
+    const path = join(folder, "checkpoints", name);
     if (sha256(await readFile(path)) !== wanted) {
       throw new UserError(
         `Cannot use "${
@@ -375,6 +379,17 @@ function checked<T>(value: unknown, path: string, schema: z.ZodType<T>): T {
   );
 }
 
+/** What a copy's name ends with, so that it is read as its source is. */
 function extension(path: string): string {
-  return path.endsWith(".safetensors") ? ".safetensors" : ".checkpoint";
+  const known = [".safetensors", ".onnx"].find((ending) => path.toLowerCase().endsWith(ending));
+  return known ?? ".checkpoint";
+}
+
+/** Copies what lies beside a model, under the names that the model knows it by. */
+async function keepBeside(paths: readonly string[], from: string, to: string): Promise<void> {
+  for (const path of paths) {
+    await makeFolder(dirname(join(to, path)));
+    await sweep(dirname(join(to, path)));
+    await writeAtomic(join(to, path), await readFile(join(from, path)));
+  }
 }

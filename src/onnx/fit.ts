@@ -1,5 +1,5 @@
 /**
- * Whether images that go through a network together do so each by itself.
+ * Whether a network fits: several images at once, and the GPU.
  *
  * @module
  */
@@ -41,4 +41,25 @@ export async function checkLifted(
       "number of them, and one changes the logits of another; export it with a batch of any size " +
       "(dynamic_axes)",
   );
+}
+
+/**
+ * Looks whether a GPU can hold the weights of a network, before it is given them.
+ *
+ * @throws UserError naming the first array that is too large
+ */
+export function checkWeights(
+  { limits }: Pick<Device, "limits">,
+  { name, state }: Pick<ImportedClassifier, "name" | "state">,
+): void {
+  const most = Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
+  const mib = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;
+  for (const [array, { data: { byteLength } }] of state) {
+    if (byteLength <= most) continue;
+    throw new UserError(
+      `Cannot use "${shortened(name, 80)}" on this GPU: "${shortened(array, 60)}" has ${
+        mib(byteLength)
+      }, one of its buffers at most ${mib(most)}; use another GPU, or a smaller model`,
+    );
+  }
 }
