@@ -1,6 +1,6 @@
 /**
- * CIFAR-100 (A. Krizhevsky, 2009): 32x32 colour photographs of a hundred kinds of things. The twenty groups that they fall
- * into are not read.
+ * CIFAR-100 (A. Krizhevsky, 2009): 32x32 colour photographs of a hundred kinds of things. The twenty groups that
+ * they fall into are not read.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Sets published as CIFAR-10 is (A. Krizhevsky, 2009): 32x32 colour photographs in batches, which are Python's pickles or
- * records of bytes, in a folder or in an archive.
+ * Sets published as CIFAR-10 is (A. Krizhevsky, 2009): 32x32 colour photographs in batches, which are Python's
+ * pickles or records of bytes, in a folder or in an archive.
  *
  * @module
  */
@@ -67,9 +67,9 @@ const pixels = 3 * 32 * 32;
 const mostArchive = 256 * 2 ** 20;
 
 /**
- * Finds and reads the parts of a set: from the first of its folders that has a batch of the part, else from the first of
- * its archives. Batches of a folder that are missing are left out. Images are [N, 3, 32, 32], red before green before
- * blue.
+ * Finds and reads the parts of a set: from the first of its folders that has a batch of the part, else from the
+ * first of its archives. Batches of a folder that are missing are left out. Images are [N, 3, 32, 32], red before
+ * green before blue.
  */
 export function cifarReader(
   set: CifarFiles,

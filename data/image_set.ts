@@ -24,7 +24,7 @@ export interface ImageSet {
   readonly count: number;
   /** The shape of one image. */
   readonly shape: readonly [channels: number, height: number, width: number];
-  /** SHA-256 of the pixel bytes followed by the labels, if there are any, in hex: a byte each where all fit one, else two. */
+  /** SHA-256 of the pixel bytes and the labels, if there are any, in hex: a byte each where all fit one, else two. */
   readonly sha256: string;
   /** Where it came from: "embedded" or the path as it was given. */
   readonly source: string;
@@ -38,7 +38,7 @@ export interface ImageSet {
   readonly skipped?: readonly string[];
   /** Images of kinds that are not read, by relative name. */
   readonly others?: readonly string[];
-  /** What was done to each image of the user's own so that a network takes it: [N], a bit for each of `preparations`. */
+  /** What was done to each image of the user's own so that a network takes it, [N]: a bit for each of `preparations`. */
   readonly prepared?: Uint8Array<ArrayBuffer>;
 }
 

@@ -79,7 +79,15 @@ export async function ownArrays(path: string, options: OwnOptions): Promise<OwnI
       "save the images as images, and what they show as labels",
     );
   }
-  return { parts: { ...parts, test }, classes: options.classes, reach };
+  const { classes } = options;
+  if (classes && reach > classes.length) {
+    throw cannotUse(
+      path,
+      `its labels reach ${reach - 1}, --labels names ${classes.length} classes, from 0 on`,
+      "name all of them",
+    );
+  }
+  return { parts: { ...parts, test }, classes, reach };
 }
 
 /** The arrays of a file by name; those of other names of an `.npz` without their content. */

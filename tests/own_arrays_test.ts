@@ -1,7 +1,13 @@
 /** Images of the user's own in arrays: every layout and type, and what is said of those that are not read. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { loadOwnImages, type OwnOptions, ownSet, preparedCounts } from "../data/mod.ts";
+import {
+  type DataSet,
+  loadOwnImages,
+  type OwnOptions,
+  ownSet,
+  preparedCounts,
+} from "../data/mod.ts";
 import { says } from "./data_support.ts";
 import { bytesOf, goldenImages } from "./golden_images.ts";
 import { npy } from "./npy_writer.ts";
@@ -172,6 +178,20 @@ Deno.test("what is wrong with arrays is one sentence with a remedy", () =>
       await Deno.writeFile(join(folder, name), bytes);
       await assert.rejects(loadOwnImages(join(folder, name), photos), says(message));
     }
+  }));
+
+Deno.test("classes that are named are as many as the labels reach, or more", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "x.npz");
+    const pixels = npy("|u1", [2, 2, 2], new Array(8).fill(9));
+    await Deno.writeFile(path, zip([["x.npy", pixels], ["y.npy", npy("<i8", [2], [2, 0])]]));
+    const named = (...classes: string[]): Promise<DataSet> =>
+      ownSet(path, { imageShape: [1, 2, 2], resize: false, classes });
+    assert.deepEqual((await named("a", "b", "c", "d")).classes, ["a", "b", "c", "d"]);
+    await assert.rejects(
+      named("a", "b"),
+      says(/its labels reach 2, --labels names 2 classes, from 0 on; name all of them$/),
+    );
   }));
 
 Deno.test("what NumPy saves is read", () =>

@@ -10,7 +10,17 @@ import {
   trainResultSchema,
 } from "../src/experiment/documents.ts";
 import type { AttackResult, EvalResult } from "../src/experiment/documents.ts";
-import { constant, dim, matmul, reshape, type Tensor } from "../src/nn/mod.ts";
+import { modes } from "../src/experiment/config.ts";
+import { classesShown } from "../src/experiment/taken.ts";
+import {
+  type Method,
+  methods,
+  type Model,
+  networkOf,
+  settledHyperparameters,
+} from "../src/methods/mod.ts";
+import { procedureOf } from "../src/methods/protocol.ts";
+import { constant, dim, matmul, Random, reshape, type Tensor } from "../src/nn/mod.ts";
 import { runsFolder } from "../src/runs/folder.ts";
 import { png } from "./data_support.ts";
 import { npy } from "./npy_writer.ts";
@@ -283,3 +293,21 @@ Deno.test("a model of one's own is attacked against images without labels", () =
       assert.deepEqual(result.inDomain.classes, 3);
     })
   ));
+
+Deno.test("how many classes a model has is told by its arrays, whatever its method", () => {
+  for (const mode of modes) {
+    const { models, create }: Method = methods[mode];
+    const build = (classes: number): Model =>
+      create(models[0] ?? "", {
+        ...settledHyperparameters({}, networkOf(models[0] ?? ""), "use"),
+        procedure: procedureOf("paper"),
+        random: new Random(0),
+        imageShape: [1, 28, 28],
+        classes,
+      });
+    for (const classes of [2, 3, 7]) {
+      assert.equal(classesShown(build(classes).state, build), classes, mode);
+    }
+    assert.equal(classesShown(new Map(), build), undefined);
+  }
+});

@@ -84,7 +84,10 @@ export function showEval(result: EvalResult, width = columns()): string {
     heading(result, result.seeds),
     ...trainedLine(result),
     inDomain(result.inDomain),
-    tableText(["out-domain", outDomain.name + readText(outDomain)], rows(outDomain), { width }),
+    ...readText(outDomain) === "" ? [] : [
+      `out-domain: ${counted(outDomain.count, "image")} of ${outDomain.name}${readText(outDomain)}`,
+    ],
+    tableText(["out-domain", outDomain.name], rows(outDomain), { width }),
     ...noted([outDomain], outDomain.count),
     evalVerdict(result),
     ...showEvidence(result, width),

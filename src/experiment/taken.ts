@@ -127,7 +127,7 @@ export async function takenBy(
  * How many classes a model has by its arrays: the length of the first axis that is longer in a model of one class
  * more; undefined where the file has no such array.
  */
-function classesShown(
+export function classesShown(
   tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>,
   build: (classes: number) => Model,
 ): number | undefined {
