@@ -111,7 +111,7 @@ testWithShared(
         [[...mlp, "--model", "LeNet"], /--model here: the model file is the network/],
         [[...mlp, "--checkpoint", "a"], /leave out --checkpoint/],
         [[...mlp, "--epochs", "3"], /the model file is trained already/],
-        [[...mlp, "--output", "foo"], /Cannot find the output "foo": the ONNX file has "logits"/],
+        [[...mlp, "--output", "foo"], /Cannot find the output "foo": "mlp.onnx" has "logits"/],
         [[...mlp, ...mlp], /they hold the same model/],
         [["--output", "logits"], /there is no model file; add --model-file/],
         [

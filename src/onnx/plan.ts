@@ -54,12 +54,17 @@ export function planOf(model: OnnxModel, choices: Choices): Plan {
   const wanted = features === undefined ? [logits] : [logits, features];
   const among = new Set(wanted.flatMap(upTo));
   const nodes = model.nodes.filter((node) => among.has(node));
-  refuseUnknown(nodes);
+  refuseUnknown(model.name, nodes);
   const readers = new Map<string, number>();
   for (const name of [...wanted, ...nodes.flatMap((node) => node.inputs)]) {
     readers.set(name, (readers.get(name) ?? 0) + 1);
   }
   return { input, logits, features, nodes, readers, notes };
+}
+
+/** A file's name in a sentence. */
+function quoted(name: string): string {
+  return `"${shortened(name, 80)}"`;
 }
 
 /** Names of a list, as far as a sentence has room for them. */
@@ -68,32 +73,33 @@ function listed(names: readonly string[], most = 8): string {
   return names.length > most ? `${shown} and ${names.length - most} more` : shown;
 }
 
-function inputOf({ inputs }: OnnxModel, chosen: string | undefined): OnnxValue {
+function inputOf({ name, inputs }: OnnxModel, chosen: string | undefined): OnnxValue {
   const names = listed(inputs.map(({ name }) => name));
   const [first, ...others] = inputs;
-  if (!first) throw new UserError("Cannot use the ONNX file: it has no input that takes images");
+  if (!first) throw new UserError(`Cannot use ${quoted(name)}: it has no input that takes images`);
   if (chosen !== undefined) {
-    const found = inputs.find(({ name }) => name === chosen);
+    const found = inputs.find((input) => input.name === chosen);
     if (found) return found;
     throw new UserError(
-      `Cannot use the input "${
-        shortened(chosen, 80)
-      }": the ONNX file has ${names}; choose one of them`,
+      `Cannot use the input "${shortened(chosen, 80)}": ${
+        quoted(name)
+      } has ${names}; choose one of them`,
     );
   }
   if (others.length === 0) return first;
   throw new UserError(
-    `Cannot tell which input takes the images: the ONNX file has ${names}; choose one by --input`,
+    `Cannot tell which input takes the images: ${quoted(name)} has ${names}; choose one by --input`,
   );
 }
 
 function outputOf(model: OnnxModel, chosen: string | undefined): string {
   if (chosen !== undefined) return namedValue(model, chosen, "output");
+  const { name } = model;
   const [first, ...others] = model.outputs;
   if (first && others.length === 0) return first.name;
   const names = listed(model.outputs.map(({ name }) => name));
   throw new UserError(
-    `Cannot tell which output gives the logits: the ONNX file has ${
+    `Cannot tell which output gives the logits: ${quoted(name)} has ${
       names || "none"
     }; choose one by --output`,
   );
@@ -101,7 +107,7 @@ function outputOf(model: OnnxModel, chosen: string | undefined): string {
 
 /** A value by its name, or by that of the node that makes it. */
 function namedValue(
-  { nodes, outputs }: OnnxModel,
+  { name, nodes, outputs }: OnnxModel,
   chosen: string,
   what: "output" | "features",
 ): string {
@@ -113,7 +119,7 @@ function namedValue(
     what === "output" ? outputs.map(({ name }) => name) : nodes.slice(-5).map(({ name }) => name),
   );
   throw new UserError(
-    `Cannot find the ${what} "${shortened(chosen, 80)}": the ONNX file has ${
+    `Cannot find the ${what} "${shortened(chosen, 80)}": ${quoted(name)} has ${
       what === "output" ? names : `${nodes.length} nodes, the last of them ${names}`
     }; choose one of them by --${what}`,
   );
@@ -128,7 +134,11 @@ function beforeSoftmax(
   const [before] = node?.inputs ?? [];
   if (!node || !before) return { logits: output, notes: [] };
   if (node.op === "Identity") return beforeSoftmax(before, makers);
-  if (node.op !== "Softmax" && node.op !== "LogSoftmax") return { logits: output, notes: [] };
+  const axis = node.attributes.get("axis") ?? -1;
+  const isOverClasses = axis === -1 || axis === 1;
+  if (node.op !== "Softmax" && node.op !== "LogSoftmax" || !isOverClasses) {
+    return { logits: output, notes: [] };
+  }
   const note = `The model ends in ${node.op}; the logits before it are used`;
   return { logits: before, notes: [note] };
 }
@@ -164,7 +174,7 @@ function lastLinear(nodes: readonly OnnxNode[], input: string): string | undefin
 }
 
 /** @throws UserError naming every operator that is not at hand, with its nodes */
-function refuseUnknown(nodes: readonly OnnxNode[]): void {
+function refuseUnknown(name: string, nodes: readonly OnnxNode[]): void {
   const unknown = nodes.filter(({ op, domain }) =>
     !["", "ai.onnx"].includes(domain) || !rules[op] && !isHostOp(op)
   );
@@ -177,7 +187,7 @@ function refuseUnknown(nodes: readonly OnnxNode[]): void {
   const shown = each.slice(0, 8).join(", ") +
     (each.length > 8 ? ` and ${each.length - 8} more kinds` : "");
   throw new UserError(
-    `Cannot import the ONNX file: there is no rule for ${shown}; export the model without ` +
+    `Cannot import ${quoted(name)}: there is no rule for ${shown}; export the model without ` +
       `${each.length === 1 ? "it" : "them"}, or name an earlier value by --output`,
   );
 }
