@@ -19,6 +19,7 @@ const worthHolding = 64;
 /** Arrays of a model as tensors: large ones are parameters, which all programs of a device share. */
 export class Weights {
   readonly #held = new Map<string, Parameter>();
+  readonly #from = new Map<string, HostTensor>();
 
   /** What is held, by name. */
   get state(): ReadonlyMap<string, Parameter> {
@@ -26,14 +27,21 @@ export class Weights {
   }
 
   /** The values as f32; bool as 0 and 1. */
-  tensor(name: string, { data, shape }: HostTensor): Tensor {
-    const made = (): Float32Array => Float32Array.from(data, Number);
-    if (size(shape) < worthHolding) return constant(made(), shape);
+  tensor(name: string, array: HostTensor): Tensor {
+    const { data, shape } = array;
+    if (size(shape) < worthHolding) return constant(Float32Array.from(data), shape);
     // What follows from the batch has one shape a batch.
     const key = `${name} ${show(shape)}`;
-    const parameter = this.#held.get(key) ?? new Parameter(shape, made());
-    this.#held.set(key, parameter);
-    return parameter.tensor;
+    const [parameter, from] = [this.#held.get(key), this.#from.get(key)];
+    if (parameter && from) {
+      // The same name may be computed to other values, of another batch.
+      const same = from === array || from.data.every((value, i) => Object.is(value, data[i]));
+      return same ? parameter.tensor : constant(Float32Array.from(data), shape);
+    }
+    const made = new Parameter(shape, Float32Array.from(data));
+    this.#held.set(key, made);
+    this.#from.set(key, array);
+    return made.tensor;
   }
 }
 
