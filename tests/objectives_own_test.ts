@@ -65,6 +65,8 @@ const scoreOf = {
   duq: ["maxLogKernel", 1],
   deep_ensemble: ["mutualInformation", -1],
   deep_ensemble_at: ["mutualInformation", -1],
+  mc_dropout: ["mutualInformation", -1],
+  laplace: ["variance", -1],
 } as const satisfies Partial<Record<MethodName, readonly [string, number]>>;
 
 for (const mode of Object.keys(scoreOf) as (keyof typeof scoreOf)[]) {
@@ -73,9 +75,9 @@ for (const mode of Object.keys(scoreOf) as (keyof typeof scoreOf)[]) {
     const [part = assert.fail(), ...others] = subject.attacked;
     assert.deepEqual(others, []);
     const [name, sign] = scoreOf[mode];
-    const { values, higher } = subject.scores([x])[name] ?? assert.fail();
+    const { values, higher } = subject.scores([x], draws())[name] ?? assert.fail();
     assert.equal(higher, sign > 0 ? "in-domain" : "out-domain");
-    const native = part.native?.(x) ?? assert.fail();
+    const native = part.native?.(x, draws()) ?? assert.fail();
     assert.deepEqual(native.shape, [2]);
     const loss = objectives.native.loss(part, x, { draws: draws() });
     const [found = [], wanted = [], lowered = []] = nn.evaluate([native, values, loss]);
@@ -84,7 +86,7 @@ for (const mode of Object.keys(scoreOf) as (keyof typeof scoreOf)[]) {
       assert.equal(lowered[b], -(found[b] ?? NaN));
     }
     assert.notEqual(found[0], found[1]);
-    checkGrads((x) => nn.scale(part.native?.(x) ?? x, 1e3), [[[2, 1, 28, 28], digits]], 1);
+    checkGrads((x) => nn.scale(part.native?.(x, draws()) ?? x, 1e3), [[[2, 1, 28, 28], digits]], 1);
   });
 }
 

@@ -69,10 +69,11 @@ export interface Attackable {
   features?(images: Tensor): Tensor;
   /**
    * `[B]`, the method's own score, higher where it is surer: of DUQ the largest log K, of SNGP and DUE minus
-   * the variance of the latent functions, of an ensemble minus the mutual information in nats. A softmax
+   * the variance of the latent functions, of Laplace minus that of the logits, of an ensemble and of MC dropout
+   * minus the mutual information in nats, of an evidential network the logarithm of its evidence. A softmax
    * classifier has none.
    */
-  native?(images: Tensor): Tensor;
+  native?(images: Tensor, draws: Draws): Tensor;
   /**
    * What the published attack on it descends: a loss per image `[B]` against the model's own prediction, or
    * against a target class.
@@ -222,7 +223,7 @@ const native: Objective = {
   name: "native",
   about: "minus the method's own score of how sure it is",
   needs: ["native"],
-  loss: (model, images) => neg(given(model.native?.(images))),
+  loss: (model, images, { draws }) => neg(given(model.native?.(images, draws))),
 };
 
 /**

@@ -84,10 +84,11 @@ export interface TracedAnswers {
 }
 
 export function traceAnswers({ subject, seed }: Job, images: readonly Tensor[]): TracedAnswers {
-  const draws = new Draws(new Random(seed).fork("samples"));
+  // Scores and answer are of the same samples.
+  const draws = (): Draws => new Draws(new Random(seed).fork("samples"));
   const readings = Object.entries(subject.readings(images));
-  const scores = Object.entries(subject.scores(images));
-  const answer = subject.logProbabilities(images, draws);
+  const scores = Object.entries(subject.scores(images, draws()));
+  const answer = subject.logProbabilities(images, draws());
   const classes = dim(answer, 1);
   const noPredictions: Predictions = { logProbabilities: new Float32Array(), classes };
   return {

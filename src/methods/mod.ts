@@ -14,6 +14,9 @@ import { deepEnsemble } from "./deep_ensemble.ts";
 import { deepEnsembleAt } from "./deep_ensemble_at.ts";
 import { due } from "./due.ts";
 import { duq } from "./duq.ts";
+import { evidential } from "./evidential.ts";
+import { laplace } from "./laplace.ts";
+import { mcDropout } from "./mc_dropout.ts";
 import { sngp } from "./sngp.ts";
 import {
   type Declared,
@@ -64,6 +67,9 @@ export const methods = {
   duq,
   due,
   sngp,
+  mc_dropout: mcDropout,
+  laplace,
+  evidential,
 } as const satisfies Record<string, MethodFacts>;
 
 /** The name of a method. */

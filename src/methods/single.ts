@@ -15,7 +15,7 @@ export function single([model]: readonly Answering[]): Subject {
     attacked: [model],
     logProbabilities: ([x], draws) => model.logProbabilities(given(x), draws),
     readings: ([x]) => model.readings?.(given(x)) ?? {},
-    scores: ([x]) => model.scores?.(given(x)) ?? {},
+    scores: ([x], draws) => model.scores?.(given(x), draws) ?? {},
   };
 }
 

@@ -74,7 +74,7 @@ export interface Answering extends Attackable {
   /** Other readings of the same answer, by name. */
   readings?(images: Tensor): Readonly<Record<string, Reading>>;
   /** Scores of its own, by name, besides those that every method's probabilities give. */
-  scores?(images: Tensor): Readonly<Record<string, Score>>;
+  scores?(images: Tensor, draws: Draws): Readonly<Record<string, Score>>;
 }
 
 /** One trained thing under one method. */
@@ -116,7 +116,7 @@ export interface Subject {
   /** Other readings of the same answer, by name. */
   readings(images: readonly Tensor[]): Readonly<Record<string, Reading>>;
   /** Scores of its own, by name, besides those that every method's probabilities give. */
-  scores(images: readonly Tensor[]): Readonly<Record<string, Score>>;
+  scores(images: readonly Tensor[], draws: Draws): Readonly<Record<string, Score>>;
 }
 
 /** What a method says of itself. */
