@@ -136,7 +136,7 @@ Deno.test("Laplace is the dense formula: its precision, variances and probit ans
       program.run([]);
     }
     await model.finish(device);
-    const z = valueOf(model.logits(x));
+    const z = valueOf(model.means(x));
     const phi = Array.from(
       { length: count },
       (_, n) => [...valueOf(model.features(x)).subarray(84 * n, 84 * n + 84), 1],

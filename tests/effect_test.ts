@@ -247,7 +247,7 @@ Deno.test("what was typed counts, however it is written, and ends with exit code
       ],
       [
         ["table", "mnist", "--mode", "due", "--lambda-reg", "0.1"],
-        "Cannot use --lambda-reg here: due does not use it, duq does; leave it out\n",
+        "Cannot use --lambda-reg here: due does not use it, duq and duq_ensemble do; leave it out\n",
       ],
     ];
     for (const [[name = "", ...args], message] of refused) {

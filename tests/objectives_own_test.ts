@@ -38,7 +38,7 @@ function create(mode: MethodName, seed: number): Model {
   const method = methods[mode];
   const model = method.create(method.models[0] ?? "", {
     random: new nn.Random(seed),
-    procedure: procedureOf("paper"),
+    procedure: procedureOf("paper", { dropoutPasses: 10 }),
     ...hyperparametersOf({ lambdaReg: 0.3, nInducingPoints: 4 }),
   });
   // Inducing points within reach and a posterior that is not the prior, as after training.

@@ -54,6 +54,9 @@ const expected: Readonly<Partial<Record<MethodName, readonly string[]>>> = {
   mc_dropout: ["mutualInformation"],
   laplace: ["variance"],
   evidential: ["vacuity"],
+  duq_ensemble: ["mutualInformation"],
+  due_ensemble: ["mutualInformation"],
+  sngp_ensemble: ["mutualInformation"],
 };
 
 for (const mode of Object.keys(methods) as MethodName[]) {
@@ -88,7 +91,7 @@ Deno.test("variances of SNGP and DUE are positive", () => {
 Deno.test("DUQ's scores are its largest kernel value and the logarithm", () => {
   const model = create("duq", 0);
   const { maxKernel, maxLogKernel } = model.scores?.(x, draws()) ?? {};
-  const kernel = model.readings?.(x)["kernel"];
+  const kernel = model.readings?.(x, draws())["kernel"];
   assert.ok(maxKernel && maxLogKernel && kernel);
   const [k = [], l = [], all = []] = valuesOf([
     maxKernel.values,

@@ -115,7 +115,9 @@ function flagActsIn(command: (typeof long)[number], flag: string): boolean {
 /** An entry with its choices and its default in its text, so that they wrap as the rest does. */
 function inBrackets({ default: usual, choices, ...entry }: DocEntry): DocEntry {
   const values = choices?.flatMap((term) => term.type === "value" ? [term.value] : []) ?? [];
-  const some = values.length > modes.length ? [...values.slice(0, modes.length), "..."] : values;
+  // Every mode, of what else is many the first ones.
+  const first = modes.some((mode) => values.includes(mode)) ? modes.length : 6;
+  const some = values.length > first ? [...values.slice(0, first), "..."] : values;
   const added = [
     values.length > 0 ? ` (${some.join(", ")})` : "",
     usual ? ` [${formatMessage(usual, { quotes: false })}]` : "",

@@ -84,9 +84,9 @@ export interface TracedAnswers {
 }
 
 export function traceAnswers({ subject, seed }: Job, images: readonly Tensor[]): TracedAnswers {
-  // Scores and answer are of the same samples.
+  // All that is asked of an image is of the same samples.
   const draws = (): Draws => new Draws(new Random(seed).fork("samples"));
-  const readings = Object.entries(subject.readings(images));
+  const readings = Object.entries(subject.readings(images, draws()));
   const scores = Object.entries(subject.scores(images, draws()));
   const answer = subject.logProbabilities(images, draws());
   const classes = dim(answer, 1);

@@ -81,8 +81,10 @@ export function hyperparameterEntry(option: Hyperparameter): z.ZodType {
 
 /** The entry of a difference between the protocols, which follows the protocol where nobody chooses it. */
 export function differenceEntry(option: ProtocolOption): z.ZodType {
-  const { about, modes, stage, also = [], paper, corrected } = option;
-  return told(domain(option).optional(), modes ? `${about} (${modes.join(", ")})` : about, {
+  const { about, modes, ofMembers, stage, also = [], paper, corrected } = option;
+  // A text about ensembles says itself whom it concerns.
+  const concerned = modes && !ofMembers ? ` (${modes.join(", ")})` : "";
+  return told(domain(option).optional(), about + concerned, {
     otherwise: same(`paper: ${paper}, corrected: ${corrected}`),
     acts: [stage, ...also],
   });

@@ -36,6 +36,11 @@ export class Classifier implements Model {
     this.state = this.#network.state;
   }
 
+  /** D, the length of what the last layer takes. */
+  get featureCount(): number {
+    return this.#network.featureCount;
+  }
+
   /** `[B, C, H, W]` to `[B, K]`. */
   logits(images: Tensor, pass: Pass = new Pass(false)): Tensor {
     return this.#network.forward(images, pass);

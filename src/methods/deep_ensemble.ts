@@ -16,6 +16,7 @@
 import {
   add,
   dim,
+  type Draws,
   exp,
   log,
   logSoftmax,
@@ -33,6 +34,7 @@ import {
 import { type Attackable, labelOf } from "../attack/mod.ts";
 import { Classifier, classifiers } from "./classifier.ts";
 import type { Own, ValuesOf } from "./options.ts";
+import { single } from "./single.ts";
 import type { MethodOf, Model, Score, Subject } from "./types.ts";
 
 /** Where the protocols of an ensemble differ. */
@@ -74,56 +76,106 @@ export const deepEnsemble: MethodOf<typeof own> = {
   subject: ensemble,
 };
 
-/** Averages classifiers. */
-export function ensemble(
-  models: readonly Model[],
-  { ensembleAttack, ensembleMean }: ValuesOf<typeof ensembleDifferences>,
-): Subject {
-  const members = models.filter(hasLogits);
-  if (members.length !== models.length || members.length === 0) {
-    throw new Error("Unreachable: an ensemble is made of classifiers");
-  }
-  const features = members.flatMap((member) => member.features ? [member.features] : []);
-  const joint = ensembleAttack === "joint";
-  const means = { logits: ofLogits, probabilities: ofProbabilities };
-  const other = ensembleMean === "logits"
-    ? ["meanOfProbabilities", ofProbabilities] as const
-    : ["meanOfLogits", ofLogits] as const;
-  /** Each member's logits, on its own copy of the image or on the one there is. */
-  const logits = (images: readonly Tensor[]): Tensor[] =>
-    members.map((member, i) => {
-      const image = images[joint ? 0 : i];
-      if (!image) throw new Error(`Unreachable: no image for member ${i}`);
-      return member.logits(image);
-    });
-  const mean = means[ensembleMean];
-  const together: Attackable = {
-    logProbabilities: (image) => mean(logits([image])),
-    ...(ensembleMean === "logits" && { logits: (image) => meanOf(logits([image])) }),
-    ...features.length === members.length && {
-      features: (image: Tensor) =>
-        sideBySide(members.map((member, i) => features[i]?.call(member, image) ?? image)),
-    },
-    native: (image) => neg(mutualInformation(logits([image])).values),
-    confidenceLoss(image, { target }): Tensor {
-      const answer = mean(logits([image]));
-      return negativeLogLikelihood(answer, labelOf(answer, target));
-    },
-  };
+/**
+ * Several models of a method as one, by the mean of what they say: an ensemble of its family.
+ *
+ * @param of the method of each member
+ * @param name of the ensemble on the command line
+ * @param title in prose
+ */
+export function ensembleOf<O extends Own>(
+  of: MethodOf<O>,
+  name: string,
+  title: string,
+): MethodOf<{
+  hyperparameters: O["hyperparameters"];
+  differences: O["differences"] & typeof ensembleDifferences;
+}> {
   return {
-    attacked: joint ? [together] : members,
-    logProbabilities: (images) => mean(logits(images)),
-    readings: (images) => {
-      const [name, others] = other;
-      return { [name]: { logConfidences: others(logits(images)), normalised: true } };
-    },
-    scores: (images) => ({ mutualInformation: mutualInformation(logits(images)) }),
+    ...of,
+    name,
+    title,
+    ensemble: true,
+    members: { usual: 10, quick: 2 },
+    differences: { ...of.differences, ...ensembleDifferences },
+    subject: (models, procedure) =>
+      together(models.map((model) => of.subject([model], procedure)), procedure),
   };
 }
 
-/** Whether a model is a classifier. */
-function hasLogits(model: Model): model is Model & Required<Pick<Model, "logits">> {
-  return model.logits !== undefined;
+/** Averages classifiers. */
+export function ensemble(
+  models: readonly Model[],
+  procedure: ValuesOf<typeof ensembleDifferences>,
+): Subject {
+  return together(models.map((model) => single([model])), procedure);
+}
+
+/** What a member says of an image, `[B, C]`: logits where it has them, else log-probabilities. */
+type Saying = (image: Tensor, draws: Draws) => Tensor;
+
+/** Subjects of one model each as one subject. */
+function together(
+  parts: readonly Subject[],
+  { ensembleAttack, ensembleMean }: ValuesOf<typeof ensembleDifferences>,
+): Subject {
+  const attacked = parts.flatMap((part) => part.attacked);
+  if (attacked.length !== parts.length || parts.length === 0) {
+    throw new Error("Unreachable: the members of an ensemble are one model each");
+  }
+  const joint = ensembleAttack === "joint";
+  const means = { logits: ofLogits, probabilities: ofProbabilities };
+  const mean = means[ensembleMean];
+  const other = ensembleMean === "logits"
+    ? ["meanOfProbabilities", ofProbabilities] as const
+    : ["meanOfLogits", ofLogits] as const;
+  const sayings = parts.map((part, i): Saying => (image, draws) =>
+    attacked[i]?.logits?.(image) ?? part.logProbabilities([image], draws)
+  );
+  /** What each member says of its own copy of the image or of the one there is. */
+  const each = (images: readonly Tensor[], draws: Draws): Tensor[] =>
+    sayings.map((say, i) => {
+      const image = images[joint ? 0 : i];
+      if (!image) throw new Error(`Unreachable: no image for member ${i}`);
+      return say(image, draws);
+    });
+  return {
+    attacked: joint ? [asOne(attacked, mean, ensembleMean === "logits")] : attacked,
+    logProbabilities: (images, draws) => mean(each(images, draws)),
+    readings: (images, draws) => {
+      const [name, others] = other;
+      return { [name]: { logConfidences: others(each(images, draws)), normalised: true } };
+    },
+    scores: (images, draws) => ({ mutualInformation: mutualInformation(each(images, draws)) }),
+  };
+}
+
+/** Members under attack on one image. */
+function asOne(
+  members: readonly Attackable[],
+  mean: (each: readonly Tensor[]) => Tensor,
+  byLogits: boolean,
+): Attackable {
+  const each = (image: Tensor, draws: Draws): Tensor[] =>
+    members.map((member) => member.logits?.(image) ?? member.logProbabilities(image, draws));
+  const [features, logits] = [
+    members.flatMap((member) => member.features ? [member.features.bind(member)] : []),
+    members.flatMap((member) => member.logits ? [member.logits.bind(member)] : []),
+  ];
+  return {
+    logProbabilities: (image, draws) => mean(each(image, draws)),
+    ...byLogits && logits.length === members.length && {
+      logits: (image: Tensor) => meanOf(logits.map((of) => of(image))),
+    },
+    ...features.length === members.length && {
+      features: (image: Tensor) => sideBySide(features.map((of) => of(image))),
+    },
+    native: (image, draws) => neg(mutualInformation(each(image, draws)).values),
+    confidenceLoss(image, { draws, target }): Tensor {
+      const answer = mean(each(image, draws));
+      return negativeLogLikelihood(answer, labelOf(answer, target));
+    },
+  };
 }
 
 /** `[B, D_i]` of each to `[B, sum D_i]`, in order. */

@@ -25,7 +25,6 @@ import {
   div,
   type Draws,
   exp,
-  input,
   logMeanExp,
   logSoftmax,
   matmul,
@@ -119,6 +118,8 @@ export class Laplace implements Model {
   readonly #size: number;
   readonly #precision: Parameter;
   readonly #covariance: Parameter;
+  /** By the probit formula, the numbers whose softmax the answer is: `[B, K]`. */
+  readonly logits?: (images: Tensor) => Tensor;
 
   constructor(readonly name: string, options: ModelOptionsOf<typeof own>) {
     const network = networkOf(name);
@@ -128,11 +129,15 @@ export class Laplace implements Model {
     this.#procedure = options.procedure;
     this.#prior = options.priorPrecision;
     this.#classes = options.classes ?? network.classes;
-    this.#size = 1 + dim(this.features(input([1, ...imageShape])), 1);
+    this.#size = 1 + this.#classifier.featureCount;
     const shape = [this.#classes, this.#size, this.#size];
     this.#precision = new Parameter(shape, this.#identities(this.#prior));
     this.#covariance = new Parameter(shape, this.#identities(1 / this.#prior));
     this.state = new Map([...state, ["precision", this.#precision]]);
+    if (this.#procedure.laplacePrediction === "probit") {
+      this.logits = (images) =>
+        div(this.means(images), sqrt(add(scale(this.variances(images), Math.PI / 8), 1)));
+    }
   }
 
   train(images: Tensor, labels: Tensor, context: TrainContext): TrainStep {
@@ -145,7 +150,7 @@ export class Laplace implements Model {
   }
 
   gather(images: Tensor): Updates {
-    const p = exp(logSoftmax(this.logits(images)));
+    const p = exp(logSoftmax(this.means(images)));
     const phi = this.#phi(images);
     const weights = reshape(transpose(mul(p, sub(1, p))), [this.#classes, -1, 1]);
     const batch = matmul(mul(weights, phi), phi, { transposeA: true }); // [K, D + 1, D + 1]
@@ -164,18 +169,14 @@ export class Laplace implements Model {
   }
 
   logProbabilities(images: Tensor, draws: Draws): Tensor {
-    const { laplacePrediction, laplaceSamples } = this.#procedure;
-    const logits = this.logits(images);
-    const variance = this.variances(images);
-    if (laplacePrediction === "probit") {
-      return logSoftmax(div(logits, sqrt(add(scale(variance, Math.PI / 8), 1))));
-    }
-    const noise = draws.normal([laplaceSamples, ...logits.shape]);
-    return logMeanExp(logSoftmax(add(mul(noise, sqrt(variance)), logits)));
+    if (this.logits) return logSoftmax(this.logits(images));
+    const means = this.means(images);
+    const noise = draws.normal([this.#procedure.laplaceSamples, ...means.shape]);
+    return logMeanExp(logSoftmax(add(mul(noise, sqrt(this.variances(images))), means)));
   }
 
-  /** The classifier's logits, which are the mean of the posterior's: `[B, K]`. */
-  logits(images: Tensor): Tensor {
+  /** The mean of the logits, which is what the classifier says: `[B, K]`. */
+  means(images: Tensor): Tensor {
     return this.#classifier.logits(images);
   }
 

@@ -10,7 +10,7 @@ import {
   networks,
 } from "../networks/mod.ts";
 import { baseline } from "./baseline.ts";
-import { deepEnsemble } from "./deep_ensemble.ts";
+import { deepEnsemble, ensembleOf } from "./deep_ensemble.ts";
 import { deepEnsembleAt } from "./deep_ensemble_at.ts";
 import { due } from "./due.ts";
 import { duq } from "./duq.ts";
@@ -70,6 +70,9 @@ export const methods = {
   mc_dropout: mcDropout,
   laplace,
   evidential,
+  duq_ensemble: ensembleOf(duq, "duq_ensemble", "Ensemble of DUQs"),
+  due_ensemble: ensembleOf(due, "due_ensemble", "Ensemble of DUEs"),
+  sngp_ensemble: ensembleOf(sngp, "sngp_ensemble", "Ensemble of SNGPs"),
 } as const satisfies Record<string, MethodFacts>;
 
 /** The name of a method. */

@@ -14,7 +14,7 @@ export function single([model]: readonly Answering[]): Subject {
   return {
     attacked: [model],
     logProbabilities: ([x], draws) => model.logProbabilities(given(x), draws),
-    readings: ([x]) => model.readings?.(given(x)) ?? {},
+    readings: ([x], draws) => model.readings?.(given(x), draws) ?? {},
     scores: ([x], draws) => model.scores?.(given(x), draws) ?? {},
   };
 }

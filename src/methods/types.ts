@@ -72,7 +72,7 @@ export interface Score {
 /** A model that answers, however it came about. */
 export interface Answering extends Attackable {
   /** Other readings of the same answer, by name. */
-  readings?(images: Tensor): Readonly<Record<string, Reading>>;
+  readings?(images: Tensor, draws: Draws): Readonly<Record<string, Reading>>;
   /** Scores of its own, by name, besides those that every method's probabilities give. */
   scores?(images: Tensor, draws: Draws): Readonly<Record<string, Score>>;
 }
@@ -114,7 +114,7 @@ export interface Subject {
   /** Log-probabilities `[B, C]`. */
   logProbabilities(images: readonly Tensor[], draws: Draws): Tensor;
   /** Other readings of the same answer, by name. */
-  readings(images: readonly Tensor[]): Readonly<Record<string, Reading>>;
+  readings(images: readonly Tensor[], draws: Draws): Readonly<Record<string, Reading>>;
   /** Scores of its own, by name, besides those that every method's probabilities give. */
   scores(images: readonly Tensor[], draws: Draws): Readonly<Record<string, Score>>;
 }

@@ -100,6 +100,10 @@ export class LeNet implements ClassifierNetwork {
     this.state = new Map([...this.#features.state, ...nest({ "fc_2.0": this.#linear })]);
   }
 
+  get featureCount(): number {
+    return this.#features.features;
+  }
+
   features(x: Tensor, pass: Pass): Tensor {
     return this.#features.forward(x, pass);
   }

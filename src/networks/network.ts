@@ -18,6 +18,8 @@ export interface Features extends Layer {
 
 /** A network up to its logits. */
 export interface ClassifierNetwork extends Layer {
+  /** D, the length of what its last linear layer takes. */
+  readonly featureCount: number;
   /** What its last linear layer takes: images `[B, C, H, W]` to `[B, D]`. */
   features(x: Tensor, pass: Pass): Tensor;
 }

@@ -120,6 +120,10 @@ export class ResNet18 implements ClassifierNetwork {
     this.state = new Map([...this.#features.state, ...nest({ linear: this.#linear })]);
   }
 
+  get featureCount(): number {
+    return this.#features.features;
+  }
+
   features(x: Tensor, pass: Pass): Tensor {
     return this.#features.forward(x, pass);
   }
