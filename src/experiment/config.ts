@@ -123,7 +123,7 @@ const orOwn = "or a folder, .npz, .npy or .safetensors file of images of your ow
 /** The schema of each option. */
 export const optionEntries = {
   mode: told(z.enum(modes), "Method of uncertainty estimation"),
-  model: told(z.string().optional(), "Network; the method's first one when not given"),
+  model: told(z.string().optional(), "Network [the method's first]"),
   ...modelFileEntries,
   inDomain: told(
     nameOr(setNames, isDataPath).optional(),

@@ -26,7 +26,7 @@ const used = { acts: ["evaluation", "attack"] } as const;
 export const modelFileEntries = {
   modelFile: told(
     z.union([z.string(), z.array(z.string()).min(1)]).optional(),
-    "Classifier to use, a .onnx of PyTorch's or others; several are a deep ensemble",
+    "Classifier to use, a .onnx; several are an ensemble",
     used,
   ),
   input: told(z.string().optional(), "Input of the model file that takes the images", {

@@ -58,15 +58,19 @@ const activations = {
   exp: (x: Tensor): Tensor => exp(minimum(x, 10)),
 } as const;
 
-/** Epochs until the divergence counts in full. */
-const annealing = 10;
-
 const own = {
   hyperparameters: {
     evidence: {
       about: "What makes evidence of an evidential network's logits",
       values: ["relu", "softplus", "exp"],
       default: "relu",
+    },
+    annealing: {
+      about: "Epochs over which an evidential network's divergence comes to count in full",
+      min: 1,
+      max: 1e6,
+      default: 10,
+      folder: "annealing",
     },
   },
   differences: {},
@@ -97,16 +101,18 @@ export class Evidential implements Model {
   readonly #linear: Linear;
   readonly #classes: number;
   readonly #activation: (x: Tensor) => Tensor;
+  readonly #annealing: number;
   /** t, epochs that were begun. */
   readonly #epoch: Parameter;
 
   constructor(readonly name: string, options: ModelOptionsOf<typeof own>) {
     const network = networkOf(name);
-    const { random, evidence } = options;
+    const { random, evidence, annealing } = options;
     const { imageShape = network.imageShape, classes = network.classes } = options;
     this.imageShape = imageShape;
     this.#classes = classes;
     this.#activation = activations[evidence];
+    this.#annealing = annealing;
     this.#encoder = network.features(random.fork("encoder"), { ...options, imageShape });
     this.#linear = new Linear(random.fork("head"), this.#encoder.features, classes);
     this.#epoch = new Parameter([1], 0);
@@ -125,7 +131,7 @@ export class Evidential implements Model {
     const alpha = this.#alpha(images, pass);
     const targets = oneHot(labels, this.#classes);
     // The first epoch is epoch 0.
-    const weight = minimum(scale(sub(this.#epoch.tensor, 1), 1 / annealing), 1);
+    const weight = minimum(scale(sub(this.#epoch.tensor, 1), 1 / this.#annealing), 1);
     const divergence = mul(mean(divergenceFromUniform(others(alpha, targets))), weight);
     const loss = add(mean(expectedSquaredError(alpha, targets)), reshape(divergence, []));
     return { loss, logits: log(alpha) };
