@@ -147,13 +147,12 @@ export async function findOrTrain(
   for (const [i, { model }] of members.entries()) {
     const path = given?.[i] ?? trained[i] ?? "";
     const outOfFile = bench.imported?.[i];
-    outOfFile?.notes.forEach((note) => reporter.note(note));
     if (outOfFile) checkWeights(device, outOfFile);
     if (outOfFile) await checkLifted(device, outOfFile, outOfFile.imageShape);
-    const { sha256, prefix, statement } = outOfFile
-      ? { sha256: await digestOfFile(path), prefix: "", statement: undefined }
+    const { sha256, notes, statement } = outOfFile
+      ? { sha256: await digestOfFile(path), notes: outOfFile.notes, statement: undefined }
       : await loadCheckpoint(model, path);
-    if (prefix) reporter.note(`The names in "${display(path)}" are taken without "${prefix}"`);
+    notes.forEach((note) => reporter.note(note));
     const digest = outOfFile?.digest ?? stateDigest(model);
     const twin = loaded.find((other) => other.digest === digest);
     if (given && twin) throw sameModel(twin.path, path);
