@@ -116,7 +116,7 @@ function checkNames(
     );
   }
   if (missing.length > 0) {
-    const instead = unknown.length > 0 ? ` but ${some(unknown, 1)}` : "";
+    const instead = unknown.length > 0 ? ` but ${some(unknown.slice(0, 1))}` : "";
     throw cannot(
       `it has no ${
         some(missing)
@@ -146,7 +146,8 @@ function checkNames(
 }
 
 /** The first of some names, and how many there are besides. */
-function some(names: readonly string[], most = 2): string {
+function some(names: readonly string[]): string {
+  const most = 2;
   const shown = names.slice(0, most).map((name) => `"${shortened(name, 60)}"`).join(", ");
   return names.length > most ? `${shown} and ${names.length - most} more` : shown;
 }
