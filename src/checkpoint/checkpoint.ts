@@ -60,10 +60,13 @@ export async function loadCheckpoint(model: Model, path: string): Promise<Loaded
   };
 }
 
+/** Makes the error that says why a file is not this model's. */
+type Cannot = (state: string) => UserError;
+
 function fill(model: Model, tensors: StateDict, path: string): void {
-  const cannot = (state: string): UserError =>
+  const cannot: Cannot = (state) =>
     new UserError(`Cannot load "${display(path)}" as ${model.name}: ${state}`);
-  checkNames(model, tensors, cannot);
+  checkArrays(model, tensors, cannot);
   for (const [name, parameter] of model.state) {
     const { data = [], integer } = tensors.get(name) ?? {};
     // Weights as integers are quantised, and mean nothing without their scale.
@@ -82,39 +85,18 @@ function fill(model: Model, tensors: StateDict, path: string): void {
   }
 }
 
-/** Refuses a file whose arrays are not the model's: fewer, more, or of other shapes. */
-function checkNames(
-  model: Model,
-  tensors: StateDict,
-  cannot: (state: string) => UserError,
-): void {
-  const { name: title, state } = model;
-  // Counters of batches, which a fixed momentum has no use for, are passed over, as are those of averaged weights.
+/** Refuses a file whose arrays are not the model's: fewer, of other shapes, or more. */
+function checkArrays(model: Model, tensors: StateDict, cannot: Cannot): void {
+  const { name: title, state, ignored } = model;
+  // Counters of batches, which a fixed momentum has no use for, are passed over, as is that of averaged weights.
   const own = (name: string): boolean =>
     name.startsWith("optimizer.") || name.endsWith(".num_batches_tracked") ||
     name === "n_averaged";
   const unknown = [...tensors.keys()].filter((name) =>
-    !state.has(name) && !model.ignored.includes(name) && !own(name)
+    !state.has(name) && !ignored.includes(name) && !own(name)
   );
   const missing = [...state.keys()].filter((name) => !tensors.has(name));
-  const [first, second] = modelsIn(tensors, [...state.keys()]);
-  if (unknown.length > 0 && first !== undefined && second !== undefined) {
-    throw cannot(
-      `it holds two models, from "${shortened(first, 50)}" and from "${
-        shortened(second, 50)
-      }" on; ` +
-        "save the state_dict of one alone",
-    );
-  }
-  if (missing.length > 0 && first !== undefined) {
-    const [head = ""] = state.keys();
-    const prefix = first.slice(0, first.length - head.length);
-    const beside = [...tensors.keys()].filter((name) => !name.startsWith(prefix));
-    throw cannot(
-      `it holds ${some(beside)} beside the model, from "${shortened(first, 50)}" on; ` +
-        "save the state_dict of the model alone",
-    );
-  }
+  if (unknown.length > 0) checkSingle(model, tensors, cannot);
   if (missing.length > 0) {
     const instead = unknown.length > 0 ? ` but ${some(unknown.slice(0, 1))}` : "";
     throw cannot(
@@ -123,26 +105,51 @@ function checkNames(
       }${instead}; give the checkpoint of a ${title}, or its mode by --mode`,
     );
   }
-  // Not the number of elements: a transposed weight has as many, and means something else.
-  const misshaped = [...state].filter(([name, parameter]) =>
-    !sameShape(tensors.get(name)?.shape ?? [], parameter)
-  );
-  const [[name, parameter] = []] = misshaped;
-  if (name !== undefined && parameter) {
-    const { shape = [] } = tensors.get(name) ?? {};
-    const others = misshaped.length > 1 ? ` (${misshaped.length - 1} more differ)` : "";
-    throw cannot(
-      `parameter "${name}" is ${show(parameter.shape)}, the file has ${
-        shortened(show(shape), 60)
-      }${others}; give the checkpoint of a ${title} that was trained on such images, or name its set by ` +
-        "--in-domain",
-    );
-  }
+  checkShapes(model, tensors, cannot);
   if (unknown.length > 0) {
     throw cannot(
       `it holds ${some(unknown)}, which ${title} has not; give the checkpoint of a ${title}`,
     );
   }
+}
+
+/** Refuses a file that holds the whole model twice, or once under a prefix that other arrays lack. */
+function checkSingle({ state }: Model, tensors: StateDict, cannot: Cannot): void {
+  const [head = ""] = state.keys();
+  const [first, second] = modelsIn(tensors, [...state.keys()]);
+  if (first === undefined) return;
+  if (second !== undefined) {
+    throw cannot(
+      `it holds two models, from "${shortened(first, 50)}" and from "${
+        shortened(second, 50)
+      }" on; ` +
+        "save the state_dict of one alone",
+    );
+  }
+  const prefix = first.slice(0, first.length - head.length);
+  const beside = [...tensors.keys()].filter((name) => !name.startsWith(prefix));
+  if (beside.length === 0) return;
+  throw cannot(
+    `it holds ${some(beside)} beside the model, from "${shortened(first, 50)}" on; ` +
+      "save the state_dict of the model alone",
+  );
+}
+
+/** Refuses arrays of other shapes: not of other numbers of elements, for a transposed weight means something else. */
+function checkShapes({ name: title, state }: Model, tensors: StateDict, cannot: Cannot): void {
+  const misshaped = [...state].filter(([name, parameter]) =>
+    !sameShape(tensors.get(name)?.shape ?? [], parameter)
+  );
+  const [[name, parameter] = []] = misshaped;
+  if (name === undefined || !parameter) return;
+  const { shape = [] } = tensors.get(name) ?? {};
+  const others = misshaped.length > 1 ? ` (${misshaped.length - 1} more differ)` : "";
+  throw cannot(
+    `parameter "${name}" is ${show(parameter.shape)}, the file has ${
+      shortened(show(shape), 60)
+    }${others}; give the checkpoint of a ${title} that was trained on such images, or name its set by ` +
+      "--in-domain",
+  );
 }
 
 /** The first of some names, and how many there are besides. */

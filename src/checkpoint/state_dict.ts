@@ -162,10 +162,9 @@ export function readAs<A>(
   const words = new Set<Synonyms[number]>();
   const both = synonyms.flatMap(([a, b]) => [[a, b], [b, a]] as const);
   for (const [name, array] of tensors) {
-    const parts = name.split(".");
-    const pair = state.has(name) ? undefined : both.find(([word]) => parts.includes(word));
+    const parts = state.has(name) || name.length > mostCharacters ? [] : name.split(".");
+    const pair = both.find(([word]) => parts.includes(word));
     const other = pair && parts.map((part) => part === pair[0] ? pair[1] : part).join(".");
-    // The counters of a renamed part are told by its words, not by the state, which has none.
     const taken = other !== undefined && !tensors.has(other) && state.has(other);
     if (pair && taken) words.add(pair);
     named.set(taken ? other : name, array);

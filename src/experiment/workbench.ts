@@ -10,7 +10,7 @@ import type { Clock } from "../base/clock.ts";
 import { membersOf, type RunConfig } from "./config.ts";
 import { chosen, ResidentSet } from "../evaluate/resident_set.ts";
 import { shortened, UserError } from "../base/errors.ts";
-import { display, readFile } from "../base/files.ts";
+import { readFile } from "../base/files.ts";
 import { sha256Of } from "../base/digest.ts";
 import { type Model, networkOf, ofMethod, ownOf, type Subject } from "../methods/mod.ts";
 import {
