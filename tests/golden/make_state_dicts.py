@@ -92,5 +92,5 @@ image = torch.tensor([[(3 * i + 5 * j) % 17 / 16 for j in range(28)] for i in ra
 with torch.no_grad():
     logits = net.double()(image.view(1, 1, 28, 28))
 with open(os.path.join(here, "state_dicts.json"), "w") as file:
-    json.dump({"logits": logits[0].tolist(), "arrays": len(state)}, file)
+    json.dump({"logits": logits[0].tolist(), "arrays": len(state)}, file, indent=2)
     file.write("\n")
