@@ -269,7 +269,7 @@ export const optionEntries = {
   savePath: told(z.string().default("trained_models"), "Folder of the checkpoints and runs"),
   checkpoint: told(
     z.union([z.string(), z.array(z.string()).min(1)]).optional(),
-    "Model to use: a .safetensors, or a .checkpoint of PyTorch; once a member, or with {seed} in its path",
+    "Model to use: .safetensors, or PyTorch's .pt; once a member, or with {seed} in its path",
   ),
   limit: told(
     count.optional(),
