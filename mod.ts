@@ -78,9 +78,14 @@ export {
   type PaperRow,
   paperTables,
 } from "./src/experiment/paper.ts";
-export { type Attacked, type AttackJob, attackSet } from "./src/evaluate/attack_set.ts";
+export {
+  type Attacked,
+  type AttackJob,
+  type AttackOptions,
+  attackSet,
+} from "./src/evaluate/attack_set.ts";
 export { classMeans } from "./src/evaluate/class_means.ts";
-export { type Job, predict } from "./src/evaluate/predict.ts";
+export { type Job, type JobOptions, predict } from "./src/evaluate/predict.ts";
 export type { Answers, ReadingValues, ScoreValues } from "./src/measure/answers.ts";
 export type { Explain } from "./src/evaluate/explain.ts";
 export { ResidentSet } from "./src/evaluate/resident_set.ts";
@@ -96,6 +101,7 @@ export {
 } from "./src/runs/list.ts";
 export type { RunCommand } from "./src/runs/schema.ts";
 export { verify, type VerifyResult } from "./src/experiment/verify.ts";
+export { report, verdict } from "./src/report/in_code.ts";
 export type { AttackedScore } from "./src/measure/evidence.ts";
 export type { AttackChecks, Check, CheckName } from "./src/measure/check.ts";
 export { type Progress, type Reporter, silent } from "./src/base/reporter.ts";

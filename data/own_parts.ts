@@ -13,8 +13,8 @@ import { type Preparation, preparations } from "./raster.ts";
 export interface OwnOptions {
   /** `[C, H, W]` of what the network takes, C 1 or 3. */
   readonly imageShape: ImageSet["shape"];
-  /** Whether images of other sizes are resized. */
-  readonly resize: boolean;
+  /** Whether images of other sizes are resized; they are refused when not given. */
+  readonly resize?: boolean | undefined;
   /** The classes in the order of their labels, where the user names them. */
   readonly classes?: readonly string[] | undefined;
 }

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { attack, runConfig, silent } from "../mod.ts";
+import { attack, runConfig, silent, verdict } from "../mod.ts";
 
 const quick = Deno.args.includes("--quick"); // a minute's look; the figures mean nothing then
 const reporter = { ...silent, note: (message: string): void => console.error(message) };
@@ -18,10 +18,7 @@ const config = runConfig({
   epochs: quick ? 1 : 10,
   ...(quick ? { limit: 64 } : {}),
 });
-const { clean, adversarial, warnings } = await attack(config, reporter);
+const result = await attack(config, reporter);
 
-const shown = ({ entropy, rejection }: typeof clean | typeof adversarial): string =>
-  `${entropy?.toFixed(2)} nats, ${rejection["0.9"]?.toFixed(2)} rejected at 0.9`;
-console.log(`clean:    ${shown(clean)}`);
-console.log(`attacked: ${shown(adversarial)}`);
-for (const warning of warnings) console.log(`Warning: ${warning}`);
+console.log(verdict(result));
+for (const warning of result.warnings) console.log(`Warning: ${warning}`);

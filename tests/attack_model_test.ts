@@ -47,6 +47,45 @@ Deno.test("`attackModel()` on a baseline's network, and on its logits alone, has
     }
   }));
 
+Deno.test("a subject of a function, or written by hand, is all that the pieces ask for besides device and set", () =>
+  inFolder(async (savePath) => {
+    using device = await nn.openDevice();
+    const linear = new nn.Linear(new nn.Random(0), 784, 10);
+    const logits = (x: nn.Tensor): nn.Tensor =>
+      nn.scale(linear.forward(nn.reshape(x, [-1, 784]), new nn.Pass(false)), 20);
+    const { inDomain, outDomain } = await sets(30);
+    const set = new mirage.ResidentSet(outDomain);
+    const settings = mirage.attacks.pgd.settings(epsilon, { stepFactor: 1, keepBest: false });
+    const answering = mirage.ofLogits(logits);
+    const byHand: mirage.Subject = {
+      attacked: [answering],
+      logProbabilities: ([x = nn.input([])], draws) => answering.logProbabilities(x, draws),
+    };
+    const explicit = {
+      ...{ seed: 0, batchSize: 200, reporter: mirage.silent },
+      explain: { explain: false, time: false },
+    };
+    const made = { device, logits, inDomain, outDomain, epsilon, savePath };
+    const { result, folder } = await mirage.attackModel(made);
+    for (const subject of [mirage.single([answering]), byHand]) {
+      const { clean, adversarial } = await mirage.attackSet({ device, subject, set, settings });
+      const asked = { device, subject, set, settings, ...explicit };
+      assert.deepEqual(adversarial, (await mirage.attackSet(asked)).adversarial);
+      assert.deepEqual(clean, await mirage.predict({ device, subject, set }));
+      assert.deepEqual([clean.readings, clean.scores], [{}, {}]);
+      const entropies = [clean, adversarial].map((of) => mirage.entropy(of.predictions));
+      assert.deepEqual(entropies, [result.clean.entropy, result.adversarial.entropy]);
+      assert.ok((entropies[1] ?? NaN) < (entropies[0] ?? NaN) - 0.1, `${entropies}`);
+    }
+    const [before, after] = [result.clean, result.adversarial].map((of) => of.entropy?.toFixed(3));
+    assert.ok(
+      mirage.verdict(result).includes(`the mean entropy went from ${before} to ${after} nats`),
+      mirage.verdict(result),
+    );
+    const page = await mirage.report([folder]);
+    assert.ok(page.includes(mirage.verdict(result)), "the page says the same");
+  }));
+
 Deno.test("a run of one's own model is listed, reported, compared, verified by its program, and refused elsewhere", () =>
   inFolder(async (cwd) => {
     using device = await nn.openDevice();

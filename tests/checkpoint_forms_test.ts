@@ -155,7 +155,7 @@ Deno.test("what is wrong in the older form is said", () => {
   }
 });
 
-Deno.test("what stood before all names is said, in both formats, and stays where a name lacks it", () => {
+Deno.test("what stood before all names is said, in both formats, and stays where two names became one", () => {
   const under = (prefix: string): string => matrix.replace(text("w"), text(`${prefix}w`));
   for (const prefix of ["module.", "_orig_mod.", "model.", "model.module._orig_mod."]) {
     const torch = decodeCheckpoint(checkpoint(under(prefix)), "c");
@@ -167,8 +167,12 @@ Deno.test("what stood before all names is said, in both formats, and stays where
     encodeSafetensors({ tensors: new Map(names.map((name) => [name, array])), metadata });
   const both = decodeCheckpoint(archive({}, "module.a", "module.b"), "s");
   assert.deepEqual([[...both.tensors.keys()], both.prefix], [["a", "b"], "module."]);
-  const one = decodeCheckpoint(archive({}, "module.a", "b"), "s");
-  assert.deepEqual([[...one.tensors.keys()], one.prefix], [["module.a", "b"], undefined]);
+  const some = decodeCheckpoint(archive({}, "module.a", "b._orig_mod.c"), "s");
+  const within = ["module.", "_orig_mod."];
+  assert.deepEqual([[...some.tensors.keys()], some.within], [["a", "b.c"], within]);
+  assert.equal("prefix" in some, false);
+  const clash = decodeCheckpoint(archive({}, "module.a", "a"), "s");
+  assert.deepEqual([[...clash.tensors.keys()], clash.within], [["module.a", "a"], undefined]);
 });
 
 Deno.test("the arrays are found beside a wrapper's name that stands for something else", () => {

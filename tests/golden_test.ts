@@ -40,7 +40,8 @@ for (const mode of ["baseline", "sngp", "duq"] as const) {
         const loss = nn.mean(model.confidenceLoss(x, { draws: draws() }));
         const [dx = loss] = nn.grad(loss, [x]);
         const answer = model.logProbabilities(x, draws());
-        const kernel = model.readings?.(x, new nn.Draws(new nn.Random(0)))["kernel"]?.logConfidences;
+        const kernel = model.readings?.(x, new nn.Draws(new nn.Random(0)))["kernel"]
+          ?.logConfidences;
         await compare(device, new Map([[x, golden("ood_x")]]), [
           ["probabilities", nn.exp(answer), golden("eval_prob")],
           kernel
@@ -104,7 +105,8 @@ for (const mode of ["baseline", "sngp", "duq"] as const) {
           });
           using step = await nn.compile(device, { updates: state.step().updates });
           const { tensor } = state.result;
-          const kernel = model.readings?.(tensor, new nn.Draws(new nn.Random(0)))["kernel"]?.logConfidences;
+          const kernel = model.readings?.(tensor, new nn.Draws(new nn.Random(0)))["kernel"]
+            ?.logConfidences;
           const output = nn.exp(kernel ?? model.logProbabilities(tensor, draws()));
           using judge = await nn.compile(device, { outputs: [tensor, output] });
           start.run([golden("ood_x")]);

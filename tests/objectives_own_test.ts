@@ -75,7 +75,7 @@ for (const mode of Object.keys(scoreOf) as (keyof typeof scoreOf)[]) {
     const [part = assert.fail(), ...others] = subject.attacked;
     assert.deepEqual(others, []);
     const [name, sign] = scoreOf[mode];
-    const { values, higher } = subject.scores([x], draws())[name] ?? assert.fail();
+    const { values, higher } = subject.scores?.([x], draws())[name] ?? assert.fail();
     assert.equal(higher, sign > 0 ? "in-domain" : "out-domain");
     const native = part.native?.(x, draws()) ?? assert.fail();
     assert.deepEqual(native.shape, [2]);

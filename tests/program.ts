@@ -33,6 +33,17 @@ export async function task(
   return outcome(await command.output());
 }
 
+/** The commands that have a task of their own name. */
+export const commands = "attack eval train table runs verify report data doctor tune".split(" ");
+
+/** Runs a command in a folder as its task is typed; what is no task of its own goes by `mirage`. */
+export function mirage(args: readonly string[], surroundings: Surroundings): Promise<Outcome> {
+  const [first = "", ...rest] = args;
+  return commands.includes(first)
+    ? task(first, rest, surroundings)
+    : task("mirage", args, surroundings);
+}
+
 /**
  * Starts what the task would, with its permissions, as one process that a test can send signals to: `deno
  * task` itself is another, which cannot hand on a kill.

@@ -265,18 +265,3 @@ Deno.test("a lost device is told in one sentence", () =>
         error instanceof UserError && /^Cannot go on: the device was lost/.test(error.message),
     );
   }));
-
-Deno.test("disposed programs give their memory back", () =>
-  withDevice(async (device) => {
-    const make = async (): Promise<void> => {
-      const x = nn.input([256, 1024]);
-      using program = await nn.compile(device, { inputs: [x], outputs: [nn.exp(x)] });
-      program.run([new Float32Array(2 ** 18)]);
-      await device.idle();
-    };
-    for (let i = 0; i < 20; i++) await make();
-    const before = Deno.memoryUsage().rss;
-    for (let i = 0; i < 200; i++) await make();
-    const grown = (Deno.memoryUsage().rss - before) / 1e6;
-    assert.ok(grown < 100, `200 programs of 2 MB each left ${grown.toFixed(0)} MB`);
-  }));

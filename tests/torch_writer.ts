@@ -112,3 +112,38 @@ export function legacy(
   const raw = new Uint8Array(Float32Array.from(values).buffer);
   return Uint8Array.of(...bytes, ...le(length, 8), ...raw);
 }
+
+/** An array that {@linkcode saved} pickles. */
+export interface SavedArray {
+  readonly shape: readonly number[];
+  readonly data: Float32Array | Float64Array;
+}
+
+/** A value that {@linkcode saved} pickles: an array, a number, or a dictionary of such. */
+export type Saved = number | SavedArray | ReadonlyMap<string, Saved>;
+
+/** What `torch.save` writes of a value, each array in f32 or f64 and in a storage of its own. */
+export function saved(value: Saved): Uint8Array<ArrayBuffer> {
+  const { name, text, tuple } = pickled;
+  const integer = (n: number): string => `J${String.fromCharCode(...le(n, 4))}`;
+  const storages: Entry[] = [];
+  const write = (of: Saved): string => {
+    if (typeof of === "number") return integer(of);
+    if ("data" in of) {
+      const { shape, data } = of;
+      const strides = shape.map((_, i) => shape.slice(i + 1).reduce((a, b) => a * b, 1));
+      const type = data instanceof Float64Array ? "DoubleStorage" : "FloatStorage";
+      const key = String(storages.length);
+      const where = [text(key), text("cpu"), integer(data.length)];
+      const id = tuple(text("storage"), name("torch", type), ...where);
+      const sizes = [shape, strides].map((list) => tuple(...list.map(integer)));
+      storages.push([`x/data/${key}`, new Uint8Array(data.slice().buffer)]);
+      return `${name("torch._utils", "_rebuild_tensor_v2")}${
+        tuple(`${id}Q`, integer(0), ...sizes, "\x89", "}")
+      }R`;
+    }
+    return `}(${[...of].map(([key, entry]) => text(key) + write(entry)).join("")}u`;
+  };
+  const pickle = Uint8Array.from(`\x80\x02${write(value)}.`, (c) => c.charCodeAt(0));
+  return zip([["x/data.pkl", pickle], ...storages]);
+}

@@ -1,122 +1,16 @@
-/** Training: resumption bit for bit, memory that stays flat, numbers that go wrong. */
+/** Training: micro-batches, the best epoch, the precision, numbers that go wrong. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { limit, loadEmbedded } from "../data/mod.ts";
 import { checkpointPaths, loadCheckpoint } from "../src/checkpoint/checkpoint.ts";
 import { decodeSafetensors, writeSafetensors } from "../src/checkpoint/safetensors.ts";
-import { runConfig } from "../src/experiment/config.ts";
 import { ResidentSet } from "../src/evaluate/resident_set.ts";
 import { UserError } from "../src/base/errors.ts";
-import { type MethodName, methods, type Model } from "../src/methods/mod.ts";
 import * as nn from "../src/nn/mod.ts";
-import { procedureOf } from "../src/methods/protocol.ts";
-import { type Reporter, silent } from "../src/base/reporter.ts";
-import { fit, type Trained } from "../src/train/fit.ts";
-import { hyperparametersOf } from "./hyperparameters.ts";
+import { silent } from "../src/base/reporter.ts";
+import type { Trained } from "../src/train/fit.ts";
+import { trainBriefly } from "./brief_training.ts";
 import { inFolder, withDevice } from "./support.ts";
-
-interface Options {
-  readonly mode?: MethodName;
-  readonly epochs: number;
-  readonly folder: string;
-  readonly lr?: number;
-  readonly microBatch?: number;
-  readonly reporter?: Reporter;
-  readonly protocol?: "paper" | "corrected";
-}
-
-/** Trains a model on 90 digits in steps of 32, so that the last step of an epoch is a smaller one. */
-async function trainBriefly(
-  device: nn.Device,
-  options: Options,
-): Promise<{ model: Model; trained: Trained }> {
-  const { folder } = options;
-  const [member] = await trainMembers(device, { ...options, folder: () => folder, seeds: [3] });
-  return member ?? assert.fail();
-}
-
-/** As `trainBriefly`, several members together. */
-async function trainMembers(
-  device: nn.Device,
-  { mode = "sngp", epochs, folder, seeds, lr = 0.05, protocol = "paper", microBatch, reporter }:
-    & Omit<Options, "folder">
-    & { readonly folder: (seed: number) => string; readonly seeds: readonly number[] },
-): Promise<{ model: Model; trained: Trained }[]> {
-  const config = {
-    ...runConfig({ mode, lr, protocol }),
-    ...hyperparametersOf(),
-  } as const;
-  const method = methods[mode];
-  const procedure = procedureOf(protocol);
-  const digits = limit(await loadEmbedded("train"), 90);
-  const selection = new ResidentSet(limit(await loadEmbedded("test"), 50));
-  const learners = seeds.map((seed) => {
-    const random = new nn.Random(seed).fork("model");
-    const model = method.create(method.models[0] ?? "", {
-      ...config,
-      random,
-      procedure,
-    });
-    const trainIndex = Uint32Array.from({ length: 90 }, (_, i) => i);
-    return { model, seed, folder: folder(seed), trainIndex, selection };
-  });
-  const trained = await fit({
-    device,
-    learners,
-    config,
-    procedure,
-    fixedOrder: mode === "duq",
-    evalAfterFirstStep: false,
-    augment: 0,
-    dropLast: method.dropLast,
-    title: "train",
-    epochs,
-    batchSize: 32,
-    microBatch,
-    train: new ResidentSet(digits),
-    reporter: reporter ?? silent,
-  });
-  return learners.map(({ model }, i) => ({ model, trained: trained[i] ?? assert.fail() }));
-}
-
-/** Whether the bytes are the same; `deepEqual` would write out how they differ, for minutes. */
-function same(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length > 0 && a.length === b.length && a.every((byte, i) => byte === b[i]);
-}
-
-for (const mode of ["baseline", "deep_ensemble_at", "duq", "due", "sngp"] as const) {
-  Deno.test(`\`fit()\` of ${mode} resumed leaves the same bits as in one go`, () =>
-    inFolder(async (folder) => {
-      const [whole, parts] = [join(folder, "whole"), join(folder, "parts")];
-      const run = (epochs: number, folder: string): Promise<void> =>
-        withDevice(async (device) => void await trainBriefly(device, { mode, epochs, folder }));
-      await run(3, whole);
-      await run(1, parts);
-      await run(3, parts);
-      for (const which of ["best", "last"] as const) {
-        const read = (at: string): Promise<Uint8Array> => Deno.readFile(checkpointPaths(at)[which]);
-        assert.ok(same(await read(parts), await read(whole)), which);
-      }
-    }));
-}
-
-for (const [mode, epochs] of [["deep_ensemble", [1, 2]], ["deep_ensemble_at", [1]]] as const) {
-  Deno.test(`\`fit()\` of ${mode} leaves members that learn together as it leaves each alone`, () =>
-    inFolder(async (folder) => {
-      const run = (name: string, seeds: readonly number[], epochs: number): Promise<void> =>
-        withDevice(async (device) => {
-          const at = (seed: number): string => join(folder, name, String(seed));
-          await trainMembers(device, { mode, epochs, folder: at, seeds, microBatch: 20 });
-        });
-      const last = (name: string, seed: number): Promise<Uint8Array> =>
-        Deno.readFile(checkpointPaths(join(folder, name, String(seed))).last);
-      // Together stopped and gone on with, alone in one go.
-      for (const target of epochs) await run("together", [3, 4], target);
-      await run("alone", [4], epochs.at(-1) ?? 1);
-      assert.ok(same(await last("together", 4), await last("alone", 4)));
-      assert.ok(!same(await last("together", 3), await last("together", 4)));
-    }));
-}
 
 Deno.test("`fit()` in micro-batches takes the steps that whole batches take", () =>
   inFolder(async (folder) => {
@@ -254,34 +148,3 @@ Deno.test("`loadCheckpoint()` names what does not fit", () =>
       );
     })
   ));
-
-Deno.test("10,000 training steps grow the resident memory by less than 50 MB", () =>
-  withDevice(async (device) => {
-    const digits = new ResidentSet(limit(await loadEmbedded("train"), 64));
-    const layer = new nn.Linear(new nn.Random(0), 784, 10);
-    const packed = nn.Parameter.pack([...layer.state.values()], 2);
-    const index = nn.input([8]);
-    const logits = layer.forward(nn.reshape(digits.images(index), [8, 784]), new nn.Pass(true));
-    const loss = nn.mean(nn.crossEntropy(logits, digits.labels(index)));
-    const gradients = nn.grad(loss, packed.parameters.map((p) => p.tensor));
-    const step = nn.sgd(packed, nn.flatGradient(packed, gradients), nn.constant(0.01, [1]), {
-      momentum: 0.9,
-      weightDecay: 1e-4,
-    });
-    using program = await nn.compile(device, {
-      inputs: [index],
-      updates: new Map([[packed.block, step]]),
-      records: [loss],
-    });
-    const run = async (steps: number): Promise<void> => {
-      for (let i = 0; i < steps; i++) {
-        program.run([Float32Array.from({ length: 8 }, (_, j) => (8 * i + j) % 64)]);
-        if (i % 100 === 99) await program.drain();
-      }
-    };
-    await run(1000);
-    const before = Deno.memoryUsage().rss;
-    await run(10_000);
-    const grown = (Deno.memoryUsage().rss - before) / 1e6;
-    assert.ok(grown < 50, `resident memory grew by ${grown.toFixed(1)} MB`);
-  }));

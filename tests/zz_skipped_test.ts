@@ -1,4 +1,4 @@
-/** The last file of a run by its name: says together which tests were skipped for want of files or drivers. */
+/** The file that a run starts last, by its name: says which tests were skipped for want of files or drivers. */
 import { skipped } from "./shared.ts";
 
 Deno.test("tests that are skipped for want of files or drivers are named at the end", async () => {

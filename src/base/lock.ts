@@ -61,6 +61,8 @@ export async function hold(folder: string, note: (message: string) => void): Pro
     try {
       write(file, "");
     } finally {
+      // Not by closing alone: a process that starts at this moment has the file, too, until it is loaded.
+      file.unlockSync();
       file.close();
     }
   };
@@ -91,7 +93,9 @@ export async function isHeld(folder: string): Promise<boolean> {
   }
   try {
     await checkLock(path, file);
-    return !await file.tryLock(false);
+    if (!await file.tryLock(false)) return true;
+    await file.unlock();
+    return false;
   } finally {
     file.close();
   }

@@ -7,11 +7,20 @@ import { sha256Of } from "../base/digest.ts";
 import { writeAtomic } from "../base/atomic.ts";
 import type { UserError } from "../base/errors.ts";
 import { readFile } from "../base/files.ts";
-import { type RawArray, type ReadableArray, readRawTensors } from "../base/raw_tensors.ts";
+import {
+  type ElementType,
+  elementTypes,
+  type RawArray,
+  type ReadableArray,
+  readRawTensors,
+} from "../base/raw_tensors.ts";
 import { cannotRead, quote } from "../base/refusal.ts";
 import { checkFormat } from "./statement.ts";
 
-/** An array in memory: f32, u32 where bits matter, or f64 for integers that f32 would round. */
+/**
+ * An array in memory: f32, u32 where bits matter, or f64 for integers that f32 would round and for what is beyond its
+ * range.
+ */
 export interface NamedArray {
   readonly shape: readonly number[];
   readonly data: Float32Array | Float64Array | Uint32Array;
@@ -104,7 +113,7 @@ function decodeArray(
   const at = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const data = dtype === "U32"
     ? new Uint32Array(count)
-    : type.whole
+    : inDoubles(type)
     ? new Float64Array(count)
     : new Float32Array(count);
   for (let i = 0; i < count; i++) data[i] = type.read(at, i * type.size);
@@ -114,7 +123,7 @@ function decodeArray(
   const { integer } = type;
   return {
     shape,
-    data: data instanceof Float64Array ? narrow(data) : data,
+    data: data instanceof Float64Array ? narrow(data, type) : data,
     ...(integer && { integer }),
   };
 }
@@ -155,8 +164,18 @@ export async function writeSafetensors(
   );
 }
 
-/** Integers as f32 where that holds each of them exactly, else as they are. */
-export function narrow(integers: Float64Array): Float32Array | Float64Array {
-  const narrowed = Float32Array.from(integers);
-  return integers.every((value, i) => value === narrowed[i]) ? narrowed : integers;
+/** Whether elements are read as f64, of which f32 may not hold all. */
+export function inDoubles(type: ElementType): boolean {
+  return type.whole || type === elementTypes.F64;
+}
+
+/**
+ * Numbers as f32: integers where it holds each of them exactly, others rounded where none of them is beyond its range;
+ * else as they are.
+ */
+export function narrow(numbers: Float64Array, { whole }: ElementType): Float32Array | Float64Array {
+  const narrowed = Float32Array.from(numbers);
+  const fits = (value: number, i: number): boolean =>
+    whole ? value === narrowed[i] : Number.isFinite(narrowed[i]) || !Number.isFinite(value);
+  return numbers.every(fits) ? narrowed : numbers;
 }

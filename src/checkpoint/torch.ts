@@ -6,25 +6,30 @@
 import { PickleError } from "../base/pickle.ts";
 import { readFile } from "../base/files.ts";
 import { cannotRead } from "../base/refusal.ts";
-import { decodeSafetensors, type NamedArray } from "./safetensors.ts";
+import { decodeSafetensors } from "./safetensors.ts";
 import { bigEndian, isLegacy, readLegacy } from "./torch_legacy.ts";
+import { type PlainNames, plainNames, type StateDict, stateDictIn } from "./state_dict.ts";
 import { isArray, readTensors } from "./torch_pickle.ts";
 import { readZip } from "../base/zip.ts";
 
+/** What was taken off the names of a file's arrays. */
+interface TakenOff {
+  /** What stood before every name, such as `module.`. */
+  readonly prefix?: string;
+  /** What wrappers add within names, or before some, such as `_orig_mod.`. */
+  readonly within?: readonly string[];
+}
+
 /** Arrays of a checkpoint in either format. */
-export interface CheckpointArrays {
-  readonly tensors: ReadonlyMap<string, NamedArray>;
+export interface CheckpointArrays extends TakenOff {
+  readonly tensors: StateDict;
   readonly metadata: Readonly<Record<string, string>>;
   readonly format: "safetensors" | "torch";
-  /** What stood before every name and was taken off, such as `module.`. */
-  readonly prefix?: string;
 }
 
 /** What the original's training wrote: its model, and how far it was. */
-export interface TorchCheckpoint {
-  readonly stateDict: ReadonlyMap<string, NamedArray>;
-  /** What stood before every name and was taken off, such as `module.`. */
-  readonly prefix?: string;
+export interface TorchCheckpoint extends TakenOff {
+  readonly stateDict: StateDict;
   /** As written; the original's own files hold 1 + accuracy here, not a count. */
   readonly epoch?: number;
   /** `prec1`, in 0..1 in the original's own files. */
@@ -43,16 +48,17 @@ export async function readCheckpointArrays(path: string): Promise<CheckpointArra
 /** As {@linkcode readCheckpointArrays}, of bytes that were read from a path. */
 export function decodeCheckpoint(bytes: Uint8Array, path: string): CheckpointArrays {
   if (isZip(bytes) || isLegacy(bytes)) {
-    const { stateDict, prefix } = decodeTorchCheckpoint(bytes, path);
-    return { tensors: stateDict, metadata: {}, format: "torch", ...(prefix && { prefix }) };
+    const { stateDict, prefix, within } = decodeTorchCheckpoint(bytes, path);
+    const off = { ...(prefix && { prefix }), ...(within && { within }) };
+    return { tensors: stateDict, metadata: {}, format: "torch", ...off };
   }
   const { tensors, metadata } = decodeSafetensors(bytes, path);
   // Names in files of ours are the models' own.
   if (metadata["format"]?.startsWith("mirage/")) {
     return { tensors, metadata, format: "safetensors" };
   }
-  const { named, prefix } = withoutPrefix(tensors);
-  return { tensors: named, metadata, format: "safetensors", ...(prefix && { prefix }) };
+  const names = plainNames(tensors);
+  return { tensors: names.named, metadata, format: "safetensors", ...takenOff(names) };
 }
 
 /**
@@ -62,6 +68,10 @@ export function decodeCheckpoint(bytes: Uint8Array, path: string): CheckpointArr
  */
 export async function readTorchCheckpoint(path: string): Promise<TorchCheckpoint> {
   return decodeTorchCheckpoint(await readFile(path), path);
+}
+
+function takenOff({ prefix, within }: PlainNames): TakenOff {
+  return { ...(prefix && { prefix }), ...(within.length > 0 && { within }) };
 }
 
 function isZip([first, second]: Uint8Array): boolean {
@@ -80,10 +90,10 @@ export function decodeTorchCheckpoint(bytes: Uint8Array, name: string): TorchChe
     const [epoch, bestAccuracy] = ["epoch", "prec1"].map((key) =>
       numberOf(top instanceof Map ? top.get(key) : undefined)
     );
-    const { named, prefix } = withoutPrefix(arraysIn(top));
+    const names = plainNames(stateDictIn(top, isArray));
     return {
-      stateDict: named,
-      ...(prefix && { prefix }),
+      stateDict: names.named,
+      ...takenOff(names),
       ...(epoch !== undefined && { epoch }),
       ...(bestAccuracy !== undefined && { bestAccuracy }),
     };
@@ -117,45 +127,6 @@ function readArchive(bytes: Uint8Array, name: string): unknown {
     bytes: (key) => files.get(`${folder}data/${key}`),
     stored: [...files.values()].reduce((sum, file) => sum + file.length, 0),
   });
-}
-
-/** What trainers put a model's arrays under. */
-const wrappers = ["state_dict", "model_state_dict", "model"];
-
-function arraysIn(top: unknown): ReadonlyMap<string, NamedArray> {
-  const candidates = top instanceof Map ? [...wrappers.map((name) => top.get(name)), top] : [];
-  for (const candidate of candidates) {
-    const arrays = new Map<string, NamedArray>();
-    for (const [name, value] of candidate instanceof Map ? candidate : []) {
-      if (typeof name === "string" && isArray(value)) arrays.set(name, value);
-    }
-    if (arrays.size > 0) return arrays;
-  }
-  throw new PickleError("it holds no state_dict");
-}
-
-/** What data-parallel training, compilation and wrappers put before every name. */
-const prefixes = ["module.", "_orig_mod.", "model."];
-/** How many of them may stand before one another: each of them, and one of them twice. */
-const mostPrefixes = 4;
-
-/** Arrays without what stands before all of their names. */
-function withoutPrefix(
-  tensors: ReadonlyMap<string, NamedArray>,
-): { named: ReadonlyMap<string, NamedArray>; prefix: string } {
-  const names = [...tensors.keys()];
-  let prefix = "";
-  for (let i = 0; i < mostPrefixes && names.length > 0; i++) {
-    const next = prefixes.find((p) => names.every((name) => name.startsWith(p, prefix.length)));
-    if (next === undefined) break;
-    prefix += next;
-  }
-  if (prefix === "") return { named: tensors, prefix };
-  const renamed = Array.from(
-    tensors,
-    ([name, array]) => [name.slice(prefix.length), array] as const,
-  );
-  return { named: new Map(renamed), prefix };
 }
 
 /** A number, be it plain or a tensor of one element. */

@@ -7,7 +7,7 @@
 import { PickleError, PickleGlobal, type PickleOptions, readPickleAt } from "../base/pickle.ts";
 import { type ElementType, elementTypes } from "../base/raw_tensors.ts";
 import { elements, mostAxes, quote } from "../base/refusal.ts";
-import { type NamedArray, narrow } from "./safetensors.ts";
+import { inDoubles, type NamedArray, narrow } from "./safetensors.ts";
 
 /** What a persistent id says of a storage. */
 export interface StorageId {
@@ -254,8 +254,15 @@ function storage(value: unknown, file: Stores["bytes"]): Storage {
   return { ...id, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) };
 }
 
-/** A tensor from its storage: any strides, made contiguous; integers that f32 would round in f64. */
-function rebuild([from, offset, shape, strides]: readonly unknown[], budget: Budget): NamedArray {
+/** A tensor from its storage: any strides, made contiguous; in f64 what f32 would not hold. */
+function rebuild(
+  [from, offset, shape, strides, , , marks]: readonly unknown[],
+  budget: Budget,
+): NamedArray {
+  // Since PyTorch 2 a view may say that its storage has the negated or conjugate numbers.
+  if (marks instanceof Map && [...marks.values()].some((mark) => mark === true)) {
+    throw new PickleError("it holds a view that negates its numbers", "clone it and save it again");
+  }
   if (!isStorage(from) || !isSize(offset) || !isSizes(shape) || !isSizes(strides)) {
     throw damage("one of its tensors is damaged");
   }
@@ -265,8 +272,9 @@ function rebuild([from, offset, shape, strides]: readonly unknown[], budget: Bud
     throw damage("one of its tensors reaches beyond its storage");
   }
   spend(budget, count);
-  const { view, type: { read, size, whole, integer } } = from;
-  const data = whole ? new Float64Array(count) : new Float32Array(count);
+  const { view, type } = from;
+  const { read, size, whole, integer } = type;
+  const data = inDoubles(type) ? new Float64Array(count) : new Float32Array(count);
   const index = shape.map(() => 0);
   let at = offset;
   for (let i = 0; i < count; i++) {
@@ -282,8 +290,8 @@ function rebuild([from, offset, shape, strides]: readonly unknown[], budget: Bud
   }
   const kind = integer && { integer };
   if (data instanceof Float32Array) return { shape, data, ...kind };
-  if (data.some(Number.isNaN)) throw new PickleError("it holds an integer beyond 2^53");
-  return { shape, data: narrow(data), ...kind };
+  if (whole && data.some(Number.isNaN)) throw new PickleError("it holds an integer beyond 2^53");
+  return { shape, data: narrow(data, type), ...kind };
 }
 
 function spend(budget: Budget, count: number): void {

@@ -19,12 +19,12 @@ import {
   type Tensor,
 } from "../nn/mod.ts";
 import { explainPrograms } from "./explain.ts";
-import { classesOf } from "./predict.ts";
+import { classesOf, jobOf } from "./predict.ts";
 import { batches } from "./resident_set.ts";
 import { traceAttack, type TracedAttack } from "./trace_attack.ts";
-import type { AttackJob } from "./trace_part.ts";
+import type { AttackJob, AttackOptions } from "./trace_part.ts";
 
-export type { AttackJob } from "./trace_part.ts";
+export type { AttackJob, AttackOptions } from "./trace_part.ts";
 
 /** What an attack did. */
 export interface Attacked {
@@ -61,7 +61,8 @@ export interface Attacked {
  *
  * @throws UserError when the model cannot give the objective, or the job has not what that needs
  */
-export async function attackSet(job: AttackJob): Promise<Attacked> {
+export async function attackSet(asked: AttackOptions): Promise<Attacked> {
+  const job = jobOf(asked);
   const { subject, target, objective = objectives.published } = job;
   const classes = objective.classes && classesOf(subject, job.set.set.shape);
   for (const part of subject.attacked) knownObjective(objective, part, target, classes);

@@ -19,24 +19,39 @@ import {
 import type { Answers } from "../measure/answers.ts";
 import type { Predictions } from "../measure/metrics.ts";
 import type { Subject } from "../methods/mod.ts";
-import type { Reporter } from "../base/reporter.ts";
+import { type Reporter, silent } from "../base/reporter.ts";
 
-/** What both jobs need. */
-export interface Job {
+/** A prediction as it is asked for. */
+export interface JobOptions {
   /** The GPU that the programs run on. */
   readonly device: Device;
   /** The model or ensemble that answers. */
   readonly subject: Subject;
   /** The N images, on the device; all of them are taken. */
   readonly set: ResidentSet;
-  /** Seed of the noise that evaluation and attack draw; it starts anew at every batch, as the original's. */
-  readonly seed: number;
-  /** Images a step. */
-  readonly batchSize: number;
-  /** Takes notes and progress. */
-  readonly reporter: Reporter;
-  /** What to tell of the compiled programs. */
-  readonly explain: Explain;
+  /**
+   * Seed of the noise that evaluation and attack draw; it starts anew at every batch, as the original's. 0 when not
+   * given.
+   */
+  readonly seed?: number;
+  /** Images a step; 200 when not given. */
+  readonly batchSize?: number;
+  /** Takes notes and progress; silent when not given. */
+  readonly reporter?: Reporter;
+  /** What to tell of the compiled programs; nothing when not given. */
+  readonly explain?: Explain;
+}
+
+/** What predictions and attacks need. */
+export type Job = Required<JobOptions>;
+
+/** Images in a step of evaluation or attack: the paper's. */
+export const evalBatch = 200;
+
+/** What was asked for, with everything that was not as usual. */
+export function jobOf<Asked extends JobOptions>(asked: Asked): Asked & Job {
+  const explain = { explain: false, time: false };
+  return { seed: 0, batchSize: evalBatch, reporter: silent, explain, ...asked };
 }
 
 /** A compiled prediction over a set, to be run again as the model changes. */
@@ -71,8 +86,8 @@ async function predictorOf(job: Job, batch: number): Promise<Predictor> {
 }
 
 /** Answers to every image of a set, once. */
-export async function predict(job: Job): Promise<Answers> {
-  using compiled = await predictor(job);
+export async function predict(asked: JobOptions): Promise<Answers> {
+  using compiled = await predictor(jobOf(asked));
   return await compiled.run();
 }
 
@@ -86,8 +101,8 @@ export interface TracedAnswers {
 export function traceAnswers({ subject, seed }: Job, images: readonly Tensor[]): TracedAnswers {
   // All that is asked of an image is of the same samples.
   const draws = (): Draws => new Draws(new Random(seed).fork("samples"));
-  const readings = Object.entries(subject.readings(images, draws()));
-  const scores = Object.entries(subject.scores(images, draws()));
+  const readings = Object.entries(subject.readings?.(images, draws()) ?? {});
+  const scores = Object.entries(subject.scores?.(images, draws()) ?? {});
   const answer = subject.logProbabilities(images, draws());
   const classes = dim(answer, 1);
   const noPredictions: Predictions = { logProbabilities: new Float32Array(), classes };

@@ -37,7 +37,7 @@ import {
 } from "../nn/mod.ts";
 import type { Answers } from "../measure/answers.ts";
 import type { Subject } from "../methods/mod.ts";
-import { type Job } from "./predict.ts";
+import type { Job, JobOptions } from "./predict.ts";
 
 /** What an attack job needs besides. */
 export interface AttackJob extends Job {
@@ -80,6 +80,9 @@ export interface AttackJob extends Job {
   /** Number of leading images to return. */
   readonly keep?: number;
 }
+
+/** An attack as it is asked for. */
+export type AttackOptions = JobOptions & Omit<AttackJob, keyof Job>;
 
 /** The attack of a job. */
 export function attackOf({ attack, settings: { name } }: AttackJob): Attack {

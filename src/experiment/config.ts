@@ -39,6 +39,7 @@ import {
   type ProtocolOption,
   protocolOptions,
 } from "../methods/protocol.ts";
+import { evalBatch } from "../evaluate/predict.ts";
 import { batteries, type BatteryName } from "./batteries.ts";
 import { attackOnFiles, modelFileEntries, modelFilesOf, settledByFiles } from "./model_files.ts";
 import type { CompleteOptions, RunConfig, RunOptions } from "./options.ts";
@@ -55,6 +56,7 @@ import {
   training,
 } from "./told.ts";
 
+export { evalBatch } from "../evaluate/predict.ts";
 export type { RunConfig, RunOptions } from "./options.ts";
 export { checkpointsOf, listedMembers, membersOf } from "./model_files.ts";
 export { differenceEntry, hyperparameterEntry, type OptionFacts, optionFacts } from "./told.ts";
@@ -76,9 +78,6 @@ export const quickEpochs = { embedded: 20, downloaded: 10 } as const;
 
 /** Images in a training step: the paper's. */
 export const trainBatch = 256;
-
-/** Images in a step of evaluation or attack: the paper's. */
-export const evalBatch = 200;
 
 const ownEntries = Object.fromEntries(
   Object.entries(hyperparameters)
@@ -270,7 +269,7 @@ export const optionEntries = {
   savePath: told(z.string().default("trained_models"), "Folder of the checkpoints and runs"),
   checkpoint: told(
     z.union([z.string(), z.array(z.string()).min(1)]).optional(),
-    "Model to use: a .safetensors, or a .checkpoint of PyTorch; once a member, or with {seed} in its path",
+    "Model to use: .safetensors, or PyTorch's .pt; once a member, or with {seed} in its path",
   ),
   limit: told(
     count.optional(),

@@ -13,6 +13,7 @@ import {
 } from "../../data/mod.ts";
 import { UserError } from "../base/errors.ts";
 import { isFile } from "../base/files.ts";
+import { readAs } from "../checkpoint/state_dict.ts";
 import { fromMetadata } from "../checkpoint/statement.ts";
 import { readCheckpointArrays } from "../checkpoint/torch.ts";
 import { type ImageShape, type Model, networkOf } from "../methods/mod.ts";
@@ -132,11 +133,12 @@ export function classesShown(
   build: (classes: number) => Model,
 ): number | undefined {
   const [less, more] = [build(2), build(3)];
+  const { named } = readAs(tensors, less.state, networkOf(less.name).synonyms ?? []);
   for (const [name, { shape }] of less.state) {
     const other = more.state.get(name)?.shape ?? [];
     const axis = shape.findIndex((n, i) => n === 2 && other[i] === 3);
     if (axis < 0) continue;
-    const found = tensors.get(name)?.shape[axis];
+    const found = named.get(name)?.shape[axis];
     return found !== undefined && found >= 2 ? found : undefined;
   }
   return undefined;

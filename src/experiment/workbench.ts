@@ -10,7 +10,7 @@ import type { Clock } from "../base/clock.ts";
 import { membersOf, type RunConfig } from "./config.ts";
 import { chosen, ResidentSet } from "../evaluate/resident_set.ts";
 import { shortened, UserError } from "../base/errors.ts";
-import { display, readFile } from "../base/files.ts";
+import { readFile } from "../base/files.ts";
 import { sha256Of } from "../base/digest.ts";
 import { type Model, networkOf, ofMethod, ownOf, type Subject } from "../methods/mod.ts";
 import {
@@ -147,13 +147,12 @@ export async function findOrTrain(
   for (const [i, { model }] of members.entries()) {
     const path = given?.[i] ?? trained[i] ?? "";
     const outOfFile = bench.imported?.[i];
-    outOfFile?.notes.forEach((note) => reporter.note(note));
     if (outOfFile) checkWeights(device, outOfFile);
     if (outOfFile) await checkLifted(device, outOfFile, outOfFile.imageShape);
-    const { sha256, prefix, statement } = outOfFile
-      ? { sha256: await digestOfFile(path), prefix: "", statement: undefined }
+    const { sha256, notes, statement } = outOfFile
+      ? { sha256: await digestOfFile(path), notes: outOfFile.notes, statement: undefined }
       : await loadCheckpoint(model, path);
-    if (prefix) reporter.note(`The names in "${display(path)}" are taken without "${prefix}"`);
+    notes.forEach((note) => reporter.note(note));
     const digest = outOfFile?.digest ?? stateDigest(model);
     const twin = loaded.find((other) => other.digest === digest);
     if (given && twin) throw sameModel(twin.path, path);

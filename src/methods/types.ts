@@ -114,9 +114,9 @@ export interface Subject {
   /** Log-probabilities `[B, C]`. */
   logProbabilities(images: readonly Tensor[], draws: Draws): Tensor;
   /** Other readings of the same answer, by name. */
-  readings(images: readonly Tensor[], draws: Draws): Readonly<Record<string, Reading>>;
+  readings?(images: readonly Tensor[], draws: Draws): Readonly<Record<string, Reading>>;
   /** Scores of its own, by name, besides those that every method's probabilities give. */
-  scores(images: readonly Tensor[], draws: Draws): Readonly<Record<string, Score>>;
+  scores?(images: readonly Tensor[], draws: Draws): Readonly<Record<string, Score>>;
 }
 
 /** What a method says of itself. */

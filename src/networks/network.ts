@@ -65,6 +65,10 @@ export interface NetworkFacts {
   readonly batchNorm: boolean;
   /** The hyper-parameters that are its own, by name. */
   readonly hyperparameters: NetworkOwn;
+  /** Words in the names of its arrays that the code of others has in one another's place. */
+  readonly synonyms?: readonly (readonly [word: string, other: string])[];
+  /** What is to be known, as a clause, where arrays are taken by such other names. */
+  readonly caution?: string;
 }
 
 /**

@@ -42,6 +42,9 @@ export const resnet18: NetworkOf<typeof own> = {
   augmentation: 4,
   batchNorm: true,
   hyperparameters: own,
+  synonyms: [["linear", "fc"], ["shortcut", "downsample"]],
+  caution:
+    "the network is taken to have a stem of stride 1 and no max-pool, which its arrays do not show",
   features: (random, options) => new ResNet18Features(random, options),
   classifier: (random, shape) => new ResNet18(random, shape),
 };

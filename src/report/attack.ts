@@ -12,9 +12,9 @@ import {
   normName,
   readingName,
   stepsText,
+  subjectTitle,
   targetName,
   tau,
-  title,
 } from "./words.ts";
 import { verdict } from "./verdicts.ts";
 import { draw, inks, svg } from "./charts.ts";
@@ -74,7 +74,7 @@ const elsewhere = [
 /** The page of an attack. */
 export async function attackPage(content: AttackContent): Promise<string> {
   const { figures } = content;
-  const { mode, protocol, seed, seeds, epsilonAttack, attack, outDomain } = figures;
+  const { protocol, seed, seeds, epsilonAttack, attack, outDomain } = figures;
   const evidence = evidenceOf(figures);
   const { name } = attack;
   const target = targetName(figures);
@@ -87,7 +87,7 @@ export async function attackPage(content: AttackContent): Promise<string> {
     `${outDomain.count} images of ${outDomain.name}`,
   ];
   return page(
-    `${title(mode)} attacked, epsilon ${epsilonAttack}, ${seedsText(seed, seeds)}`,
+    `${subjectTitle(figures)} attacked, epsilon ${epsilonAttack}, ${seedsText(seed, seeds)}`,
     paragraph("about", how.join("; ")),
     paragraph("verdict", verdict(figures)),
     ...averaged([figures.clean, figures.adversarial], figures.outDomain.count),

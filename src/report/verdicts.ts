@@ -9,7 +9,14 @@ import { guesses, knows } from "../measure/guessing.ts";
 import { type Network, networks } from "../methods/mod.ts";
 import type { AttackResult, EvalResult, Uncertainty } from "../experiment/documents.ts";
 import { type InDomainAttacked, inDomainVerdict, lessSureVerdict } from "./other_attacks.ts";
-import { className, type ClassNames, normName, shortScoreName, tau, title } from "./words.ts";
+import {
+  className,
+  type ClassNames,
+  normName,
+  shortScoreName,
+  subjectTitle,
+  tau,
+} from "./words.ts";
 
 /** Changes smaller than these are not worth a verdict. */
 const notable = { rejection: 0.01, entropy: 0.05, target: 0.01 } as const;
@@ -81,11 +88,11 @@ export interface EvalFigures extends Pick<EvalResult, "model"> {
 
 /** What an attack's figures mean, in a sentence or two. */
 export function verdict(result: AttackFigures): string {
-  const { mode, clean, adversarial, outDomain, epsilonAttack, attack } = result;
+  const { clean, adversarial, outDomain, epsilonAttack, attack } = result;
   const { targeted } = attack;
   const [before, after] = [rejected(clean, outDomain), rejected(adversarial, outDomain)];
-  const rates = `${title(mode)} had rejected ${percent(before)} of the images below a confidence ` +
-    `of ${tau}, now ${percent(after)}`;
+  const rates = `${subjectTitle(result)} had rejected ${percent(before)} of the images below a ` +
+    `confidence of ${tau}, now ${percent(after)}`;
   const entropies = clean.entropy === null || adversarial.entropy === null
     ? ""
     : `; the mean entropy went from ${shown(clean.entropy, "entropy")} to ${

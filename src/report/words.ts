@@ -12,6 +12,7 @@ import { counted, plain } from "../measure/shown.ts";
 import type { CheckName } from "../measure/check.ts";
 import { type Method, methods } from "../methods/mod.ts";
 import type { AttackResult, ReadFacts } from "../experiment/documents.ts";
+import { ownMode } from "../experiment/verify.ts";
 
 /** The threshold that the paper's tables report. */
 export const tau = "0.9";
@@ -54,6 +55,11 @@ export type ClassNames = readonly string[] | null;
 /** What a method is called. */
 export function title(mode: string): string {
   return Object.entries<Method>(methods).find(([name]) => name === mode)?.[1].title ?? mode;
+}
+
+/** Who is attacked: the method; a model of the user's own, which has none, by its name. */
+export function subjectTitle({ mode, model }: Pick<AttackResult, "mode" | "model">): string {
+  return mode === ownMode ? shortened(model) : title(mode);
 }
 
 /** What a class is called: "digit 4", or "class 4" where its set has no names. */
