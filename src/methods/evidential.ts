@@ -9,7 +9,8 @@
  * mean is `p_k = alpha_k / S`, and the mass that no evidence claims is the vacuity `u = K / S` (eqs. 1, 2).
  * The loss is the expected squared error, `sum_k (y_k - p_k)^2 + p_k (1 - p_k) / (S + 1)` (eq. 5), plus
  * `lambda KL(Dir(alpha~) || Dir(1))` of the evidence for other classes, `alpha~ = y + (1 - y) alpha`;
- * lambda grows from 0 in the first epoch to 1 over ten of them, `min(1, t / 10)`.
+ * lambda grows from 0 in the first epoch to 1 over ten of them, `min(1, t / 10)`, where an epoch is MNIST's
+ * 60,000 images: of a smaller set it takes as many images, and so more epochs.
  *
  * Both gamma functions are taken for arguments of 1 and more, by Stirling's series of the argument plus 6:
  * made of ordinary operations, they have gradients of every order.
@@ -63,10 +64,11 @@ const own = {
     evidence: {
       about: "What makes evidence of an evidential network's logits",
       values: ["relu", "softplus", "exp"],
-      default: "relu",
+      // The paper's ReLU leaves a class without a slope once no image gives it evidence.
+      default: "exp",
     },
     annealing: {
-      about: "Epochs over which an evidential network's divergence comes to count in full",
+      about: "Epochs of 60,000 images until an evidential network's divergence counts in full",
       min: 1,
       max: 1e6,
       default: 10,
@@ -75,6 +77,9 @@ const own = {
   },
   differences: {},
 } as const satisfies Own;
+
+/** Images of an epoch as the paper counts them. */
+const published = 60_000;
 
 /** Evidential deep learning. */
 export const evidential: MethodOf<typeof own> = {
@@ -127,11 +132,12 @@ export class Evidential implements Model {
     push(device, [this.#epoch]);
   }
 
-  train(images: Tensor, labels: Tensor, { pass }: TrainContext): TrainStep {
+  train(images: Tensor, labels: Tensor, { pass, trainCount }: TrainContext): TrainStep {
     const alpha = this.#alpha(images, pass);
     const targets = oneHot(labels, this.#classes);
     // The first epoch is epoch 0.
-    const weight = minimum(scale(sub(this.#epoch.tensor, 1), 1 / this.#annealing), 1);
+    const epochs = scale(sub(this.#epoch.tensor, 1), trainCount / published);
+    const weight = minimum(scale(epochs, 1 / this.#annealing), 1);
     const divergence = mul(mean(divergenceFromUniform(others(alpha, targets))), weight);
     const loss = add(mean(expectedSquaredError(alpha, targets)), reshape(divergence, []));
     return { loss, logits: log(alpha) };
