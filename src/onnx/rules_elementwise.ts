@@ -137,8 +137,10 @@ export const elementwise: Readonly<Record<string, Rule>> = {
   PRelu: both((x, slope) => sub(relu(x), mul(slope, relu(neg(x))))),
   Pow: (site) => {
     const exponent = site.inputs[1];
-    const known = exponent?.kind === "host" && exponent.array.data.length === 1;
-    return pow(site.tensor(0), known ? Number(exponent.array.data[0]) : site.tensor(1));
+    const base = site.tensor(0);
+    const known = exponent?.kind === "host" && exponent.array.data.length === 1 &&
+      exponent.array.shape.length <= base.shape.length;
+    return pow(base, known ? Number(exponent.array.data[0]) : site.tensor(1));
   },
   Reciprocal: each(reciprocal),
   Relu: each((x, site) => (site.readHereOnly(0) ? withRelu(x) : undefined) ?? relu(x)),
