@@ -140,6 +140,20 @@ Deno.test("an input of whole numbers is refused: pixels would be fractions there
   assert.deepEqual(await logitsOf({ nodes, takes: takes(11) }), images);
 });
 
+Deno.test("images are given as they are where they fit so, with channels last where they do not", async () => {
+  const flatten = node("Flatten", ["x"], ["y"]);
+  const taken = async (...shape: number[]): Promise<number[]> => {
+    const network = await importOnnx(
+      file({ nodes: [flatten], takes: value("x", ["b", ...shape]) }),
+    );
+    return of((x) => network.logits(x), [1, 2, 2, 1]);
+  };
+  assert.deepEqual(await taken(2, 2, 1), [0.1, 0.9, 0.4, 0.2]);
+  assert.deepEqual(await taken(2, 1, 2).catch((error) => error instanceof UserError), true);
+  const network = await importOnnx(file({ nodes: [flatten], takes: value("x", ["b", 2, 2, 1]) }));
+  assert.deepEqual(of((x) => network.logits(x), [1, 1, 2, 2]), [0.1, 0.9, 0.4, 0.2]);
+});
+
 Deno.test("features are what the last linear layer takes, and neither attention's nor a convolution's", async () => {
   const arrays = [
     floats("w", [4, 2], 1, 0, 0, 1, 1, 0, 0, 1),
@@ -274,6 +288,21 @@ const refusals: readonly (readonly [what: string, Written, RegExp])[] = [
     /its weights have other axes than its input/,
   ],
 ];
+
+Deno.test("whole numbers are not divided as floats where there are too many for the host", () => {
+  const count = 2 ** 20 + 1;
+  const arrays = [
+    tensor("many", "uint8", [count], Array<number>(count).fill(3)),
+    tensor("two", "uint8", [1], [2]),
+  ];
+  const nodes = [
+    node("Div", ["many", "two"], ["halves"]),
+    node("Cast", ["halves"], ["factors"], { to: 1 }),
+    node("ReduceMax", ["factors"], ["factor"]),
+    node("Mul", ["x", "factor"], ["y"]),
+  ];
+  return refuses({ nodes, arrays }, /Div_0": it divides whole numbers, more of them than/);
+});
 
 for (const [what, written, state] of refusals) {
   Deno.test(`a node is refused for ${what}`, () => refuses(written, state));

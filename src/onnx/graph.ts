@@ -170,7 +170,7 @@ export class TraceableGraph {
       ? reshape(x, [b, -1])
       : shape?.length === 3 && c === 1
       ? reshape(x, [b, dim(x, 2), dim(x, 3)])
-      : shape && isLast(shape)
+      : shape && isLast(shape) && !fits(x.shape)
       ? permute(x, [0, 2, 3, 1])
       : x;
     if (shape && shape.length !== given.shape.length || !fits(given.shape)) throw refused();

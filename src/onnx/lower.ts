@@ -5,6 +5,7 @@
  */
 import { UserError } from "../base/errors.ts";
 import { size } from "../nn/mod.ts";
+import { elementKinds } from "./elements.ts";
 import { evaluateOnHost } from "./fold.ts";
 import type { HostTensor } from "./model.ts";
 import { rules } from "./rules.ts";
@@ -26,6 +27,10 @@ export function lower(site: Site): readonly Value[] {
   if (inputs.every((value) => value?.kind !== "tensor")) {
     const folded = evaluateOnHost(node, arrays, opset);
     if (folded) return folded.map((array) => ({ kind: "host", array }));
+    // Tensors are floats, whose quotients are not cut off.
+    if (node.op === "Div" && arrays[0] && elementKinds[arrays[0].type].range) {
+      throw site.refused("it divides whole numbers, more of them than are divided on the host");
+    }
   }
   const rule = rules[node.op];
   if (!rule) {
