@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { UserError } from "../src/base/errors.ts";
 import { type Choices, importOnnx } from "../src/onnx/mod.ts";
-import { evaluate, input, type Tensor } from "../src/nn/mod.ts";
+import { evaluate, grad, input, sum, type Tensor } from "../src/nn/mod.ts";
 import { node, type Part, tensor, value, writeGraph } from "./onnx_writer.ts";
 
 /** A graph from `x` to `y`, of f32 unless told. */
@@ -276,6 +276,16 @@ const refusals: readonly (readonly [what: string, Written, RegExp])[] = [
     /it cuts 2, 1, 2, 2 axes/,
   ],
   [
+    "a way that ONNX does not have",
+    { nodes: [node("Gelu", ["x"], ["y"], { approximate: "erf" })], opset: 20 },
+    /its approximate is erf/,
+  ],
+  [
+    "an order that ONNX does not have",
+    { nodes: [node("DepthToSpace", ["x"], ["y"], { blocksize: 1, mode: "RCD" })] },
+    /its mode is RCD/,
+  ],
+  [
     "strides of one axis for images",
     {
       nodes: [node("MaxPool", ["x"], ["y"], { kernel_shape: [1, 1], strides: [2] })],
@@ -289,19 +299,43 @@ const refusals: readonly (readonly [what: string, Written, RegExp])[] = [
   ],
 ];
 
-Deno.test("whole numbers are not divided as floats where there are too many for the host", () => {
+Deno.test("whole numbers are not computed with as floats", async () => {
   const count = 2 ** 20 + 1;
   const arrays = [
     tensor("many", "uint8", [count], Array<number>(count).fill(3)),
     tensor("two", "uint8", [1], [2]),
+    tensor("few", "uint8", [2], [2, 3]),
   ];
-  const nodes = [
-    node("Div", ["many", "two"], ["halves"]),
-    node("Cast", ["halves"], ["factors"], { to: 1 }),
+  const rest = [
+    node("Cast", ["whole"], ["factors"], { to: 1 }),
     node("ReduceMax", ["factors"], ["factor"]),
     node("Mul", ["x", "factor"], ["y"]),
   ];
-  return refuses({ nodes, arrays }, /Div_0": it divides whole numbers, more of them than/);
+  for (
+    const first of [
+      node("Div", ["many", "two"], ["whole"]),
+      node("Sub", ["two", "many"], ["whole"]),
+      node("ReduceMean", ["few"], ["whole"]),
+    ]
+  ) {
+    await refuses(
+      { nodes: [first, ...rest], arrays },
+      /it computes with whole numbers, and not on/,
+    );
+  }
+});
+
+Deno.test("the slope below 0 is a leaky function's derivative at 0, as in PyTorch", async () => {
+  const arrays = [floats("slope", [1], 0.25)];
+  for (const nodes of [[node("PRelu", ["x", "slope"], ["y"])], [node("LeakyRelu", ["x"], ["y"])]]) {
+    const network = await importOnnx(file({ nodes, arrays }));
+    const x = input([1, 1, 2, 2]);
+    const [slopes] = grad(sum(network.logits(x)), [x]);
+    assert.ok(slopes);
+    const [found = []] = evaluate([slopes], new Map([[x, [-1, 0, 0, 1]]]));
+    const below = nodes[0]?.opType === "PRelu" ? 0.25 : 0.01;
+    assert.deepEqual(Array.from(found), [below, below, below, 1]);
+  }
 });
 
 for (const [what, written, state] of refusals) {

@@ -240,8 +240,9 @@ const depthToSpace: Rule = (site) => {
   const r = site.number("blocksize", 1);
   const [b = 1, all = 1, h = 1, w = 1] = x.shape;
   const c = all / (r * r);
-  const columnsLast = site.word("mode", "DCR") === "CRD";
-  const apart = columnsLast
+  const mode = site.word("mode", "DCR");
+  if (mode !== "DCR" && mode !== "CRD") throw site.refused(`its mode is ${mode}`);
+  const apart = mode === "CRD"
     ? permute(reshape(x, [b, c, r, r, h, w]), [0, 1, 4, 2, 5, 3])
     : permute(reshape(x, [b, r, r, c, h, w]), [0, 3, 4, 1, 5, 2]);
   return reshape(apart, [b, c, h * r, w * r]);
