@@ -195,6 +195,15 @@ Deno.test("features are what the last linear layer takes, and neither attention'
   );
 });
 
+Deno.test("an operator is none for having the name of what every object has", async () => {
+  for (const op of ["constructor", "toString", "__proto__"]) {
+    await refuses(
+      { nodes: [node(op, ["x"], ["y"])] },
+      new RegExp(`there is no rule for ${op} \\(`),
+    );
+  }
+});
+
 Deno.test("a name is a value's before it is a node's", async () => {
   const nodes = [
     { ...node("Neg", ["x"], ["n"]), name: "logits" },

@@ -148,7 +148,7 @@ const passing: ReadonlySet<string> = new Set(
 );
 
 /** What makes of one softmax the other, which have the same logits. */
-const turning: Readonly<Record<string, string | undefined>> = { Log: "Softmax", Exp: "LogSoftmax" };
+const turning: ReadonlyMap<string, string> = new Map([["Log", "Softmax"], ["Exp", "LogSoftmax"]]);
 
 /** How a network ends. */
 interface Ending extends Pick<Plan, "logits" | "leftOut" | "notes"> {
@@ -162,9 +162,9 @@ function beforeSoftmax(output: string, makers: ReadonlyMap<string, OnnxNode>): E
   let turned: string | undefined;
   let [value, node] = [output, makers.get(output)];
   while (node?.domain === "" && node.outputs[0] === value) {
-    const isTurning: boolean = turned === undefined && turning[node.op] !== undefined;
+    const isTurning: boolean = turned === undefined && turning.has(node.op);
     if (!isTurning && !passing.has(node.op)) break;
-    if (isTurning) turned = turning[node.op];
+    if (isTurning) turned = turning.get(node.op);
     else behind.push(node);
     value = node.inputs[0] ?? "";
     node = makers.get(value);
