@@ -52,6 +52,7 @@ export {
   verifyModel,
 } from "./src/experiment/own_model.ts";
 export {
+  checkLifted,
   type Choices,
   type ImportedClassifier,
   importOnnx,

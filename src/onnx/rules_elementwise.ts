@@ -115,7 +115,12 @@ export const elementwise: Readonly<Record<string, Rule>> = {
   Erf: each(erf),
   Exp: each(exp),
   Floor: each(floor),
-  Gelu: each((x, site) => site.word("approximate", "none") === "tanh" ? geluTanh(x) : gelu(x)),
+  Gelu: each((x, site) => {
+    const by = site.word("approximate", "none");
+    if (by === "none") return gelu(x);
+    if (by === "tanh") return geluTanh(x);
+    throw site.refused(`its approximate is ${by}`);
+  }),
   Greater: both(greater),
   GreaterOrEqual: both((a, b) => not(greater(b, a))),
   HardSigmoid: each((x, site) =>
@@ -134,11 +139,13 @@ export const elementwise: Readonly<Record<string, Rule>> = {
   Neg: each(neg),
   Not: each(not),
   Or: both(maximum),
-  PRelu: both((x, slope) => sub(relu(x), mul(slope, relu(neg(x))))),
+  PRelu: both((x, slope) => split(x, (low) => mul(slope, low))),
   Pow: (site) => {
     const exponent = site.inputs[1];
-    const known = exponent?.kind === "host" && exponent.array.data.length === 1;
-    return pow(site.tensor(0), known ? Number(exponent.array.data[0]) : site.tensor(1));
+    const base = site.tensor(0);
+    const known = exponent?.kind === "host" && exponent.array.data.length === 1 &&
+      exponent.array.shape.length <= base.shape.length;
+    return pow(base, known ? Number(exponent.array.data[0]) : site.tensor(1));
   },
   Reciprocal: each(reciprocal),
   Relu: each((x, site) => (site.readHereOnly(0) ? withRelu(x) : undefined) ?? relu(x)),

@@ -140,9 +140,11 @@ export class Site {
     throw this.refused(`it has no axis ${axis} among ${rank}`);
   }
 
-  /** Axes from their front, in order. */
+  /** Axes from their front, in order, each of them once. */
   axes(axes: readonly number[], rank: number): number[] {
-    return axes.map((axis) => this.axis(axis, rank)).toSorted((a, b) => a - b);
+    const found = axes.map((axis) => this.axis(axis, rank)).toSorted((a, b) => a - b);
+    if (new Set(found).size === found.length) return found;
+    throw this.refused("it names an axis twice");
   }
 
   /** A sentence that names the node. */
