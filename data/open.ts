@@ -17,10 +17,13 @@ import { type DataPath, ownSet } from "./own.ts";
 import type { OwnOptions } from "./own_parts.ts";
 import { allSets, isSetName, partsOf, type SetName, sets } from "./sets.ts";
 
+/** Said in the place of a set in-domain where there are no such images. */
+export const none = "none";
+
 /** Which sets are to be opened: registered ones, or images of the user's own. */
 export interface ChosenSets {
-  /** What models are trained and tested on. */
-  readonly inDomain: SetName | DataPath;
+  /** What models are trained and tested on; `none` where there are no such images. */
+  readonly inDomain: SetName | DataPath | typeof none;
   /** What they are attacked with; not needed to train. */
   readonly outDomain?: SetName | DataPath | undefined;
 }
@@ -38,7 +41,7 @@ export interface OpenSet {
 
 /** Sets that were found. */
 export interface OpenSets {
-  /** What models are taught. */
+  /** What models are taught; where there are no such images it says their shape and classes alone. */
   readonly inDomain: OpenSet;
   /** What models are attacked with; undefined where none was asked for. */
   readonly outDomain: OpenSet | undefined;
@@ -50,7 +53,10 @@ export interface OpenSets {
 
 /** How images of the user's own are read in the place of either set. */
 export interface OwnSettings extends Omit<OwnOptions, "imageShape"> {
-  /** `[C, H, W]` that images of the user's own have in-domain; out-domain they have those of the in-domain set. */
+  /**
+   * `[C, H, W]` that images of the user's own have in-domain, or those of a model without any; out-domain they have
+   * those of the in-domain set.
+   */
   readonly imageShape: OwnOptions["imageShape"];
   /** What the model's classes are called, where the images in-domain do not say it themselves. */
   readonly taught?: readonly string[] | undefined;
@@ -79,7 +85,7 @@ export async function openSets(
   { defaultPath = "Data", own }: OpenSetsOptions = {},
 ): Promise<OpenSets> {
   await checkApart(inDomain, outDomain);
-  const inside = await chosen(inDomain, own);
+  const inside = inDomain === none ? noSet(own) : await chosen(inDomain, own);
   // Nothing names the classes of what no model knows but its folders.
   const outside = outDomain &&
     await chosen(
@@ -122,6 +128,24 @@ async function chosen(name: SetName | DataPath, own: OwnOptions | undefined): Pr
   if (isSetName(name)) return sets[name];
   if (!own) throw new Error("Unreachable: nothing says what images of the user's own are to be");
   return await ownSet(name, own);
+}
+
+/** What stands in-domain where there are no images: how those that a model takes are, and its classes if known. */
+function noSet(own: OwnSettings | undefined): DataSet {
+  if (!own) throw new Error("Unreachable: nothing says what images the model takes");
+  return {
+    name: none,
+    title: "images that are not there",
+    shows: "images",
+    classes: own.taught ?? [],
+    imageShape: own.imageShape,
+    downloads: [],
+    parts: { test: { name: none, count: 0 } },
+    own: { named: false, labelled: false, trainable: false },
+    find: () => Promise.resolve(undefined),
+    missing: () => Promise.resolve([]),
+    load: () => Promise.reject(new Error("Unreachable: there are no in-domain images to read")),
+  };
 }
 
 /** A set whose parts are read once, and held against what it says of them. */
@@ -191,6 +215,14 @@ function checkTogether(inside: DataSet, outside: DataSet | undefined): void {
         remedy,
     );
   }
+  if (shape(outside) !== shape(inside) && inside.name === none) {
+    throw new UserError(
+      `Cannot attack the model with ${outside.title}: its images are ${
+        shape(outside)
+      }, the model ` +
+        `takes ${shape(inside)}; ${remedy}`,
+    );
+  }
   if (shape(outside) !== shape(inside)) {
     throw new UserError(
       `Cannot attack a model of ${inside.title} with ${outside.title}: its images are ${
@@ -206,7 +238,8 @@ function checkTogether(inside: DataSet, outside: DataSet | undefined): void {
  * @throws UserError
  */
 async function checkApart(inDomain: string, outDomain: string | undefined): Promise<void> {
-  if (outDomain === undefined || isSetName(inDomain) || isSetName(outDomain)) return;
+  if (outDomain === undefined || inDomain === none) return;
+  if (isSetName(inDomain) || isSetName(outDomain)) return;
   const [inside, outside] = await Promise.all(
     [inDomain, outDomain].map((path) => Deno.realPath(path).catch(() => resolve(path))),
   );

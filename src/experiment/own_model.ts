@@ -260,7 +260,7 @@ async function attackOn(
     }
   });
   const document = attackResultSchema.parse({
-    schema: "mirage/attack@8",
+    schema: "mirage/attack@9",
     mode: ownMode,
     model: name,
     protocol,
@@ -299,7 +299,8 @@ async function specOf(
 ): Promise<RunSpec> {
   const { config, data } = statedOf(options);
   const adapter = { ...options.device.adapter };
-  const answers = [inDomain.answers, attacked.clean].map(({ predictions }) => {
+  const both = [...inDomain ? [inDomain.answers] : [], attacked.clean];
+  const answers = both.map(({ predictions }) => {
     const { buffer, byteOffset, byteLength } = predictions.logProbabilities;
     return new Uint8Array(buffer, byteOffset, byteLength);
   });

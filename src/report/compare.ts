@@ -159,7 +159,7 @@ function attackTable(attacks: readonly AttackContent[], label: Label): Html {
         shown(adversarial.entropy, "entropy"),
         shown(clean.rejection[tau], "share"),
         shown(adversarial.rejection[tau], "share"),
-        ofLabels(inDomain.accuracy, "accuracy"),
+        ofLabels(inDomain?.accuracy ?? null, "accuracy"),
         markup`<code>${content.name}</code>`,
       ];
     }),
@@ -192,7 +192,7 @@ function seedTable(attacks: readonly AttackContent[], label: Label): Html | null
       over(({ adversarial }) => adversarial.entropy, "entropy"),
       over(({ clean }) => clean.rejection[tau], "share"),
       over(({ adversarial }) => adversarial.rejection[tau], "share"),
-      over(({ inDomain }) => inDomain.accuracy, "accuracy"),
+      over(({ inDomain }) => inDomain?.accuracy, "accuracy"),
     ];
   });
   if (rows.length === 0) return null;
