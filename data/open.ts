@@ -66,8 +66,10 @@ export interface OwnSettings extends Omit<OwnOptions, "imageShape"> {
 export interface OpenSetsOptions {
   /** Where to look when no data path is named; "Data" unless told. */
   readonly defaultPath?: string;
-  /** How images of the user's own are read; needed where a path stands in the place of a set. */
+  /** How images of the user's own are read; needed where a path or `none` stands in the place of a set. */
   readonly own?: OwnSettings;
+  /** Whether a model is there already, which can be attacked without in-domain images. */
+  readonly trained?: boolean;
 }
 
 /**
@@ -82,7 +84,7 @@ export interface OpenSetsOptions {
 export async function openSets(
   { inDomain, outDomain }: ChosenSets,
   dataPath: string | undefined,
-  { defaultPath = "Data", own }: OpenSetsOptions = {},
+  { defaultPath = "Data", own, trained = false }: OpenSetsOptions = {},
 ): Promise<OpenSets> {
   await checkApart(inDomain, outDomain);
   const inside = inDomain === none ? noSet(own) : await chosen(inDomain, own);
@@ -98,15 +100,21 @@ export async function openSets(
   checkTogether(inside, outside);
   const path = dataPath ?? defaultPath;
   if (dataPath !== undefined) await checkDataPath(path);
-  const missing = new Set([
+  const missingInside = [
     ...await inside.missing(path, "train"),
     ...await inside.missing(path, "test"),
+  ];
+  const missing = new Set([
+    ...missingInside,
     ...await outside?.missing(path, "test") ?? [],
   ]);
   const registered = [inside, ...outside ? [outside] : []].filter((set) => !set.own);
   const whole = missing.size === 0;
   const standIn = dataPath === undefined && registered.every(hasEmbedded);
-  if (!whole && !standIn) throw notWhole(registered, [...missing], dataPath, path);
+  if (!whole && !standIn) {
+    const canDoWithout = trained && missingInside.length > 0;
+    throw notWhole(registered, [...missing], { dataPath, path, canDoWithout });
+  }
   const open = (set: DataSet): OpenSet => {
     const isThere = whole || set.own;
     const load = isThere ? set.load : (_: string, split: Split) => loadStandIn(set, split);
@@ -278,8 +286,11 @@ function loadStandIn({ parts }: DataSet, split: Split): Promise<ImageSet> {
 function notWhole(
   chosen: readonly DataSet[],
   missing: readonly string[],
-  dataPath: string | undefined,
-  path: string,
+  { dataPath, path, canDoWithout }: {
+    readonly dataPath: string | undefined;
+    readonly path: string;
+    readonly canDoWithout: boolean;
+  },
 ): UserError {
   const others = missing.length === 1 ? "" : ` (and ${missing.length - 1} more)`;
   const command = commandOf(`data ${chosen.map(({ name }) => name).join(" ")}`);
@@ -290,6 +301,8 @@ function notWhole(
   return new UserError(
     `Cannot use the data in "${display(path)}": "${
       display(missing[0] ?? "")
-    }"${others} is missing; ${remedy}`,
+    }"${others} is missing; ${remedy}${
+      canDoWithout ? ", or attack without it by --in-domain none" : ""
+    }`,
   );
 }

@@ -131,7 +131,9 @@ export function settledByFiles(
   if (inDomain === none && options.outDomain === undefined) {
     throw cannot(
       "it does not say which images it was trained on",
-      `name a set by --in-domain (${setNames.join(", ")}), or images to attack by --out-domain`,
+      `name a set by --in-domain (${
+        setNames.join(", ")
+      }), or attack without by --out-domain FOLDER`,
     );
   }
   const published = Object.values<Network>(networks).find((network) =>

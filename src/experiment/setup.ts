@@ -97,7 +97,7 @@ export async function openSetup(
   const sets = await openSets(
     chosenSets(config, network, purpose),
     config.dataPath,
-    own && { own },
+    { ...own && { own }, trained: purpose === "use" && first !== undefined },
   );
   if (first === undefined) checkTrainable(sets.inDomain.set);
   const procedure = procedureFor(config);
