@@ -123,6 +123,8 @@ export type {
   TableRow,
   TrainResult,
   Uncertainty,
+  WithoutInDomain,
+  WithoutInDomain,
 } from "./src/experiment/results.ts";
 export type {
   AttackedDetectorResult,

@@ -23,7 +23,7 @@ export const none = "none";
 /** Which sets are to be opened: registered ones, or images of the user's own. */
 export interface ChosenSets {
   /** What models are trained and tested on; `none` where there are no such images. */
-  readonly inDomain: SetName | DataPath | typeof none;
+  readonly inDomain: SetName | DataPath | "none";
   /** What they are attacked with; not needed to train. */
   readonly outDomain?: SetName | DataPath | undefined;
 }

@@ -4,11 +4,7 @@ import { showAttack } from "../src/cli/show.ts";
 import type { SeparationResult } from "../src/measure/schema.ts";
 import { evidenceOf, evidenceSections } from "../src/report/evidence.ts";
 import { markup } from "../src/report/html.ts";
-import {
-  type AttackResult,
-  attackResultSchema,
-  type InDomain,
-} from "../src/experiment/documents.ts";
+import { type AttackResult, attackResultSchema } from "../src/experiment/documents.ts";
 import { evalVerdict, verdict } from "../src/report/verdicts.ts";
 
 function separation(value: number): SeparationResult {
@@ -17,12 +13,12 @@ function separation(value: number): SeparationResult {
   return { auroc: estimate, auprIn: estimate, auprOut: estimate, fprAt95Tpr, rejected: value };
 }
 
-type WithInDomain = AttackResult & { readonly inDomain: InDomain };
+type WithInDomain = AttackResult & { readonly inDomain: object };
 
 function result(before: number, after: number, change: Partial<AttackResult> = {}): WithInDomain {
   const rejection = (at09: number): Record<string, number> =>
     Object.fromEntries([1, 2, 3, 4, 5, 6, 7, 8, 9].map((t) => [`0.${t}`, t === 9 ? at09 : 0]));
-  const { inDomain, ...made } = attackResultSchema.parse({
+  return attackResultSchema.parse({
     schema: "mirage/attack@9",
     mode: "sngp",
     model: "LeNet_SNGP",
@@ -115,9 +111,7 @@ function result(before: number, after: number, change: Partial<AttackResult> = {
     warnings: [],
     seconds: { setup: 1, train: 0, attack: 2 },
     ...change,
-  });
-  assert.ok(inDomain);
-  return { ...made, inDomain };
+  }) as WithInDomain;
 }
 
 Deno.test("`verdict()` counts the images that pass now", () => {

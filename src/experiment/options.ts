@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { DataPath, none, SetName } from "../../data/mod.ts";
+import type { DataPath, SetName } from "../../data/mod.ts";
 import type { Direction, InitName, NormName, ObjectiveName, Side } from "../attack/mod.ts";
 import type { BatteryName } from "./batteries.ts";
 import type { ModulePath } from "../base/module.ts";
@@ -41,7 +41,7 @@ export interface RunOptions extends ChosenDifferences, ChosenHyperparameters {
    * Set that models are trained and tested on, or the path of images of the user's own; what the network was published
    * with when not given; `none` where there are no such images, and a trained model is attacked without.
    */
-  readonly inDomain?: SetName | DataPath | typeof none | undefined;
+  readonly inDomain?: SetName | DataPath | "none" | undefined;
   /** The same of what models are evaluated on and attacked with. */
   readonly outDomain?: SetName | DataPath | undefined;
   /** File of the class names of images of the user's own in-domain; the sorted names of their folders when not given. */

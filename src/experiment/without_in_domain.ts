@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { none } from "../../data/mod.ts";
+import { none, type OpenSets } from "../../data/mod.ts";
 import type { Objective } from "../attack/mod.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import { checkpointsOf, type RunConfig } from "./config.ts";
 import type { WithoutInDomain } from "./documents.ts";
-import type { Setup } from "./setup.ts";
+import type { Taken } from "./taken.ts";
 
 /** Why figures are null, and what would tell them, as documents and pages say it. */
 export const reason =
@@ -26,7 +26,10 @@ export function isWithout({ inDomain }: Pick<RunConfig, "inDomain">): boolean {
 
 /** What a document says in the place of figures in-domain. */
 export function withoutInDomain(
-  { sets: { inDomain: { set } }, taken: { classes } }: Pick<Setup, "sets" | "taken">,
+  { sets: { inDomain: { set } }, taken: { classes } }: {
+    readonly sets: Pick<OpenSets, "inDomain">;
+    readonly taken: Pick<Taken, "classes">;
+  },
 ): WithoutInDomain {
   return { reason, classes, classNames: set.classes.length === classes ? [...set.classes] : null };
 }
