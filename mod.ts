@@ -124,7 +124,6 @@ export type {
   TrainResult,
   Uncertainty,
   WithoutInDomain,
-  WithoutInDomain,
 } from "./src/experiment/results.ts";
 export type {
   AttackedDetectorResult,
