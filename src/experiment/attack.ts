@@ -145,7 +145,7 @@ async function attackOn(
     return await makeAttack({ ...work, ...means }, inDomain, config);
   });
   const document = attackResultSchema.parse({
-    schema: "mirage/attack@9",
+    schema: isWithout(config) ? "mirage/attack@9" : "mirage/attack@8",
     ...common(bench),
     seeds: bench.modelSeeds,
     ...modelsOf(models),
