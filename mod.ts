@@ -130,6 +130,7 @@ export type {
   TableRow,
   TrainResult,
   Uncertainty,
+  WithoutInDomain,
 } from "./src/experiment/results.ts";
 export type {
   AttackedDetectorResult,
