@@ -41,6 +41,8 @@ export type NetworkName = typeof networkNames[number];
 export interface Form {
   readonly opset: number;
   readonly isOpen: boolean;
+  /** Whether a mean over all pixels is a ReduceMean, which more libraries read than a GlobalAveragePool. */
+  readonly isPlain?: boolean;
 }
 
 /** Every form that is compared. */
@@ -75,7 +77,12 @@ export function pathOf(folder: string, name: NetworkName, form: Form): string {
  */
 export async function exportNetworks({ python, forms, ...request }: Export): Promise<void> {
   const script = new URL("torchvision_export.py", import.meta.url);
-  const files = forms.map((form) => [suffix(form), form.opset, form.isOpen]);
+  const files = forms.map((form) => [
+    suffix(form),
+    form.opset,
+    form.isOpen,
+    form.isPlain ?? false,
+  ]);
   const { success, stderr } = await new Deno.Command(python, {
     // -B: the source folder is no place for Python's cache.
     args: ["-B", decodeURIComponent(script.pathname), JSON.stringify({ ...request, files })],

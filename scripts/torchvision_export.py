@@ -1,7 +1,7 @@
 """Exports torchvision's networks, untrained, each with what PyTorch in f64 makes of a few images.
 
-Takes one request as JSON: names, whether small, the size of images, the folder, and of each file its name, opset
-and whether its batch is open. Answers with one line a network, once its files are there.
+Takes one request as JSON: names, whether small, the size of images, the folder, and of each file what its name ends
+in, its opset, whether its batch is open, and whether means over all pixels are written as ReduceMean.
 """
 
 import copy
@@ -11,6 +11,7 @@ import sys
 import warnings
 from functools import partial
 
+import onnx
 import torch
 from torch.nn import functional as F
 from torchvision import models
@@ -98,12 +99,23 @@ def export(name, make, size, folder, files):
     logits = copy.deepcopy(network).double()(exact)
     F.cross_entropy(logits, labels, reduction="sum").backward()
     write(f"{folder}/{name}.safetensors", {"x": x, "labels": labels, "logits": logits, "dx": exact.grad})
-    for suffix, opset, is_open in files:
+    for suffix, opset, is_open, is_plain in files:
+        path = f"{folder}/{name}_{suffix}.onnx"
         axes = {"image": {0: "batch"}, "logits": {0: "batch"}} if is_open else None
         torch.onnx.export(
-            network, x if is_open else x[:1], f"{folder}/{name}_{suffix}.onnx", opset_version=opset,
+            network, x if is_open else x[:1], path, opset_version=opset,
             input_names=["image"], output_names=["logits"], dynamic_axes=axes)
-    print(json.dumps({"name": name, "torch": torch.__version__}), flush=True)
+        if is_plain:
+            onnx.save(with_means(onnx.load(path)), path)
+
+
+def with_means(model):
+    """GlobalAveragePool as the ReduceMean over both axes of space that it is."""
+    for node in model.graph.node:
+        if node.op_type == "GlobalAveragePool":
+            node.op_type = "ReduceMean"
+            node.attribute.append(onnx.helper.make_attribute("axes", [2, 3]))
+    return model
 
 
 def main():
