@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import * as ort from "onnxruntime-web";
 import { findPython } from "../scripts/python.ts";
 import { compareFile, exportNetworks, forms, networkNames } from "../scripts/torchvision.ts";
-import { evaluate, input, Random, size, type Tensor } from "../src/nn/mod.ts";
+import { evaluate, grad, input, Random, size, sum, type Tensor } from "../src/nn/mod.ts";
 import { importOnnx } from "../src/onnx/mod.ts";
 import { node, type Part, smallNetwork, tensor, value, writeGraph } from "./onnx_writer.ts";
 import { inFolder, withDevice } from "./support.ts";
@@ -50,6 +50,61 @@ Deno.test({
       });
     }),
 });
+
+/** A convolution, ReLU6, and means; where told, the convolution's results are read once more. */
+function clippedNetwork(isReadAgain: boolean): Uint8Array<ArrayBuffer> {
+  const weights = [...new Random(3).uniform(27)].map((u) => 12 * (2 * u - 1));
+  return writeGraph({
+    input: [value("image", ["batch", 1, 5, 5])],
+    output: [value("logits", ["batch", 3])],
+    initializer: [
+      tensor("filters", "float32", [3, 1, 3, 3], weights),
+      tensor("bias", "float32", [3], [1, 2, 3]),
+      tensor("low", "float32", [], [0]),
+      tensor("high", "float32", [], [6]),
+    ],
+    node: [
+      node("Conv", ["image", "filters", "bias"], ["maps"]),
+      node("Clip", ["maps", "low", "high"], ["clipped"]),
+      node("Add", ["clipped", isReadAgain ? "maps" : "clipped"], ["sum"]),
+      node("GlobalAveragePool", ["sum"], ["means"]),
+      node("Flatten", ["means"], ["logits"]),
+    ],
+  });
+}
+
+Deno.test("a convolution and its ReLU6: onnxruntime-web's logits, gradients by differences", async () => {
+  const shape = [2, 1, 5, 5];
+  const images = new Random(4).uniform(size(shape));
+  for (const isReadAgain of [false, true]) {
+    const file = clippedNetwork(isReadAgain);
+    const { logits } = await importOnnx(file);
+    const x = input(shape);
+    const y = logits(x);
+    const [dx] = grad(sum(y), [x]);
+    assert.ok(dx);
+    const at = (pixels: ArrayLike<number>): number[] => [
+      ...evaluate([y], new Map([[x, pixels]]))[0] ?? [],
+    ];
+    const session = await ort.InferenceSession.create(file);
+    const { logits: right } = await session.run({
+      image: new ort.Tensor("float32", images, shape),
+    });
+    await session.release();
+    const found = at(images);
+    [...right?.data as Float32Array].forEach((n, i) => near(found[i], n, 1e-5));
+    const gradient = evaluate([dx], new Map([[x, images]]))[0];
+    for (const pixel of [0, 7, 12, 24, 31, 44]) {
+      const moved = (by: number): number =>
+        at(Array.from(images, (u, i) => i === pixel ? u + by : u)).reduce((a, b) => a + b);
+      near(gradient?.[pixel], (moved(1e-5) - moved(-1e-5)) / 2e-5, 1e-6);
+    }
+  }
+});
+
+function near(found: number | undefined, wanted: number, by: number): void {
+  assert.ok(Math.abs((found ?? NaN) - wanted) <= by, `${found}, not ${wanted}`);
+}
 
 /** Tokens, channels, and heads of the attention below. */
 const [tokens, width, heads] = [3, 4, 2];
@@ -123,11 +178,7 @@ Deno.test("attention that is written for a fixed number of images takes any: onn
         const image = new ort.Tensor("float32", part, [written, width, 1, tokens]);
         const { logits: right } = await session.run({ image });
         [...right?.data as Float32Array].forEach((n, i) => {
-          const here = found[3 * at + i] ?? NaN;
-          assert.ok(
-            Math.abs(n - here) < 1e-5,
-            `${count} images of ${written}, open: ${open}: ${here}, not ${n}`,
-          );
+          near(found[3 * at + i], n, 1e-5);
         });
       }
     }
