@@ -45,6 +45,8 @@ export class TraceableGraph {
   readonly #preprocess: Preprocess | undefined;
   readonly #weights = new Weights();
   readonly #traced = new WeakMap<Tensor, Traced>();
+  /** Shapes of values as the file is written, by the images' shape. */
+  readonly #written = new Map<string, ReadonlyMap<string, Shape>>();
   /** What is computed. */
   readonly plan: Plan;
 
@@ -138,8 +140,14 @@ export class TraceableGraph {
     const [written] = this.plan.input.shape ?? [];
     if (typeof written !== "number") return { size, written: undefined };
     if (size === written) return { size, written };
-    const values = this.#valuesOf(input([written, ...images.shape.slice(1)]));
-    return { size, written, lifting: new Lifting(size, written, shapesOf(values.keys(), values)) };
+    const image = images.shape.slice(1);
+    let shapes = this.#written.get(show(image));
+    if (!shapes) {
+      const values = this.#valuesOf(input([written, ...image]));
+      shapes = shapesOf(values.keys(), values);
+      this.#written.set(show(image), shapes);
+    }
+    return { size, written, lifting: new Lifting(size, written, shapes) };
   }
 
   /** Images as the network takes them: preprocessed, and their axes in its order. */
