@@ -8,15 +8,18 @@ import {
   constant,
   dim,
   div,
+  input,
   type Parameter,
   permute,
   reshape,
+  type Shape,
   show,
   size,
   sub,
   type Tensor,
 } from "../nn/mod.ts";
 import type { OnnxModel, OnnxNode } from "./model.ts";
+import { Lifting } from "./lifting.ts";
 import { lower } from "./lower.ts";
 import { type Choices, type Plan, planOf } from "./plan.ts";
 import { Site, type Value, Weights } from "./value.ts";
@@ -45,6 +48,8 @@ export class TraceableGraph {
   readonly #weights = new Weights();
   readonly #traced = new WeakMap<Tensor, Traced>();
   #hasFeatures: boolean;
+  /** Shapes of values as the file is written, by the images' shape. */
+  readonly #written = new Map<string, ReadonlyMap<string, Shape>>();
   /** What is computed. */
   readonly plan: Plan;
 
@@ -122,15 +127,11 @@ export class TraceableGraph {
 
   /** Every value that the plan needs, by name. */
   #valuesOf(images: Tensor): Map<string, Value> {
-    const { input, nodes, readers } = this.plan;
+    const { nodes, readers } = this.plan;
     const { opset, initializers } = this.#model;
-    const written = input.shape?.[0];
-    const batch = {
-      size: dim(images, 0),
-      written: typeof written === "number" ? written : undefined,
-    };
+    const batch = this.#batchOf(images);
     const values = new Map<string, Value>();
-    values.set(input.name, { kind: "tensor", tensor: this.#entering(images) });
+    values.set(this.plan.input.name, { kind: "tensor", tensor: this.#entering(images) });
     const known = (name: string): Value | undefined => {
       const array = initializers.get(name);
       return values.get(name) ?? (array && { kind: "host", array });
@@ -144,11 +145,28 @@ export class TraceableGraph {
         throw site.refused(`it reads "${missing}", a further output that is not computed`);
       }
       lower(site).forEach((value, at) => values.set(node.outputs[at] ?? "", value));
+      batch.lifting?.note(node, shapesOf(node.outputs, values), shapesOf(node.inputs, values));
     }
     for (const [name, array] of initializers) {
       if (!values.has(name)) values.set(name, { kind: "host", array });
     }
     return values;
+  }
+
+  /** How many images there are, and what follows where the file is written for another number. */
+  #batchOf(images: Tensor): Site["batch"] {
+    const size = dim(images, 0);
+    const [written] = this.plan.input.shape ?? [];
+    if (typeof written !== "number") return { size, written: undefined };
+    if (size === written) return { size, written };
+    const image = images.shape.slice(1);
+    let shapes = this.#written.get(show(image));
+    if (!shapes) {
+      const values = this.#valuesOf(input([written, ...image]));
+      shapes = shapesOf(values.keys(), values);
+      this.#written.set(show(image), shapes);
+    }
+    return { size, written, lifting: new Lifting(size, written, shapes) };
   }
 
   /** Images as the network takes them: preprocessed, and their axes in its order. */
@@ -204,6 +222,16 @@ function checkLeftOut(
       shortened(inputs[0] ?? "", 80)
     }" or an earlier value by --output`,
   );
+}
+
+/** Shapes of those values that follow from the images. */
+function shapesOf(names: Iterable<string>, values: ReadonlyMap<string, Value>): Map<string, Shape> {
+  const shapes = new Map<string, Shape>();
+  for (const name of names) {
+    const value = values.get(name);
+    if (value?.kind === "tensor") shapes.set(name, value.tensor.shape);
+  }
+  return shapes;
 }
 
 /** Whether channels are an input's last axis. */

@@ -36,7 +36,7 @@ import {
   type Tensor,
   where,
 } from "../nn/mod.ts";
-import { withBranch, withRelu } from "./fusing.ts";
+import { withActivation, withBranch } from "./fusing.ts";
 import type { Rule, Site } from "./value.ts";
 
 /** `x` where it is above 0, and what `below` makes of its lower part elsewhere. */
@@ -76,6 +76,8 @@ function clipped(site: Site): Tensor {
       : written;
   };
   const [low, high] = [bound("min", 1), bound("max", 2)];
+  const fused = low === 0 && high === 6 && site.readHereOnly(0) && withActivation(x, "relu6");
+  if (fused) return fused;
   const above = low === undefined ? x : low === 0 ? relu(x) : maximum(x, low);
   return high === undefined ? above : minimum(above, high);
 }
@@ -148,7 +150,9 @@ export const elementwise: Readonly<Record<string, Rule>> = {
     return pow(base, known ? Number(exponent.array.data[0]) : site.tensor(1));
   },
   Reciprocal: each(reciprocal),
-  Relu: each((x, site) => (site.readHereOnly(0) ? withRelu(x) : undefined) ?? relu(x)),
+  Relu: each((x, site) =>
+    (site.readHereOnly(0) ? withActivation(x, "relu") : undefined) ?? relu(x)
+  ),
   Selu: each((x, site) => {
     const alpha = site.number("alpha", 1.6732632423543772);
     return scale(

@@ -35,7 +35,8 @@ const reshaped: Rule = (site) => {
   const written = site.integers(1) ?? site.numbers("shape") ?? [];
   const keepsZero = site.number("allowzero", 0) === 1;
   const target = written.map((n, axis) => n === 0 && !keepsZero ? dim(x, axis) : n);
-  const shape = lifted(site, x, target);
+  const name = site.node.inputs[0] ?? "";
+  const shape = site.batch.lifting?.reshaped(name, x.shape, target) ?? lifted(site, x, target);
   const known = shape.reduce((a, n) => n < 0 ? a : a * n, 1);
   if (shape.filter((n) => n < 0).length > 1 || size(x.shape) % known !== 0) {
     throw site.refused(`it makes [${written.join(", ")}] of [${x.shape.join(", ")}]`);

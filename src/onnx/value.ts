@@ -6,6 +6,7 @@
  */
 import { shortened, UserError } from "../base/errors.ts";
 import { constant, Parameter, show, size, type Tensor } from "../nn/mod.ts";
+import type { Lifting } from "./lifting.ts";
 import type { HostTensor, OnnxNode } from "./model.ts";
 
 /** An array on the host, or a tensor of the graph. */
@@ -51,7 +52,8 @@ export class Site {
    * @param node as the file has it
    * @param inputs undefined where one is left out
    * @param opset of the file
-   * @param batch images at once, and how many the file has written into its shapes, if it has
+   * @param batch images at once, how many the file has written into its shapes, if it has, and where they lie
+   *   if these are others
    * @param weights that the model holds
    * @param readers how many nodes and outputs read a value, by its name
    */
@@ -59,7 +61,11 @@ export class Site {
     readonly node: OnnxNode,
     readonly inputs: readonly (Value | undefined)[],
     readonly opset: number,
-    readonly batch: { readonly size: number; readonly written: number | undefined },
+    readonly batch: {
+      readonly size: number;
+      readonly written: number | undefined;
+      readonly lifting?: Lifting;
+    },
     private readonly weights: Weights,
     private readonly readers: ReadonlyMap<string, number>,
   ) {}
