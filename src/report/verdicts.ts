@@ -17,7 +17,6 @@ import {
   shortScoreName,
   subjectTitle,
   tau,
-  title,
 } from "./words.ts";
 
 /** Changes smaller than these are not worth a verdict. */
