@@ -132,7 +132,14 @@ async function compareReaders(
       const run = passes[pass];
       if (!run) continue;
       const values = await run();
-      requireNear(reader, pass, values, wanted[pass] ??= values);
+      const off = difference(values, wanted[pass] ??= values);
+      if (!(off <= tolerances[pass])) {
+        say(
+          `${network}: ${reader.name}'s ${pass} pass gives other values than Mirage's, by ` +
+            `${off.toExponential(1)} of their range; it takes no turn`,
+        );
+        continue;
+      }
       turns.push(await turnOf(reader, pass, run));
     }
     say(`${network}: ${reader.name} is ready`);
@@ -177,20 +184,11 @@ async function turnOf(
   return { reader, pass, run, most, times: [] };
 }
 
-function requireNear(
-  { name }: Reader,
-  pass: ImportRow["pass"],
-  values: ArrayLike<number>,
-  wanted: ArrayLike<number>,
-): void {
+/** Largest difference as a share of the second's range; NaN where they are not as many. */
+function difference(values: ArrayLike<number>, wanted: ArrayLike<number>): number {
+  if (values.length !== wanted.length) return NaN;
   const right = Array.from(wanted);
-  const most = max(right.map((z, i) => Math.abs(z - (values[i] ?? NaN))));
-  const off = most / (max(right) - min(right));
-  if (off <= tolerances[pass] && values.length === right.length) return;
-  throw new Error(
-    `Cannot compare ${name} with Mirage: their ${pass === "forward" ? "logits" : "gradients"} ` +
-      `differ by ${off.toExponential(1)} of their range, more than ${tolerances[pass]}`,
-  );
+  return max(right.map((z, i) => Math.abs(z - (values[i] ?? NaN)))) / (max(right) - min(right));
 }
 
 async function ownReader(): Promise<Reader> {
