@@ -13,7 +13,17 @@ import manifest from "../deno.json" with { type: "json" };
 import { findPython } from "../scripts/python.ts";
 import { exportNetworks, type Form, type NetworkName, pathOf } from "../scripts/torchvision.ts";
 import { UserError } from "../src/base/errors.ts";
-import { compile, grad, input, Random, release, size, sum, type Tensor } from "../src/nn/mod.ts";
+import {
+  compile,
+  grad,
+  input,
+  Random,
+  release,
+  size,
+  square,
+  sum,
+  type Tensor,
+} from "../src/nn/mod.ts";
 import { importOnnx } from "../src/onnx/mod.ts";
 import { mirage } from "./contenders/mirage.ts";
 import { summarise, type Summary } from "./statistics.ts";
@@ -63,7 +73,7 @@ export interface ImportReport extends Omit<ImportSettings, "rounds"> {
 interface Passes {
   /** Logits `[B, K]`. */
   readonly forward: () => Promise<ArrayLike<number>>;
-  /** The gradient of their sum in the pixels; undefined of a library without gradients. */
+  /** The gradient of the sum of their squares in the pixels; undefined of a library without gradients. */
   readonly gradient?: () => Promise<ArrayLike<number>>;
   close(): Promise<void> | void;
 }
@@ -202,7 +212,7 @@ async function ownReader(): Promise<Reader> {
       const network = await importOnnx(path);
       const x = input(shape);
       const logits = network.logits(x);
-      const [dx] = grad(sum(logits), [x]);
+      const [dx] = grad(sum(square(logits)), [x]);
       if (!dx) throw new Error("Unreachable: no gradient of one tensor");
       const passOf = async (y: Tensor): Promise<(() => Promise<Float32Array>) & Disposable> => {
         const program = await compile(device, { inputs: [x], outputs: [y] });
@@ -262,7 +272,10 @@ async function jaxReader(): Promise<Reader | undefined> {
       };
       const x = np.array(images).reshape([...shape]);
       const forward = jit(logits);
-      const gradient = jit(jaxGrad((image: np.Array) => logits(image).sum()));
+      const gradient = jit(jaxGrad((image: np.Array) => {
+        const z = logits(image);
+        return z.ref.mul(z).sum();
+      }));
       return {
         forward: () => (forward(x.ref) as np.Array).data() as Promise<Float32Array>,
         gradient: () => (gradient(x.ref) as np.Array).data() as Promise<Float32Array>,
