@@ -52,6 +52,7 @@ export {
   verifyModel,
 } from "./src/experiment/own_model.ts";
 export {
+  checkLifted,
   type Choices,
   type ImportedClassifier,
   importOnnx,
@@ -129,6 +130,7 @@ export type {
   TableRow,
   TrainResult,
   Uncertainty,
+  WithoutInDomain,
 } from "./src/experiment/results.ts";
 export type {
   AttackedDetectorResult,

@@ -1,6 +1,6 @@
 /**
  * The benchmark: `./denow task bench`, `bench kernels`, `bench scaling`, `bench startup`,
- * `bench experiment`, `bench attacks`.
+ * `bench experiment`, `bench attacks`, `bench imports`.
  *
  * @module
  */
@@ -15,12 +15,14 @@ import { failure } from "../src/cli/failure.ts";
 import { whole } from "../src/cli/whole.ts";
 import { measureAttacks } from "./attacks.ts";
 import { measureExperiment } from "./experiment.ts";
+import { measureImports } from "./imports.ts";
 import { measureKernels } from "./kernels.ts";
 import { comparePeers, openContenders, type PeerRow } from "./peers.ts";
 import { measureScaling } from "./scaling.ts";
 import {
   showAttacks,
   showExperiment,
+  showImports,
   showKernels,
   showPeers,
   showScaling,
@@ -115,6 +117,29 @@ const parser = or(
         message`What a step of each attack costs, beside a forward pass and jax-js's pgd`,
     },
   ),
+  command(
+    "imports",
+    merge(
+      object({ command: constant("imports") }),
+      object({
+        ...json,
+        ...rounds(5),
+        batch: withDefault(
+          option("--batch", whole({ min: 1, max: 4096 }), {
+            description: message`Images of a pass`,
+          }),
+          8,
+        ),
+        size: withDefault(
+          option("--size", whole({ min: 32, max: 512 }), {
+            description: message`Height and width of the images`,
+          }),
+          64,
+        ),
+      }),
+    ),
+    { description: message`Imported networks beside other libraries that read ONNX files` },
+  ),
   command("peers", peers, { description: message`Mirage beside other libraries; the default` }),
   peers,
 );
@@ -137,6 +162,10 @@ async function answer(
     case "startup": {
       const rows = await measureStartup(invocation.rounds, say);
       return { document: rows, text: showStartup(rows) };
+    }
+    case "imports": {
+      const report = await measureImports(invocation, say);
+      return { document: report, text: showImports(report) };
     }
     case "attacks": {
       const report = await measureAttacks(invocation.rounds, say);

@@ -5,6 +5,7 @@
  */
 import type { AttackReport } from "./attacks.ts";
 import Table from "cli-table3";
+import type { ImportReport } from "./imports.ts";
 import type { ExperimentReport } from "./experiment.ts";
 import type { KernelReport, KernelRow } from "./kernels.ts";
 import type { PeerRow } from "./peers.ts";
@@ -92,6 +93,24 @@ export function showAttacks({ where, rows, besideForward, sideBySide }: AttackRe
     sideBySide.map(({ images, runs, gain }) =>
       `\n${runs} restarts of ${images} images side by side: ${showSummary(gain, 2)} times as fast`
     ).join("");
+}
+
+/** A table a network: what an image costs. */
+export function showImports({ batch, size, rows }: ImportReport): string {
+  const names = [...new Set(rows.map(({ network }) => network))];
+  const head = ["library", "on", "pass", "ms an image", "rounds", "times Mirage's"];
+  return names.map((name) => {
+    const lines = rows.filter(({ network }) => network === name).map((row) => [
+      `${row.library} ${row.version}`,
+      row.where,
+      row.pass === "forward" ? "forward" : "forward and back",
+      showSummary(row.image),
+      `${row.image.count}`,
+      showSummary(row.ratio, 2),
+    ]);
+    return `${name}, ${batch} images of ${size} x ${size}; medians [quartiles] of rounds\n` +
+      table(head, lines);
+  }).join("\n\n");
 }
 
 /** Costs an image of every variant, and of the tables as a whole. */

@@ -19,6 +19,7 @@ export type { DataSet, Found, OwnFacts, Part } from "./data_set.ts";
 export { allSets, isSetName, type SetName, setNames, setOfImages, sets } from "./sets.ts";
 export {
   type ChosenSets,
+  none,
   type OpenSet,
   type OpenSets,
   openSets,

@@ -17,10 +17,13 @@ import { type DataPath, ownSet } from "./own.ts";
 import type { OwnOptions } from "./own_parts.ts";
 import { allSets, isSetName, partsOf, type SetName, sets } from "./sets.ts";
 
+/** Said in the place of a set in-domain where there are no such images. */
+export const none = "none";
+
 /** Which sets are to be opened: registered ones, or images of the user's own. */
 export interface ChosenSets {
-  /** What models are trained and tested on. */
-  readonly inDomain: SetName | DataPath;
+  /** What models are trained and tested on; `none` where there are no such images. */
+  readonly inDomain: SetName | DataPath | "none";
   /** What they are attacked with; not needed to train. */
   readonly outDomain?: SetName | DataPath | undefined;
 }
@@ -38,7 +41,7 @@ export interface OpenSet {
 
 /** Sets that were found. */
 export interface OpenSets {
-  /** What models are taught. */
+  /** What models are taught; where there are no such images it says their shape and classes alone. */
   readonly inDomain: OpenSet;
   /** What models are attacked with; undefined where none was asked for. */
   readonly outDomain: OpenSet | undefined;
@@ -50,7 +53,10 @@ export interface OpenSets {
 
 /** How images of the user's own are read in the place of either set. */
 export interface OwnSettings extends Omit<OwnOptions, "imageShape"> {
-  /** `[C, H, W]` that images of the user's own have in-domain; out-domain they have those of the in-domain set. */
+  /**
+   * `[C, H, W]` that images of the user's own have in-domain, or those of a model without any; out-domain they have
+   * those of the in-domain set.
+   */
   readonly imageShape: OwnOptions["imageShape"];
   /** What the model's classes are called, where the images in-domain do not say it themselves. */
   readonly taught?: readonly string[] | undefined;
@@ -60,8 +66,10 @@ export interface OwnSettings extends Omit<OwnOptions, "imageShape"> {
 export interface OpenSetsOptions {
   /** Where to look when no data path is named; "Data" unless told. */
   readonly defaultPath?: string;
-  /** How images of the user's own are read; needed where a path stands in the place of a set. */
+  /** How images of the user's own are read; needed where a path or `none` stands in the place of a set. */
   readonly own?: OwnSettings;
+  /** Whether a model is there already, which can be attacked without in-domain images. */
+  readonly trained?: boolean;
 }
 
 /**
@@ -76,10 +84,10 @@ export interface OpenSetsOptions {
 export async function openSets(
   { inDomain, outDomain }: ChosenSets,
   dataPath: string | undefined,
-  { defaultPath = "Data", own }: OpenSetsOptions = {},
+  { defaultPath = "Data", own, trained = false }: OpenSetsOptions = {},
 ): Promise<OpenSets> {
   await checkApart(inDomain, outDomain);
-  const inside = await chosen(inDomain, own);
+  const inside = inDomain === none ? noSet(own) : await chosen(inDomain, own);
   // Nothing names the classes of what no model knows but its folders.
   const outside = outDomain &&
     await chosen(
@@ -92,15 +100,21 @@ export async function openSets(
   checkTogether(inside, outside);
   const path = dataPath ?? defaultPath;
   if (dataPath !== undefined) await checkDataPath(path);
-  const missing = new Set([
+  const missingInside = [
     ...await inside.missing(path, "train"),
     ...await inside.missing(path, "test"),
+  ];
+  const missing = new Set([
+    ...missingInside,
     ...await outside?.missing(path, "test") ?? [],
   ]);
   const registered = [inside, ...outside ? [outside] : []].filter((set) => !set.own);
   const whole = missing.size === 0;
   const standIn = dataPath === undefined && registered.every(hasEmbedded);
-  if (!whole && !standIn) throw notWhole(registered, [...missing], dataPath, path);
+  if (!whole && !standIn) {
+    const canDoWithout = trained && missingInside.length > 0;
+    throw notWhole(registered, [...missing], { dataPath, path, canDoWithout });
+  }
   const open = (set: DataSet): OpenSet => {
     const isThere = whole || set.own;
     const load = isThere ? set.load : (_: string, split: Split) => loadStandIn(set, split);
@@ -122,6 +136,24 @@ async function chosen(name: SetName | DataPath, own: OwnOptions | undefined): Pr
   if (isSetName(name)) return sets[name];
   if (!own) throw new Error("Unreachable: nothing says what images of the user's own are to be");
   return await ownSet(name, own);
+}
+
+/** What stands in-domain where there are no images: how those that a model takes are, and its classes if known. */
+function noSet(own: OwnSettings | undefined): DataSet {
+  if (!own) throw new Error("Unreachable: nothing says what images the model takes");
+  return {
+    name: none,
+    title: "images that are not there",
+    shows: "images",
+    classes: own.taught ?? [],
+    imageShape: own.imageShape,
+    downloads: [],
+    parts: { test: { name: none, count: 0 } },
+    own: { named: false, labelled: false, trainable: false },
+    find: () => Promise.resolve(undefined),
+    missing: () => Promise.resolve([]),
+    load: () => Promise.reject(new Error("Unreachable: there are no in-domain images to read")),
+  };
 }
 
 /** A set whose parts are read once, and held against what it says of them. */
@@ -191,6 +223,14 @@ function checkTogether(inside: DataSet, outside: DataSet | undefined): void {
         remedy,
     );
   }
+  if (shape(outside) !== shape(inside) && inside.name === none) {
+    throw new UserError(
+      `Cannot attack the model with ${outside.title}: its images are ${
+        shape(outside)
+      }, the model ` +
+        `takes ${shape(inside)}; ${remedy}`,
+    );
+  }
   if (shape(outside) !== shape(inside)) {
     throw new UserError(
       `Cannot attack a model of ${inside.title} with ${outside.title}: its images are ${
@@ -206,7 +246,8 @@ function checkTogether(inside: DataSet, outside: DataSet | undefined): void {
  * @throws UserError
  */
 async function checkApart(inDomain: string, outDomain: string | undefined): Promise<void> {
-  if (outDomain === undefined || isSetName(inDomain) || isSetName(outDomain)) return;
+  if (outDomain === undefined || inDomain === none) return;
+  if (isSetName(inDomain) || isSetName(outDomain)) return;
   const [inside, outside] = await Promise.all(
     [inDomain, outDomain].map((path) => Deno.realPath(path).catch(() => resolve(path))),
   );
@@ -245,8 +286,11 @@ function loadStandIn({ parts }: DataSet, split: Split): Promise<ImageSet> {
 function notWhole(
   chosen: readonly DataSet[],
   missing: readonly string[],
-  dataPath: string | undefined,
-  path: string,
+  { dataPath, path, canDoWithout }: {
+    readonly dataPath: string | undefined;
+    readonly path: string;
+    readonly canDoWithout: boolean;
+  },
 ): UserError {
   const others = missing.length === 1 ? "" : ` (and ${missing.length - 1} more)`;
   const command = commandOf(`data ${chosen.map(({ name }) => name).join(" ")}`);
@@ -257,6 +301,8 @@ function notWhole(
   return new UserError(
     `Cannot use the data in "${display(path)}": "${
       display(missing[0] ?? "")
-    }"${others} is missing; ${remedy}`,
+    }"${others} is missing; ${remedy}${
+      canDoWithout ? ", or attack without it by --in-domain none" : ""
+    }`,
   );
 }

@@ -18,7 +18,7 @@ const { result, folder } = await attackModel({
   outDomain: await loadEmbedded("letters"),
 });
 const { inDomain, clean, adversarial, warnings } = result;
-console.log(`${name} gets ${inDomain.right} of ${inDomain.count} digits right. Of the letters:`);
+console.log(`${name} gets ${inDomain?.right} of ${inDomain?.count} digits right. Of the letters:`);
 console.log("          entropy (nats)  rejected below a confidence of 0.9");
 for (const [when, { entropy, rejection }] of Object.entries({ clean, attacked: adversarial })) {
   console.log(

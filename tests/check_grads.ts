@@ -238,6 +238,18 @@ export const opCases: Readonly<Record<string, readonly OpCase[]>> = {
         nn.square(nn.conv2d(x, w, { ...geometry, bias, residual, activation: "relu" })),
       at: [v(2, 2, 6, 6), v(3, 2, 3, 3), v(3), v(2, 3, 3, 3)],
     },
+    // Results on both sides of both bends.
+    ...[{ padding: 1 }, { padding: 1, groups: 2 }].map((options): OpCase => ({
+      f: (x, w, bias) =>
+        nn.square(
+          nn.conv2d(nn.scale(x, 5), w, {
+            ...options,
+            bias: nn.scale(bias, 5),
+            activation: "relu6",
+          }),
+        ),
+      at: [v(2, 2, 4, 4), v(4, "groups" in options ? 1 : 2, 3, 3), v(4)],
+    })),
     // One pixel in two is seen, and a residual without a bias.
     {
       f: (x, w, residual) => nn.square(nn.conv2d(x, w, { stride: 2, residual })),

@@ -127,7 +127,7 @@ testWithShared(
     }),
 );
 
-Deno.test("a model file needs a set in-domain, and settles what nobody chooses by it", () => {
+Deno.test("a model file needs a set, and settles what nobody chooses by it", () => {
   const of = { mode: "baseline", modelFile: "a/model.onnx" } as const;
   assert.throws(() => runConfig(of), /does not say which images.*--in-domain/);
   assert.throws(() => runConfig({ ...of, modelFile: "model.pt", inDomain: "mnist" }), /no .onnx/);

@@ -50,6 +50,7 @@ function blind({ checks, adversarial, warnings, inDomain, outDomain }: AttackRes
   assert.ok(warnings.join().includes(`${images} of ${outDomain.count} images (`), warnings.join());
   assert.ok(adversarial.distance <= 0.1 + 1e-6);
   assert.equal(checks.results["ball"]?.holds, true);
+  assert.ok(inDomain);
   assert.ok(inDomain.nanRows <= inDomain.count);
 }
 
@@ -76,6 +77,7 @@ testWithShared(
 
 /** An infinite mean is null, and the images that make it so are counted. */
 function infinite({ inDomain }: AttackResult): void {
+  assert.ok(inDomain);
   assert.equal(inDomain.nll, null);
   const { nllInfinite } = inDomain;
   assert.ok(nllInfinite !== null && nllInfinite > 0 && nllInfinite <= inDomain.count);

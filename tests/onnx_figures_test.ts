@@ -51,6 +51,7 @@ for (const name of ["mlp"]) {
         });
         await Deno.remove(savePath, { recursive: true });
         const { inDomain, clean, adversarial, detection } = result;
+        assert.ok(inDomain && detection);
         near("accuracy", inDomain.accuracy, expected.in_domain.accuracy, 1e-9);
         near("Brier score", inDomain.brier, expected.in_domain.brier_mean_over_classes, 5e-4);
         near("NLL", inDomain.nll, expected.in_domain.nll, 5e-4);

@@ -115,6 +115,7 @@ const wrong: readonly [
   ["Gather", [i64(1, 2), i64(2)], /its index 2 is outside an axis of 2/],
   ["Gather", [i64(1, 2), i64(-3)], /its index -3 is outside an axis of 2/],
   ["Slice", [i64(1), i64(0), i64(1), i64(0), i64(0)], /its step is 0/],
+  ["Slice", [i64(1), i64(0), i64(2 ** 31 - 1), i64(0), i64(-1)], /goes back to the far end/],
   ["Slice", [i64(1), i64(0), i64(1, 2)], /it cuts 1, 2, 1, 1 axes/],
   ["Slice", [i64(1)], /its attribute starts is no list/, { opset: 9, attributes: { starts: "a" } }],
   ["Split", [i64(1, 2, 3)], /3 elements cannot be 2 parts of 1.5,1.5/, { outputs: 2 }],

@@ -74,13 +74,13 @@ async function both(cwd: string, { mode, checkpoints, flags }: Under): Promise<A
 
 /** The figures of a run by name. */
 function figuresOf({ inDomain, clean, adversarial, detection }: AttackResult): Map<string, number> {
-  const { accuracy, brier, nll } = inDomain;
+  const { accuracy, brier, nll } = inDomain ?? assert.fail();
   const figures: Record<string, number | null | undefined> = { accuracy, brier, nll };
   for (const [part, { entropy, rejection }] of Object.entries({ clean, adversarial })) {
     figures[`${part} entropy`] = entropy;
     for (const [tau, share] of Object.entries(rejection)) figures[`${part} ${tau}`] = share;
   }
-  for (const [score, { clean, attacked }] of Object.entries(detection.scores)) {
+  for (const [score, { clean, attacked }] of Object.entries(detection?.scores ?? {})) {
     figures[`AUROC of ${score}`] = clean.auroc.value;
     figures[`AUROC of ${score}, attacked`] = attacked.auroc.value;
   }

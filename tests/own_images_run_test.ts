@@ -91,7 +91,7 @@ Deno.test("an exported set gives the set's own figures to the last digit, as a f
       );
     const own = await attacked("--out-domain", "letters", "--in-domain", "digits.npz");
     assert.deepEqual(figures(own), figures(registered));
-    assert.deepEqual([own.inDomain.name, own.outDomain.name], [
+    assert.deepEqual([own.inDomain?.name, own.outDomain.name], [
       "digits.npz (own images)",
       "letters (own images)",
     ]);
@@ -289,8 +289,8 @@ Deno.test("a model of one's own is attacked against images without labels", () =
         ...{ device, logits, inDomain, outDomain: letters, savePath },
         ...{ epsilon: 0.1, steps: 1 },
       });
-      assert.deepEqual([result.inDomain.accuracy, result.calibration], [null, null]);
-      assert.deepEqual(result.inDomain.classes, 3);
+      assert.deepEqual([result.inDomain?.accuracy, result.calibration], [null, null]);
+      assert.deepEqual(result.inDomain?.classes, 3);
     })
   ));
 

@@ -18,7 +18,7 @@ Deno.test("curves have a point a radius, of the same images, and every set the s
     // The sample of the checks, not all 230.
     assert.deepEqual(points.map(({ images }) => images), [200, 200, 200]);
     for (const { entropy, rejected, auroc } of points) {
-      for (const { value, low, high } of [entropy, rejected, ...Object.values(auroc)]) {
+      for (const { value, low, high } of [entropy, rejected, ...Object.values(auroc ?? {})]) {
         assert.ok(value !== null && low !== null && high !== null);
         assert.ok(low <= value && value <= high && low < high && low >= 0);
       }

@@ -157,6 +157,7 @@ Deno.test("names that nobody knows are shown as they are", () =>
     const content = await readContent(await folderOf(attack, { savePath }));
     assert.ok(content.command === "attack");
     const { figures, run } = content;
+    assert.ok(figures.inDomain);
     const { detection, checks } = evidenceOf(figures);
     const { maxProbability } = detection?.scores ?? {};
     const page = await reportOn([{
@@ -211,6 +212,7 @@ Deno.test("hostile names stay text, and figures that nobody knows are shown", ()
     assert.ok(content.command === "attack");
     const hostile = `"'><script>alert(1)</script><img src=x onerror=alert(2)>&amp;`;
     const { figures, run } = content;
+    assert.ok(figures.inDomain);
     const page = await reportOn([{
       ...content,
       name: hostile,

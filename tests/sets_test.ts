@@ -139,8 +139,8 @@ Deno.test("a model is taught another set, attacked with a third, and known by wh
       printed(await task("attack", [...clothes, "--out-domain", "mnist"], { cwd })),
     );
     assert.deepEqual(made.checkpoints, [path]);
-    assert.deepEqual(made.inDomain.classNames, sets["fashion-mnist"].classes);
-    assert.deepEqual([made.inDomain.name, made.outDomain.name], [
+    assert.deepEqual(made.inDomain?.classNames, sets["fashion-mnist"].classes);
+    assert.deepEqual([made.inDomain?.name, made.outDomain.name], [
       "Fashion-MNIST test",
       "MNIST test",
     ]);
@@ -225,13 +225,13 @@ testWithShared(
           await task("attack", ["--model", "LeNet", ...colour, ...where, ...quick], { cwd }),
         ),
       );
-      assert.deepEqual([inDomain.name, inDomain.count, inDomain.classes], [
+      assert.deepEqual([inDomain?.name, inDomain?.count, inDomain?.classes], [
         "CIFAR-10 test",
         20,
         10,
       ]);
       assert.deepEqual([outDomain.name, outDomain.count], ["SVHN (subset)", 20]);
-      assert.deepEqual(inDomain.classNames, sets.cifar10.classes);
+      assert.deepEqual(inDomain?.classNames, sets.cifar10.classes);
       assert.match(checkpoints[0] ?? "", /LeNet.seed_0.cifar10-[0-9a-f]{8}/);
       assert.ok((clean.entropy ?? NaN) > 0);
       const { tensors } = await readSafetensors(join(cwd, checkpoints[0] ?? ""));

@@ -13,7 +13,9 @@ function separation(value: number): SeparationResult {
   return { auroc: estimate, auprIn: estimate, auprOut: estimate, fprAt95Tpr, rejected: value };
 }
 
-function result(before: number, after: number, change: Partial<AttackResult> = {}): AttackResult {
+type WithInDomain = AttackResult & { readonly inDomain: object };
+
+function result(before: number, after: number, change: Partial<AttackResult> = {}): WithInDomain {
   const rejection = (at09: number): Record<string, number> =>
     Object.fromEntries([1, 2, 3, 4, 5, 6, 7, 8, 9].map((t) => [`0.${t}`, t === 9 ? at09 : 0]));
   return attackResultSchema.parse({
@@ -109,7 +111,7 @@ function result(before: number, after: number, change: Partial<AttackResult> = {
     warnings: [],
     seconds: { setup: 1, train: 0, attack: 2 },
     ...change,
-  });
+  }) as WithInDomain;
 }
 
 Deno.test("`verdict()` counts the images that pass now", () => {

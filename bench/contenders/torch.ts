@@ -5,6 +5,7 @@
  */
 import { join } from "node:path";
 import { z } from "zod";
+import { findPython } from "../../scripts/python.ts";
 import type { Contender, Runner, Workload } from "../workload.ts";
 
 const script = new URL("pytorch/main.py", import.meta.url);
@@ -12,12 +13,9 @@ const hello = z.object({ version: z.string(), threads: z.int() });
 const ready = z.object({ ready: z.boolean() });
 const answer = z.object({ losses: z.array(z.number()) });
 
-/** Where a python3 with torch may be: the user's own first, then the system's. */
-const interpreters = ["python3", "/usr/bin/python3"];
-
 /** Starts it; undefined where there is no python3 with torch. */
 export async function torch(): Promise<Contender | undefined> {
-  const python = await findPython();
+  const python = await findPython("torch");
   if (!python) return undefined;
   const child = new Deno.Command(python, {
     // -B: the source folder is no place for Python's cache.
@@ -48,21 +46,6 @@ export async function torch(): Promise<Contender | undefined> {
       await child.status;
     },
   };
-}
-
-async function findPython(): Promise<string | undefined> {
-  for (const python of interpreters) {
-    const found = await new Deno.Command(python, {
-      args: ["-c", "import torch"],
-      stdout: "null",
-      stderr: "null",
-    }).output().catch((error: unknown) => {
-      if (error instanceof Deno.errors.NotFound) return undefined;
-      throw error;
-    });
-    if (found?.success) return python;
-  }
-  return undefined;
 }
 
 async function prepare(

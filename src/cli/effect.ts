@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isSetName } from "../../data/mod.ts";
+import { isSetName, none } from "../../data/mod.ts";
 import type { Attack } from "../attack/mod.ts";
 import {
   checkpointsOf,
@@ -224,7 +224,7 @@ function ofOwn(places: readonly ("inDomain" | "outDomain")[]): Idle {
     const acting = places.filter((place) => place === "inDomain" || command !== "train");
     const isOwn = (place: "inDomain" | "outDomain"): boolean => {
       const name = config[place];
-      return name !== undefined && !isSetName(name);
+      return name !== undefined && name !== none && !isSetName(name);
     };
     if (acting.some(isOwn)) return undefined;
     const flags = acting.map(flagOf).join(" or ");

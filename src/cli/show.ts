@@ -39,7 +39,7 @@ export function showAttack(result: AttackResult, width = columns()): string {
   return [
     heading(result, result.seeds),
     ...trainedLine(result),
-    inDomain(result.inDomain),
+    result.inDomain ? inDomain(result.inDomain) : result.withoutInDomain?.reason ?? "",
     `out-domain: ${counted(outDomain.count, "image")} of ${outDomain.name}${readText(outDomain)}`,
     `attack: ${attack.name}, epsilon ${epsilonAttack}, ${stepsText(attack)}` +
     attackChoices(attack).map((choice) => `, ${choice}`).join("") +

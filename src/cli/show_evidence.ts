@@ -16,12 +16,14 @@ import { tableText } from "./format.ts";
  */
 export function showEvidence(result: AttackResult | EvalResult, width: number): string[] {
   const { detection, calibration, confident } = result;
-  const interval = `${Math.round(100 * detection.bootstrap.confidence)} % intervals`;
   const shares = [
-    `in-domain ${percent(confident.inDomain)}`,
+    ...confident.inDomain === null ? [] : [`in-domain ${percent(confident.inDomain)}`],
     `out-domain ${percent(confident.clean)}`,
     ..."attacked" in confident ? [`attacked ${percent(confident.attacked)}`] : [],
   ];
+  const held = "checks" in result ? [checks(result.checks)] : [];
+  if (detection === null) return [`confidence above 0.9: ${shares.join(", ")}`, ...held];
+  const interval = `${Math.round(100 * detection.bootstrap.confidence)} % intervals`;
   return [
     `Telling in-domain (positive) from out-domain images, with ${interval}; FPR95 is the share of`,
     "out-domain images let through where 95 % of the in-domain ones are:",
@@ -30,7 +32,7 @@ export function showEvidence(result: AttackResult | EvalResult, width: number): 
       ofLabels(calibration && calibration.ece, "calibration", calibration !== null)
     }; confidence above 0.9: ` +
     shares.join(", "),
-    ..."checks" in result ? [checks(result.checks)] : [],
+    ...held,
   ];
 }
 
@@ -43,7 +45,7 @@ export function showInDomainAttack(
   { inDomainAttack: made, inDomain }: AttackResult,
   width: number,
 ): string[] {
-  if (!made) return [];
+  if (!made || !inDomain) return [];
   const rows = Object.entries(made.scores).map(([name, { kept, clean, attacked }]) => [
     shortScoreName(name),
     shown(kept, "share"),
@@ -65,7 +67,7 @@ export function showInDomainAttack(
 function attackedTable({ detection }: AttackResult, width: number): string {
   return tableText(
     ["score", "AUROC clean", "AUROC attacked", "FPR95", "attacked"],
-    Object.entries(detection.scores).map(([name, { clean, attacked }]) => [
+    Object.entries(detection?.scores ?? {}).map(([name, { clean, attacked }]) => [
       shortScoreName(name),
       withInterval(clean.auroc),
       withInterval(attacked.auroc),

@@ -22,6 +22,7 @@ import { type AttackResult, attackResultSchema } from "./documents.ts";
 import { evaluateInDomain } from "./evaluate.ts";
 import { type Parts, partsOf, tryParts } from "./parts.ts";
 import { recorded } from "./recorded.ts";
+import { checkObjective, isWithout, withoutInDomain } from "./without_in_domain.ts";
 import { meansSetOf, outDomainOf } from "./setup.ts";
 import {
   findOrTrain,
@@ -89,6 +90,7 @@ async function openToAttack(
   parts: Parts,
   reporter: Reporter,
 ): Promise<Workbench> {
+  checkObjective(config, parts.objective);
   using opened = new DisposableStack();
   const bench = opened.use(await openWorkbench(config, "use", reporter));
   checkParts(bench, parts, attackSettings(config, parts.attack));
@@ -139,14 +141,16 @@ async function attackOn(
   };
   const made = await clock.time("work", async () => {
     const means = await meansFor(work, () => meansSetOf(bench));
-    return await makeAttack({ ...work, ...means }, () => evaluateInDomain(bench, reporter), config);
+    const inDomain = isWithout(config) ? undefined : () => evaluateInDomain(bench, reporter);
+    return await makeAttack({ ...work, ...means }, inDomain, config);
   });
   const document = attackResultSchema.parse({
-    schema: "mirage/attack@8",
+    schema: isWithout(config) ? "mirage/attack@9" : "mirage/attack@8",
     ...common(bench),
     seeds: bench.modelSeeds,
     ...modelsOf(models),
     ...attackFigures(work, made, meanOptions(bench)),
+    ...isWithout(config) && { withoutInDomain: withoutInDomain(bench) },
     seconds: { setup: clock.setup, train: clock.train, attack: clock.work },
   });
   return { document, archives: attackArchives(config.saveImages, made), models, ...made };

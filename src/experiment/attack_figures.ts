@@ -41,14 +41,15 @@ export interface AttackMade {
   readonly direction: Direction;
   /** The attack on in-domain images, where one was made. */
   readonly inDomainAttack: InDomainAttackMade | undefined;
-  /** The model's quality in-domain, and its answers there. */
-  readonly inDomain: Evaluated;
+  /** The model's quality in-domain, and its answers there; undefined where there are no such images. */
+  readonly inDomain: Evaluated | undefined;
   readonly attacked: Attacked;
   /** The images that were attacked, in the order of the answers. */
   readonly outDomain: ImageSet;
   readonly checked: CheckedAttack;
   readonly sets: OutDomain;
-  readonly detection: Detection;
+  /** None without images in-domain. */
+  readonly detection: Detection | null;
 }
 
 /** What is attacked, where that is not what usually is. */
@@ -62,20 +63,22 @@ export interface Attacking {
 /**
  * Attacks out-domain images, those in-domain, or both, evaluates in-domain, and checks the attacks.
  *
- * @param evaluateInDomain evaluates the same model in-domain
+ * @param evaluateInDomain evaluates the same model in-domain; undefined where there are no such images
  */
 export async function makeAttack(
   asked: AttackJob,
-  evaluateInDomain: () => Promise<Evaluated>,
+  evaluateInDomain: (() => Promise<Evaluated>) | undefined,
   { on = "out", direction }: Attacking = {},
 ): Promise<AttackMade> {
   const work = { ...asked, direction };
   const attacked = on === "in" ? await leaveAlone(work) : await attackSet(work);
-  const inDomain = await evaluateInDomain();
-  const own = on === "out" ? undefined : await attackInDomain(work, inDomain.work, direction);
+  const inDomain = await evaluateInDomain?.();
+  const own = on === "out" || !inDomain
+    ? undefined
+    : await attackInDomain(work, inDomain.work, direction);
   const made = on === "in" && own
     ? { ...own.checked, half: attacked }
-    : await checkAttack(work, attacked, inDomain.answers);
+    : await checkAttack(work, attacked, inDomain?.answers);
   const sets = { clean: attacked.clean, attacked: attacked.adversarial };
   return {
     on,
@@ -84,9 +87,9 @@ export async function makeAttack(
     inDomain,
     attacked,
     outDomain: work.set.set,
-    checked: withAccuracy(made, inDomain.figures),
+    checked: inDomain ? withAccuracy(made, inDomain.figures) : made,
     sets,
-    detection: detectionOf(inDomain.answers, sets, work.seed),
+    detection: inDomain ? detectionOf(inDomain.answers, sets, work.seed) : null,
   };
 }
 
@@ -125,7 +128,7 @@ export function attackFigures(
       eot,
       targeted: target ?? null,
     },
-    inDomain: inDomain.figures,
+    inDomain: inDomain?.figures ?? null,
     outDomain: identified(outDomain),
     clean: { ...uncertainties(attacked.clean, mean), targeted: inTarget(attacked.clean) },
     adversarial: {
@@ -134,10 +137,10 @@ export function attackFigures(
       distance: attacked.distance.reduce((a, b) => Math.max(a, b), 0),
     },
     detection,
-    calibration: inDomain.calibration,
-    confident: confidentShares(inDomain.answers, sets),
+    calibration: inDomain?.calibration ?? null,
+    confident: confidentShares(inDomain?.answers, sets),
     curves: {
-      tau: tauCurve(inDomain.answers, sets),
+      tau: tauCurve(inDomain?.answers, sets),
       epsilon: epsilonCurve(work, { on, inDomain, attacked, checked, ...made }),
     },
     checks: checksResult(checked.checks),
@@ -195,6 +198,6 @@ function epsilonCurve(
   return points.map(([answers, radius]) =>
     on === "in"
       ? epsilonPoint(answers, attacked.clean, radius, seed, answers)
-      : epsilonPoint(inDomain.answers, answers, radius, seed)
+      : epsilonPoint(inDomain?.answers, answers, radius, seed)
   );
 }

@@ -5,7 +5,7 @@
  * @module
  */
 import { z } from "zod";
-import { isDataPath, setNames } from "../../data/mod.ts";
+import { isDataPath, none, setNames } from "../../data/mod.ts";
 import {
   type Attack,
   type AttackName,
@@ -125,8 +125,8 @@ export const optionEntries = {
   model: told(z.string().optional(), "Network [the method's first]"),
   ...modelFileEntries,
   inDomain: told(
-    nameOr(setNames, isDataPath).optional(),
-    `Set that models are trained and tested on, ${orOwn}`,
+    nameOr([...setNames, none], isDataPath).optional(),
+    `Set that models are trained and tested on, ${orOwn}; none: attack a trained model without`,
     { otherwise: same(ofNetworks(({ inDomain }) => inDomain)) },
   ),
   outDomain: told(

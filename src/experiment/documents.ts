@@ -25,6 +25,7 @@ export type {
   ReadingResult,
   TrainResult,
   Uncertainty,
+  WithoutInDomain,
 } from "./results.ts";
 
 const share = z.number().min(0).max(1);
@@ -76,6 +77,13 @@ export const inDomainSchema = readSchema.extend({
   brier: z.number().nullable(),
   nll: z.number().nullable(),
   nllInfinite: z.int().nullable(),
+});
+
+/** {@linkcode WithoutInDomain}. */
+const withoutInDomainSchema = z.strictObject({
+  reason: z.string(),
+  classes: z.int(),
+  classNames,
 });
 
 /** {@linkcode InDomainAttack}. */
@@ -137,7 +145,7 @@ export const commonSchema = { ...common, ...models, trained } as const;
 
 /** {@linkcode AttackResult}. */
 export const attackDocument = z.strictObject({
-  schema: z.literal("mirage/attack@8"),
+  schema: z.enum(["mirage/attack@8", "mirage/attack@9"]),
   ...common,
   ...models,
   trained,
@@ -157,7 +165,8 @@ export const attackDocument = z.strictObject({
     eot: z.int().min(1),
     targeted: z.int().nullable(),
   }),
-  inDomain: inDomainSchema,
+  inDomain: inDomainSchema.nullable(),
+  withoutInDomain: withoutInDomainSchema.optional(),
   outDomain: readSchema.extend({
     name: z.string(),
     count: z.int(),
@@ -177,7 +186,10 @@ export const attackDocument = z.strictObject({
   inDomainAttack: inDomainAttackSchema.nullable(),
   warnings: z.array(z.string()),
   seconds: z.strictObject({ setup: z.number(), train: z.number(), attack: z.number() }),
-});
+}).refine(({ schema, inDomain, withoutInDomain }) => {
+  const isWithout = schema === "mirage/attack@9";
+  return isWithout === (inDomain === null) && isWithout === (withoutInDomain !== undefined);
+}, { error: "figures in-domain are null in format 9 alone, which says why", path: ["inDomain"] });
 
 /** {@linkcode EvalResult}. */
 const evalDocument = z.strictObject({

@@ -35,6 +35,7 @@ import { common, job, meanOptions, modelsOf, readFacts } from "./common.ts";
 import { uncertainties } from "./uncertainty.ts";
 import { answersArchive } from "./archives.ts";
 import type { RunResults } from "../runs/folder.ts";
+import { checkEvaluation } from "./without_in_domain.ts";
 import { recorded } from "./recorded.ts";
 import {
   findOrTrain,
@@ -54,6 +55,7 @@ export async function evaluate(
   config: RunConfig,
   reporter: Reporter = silent,
 ): Promise<EvalResult> {
+  checkEvaluation(config);
   const clock = new Clock();
   using bench = await openWorkbench(config, "use", reporter);
   const made = await recorded("eval", bench, reporter, {

@@ -22,6 +22,7 @@ import {
   epochsOf,
   trainingOptions,
 } from "./used_models.ts";
+import { isWithout } from "./without_in_domain.ts";
 import type { RunSpec } from "../runs/folder.ts";
 import type { Run } from "../runs/schema.ts";
 
@@ -105,7 +106,7 @@ async function setsOf(
 ): Promise<Record<string, ImageSet>> {
   return {
     ...(checkpointsOf(config) ? {} : { train: await trainingSet() }),
-    test: limited(await sets.inDomain.images("test"), config),
+    ...(isWithout(config) ? {} : { test: limited(await sets.inDomain.images("test"), config) }),
     ...(command === "train" ? {} : { outDomain: await outDomainOf({ config, sets }) }),
     ...(byMeans ? { classMeans: await meansSetOf({ config, sets }) } : {}),
   };

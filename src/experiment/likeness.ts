@@ -142,7 +142,7 @@ function ofTraining(pair: PairName, trainings: readonly (Statement | undefined)[
 
 function ofData(pair: PairName, results: readonly AttackResult[]): string[] {
   const { test, outDomain } = paperTables[pair].data;
-  const inside = results.map((result) => result.inDomain);
+  const inside = results.flatMap((result) => result.inDomain ?? []);
   const outside = results.map((result) => result.outDomain);
   return [
     ...unlike(inside.map(({ name }) => name), [test.name], (set) => `tested on ${set}`),

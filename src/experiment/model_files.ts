@@ -5,7 +5,7 @@
  */
 import { basename } from "node:path";
 import { z } from "zod";
-import { type DataPath, type SetName, setNames } from "../../data/mod.ts";
+import { type DataPath, none, type SetName, setNames } from "../../data/mod.ts";
 import type { AttackName } from "../attack/mod.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import {
@@ -94,7 +94,8 @@ function nameOf(names: readonly string[]): string {
 /** What files leave open is settled for them: the name of the network, sets, the radius, what an ensemble is attacked on. */
 export interface SettledByFiles {
   readonly model: string;
-  readonly inDomain: SetName | DataPath;
+  /** None where nobody says: a file does not tell what its model was taught. */
+  readonly inDomain: SetName | DataPath | typeof none;
   readonly outDomain: SetName | DataPath;
   /** Of the network that was published with the set, else 8 / 255. */
   readonly epsilon: number;
@@ -110,7 +111,8 @@ export function settledByFiles(
   files: readonly string[],
   options: CompleteOptions,
 ): SettledByFiles {
-  const { mode, model, inDomain, checkpoint, ensembleAttack = "joint" } = options;
+  const { mode, model, checkpoint, ensembleAttack = "joint" } = options;
+  const { inDomain = none } = options;
   const other = files.find((file) => !file.endsWith(importedEnding));
   const cannot = (state: string, remedy: string): UserError =>
     new UserError(`Cannot use "${shortened(other ?? files[0] ?? "", 120)}": ${state}; ${remedy}`);
@@ -126,10 +128,12 @@ export function settledByFiles(
   if (checkpoint !== undefined) {
     throw cannot("a model file is network and checkpoint in one", "leave out --checkpoint");
   }
-  if (inDomain === undefined) {
+  if (inDomain === none && options.outDomain === undefined) {
     throw cannot(
       "it does not say which images it was trained on",
-      `name a set by --in-domain (${setNames.join(", ")})`,
+      `name a set by --in-domain (${
+        setNames.join(", ")
+      }), or attack without by --out-domain FOLDER`,
     );
   }
   const published = Object.values<Network>(networks).find((network) =>

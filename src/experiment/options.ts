@@ -39,9 +39,9 @@ export interface RunOptions extends ChosenDifferences, ChosenHyperparameters {
   readonly preprocess?: string | undefined;
   /**
    * Set that models are trained and tested on, or the path of images of the user's own; what the network was published
-   * with when not given.
+   * with when not given; `none` where there are no such images, and a trained model is attacked without.
    */
-  readonly inDomain?: SetName | DataPath | undefined;
+  readonly inDomain?: SetName | DataPath | "none" | undefined;
   /** The same of what models are evaluated on and attacked with. */
   readonly outDomain?: SetName | DataPath | undefined;
   /** File of the class names of images of the user's own in-domain; the sorted names of their folders when not given. */

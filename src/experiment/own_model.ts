@@ -299,7 +299,8 @@ async function specOf(
 ): Promise<RunSpec> {
   const { config, data } = statedOf(options);
   const adapter = { ...options.device.adapter };
-  const answers = [inDomain.answers, attacked.clean].map(({ predictions }) => {
+  const both = [...inDomain ? [inDomain.answers] : [], attacked.clean];
+  const answers = both.map(({ predictions }) => {
     const { buffer, byteOffset, byteLength } = predictions.logProbabilities;
     return new Uint8Array(buffer, byteOffset, byteLength);
   });

@@ -134,10 +134,20 @@ export interface InDomainAttack extends SetUncertainty {
   readonly warnings: readonly string[];
 }
 
+/** What is said in the place of figures in-domain where there are no such images. */
+export interface WithoutInDomain {
+  /** Why figures are null, which ones, and what would tell them. */
+  readonly reason: string;
+  /** Classes that the model tells apart, by its file. */
+  readonly classes: number;
+  /** What they are called, by label; null where the file does not say it. */
+  readonly classNames: readonly string[] | null;
+}
+
 /** What `attack --json` prints. */
 export interface AttackResult extends RunFacts, ModelFacts, AttackEvidence {
-  /** The document's format. */
-  readonly schema: "mirage/attack@8";
+  /** The document's format: 9 without in-domain images, where what needs them is null; else 8, as it was. */
+  readonly schema: "mirage/attack@8" | "mirage/attack@9";
   /** Radius of the attack in its norm; pixels are in [0, 1]. */
   readonly epsilonAttack: number;
   /** How the images were attacked. */
@@ -166,8 +176,10 @@ export interface AttackResult extends RunFacts, ModelFacts, AttackEvidence {
     /** Class that it steers to; null where it makes the model surer of its own prediction. */
     readonly targeted: number | null;
   };
-  /** Quality in-domain. */
-  readonly inDomain: InDomain;
+  /** Quality in-domain; null where there are no such images. */
+  readonly inDomain: InDomain | null;
+  /** There only where `inDomain` is null. */
+  readonly withoutInDomain?: WithoutInDomain | undefined;
   /** The attacked set. */
   readonly outDomain: ReadFacts & {
     readonly name: string;

@@ -38,6 +38,7 @@ import { sha256 } from "../base/digest.ts";
 import { once } from "../base/once.ts";
 import { checkMembers, checkSeeds, givenCheckpoints, saidOf } from "./named.ts";
 import { agreed } from "./stated.ts";
+import { checkWithout } from "./without_in_domain.ts";
 import { checkTrainable, ownSettings, type Taken, takenBy } from "./taken.ts";
 
 /** What is known before the GPU is open. */
@@ -78,6 +79,7 @@ export async function openSetup(
   config: RunConfig,
   purpose: "train" | "use",
 ): Promise<Setup> {
+  checkWithout(config, purpose);
   const method: Method = methods[config.mode];
   const network = config.model ?? method.models[0] ?? "";
   const files = modelFilesOf(config);
@@ -95,7 +97,7 @@ export async function openSetup(
   const sets = await openSets(
     chosenSets(config, network, purpose),
     config.dataPath,
-    own && { own },
+    { ...own && { own }, trained: purpose === "use" && first !== undefined },
   );
   if (first === undefined) checkTrainable(sets.inDomain.set);
   const procedure = procedureFor(config);

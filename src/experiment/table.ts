@@ -161,7 +161,7 @@ async function makeTable(options: TableOptions, reporter: Reporter): Promise<Mad
     pair: options.pair,
     protocol: first.protocol,
     epochs: otherwise.length === 0 ? trained : null,
-    inDomain: first.inDomain.name,
+    inDomain: first.inDomain?.name,
     outDomain: {
       name: first.outDomain.name,
       count: first.outDomain.count,

@@ -36,7 +36,8 @@ export function summarise(
     mode: row.mode,
     hyperparameters: first?.hyperparameters ?? {},
     seeds: clean.map((r) => r.checkpoints.map((_, i) => r.seed + i)),
-    accuracy: clean.map(({ inDomain: { accuracy } }) => {
+    accuracy: clean.map(({ inDomain }) => {
+      const accuracy = inDomain?.accuracy ?? null;
       if (accuracy === null) throw new Error("Unreachable: a table of a set without labels");
       return accuracy;
     }),
@@ -64,10 +65,10 @@ export function summarise(
 
 /** AUROC by the largest probability. */
 function areaOf(
-  { scores }: AttackResult["detection"],
+  detection: AttackResult["detection"],
   set: "clean" | "attacked",
 ): number | null | undefined {
-  return scores["maxProbability"]?.[set].auroc.value;
+  return detection?.scores["maxProbability"]?.[set].auroc.value;
 }
 
 /** A figure over repetitions. */

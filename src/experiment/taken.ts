@@ -7,11 +7,12 @@
 import {
   type DataSet,
   isSetName,
+  none,
   type OwnSettings,
   readClassNames,
   setOfImages,
 } from "../../data/mod.ts";
-import { UserError } from "../base/errors.ts";
+import { shortened, UserError } from "../base/errors.ts";
 import { isFile } from "../base/files.ts";
 import { readAs } from "../checkpoint/state_dict.ts";
 import { fromMetadata } from "../checkpoint/statement.ts";
@@ -43,14 +44,26 @@ export async function ownSettings(
 ): Promise<OwnSettings | undefined> {
   const isOwn = (name: string | undefined): boolean => name !== undefined && !isSetName(name);
   if (!isOwn(inDomain) && !isOwn(outDomain)) return undefined;
+  // Of `none` too, which is no set: the model alone says what it takes.
   const taught = isOwn(inDomain) && typeof of === "string" ? await taughtSet(of) : undefined;
   const said = typeof of === "object" ? shapeOf(of) : undefined;
+  if (inDomain === none && typeof of === "object" && !said) throw sizeless(of);
   return {
     imageShape: said ?? taught?.imageShape ?? networkOf(network).imageShape,
     resize,
     classes: labels === undefined ? undefined : await readClassNames(labels),
     taught: taught?.classes,
   };
+}
+
+/** Nothing says how large images are to be. */
+function sizeless({ name }: ImportedClassifier): UserError {
+  return new UserError(
+    `Cannot use "${
+      shortened(name, 80)
+    }" without in-domain images: it leaves open the size of the images that ` +
+      "it takes; name a set by --in-domain, or export it for one size",
+  );
 }
 
 /** What a classifier out of a file says of its images; undefined where it leaves sizes open. */

@@ -32,6 +32,7 @@ import {
   trainBatchOf,
 } from "./setup.ts";
 import { givenCheckpoints } from "./named.ts";
+import { isWithout, remark } from "./without_in_domain.ts";
 import { leftToTrain, titleOf, tooMany, trainingState } from "./pending.ts";
 import { hold } from "../base/lock.ts";
 import { checkLifted, checkWeights } from "../onnx/mod.ts";
@@ -186,11 +187,12 @@ export async function tellOwn(
   toTrain: boolean,
 ): Promise<void> {
   const used = [
-    ...inDomain.set.own
+    ...inDomain.set.own && !isWithout(config)
       ? [...toTrain ? [await trainingSet()] : [], limited(await inDomain.images("test"), config)]
       : [],
     ...outDomain?.set.own ? [limited(await outDomain.images("test"), config)] : [],
   ];
+  if (isWithout(config)) reporter.note(remark);
   for (const note of used.flatMap((set) => ownNote(set) ?? [])) reporter.note(note);
 }
 

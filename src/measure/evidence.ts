@@ -137,21 +137,28 @@ export function calibrationOf(
   };
 }
 
-/** Shares of images that the paper's threshold accepts. */
-export function confidentShares(inDomain: Answers, outDomain: OutDomain): Record<string, number> {
+/** Shares of images that the paper's threshold accepts; null in-domain where there are no such images. */
+export function confidentShares(
+  inDomain: Answers | undefined,
+  outDomain: OutDomain,
+): Record<string, number | null> {
   const sets = Object.entries({ inDomain, ...outDomain });
   return Object.fromEntries(
-    sets.map(([set, { predictions }]) => [set, 1 - rejectionRate(predictions, tau)]),
+    sets.map(([set, of]) => [set, of ? 1 - rejectionRate(of.predictions, tau) : null]),
   );
 }
 
-/** What rejecting at each tau leaves. */
-export function tauCurve(inDomain: Answers, outDomain: OutDomain): readonly object[] {
+/** What rejecting at each tau leaves; null in-domain, and in AUROC, where there are no such images. */
+export function tauCurve(
+  inDomain: Answers | undefined,
+  outDomain: OutDomain,
+): readonly object[] {
   return taus.map((at) => {
-    const own = leftAt(inDomain, at);
+    const own = inDomain ? leftAt(inDomain, at) : null;
     const others = Object.entries(outDomain).map(([set, answers]) => {
       const left = leftAt(answers, at);
-      return [set, { ...left, auroc: finite((1 + left.rejected - own.rejected) / 2) }];
+      const auroc = own && finite((1 + left.rejected - own.rejected) / 2);
+      return [set, { ...left, auroc }];
     });
     return { tau: at, inDomain: own, ...Object.fromEntries(others) };
   });
@@ -172,11 +179,12 @@ function leftAt(
 /**
  * A point of the curves against the radius.
  *
+ * @param inDomain without such images its AUROC is null
  * @param seed of the bootstrap
  * @param attacked answers to the images whose entropy and rejection it is, those out-domain when not given
  */
 export function epsilonPoint(
-  inDomain: Answers,
+  inDomain: Answers | undefined,
   outDomain: Answers,
   epsilon: number,
   seed: number,
@@ -184,7 +192,7 @@ export function epsilonPoint(
 ): EpsilonPoint {
   const { predictions } = attacked;
   const [images, others] = [rowsOf(predictions), scoresOf(outDomain)];
-  const areas = Object.entries(scoresOf(inDomain)).map(([name, score]) => {
+  const areas = inDomain && Object.entries(scoresOf(inDomain)).map(([name, score]) => {
     const other = others[name];
     const values = other ? upright(other) : new Float64Array();
     return [name, finiteEnds(estimate(upright(score), values, { ...bootstrap, seed }).auroc)];
@@ -194,7 +202,7 @@ export function epsilonPoint(
     images,
     entropy: finiteEnds(meanEstimate(entropies(predictions), Math.log(predictions.classes))),
     rejected: finiteEnds(shareEstimate(rejectedRows(predictions, tau), images)),
-    auroc: Object.fromEntries(areas),
+    auroc: areas ? Object.fromEntries(areas) : null,
   };
 }
 

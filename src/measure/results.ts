@@ -108,7 +108,9 @@ export interface TauPoint {
 }
 
 /** The same with the attacked images. */
-export interface AttackedTauPoint extends TauPoint {
+export interface AttackedTauPoint extends Omit<TauPoint, "inDomain"> {
+  /** In-domain images; null where there are none, and so is every AUROC. */
+  readonly inDomain: Left | null;
   /** Out-domain images as the attack made them. */
   readonly attacked: Told;
 }
@@ -123,8 +125,11 @@ export interface EpsilonPoint {
   readonly entropy: EstimateResult;
   /** Share of images with `max p <= 0.9`, and its interval by Wilson. */
   readonly rejected: EstimateResult;
-  /** Area under the ROC curve by score, with the bootstrap's intervals; null where it has none. */
-  readonly auroc: Readonly<Record<string, EstimateResult>>;
+  /**
+   * Area under the ROC curve by score, with the bootstrap's intervals; null where it has none, and all of it without
+   * in-domain images.
+   */
+  readonly auroc: Readonly<Record<string, EstimateResult>> | null;
 }
 
 /** The checks of an attack: see {@linkcode AttackChecks}. */
@@ -157,13 +162,14 @@ export interface EvalEvidence {
 
 /** What an attack tells besides. */
 export interface AttackEvidence {
-  /** Detectors by every score, before and after. */
-  readonly detection: DetectionResult<AttackedDetectorResult>;
-  /** Reliability in-domain; null of images without labels. */
+  /** Detectors by every score, before and after; null without in-domain images. */
+  readonly detection: DetectionResult<AttackedDetectorResult> | null;
+  /** Reliability in-domain; null of images without labels, and where there are none. */
   readonly calibration: CalibrationResult | null;
   /** Shares of images with `max p > 0.9`. */
   readonly confident: {
-    readonly inDomain: number;
+    /** Null where there are no such images. */
+    readonly inDomain: number | null;
     readonly clean: number;
     readonly attacked: number;
   };

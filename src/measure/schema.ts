@@ -86,7 +86,7 @@ export const epsilonSchema = z.strictObject({
   images: z.int(),
   entropy: estimateSchema,
   rejected: estimateSchema,
-  auroc: z.record(z.string(), estimateSchema),
+  auroc: z.record(z.string(), estimateSchema).nullable(),
 });
 
 /** A check of an attack: see `Check`. */
@@ -111,13 +111,19 @@ export const evalEvidence = {
   curves: z.strictObject({ tau: z.array(tauSchema) }),
 };
 
-/** What an attack tells besides. */
+/** A point of an attack's curves against tau; null in-domain where there are no such images. */
+export const attackedTauSchema = tauSchema.extend({
+  inDomain: leftSchema.nullable(),
+  attacked: toldSchema,
+});
+
+/** What an attack tells besides; what needs in-domain images is null without them. */
 export const attackEvidence = {
-  detection: attackedDetectionSchema,
+  detection: attackedDetectionSchema.nullable(),
   calibration: calibrationSchema.nullable(),
-  confident: z.strictObject({ inDomain: share, clean: share, attacked: share }),
+  confident: z.strictObject({ inDomain: share.nullable(), clean: share, attacked: share }),
   curves: z.strictObject({
-    tau: z.array(tauSchema.extend({ attacked: toldSchema })),
+    tau: z.array(attackedTauSchema),
     epsilon: z.array(epsilonSchema),
   }),
   checks: checksSchema,

@@ -50,6 +50,7 @@ export {
 } from "./ops/batch_norm.ts";
 export { concat } from "./ops/concat.ts";
 export { conv2d, conv2dInput, type Conv2dOptions, conv2dWeight } from "./ops/conv2d.ts";
+export type { Activation } from "./ops/epilogue.ts";
 export type { ConvOptions } from "./ops/geometry.ts";
 export { cropAndFlip } from "./ops/crop.ts";
 export {

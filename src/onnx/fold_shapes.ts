@@ -36,6 +36,9 @@ export const shapeRules: Readonly<Record<string, HostRule>> = {
   Split: split,
 };
 
+/** From here on an end is written for "up to the end". */
+const farEnd = 2 ** 31 - 1;
+
 function scalar(value: number): HostTensor {
   return { type: "int64", shape: [], data: Float64Array.of(value) };
 }
@@ -190,6 +193,8 @@ function slice(call: HostCall): HostTensor {
   axes.forEach((axis, i) => {
     const [size = 0, step = 1, stride = 0] = [x.shape[axis], steps[i], strides[axis]];
     if (step === 0) throw call.refused("its step is 0");
+    // By numpy's rule nothing is left then, runtimes go back to the first element.
+    if (step < 0 && (ends[i] ?? 0) >= farEnd) throw call.refused("it goes back to the far end");
     // Going back, the place before the first element is an end.
     const [least, most] = step > 0 ? [0, size] : [-1, size - 1];
     const within = (place = 0): number =>

@@ -1,6 +1,6 @@
 /**
  * Chains of nodes that become one kernel: a convolution, the batch normalisation after it, a sum with a branch
- * and a ReLU. What a later node makes of an earlier one's result is made anew as a whole; what is then read by
+ * and a ReLU or a ReLU6. What a later node makes of an earlier one's result is made anew as a whole; what is then read by
  * nobody is not computed.
  *
  * @module
@@ -12,7 +12,7 @@ export interface Epilogue {
   /** Added before the activation, of the result's shape. */
   readonly residual?: Tensor;
   /** Function of the result. */
-  readonly activation?: "relu";
+  readonly activation?: "relu" | "relu6";
 }
 
 /** How tensors were made, and can be made with more; of a sum with a branch, without a further one. */
@@ -28,9 +28,9 @@ export function fusing(make: (epilogue: Epilogue) => Tensor): Tensor {
   return made;
 }
 
-/** `max(x, 0)` made together with x; undefined where it cannot be. */
-export function withRelu(x: Tensor): Tensor | undefined {
-  return makers.get(x)?.make({ activation: "relu" });
+/** `max(x, 0)`, or `min(max(x, 0), 6)`, made together with x; undefined where it cannot be. */
+export function withActivation(x: Tensor, activation: "relu" | "relu6"): Tensor | undefined {
+  return makers.get(x)?.make({ activation });
 }
 
 /** `a + b` made together with a; undefined where it cannot be. */

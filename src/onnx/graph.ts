@@ -8,14 +8,18 @@ import {
   constant,
   dim,
   div,
+  input,
   type Parameter,
   permute,
   reshape,
+  type Shape,
   show,
+  size,
   sub,
   type Tensor,
 } from "../nn/mod.ts";
-import type { OnnxModel } from "./model.ts";
+import type { OnnxModel, OnnxNode } from "./model.ts";
+import { Lifting } from "./lifting.ts";
 import { lower } from "./lower.ts";
 import { type Choices, type Plan, planOf } from "./plan.ts";
 import { Site, type Value, Weights } from "./value.ts";
@@ -32,7 +36,7 @@ export interface Preprocess {
 export interface Traced {
   /** `[B, K]` */
   readonly logits: Tensor;
-  /** `[B, D]`; undefined of a network without a last linear layer. */
+  /** `[B, D]`; undefined of a network without a last linear layer, and where what that takes is no row an image. */
   readonly features: Tensor | undefined;
 }
 
@@ -40,8 +44,12 @@ export interface Traced {
 export class TraceableGraph {
   readonly #model: OnnxModel;
   readonly #preprocess: Preprocess | undefined;
+  readonly #choices: Choices;
   readonly #weights = new Weights();
   readonly #traced = new WeakMap<Tensor, Traced>();
+  #hasFeatures: boolean;
+  /** Shapes of values as the file is written, by the images' shape. */
+  readonly #written = new Map<string, ReadonlyMap<string, Shape>>();
   /** What is computed. */
   readonly plan: Plan;
 
@@ -49,7 +57,14 @@ export class TraceableGraph {
   constructor(model: OnnxModel, choices: Choices = {}, preprocess?: Preprocess) {
     this.#model = model;
     this.#preprocess = preprocess;
+    this.#choices = choices;
     this.plan = planOf(model, choices);
+    this.#hasFeatures = this.plan.features !== undefined;
+  }
+
+  /** Whether there are features, as far as images have shown it. */
+  get hasFeatures(): boolean {
+    return this.#hasFeatures;
   }
 
   /** The weights that the device holds, by name; complete once a graph was traced. */
@@ -81,37 +96,42 @@ export class TraceableGraph {
     if (before) return before;
     const values = this.#valuesOf(images);
     const batch = dim(images, 0);
+    const rowsOf = (value: Value | undefined): Tensor | undefined =>
+      value?.kind === "tensor" && value.tensor.shape[0] === batch
+        ? reshape(value.tensor, [batch, -1])
+        : undefined;
     const rows = (name: string, what: string): Tensor => {
       const value = values.get(name);
-      if (value?.kind === "tensor" && dim(value.tensor, 0) === batch) {
-        return reshape(value.tensor, [batch, -1]);
-      }
+      const found = rowsOf(value);
+      if (found) return found;
       throw new UserError(
         `Cannot take "${shortened(name, 80)}" for the ${what}: it is no row an image but ${
           value?.kind === "tensor" ? show(value.tensor.shape) : "a constant"
         } of ${batch} images; name another value by --${what === "logits" ? "output" : what}`,
       );
     };
-    const { logits, features } = this.plan;
+    const { logits, features, leftOut } = this.plan;
+    if (leftOut) checkLeftOut(leftOut, values.get(leftOut.inputs[0] ?? ""), batch, this.#model);
     const traced = {
       logits: rows(logits, "logits"),
-      features: features === undefined ? undefined : rows(features, "features"),
+      features: features === undefined
+        ? undefined
+        : this.#choices.features === undefined
+        ? rowsOf(values.get(features))
+        : rows(features, "features"),
     };
+    this.#hasFeatures = traced.features !== undefined;
     this.#traced.set(images, traced);
     return traced;
   }
 
   /** Every value that the plan needs, by name. */
   #valuesOf(images: Tensor): Map<string, Value> {
-    const { input, nodes, readers } = this.plan;
+    const { nodes, readers } = this.plan;
     const { opset, initializers } = this.#model;
-    const written = input.shape?.[0];
-    const batch = {
-      size: dim(images, 0),
-      written: typeof written === "number" ? written : undefined,
-    };
+    const batch = this.#batchOf(images);
     const values = new Map<string, Value>();
-    values.set(input.name, { kind: "tensor", tensor: this.#entering(images) });
+    values.set(this.plan.input.name, { kind: "tensor", tensor: this.#entering(images) });
     const known = (name: string): Value | undefined => {
       const array = initializers.get(name);
       return values.get(name) ?? (array && { kind: "host", array });
@@ -125,11 +145,28 @@ export class TraceableGraph {
         throw site.refused(`it reads "${missing}", a further output that is not computed`);
       }
       lower(site).forEach((value, at) => values.set(node.outputs[at] ?? "", value));
+      batch.lifting?.note(node, shapesOf(node.outputs, values), shapesOf(node.inputs, values));
     }
     for (const [name, array] of initializers) {
       if (!values.has(name)) values.set(name, { kind: "host", array });
     }
     return values;
+  }
+
+  /** How many images there are, and what follows where the file is written for another number. */
+  #batchOf(images: Tensor): Site["batch"] {
+    const size = dim(images, 0);
+    const [written] = this.plan.input.shape ?? [];
+    if (typeof written !== "number") return { size, written: undefined };
+    if (size === written) return { size, written };
+    const image = images.shape.slice(1);
+    let shapes = this.#written.get(show(image));
+    if (!shapes) {
+      const values = this.#valuesOf(input([written, ...image]));
+      shapes = shapesOf(values.keys(), values);
+      this.#written.set(show(image), shapes);
+    }
+    return { size, written, lifting: new Lifting(size, written, shapes) };
   }
 
   /** Images as the network takes them: preprocessed, and their axes in its order. */
@@ -151,12 +188,50 @@ export class TraceableGraph {
       ? reshape(x, [b, -1])
       : shape?.length === 3 && c === 1
       ? reshape(x, [b, dim(x, 2), dim(x, 3)])
-      : shape && isLast(shape)
+      : shape && isLast(shape) && !fits(x.shape)
       ? permute(x, [0, 2, 3, 1])
       : x;
     if (shape && shape.length !== given.shape.length || !fits(given.shape)) throw refused();
     return given;
   }
+}
+
+/**
+ * Whether a softmax that is left out is one over all classes of each image.
+ *
+ * @throws UserError where it is not: what it takes are no logits of its probabilities then
+ */
+function checkLeftOut(
+  { op, name, attributes, inputs }: OnnxNode,
+  before: Value | undefined,
+  batch: number,
+  { opset }: OnnxModel,
+): void {
+  const shape = before?.kind === "tensor" ? before.tensor.shape : [];
+  const written = Number(attributes.get("axis") ?? (opset < 13 ? 1 : -1));
+  const axis = written < 0 ? written + shape.length : written;
+  // Until opset 12 it was over all axes from one on.
+  const classes = opset < 13 ? size(shape.slice(axis)) : shape[axis];
+  if (axis >= 1 && shape[0] === batch && classes === size(shape.slice(1))) return;
+  throw new UserError(
+    `Cannot take the logits before the ${op} node "${
+      shortened(name, 80)
+    }": it is over axis ${written} of [${
+      shape.join(", ")
+    }] and not over all that an image has; name "${
+      shortened(inputs[0] ?? "", 80)
+    }" or an earlier value by --output`,
+  );
+}
+
+/** Shapes of those values that follow from the images. */
+function shapesOf(names: Iterable<string>, values: ReadonlyMap<string, Value>): Map<string, Shape> {
+  const shapes = new Map<string, Shape>();
+  for (const name of names) {
+    const value = values.get(name);
+    if (value?.kind === "tensor") shapes.set(name, value.tensor.shape);
+  }
+  return shapes;
 }
 
 /** Whether channels are an input's last axis. */

@@ -34,7 +34,12 @@ export interface ImportedClassifier {
   readonly notes: readonly string[];
   /** Images `[B, C, H, W]` to logits `[B, K]`. */
   logits(images: Tensor): Tensor;
-  /** Images to what the last linear layer takes, `[B, D]`; undefined of a network that has none. */
+  /**
+   * Images to what the last linear layer takes, `[B, D]`; undefined of a network that has none, and, once it was
+   * traced, of one whose last linear layer takes no row an image.
+   *
+   * @throws UserError as `logits`, and where that shows at the first images only
+   */
   readonly features: ((images: Tensor) => Tensor) | undefined;
   /**
    * Classes that it tells apart.
@@ -64,8 +69,12 @@ export async function importOnnx(
   const graph = new TraceableGraph(model, choices, preprocess);
   const features = (images: Tensor): Tensor => {
     const { features } = graph.trace(images);
-    if (!features) throw new Error("Unreachable: features of a network that has none");
-    return features;
+    if (features) return features;
+    throw new UserError(
+      `Cannot take the features of "${
+        shortened(model.name, 80)
+      }": what its last linear layer takes is no row an image; name another value by --features`,
+    );
   };
   return {
     name: model.name,
@@ -76,7 +85,9 @@ export async function importOnnx(
     isLifted: graph.isLifted,
     notes: graph.plan.notes,
     logits: (images) => graph.trace(images).logits,
-    features: graph.plan.features === undefined ? undefined : features,
+    get features(): typeof features | undefined {
+      return graph.hasFeatures ? features : undefined;
+    },
     classes(imageShape): number {
       const classes = dim(graph.trace(input([1, ...imageShape])).logits, 1);
       if (classes >= 2) return classes;

@@ -5,6 +5,7 @@
  */
 import { UserError } from "../base/errors.ts";
 import { size } from "../nn/mod.ts";
+import { elementKinds } from "./elements.ts";
 import { evaluateOnHost } from "./fold.ts";
 import type { HostTensor } from "./model.ts";
 import { rules } from "./rules.ts";
@@ -26,6 +27,9 @@ export function lower(site: Site): readonly Value[] {
   if (inputs.every((value) => value?.kind !== "tensor")) {
     const folded = evaluateOnHost(node, arrays, opset);
     if (folded) return folded.map((array) => ({ kind: "host", array }));
+    if (wholly.has(node.op) && arrays[0] && elementKinds[arrays[0].type].range) {
+      throw site.refused("it computes with whole numbers, and not on the host");
+    }
   }
   const rule = rules[node.op];
   if (!rule) {
@@ -41,6 +45,11 @@ export function lower(site: Site): readonly Value[] {
     throw site.refused(error.message);
   }
 }
+
+/** What is another function of whole numbers than of floats, which tensors are: cut off, or of a bounded range. */
+const wholly: ReadonlySet<string> = new Set(
+  ["Abs", "Add", "Div", "Mul", "Neg", "Pow", "ReduceMean", "ReduceSum", "Sub"],
+);
 
 /** The shape of a tensor, as a file's nodes ask for it. */
 function told(site: Site, shape: readonly number[]): HostTensor {

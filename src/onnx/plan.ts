@@ -5,6 +5,7 @@
  * @module
  */
 import { shortened, UserError } from "../base/errors.ts";
+import { elementKinds } from "./elements.ts";
 import { isHostOp } from "./fold.ts";
 import type { OnnxModel, OnnxNode, OnnxValue } from "./model.ts";
 import { rules } from "./rules.ts";
@@ -27,6 +28,8 @@ export interface Plan {
   readonly logits: string;
   /** Name of the value that the features are, where there are any. */
   readonly features: string | undefined;
+  /** The softmax at the end that is left out, where there is one: logits it is taken for only if it is over all classes. */
+  readonly leftOut: OnnxNode | undefined;
   /** In an order in which each follows what it needs. */
   readonly nodes: readonly OnnxNode[];
   /** How many of these nodes, and of what is asked for, read a value. */
@@ -42,24 +45,27 @@ export interface Plan {
  */
 export function planOf(model: OnnxModel, choices: Choices): Plan {
   const input = inputOf(model, choices.input);
+  refuseWhole(model.name, input);
   const output = outputOf(model, choices.output);
   const makers = new Map(
     model.nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)),
   );
-  const { logits, notes } = beforeSoftmax(output, makers);
-  const upTo = (name: string): OnnxNode[] => neededFor(name, model.nodes, makers);
+  const { logits, leftOut, copies, notes } = beforeSoftmax(output, makers);
+  for (const copy of copies) makers.set(copy.outputs[0] ?? "", copy);
+  const all = [...model.nodes, ...copies];
+  const upTo = (name: string): OnnxNode[] => neededFor(name, all, makers);
   const features = choices.features === undefined
     ? lastLinear(upTo(logits), input.name)
     : namedValue(model, choices.features, "features");
   const wanted = features === undefined ? [logits] : [logits, features];
   const among = new Set(wanted.flatMap(upTo));
-  const nodes = model.nodes.filter((node) => among.has(node));
+  const nodes = all.filter((node) => among.has(node));
   refuseUnknown(model.name, nodes);
   const readers = new Map<string, number>();
   for (const name of [...wanted, ...nodes.flatMap((node) => node.inputs)]) {
     readers.set(name, (readers.get(name) ?? 0) + 1);
   }
-  return { input, logits, features, nodes, readers, notes };
+  return { input, logits, features, leftOut, nodes, readers, notes };
 }
 
 /** A file's name in a sentence. */
@@ -111,8 +117,8 @@ function namedValue(
   chosen: string,
   what: "output" | "features",
 ): string {
-  const node = nodes.find(({ name, outputs }) => outputs.includes(chosen) || name === chosen);
-  if (node?.outputs.includes(chosen)) return chosen;
+  if (nodes.some(({ outputs }) => outputs.includes(chosen))) return chosen;
+  const node = nodes.find(({ name }) => name === chosen);
   const [first] = node?.outputs ?? [];
   if (first) return first;
   const names = listed(
@@ -125,22 +131,61 @@ function namedValue(
   );
 }
 
-/** The value before a softmax at the end, and what to say of it. */
-function beforeSoftmax(
-  output: string,
-  makers: ReadonlyMap<string, OnnxNode>,
-): { readonly logits: string; readonly notes: readonly string[] } {
-  const node = makers.get(output);
-  const [before] = node?.inputs ?? [];
-  if (!node || !before) return { logits: output, notes: [] };
-  if (node.op === "Identity") return beforeSoftmax(before, makers);
-  const axis = node.attributes.get("axis") ?? -1;
-  const isOverClasses = axis === -1 || axis === 1;
-  if (node.op !== "Softmax" && node.op !== "LogSoftmax" || !isOverClasses) {
-    return { logits: output, notes: [] };
+/** @throws UserError where an input takes whole numbers: pixels are fractions here, and would be others there */
+function refuseWhole(model: string, { name, type }: OnnxValue): void {
+  if (type === undefined || !elementKinds[type].range) return;
+  throw new UserError(
+    `Cannot give images to the input "${shortened(name, 40)}" of ${
+      quoted(model)
+    }: it takes ${type}, ` +
+      "and pixels are fractions from 0 to 1; export the model with an input of floats",
+  );
+}
+
+/** What a softmax's probabilities pass unchanged: other shapes, other orders, other floats. */
+const passing: ReadonlySet<string> = new Set(
+  ["Identity", "Cast", "Dropout", "Flatten", "Reshape", "Squeeze", "Transpose", "Unsqueeze"],
+);
+
+/** What makes of one softmax the other, which have the same logits. */
+const turning: ReadonlyMap<string, string> = new Map([["Log", "Softmax"], ["Exp", "LogSoftmax"]]);
+
+/** How a network ends. */
+interface Ending extends Pick<Plan, "logits" | "leftOut" | "notes"> {
+  /** The nodes behind a softmax, which take what it takes. */
+  readonly copies: readonly OnnxNode[];
+}
+
+/** The logits without a softmax at the end, and what to say of it. */
+function beforeSoftmax(output: string, makers: ReadonlyMap<string, OnnxNode>): Ending {
+  const behind: OnnxNode[] = [];
+  let turned: string | undefined;
+  let [value, node] = [output, makers.get(output)];
+  while (node?.domain === "" && node.outputs[0] === value) {
+    const isTurning: boolean = turned === undefined && turning.has(node.op);
+    if (!isTurning && !passing.has(node.op)) break;
+    if (isTurning) turned = turning.get(node.op);
+    else behind.push(node);
+    value = node.inputs[0] ?? "";
+    node = makers.get(value);
   }
-  const note = `The model ends in ${node.op}; the logits before it are used`;
-  return { logits: before, notes: [note] };
+  const asItIs = { logits: output, leftOut: undefined, copies: [] };
+  const [before] = node?.inputs ?? [];
+  if (!node || !before || node.domain !== "") return { ...asItIs, notes: [] };
+  if (node.op === "Sigmoid" && turned === undefined) {
+    return { ...asItIs, notes: ["The model ends in Sigmoid; what that gives is taken for logits"] };
+  }
+  if (!["Softmax", "LogSoftmax"].includes(node.op) || node.op !== (turned ?? node.op)) {
+    return { ...asItIs, notes: [] };
+  }
+  let logits = before;
+  const copies = behind.reverse().map((one): OnnxNode => {
+    const inputs = [logits, ...one.inputs.slice(1)];
+    logits = `${one.outputs[0]} without ${node?.op}`;
+    return { ...one, inputs, outputs: [logits] };
+  });
+  const notes = [`The model ends in ${node.op}; the logits before it are used`];
+  return { logits, leftOut: node, copies, notes };
 }
 
 /** The nodes that a value follows from. */
@@ -160,15 +205,20 @@ function neededFor(
   return nodes.filter((node) => found.has(node));
 }
 
-/** What the last linear layer takes, of those that follow from the images. */
+/**
+ * What the last linear layer takes, of those that follow from the images: one with a matrix of weights, which the
+ * products within attention are not. Undefined where a convolution comes after it, for then that classifies.
+ */
 function lastLinear(nodes: readonly OnnxNode[], input: string): string | undefined {
   const following = new Set([input]);
   let found: string | undefined;
   for (const { op, inputs, outputs } of nodes) {
-    if (op === "Shape" || !inputs.some((name) => following.has(name))) continue;
+    if (op === "Shape" || op === "Size" || !inputs.some((name) => following.has(name))) continue;
     outputs.forEach((name) => following.add(name));
+    if (op === "Conv" || op === "ConvTranspose") found = undefined;
     if (op !== "Gemm" && op !== "MatMul") continue;
-    found = inputs.find((name) => following.has(name));
+    const factors = inputs.slice(0, 2).filter((name) => following.has(name));
+    if (factors.length === 1) [found] = factors;
   }
   return found === input ? undefined : found;
 }

@@ -10,9 +10,11 @@ import { products } from "./rules_products.ts";
 import type { Rule } from "./value.ts";
 
 /** What makes tensors of a node, by the name of its operator. */
-export const rules: Readonly<Record<string, Rule | undefined>> = {
-  ...convolutions,
-  ...elementwise,
-  ...movement,
-  ...products,
-};
+export const rules: Readonly<Record<string, Rule | undefined>> = Object.assign(
+  // Operators are named by files: none of them is a property that every object has.
+  Object.create(null) as Record<string, Rule>,
+  convolutions,
+  elementwise,
+  movement,
+  products,
+);

@@ -46,6 +46,8 @@ function pair(site: Site, name: string, first: number): Pair | undefined {
   const found = site.numbers(name);
   if (!found) return undefined;
   const [a, b] = found;
+  const axes = site.tensor(0).shape.length - 2;
+  if (found.length !== axes) throw site.refused(`its ${name} are ${found.length}, of ${axes} axes`);
   if (found.length === 2 && a !== undefined && b !== undefined) return [a, b];
   if (found.length === 1 && a !== undefined) return [first, a];
   throw site.refused(`its ${name} are ${found.length} numbers`);
@@ -76,6 +78,10 @@ function paddingOf(site: Site, x: Tensor, geometry: Omit<Geometry, "padding">): 
   }
   const written = site.numbers("pads") ?? [0, 0, 0, 0];
   const [a = 0, b = 0, c = 0, d = 0] = written;
+  const axes = site.tensor(0).shape.length - 2;
+  if (site.node.attributes.has("pads") && written.length !== 2 * axes) {
+    throw site.refused(`its pads are ${written.length}, of ${axes} axes`);
+  }
   if (written.some((n) => n < 0)) throw site.refused("its pads are below 0");
   return written.length === 2 ? [0, a, 0, b] : [a, b, c, d];
 }
@@ -88,6 +94,9 @@ function likeInput(site: Site, y: Tensor): Tensor {
 
 function filters(site: Site): Tensor {
   const w = planes(site, 1);
+  if (site.tensor(1).shape.length !== site.tensor(0).shape.length) {
+    throw site.refused("its weights have other axes than its input");
+  }
   const said = pair(site, "kernel_shape", 1);
   if (said && (said[0] !== dim(w, 2) || said[1] !== dim(w, 3))) {
     throw site.refused(`its kernel_shape is ${said.join(" x ")}, its weights are not`);

@@ -36,7 +36,7 @@ import {
   type Tensor,
   where,
 } from "../nn/mod.ts";
-import { withBranch, withRelu } from "./fusing.ts";
+import { withActivation, withBranch } from "./fusing.ts";
 import type { Rule, Site } from "./value.ts";
 
 /** `x` where it is above 0, and what `below` makes of its lower part elsewhere. */
@@ -76,6 +76,8 @@ function clipped(site: Site): Tensor {
       : written;
   };
   const [low, high] = [bound("min", 1), bound("max", 2)];
+  const fused = low === 0 && high === 6 && site.readHereOnly(0) && withActivation(x, "relu6");
+  if (fused) return fused;
   const above = low === undefined ? x : low === 0 ? relu(x) : maximum(x, low);
   return high === undefined ? above : minimum(above, high);
 }
@@ -115,7 +117,12 @@ export const elementwise: Readonly<Record<string, Rule>> = {
   Erf: each(erf),
   Exp: each(exp),
   Floor: each(floor),
-  Gelu: each((x, site) => site.word("approximate", "none") === "tanh" ? geluTanh(x) : gelu(x)),
+  Gelu: each((x, site) => {
+    const by = site.word("approximate", "none");
+    if (by === "none") return gelu(x);
+    if (by === "tanh") return geluTanh(x);
+    throw site.refused(`its approximate is ${by}`);
+  }),
   Greater: both(greater),
   GreaterOrEqual: both((a, b) => not(greater(b, a))),
   HardSigmoid: each((x, site) =>
@@ -134,14 +141,18 @@ export const elementwise: Readonly<Record<string, Rule>> = {
   Neg: each(neg),
   Not: each(not),
   Or: both(maximum),
-  PRelu: both((x, slope) => sub(relu(x), mul(slope, relu(neg(x))))),
+  PRelu: both((x, slope) => split(x, (low) => mul(slope, low))),
   Pow: (site) => {
     const exponent = site.inputs[1];
-    const known = exponent?.kind === "host" && exponent.array.data.length === 1;
-    return pow(site.tensor(0), known ? Number(exponent.array.data[0]) : site.tensor(1));
+    const base = site.tensor(0);
+    const known = exponent?.kind === "host" && exponent.array.data.length === 1 &&
+      exponent.array.shape.length <= base.shape.length;
+    return pow(base, known ? Number(exponent.array.data[0]) : site.tensor(1));
   },
   Reciprocal: each(reciprocal),
-  Relu: each((x, site) => (site.readHereOnly(0) ? withRelu(x) : undefined) ?? relu(x)),
+  Relu: each((x, site) =>
+    (site.readHereOnly(0) ? withActivation(x, "relu") : undefined) ?? relu(x)
+  ),
   Selu: each((x, site) => {
     const alpha = site.number("alpha", 1.6732632423543772);
     return scale(

@@ -34,8 +34,9 @@ const reshaped: Rule = (site) => {
   const x = site.tensor(0);
   const written = site.integers(1) ?? site.numbers("shape") ?? [];
   const keepsZero = site.number("allowzero", 0) === 1;
-  const target = written.map((n, axis) => n === 0 && !keepsZero ? x.shape[axis] ?? 1 : n);
-  const shape = lifted(site, x, target);
+  const target = written.map((n, axis) => n === 0 && !keepsZero ? dim(x, axis) : n);
+  const name = site.node.inputs[0] ?? "";
+  const shape = site.batch.lifting?.reshaped(name, x.shape, target) ?? lifted(site, x, target);
   const known = shape.reduce((a, n) => n < 0 ? a : a * n, 1);
   if (shape.filter((n) => n < 0).length > 1 || size(x.shape) % known !== 0) {
     throw site.refused(`it makes [${written.join(", ")}] of [${x.shape.join(", ")}]`);
@@ -101,7 +102,11 @@ const split: Rule = (site) => {
   const each = Math.ceil(dim(x, axis) / count);
   const equal = Array.from({ length: count }, (_, i) => Math.min(each, dim(x, axis) - i * each));
   const sizes = site.either("split", 1) ?? equal;
-  if (sizes.length !== count || sizes.some((n) => n < 0) || total(sizes) !== dim(x, axis)) {
+  const uneven = site.opset < 18 && sizes === equal && dim(x, axis) % count !== 0;
+  if (
+    uneven || site.number("num_outputs", count) !== count || sizes.length !== count ||
+    sizes.some((n) => n < 0) || total(sizes) !== dim(x, axis)
+  ) {
     throw site.refused(`it cuts ${dim(x, axis)} into ${sizes.join(", ")}`);
   }
   return sizes.map((n, i) => {
@@ -121,6 +126,10 @@ const sliced: Rule = (site) => {
   const axes = (site.either("axes", 3) ?? starts.map((_, i) => i))
     .map((axis) => site.axis(axis, x.shape.length));
   const steps = site.integers(4) ?? starts.map(() => 1);
+  const lengths = [starts, ends, axes, steps].map(({ length }) => length);
+  if (new Set(lengths).size > 1 || new Set(axes).size < axes.length) {
+    throw site.refused(`it cuts ${lengths.join(", ")} axes, or one twice`);
+  }
   const box = {
     start: x.shape.map(() => 0),
     step: x.shape.map(() => 1),
@@ -217,14 +226,13 @@ const expanded: Rule = (site) => {
   const shape = lifted(site, x, site.integers(1) ?? []);
   // Both ways: a size of 1 in the shape stretches to the tensor's.
   const rank = Math.max(x.shape.length, shape.length);
-  return broadcastTo(
-    x,
-    Array.from(
-      { length: rank },
-      (_, i) =>
-        Math.max(x.shape[i - rank + x.shape.length] ?? 1, shape[i - rank + shape.length] ?? 1),
-    ),
-  );
+  const sizes = Array.from({ length: rank }, (_, i) => {
+    const own = x.shape[i - rank + x.shape.length] ?? 1;
+    const asked = shape[i - rank + shape.length] ?? 1;
+    if (own === 1 || asked === 1 || own === asked) return own === 1 ? asked : own;
+    throw site.refused(`it makes [${shape.join(", ")}] of [${x.shape.join(", ")}]`);
+  });
+  return broadcastTo(x, sizes);
 };
 
 /** `[B, C r r, H, W]` to `[B, C, H r, W r]`. */
@@ -233,8 +241,9 @@ const depthToSpace: Rule = (site) => {
   const r = site.number("blocksize", 1);
   const [b = 1, all = 1, h = 1, w = 1] = x.shape;
   const c = all / (r * r);
-  const columnsLast = site.word("mode", "DCR") === "CRD";
-  const apart = columnsLast
+  const mode = site.word("mode", "DCR");
+  if (mode !== "DCR" && mode !== "CRD") throw site.refused(`its mode is ${mode}`);
+  const apart = mode === "CRD"
     ? permute(reshape(x, [b, c, r, r, h, w]), [0, 1, 4, 2, 5, 3])
     : permute(reshape(x, [b, r, r, c, h, w]), [0, 3, 4, 1, 5, 2]);
   return reshape(apart, [b, c, h * r, w * r]);

@@ -39,7 +39,7 @@ const gemm: Rule = (site) => {
   const transposeB = site.number("transB", 0) === 1;
   const n = dim(b, transposeB ? 0 : 1);
   const whole = c && beta !== 1 ? scale(c, beta) : c;
-  const bias = whole && alpha === 1 && size(whole.shape) === n && dim(whole, -1) === n
+  const bias = whole && alpha === 1 && size(whole.shape) === n && (whole.shape.at(-1) ?? 1) === n
     ? reshape(whole, [n])
     : undefined;
   const y = matmul(a, b, { transposeA, transposeB, ...bias && { bias } });
@@ -55,11 +55,16 @@ function reduced(site: Site, x: Tensor): number[] {
   return site.number("noop_with_empty_axes", 0) === 1 ? [] : x.shape.map((_, axis) => axis);
 }
 
-/** A reduction over several axes. */
-function over(of: (x: Tensor, axes: readonly number[]) => Tensor): Rule {
+/**
+ * A reduction over several axes.
+ *
+ * @param changes whether it makes of a single element another: of no axes ONNX then has it one way, its runtimes another
+ */
+function over(of: (x: Tensor, axes: readonly number[]) => Tensor, changes = false): Rule {
   return (site) => {
     const x = site.tensor(0);
     const axes = reduced(site, x);
+    if (changes && axes.length === 0) throw site.refused("it reduces no axes");
     const y = axes.length === 0 ? x : of(x, axes);
     const kept = site.number("keepdims", 1) === 1;
     const shape = x.shape.flatMap((n, axis) => !axes.includes(axis) ? [n] : kept ? [1] : []);
@@ -79,7 +84,9 @@ function logSumExp(x: Tensor, axes: readonly number[]): Tensor {
 }
 
 const batchNormalization: Rule = (site) => {
-  if (site.number("training_mode", 0) === 1) {
+  // Until opset 13 moments as further outputs say it, as the attribute does since.
+  const hasMoments = site.opset < 14 && site.node.outputs.slice(1).some((name) => name !== "");
+  if (site.number("training_mode", 0) !== 0 || hasMoments) {
     throw site.refused("it is in training mode; export the model after model.eval()");
   }
   const [x, gamma, beta, mean, variance] = [0, 1, 2, 3, 4].map((at) => site.tensor(at));
@@ -104,6 +111,7 @@ const layerNormalization: Rule = (site) => {
 function byGroups(site: Site, groups: number): Tensor {
   const [x, gamma, beta] = [site.tensor(0), site.tensor(1), site.tensor(2)];
   const [b = 1, c = 1] = x.shape;
+  if (c % groups !== 0) throw site.refused(`it makes ${groups} groups of ${c} channels`);
   const rows = reshape(x, [b * groups, -1]);
   const centred = sub(rows, mean(rows, [1], true));
   const deviation = sqrt(add(mean(square(centred), [1], true), site.number("epsilon", 1e-5)));
@@ -139,13 +147,13 @@ export const products: Readonly<Record<string, Rule>> = {
   LayerNormalization: layerNormalization,
   LogSoftmax: soft(logSoftmax),
   MatMul: (site) => matmul(site.tensor(0), site.tensor(1)),
-  ReduceL1: over((x, axes) => sum(abs(x), axes)),
-  ReduceL2: over((x, axes) => sqrt(sum(square(x), axes))),
+  ReduceL1: over((x, axes) => sum(abs(x), axes), true),
+  ReduceL2: over((x, axes) => sqrt(sum(square(x), axes)), true),
   ReduceLogSumExp: over(logSumExp),
   ReduceMax: over(largest),
   ReduceMean: over((x, axes) => mean(x, axes)),
   ReduceMin: over((x, axes) => neg(largest(neg(x), axes))),
   ReduceSum: over((x, axes) => sum(x, axes)),
-  ReduceSumSquare: over((x, axes) => sum(square(x), axes)),
+  ReduceSumSquare: over((x, axes) => sum(square(x), axes), true),
   Softmax: soft(softmax),
 };

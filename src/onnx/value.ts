@@ -6,6 +6,7 @@
  */
 import { shortened, UserError } from "../base/errors.ts";
 import { constant, Parameter, show, size, type Tensor } from "../nn/mod.ts";
+import type { Lifting } from "./lifting.ts";
 import type { HostTensor, OnnxNode } from "./model.ts";
 
 /** An array on the host, or a tensor of the graph. */
@@ -51,7 +52,8 @@ export class Site {
    * @param node as the file has it
    * @param inputs undefined where one is left out
    * @param opset of the file
-   * @param batch images at once, and how many the file has written into its shapes, if it has
+   * @param batch images at once, how many the file has written into its shapes, if it has, and where they lie
+   *   if these are others
    * @param weights that the model holds
    * @param readers how many nodes and outputs read a value, by its name
    */
@@ -59,7 +61,11 @@ export class Site {
     readonly node: OnnxNode,
     readonly inputs: readonly (Value | undefined)[],
     readonly opset: number,
-    readonly batch: { readonly size: number; readonly written: number | undefined },
+    readonly batch: {
+      readonly size: number;
+      readonly written: number | undefined;
+      readonly lifting?: Lifting;
+    },
     private readonly weights: Weights,
     private readonly readers: ReadonlyMap<string, number>,
   ) {}
@@ -140,9 +146,11 @@ export class Site {
     throw this.refused(`it has no axis ${axis} among ${rank}`);
   }
 
-  /** Axes from their front, in order. */
+  /** Axes from their front, in order, each of them once. */
   axes(axes: readonly number[], rank: number): number[] {
-    return axes.map((axis) => this.axis(axis, rank)).toSorted((a, b) => a - b);
+    const found = axes.map((axis) => this.axis(axis, rank)).toSorted((a, b) => a - b);
+    if (new Set(found).size === found.length) return found;
+    throw this.refused("it names an axis twice");
   }
 
   /** A sentence that names the node. */

@@ -7,6 +7,7 @@ import { seedsText } from "../experiment/seeds.ts";
 import { modelTitle } from "../methods/mod.ts";
 import { changed, ofLabels, shown } from "../measure/shown.ts";
 import {
+  answerNames,
   attackChoices,
   className,
   normName,
@@ -48,6 +49,7 @@ const elsewhere = [
   "hyperparameters",
   "epsilonAttack",
   "attack",
+  "withoutInDomain",
   ...[
     "count",
     "classes",
@@ -90,6 +92,7 @@ export async function attackPage(content: AttackContent): Promise<string> {
     `${subjectTitle(figures)} attacked, epsilon ${epsilonAttack}, ${seedsText(seed, seeds)}`,
     paragraph("about", how.join("; ")),
     paragraph("verdict", verdict(figures)),
+    figures.withoutInDomain ? paragraph("about", `${figures.withoutInDomain.reason}.`) : null,
     ...averaged([figures.clean, figures.adversarial], figures.outDomain.count),
     figures.warnings.map((warning) => paragraph("warning", "Warning: ", warning)),
     keyFigures(content),
@@ -123,7 +126,9 @@ function keyFigures({ figures }: AttackContent): Html {
           `share rejected at ${tau}`,
           ...changed(clean.rejection[tau], adversarial.rejection[tau], "share"),
         ],
-        ["accuracy in-domain", ofLabels(inDomain.accuracy, "accuracy"), "", ""],
+        ...inDomain
+          ? [["accuracy in-domain", ofLabels(inDomain.accuracy, "accuracy"), "", ""]]
+          : [],
       ],
     ),
   );
@@ -151,7 +156,7 @@ const headings = {
 
 async function pictures({ examples, figures }: AttackContent): Promise<Html> {
   const names = {
-    answer: figures.inDomain.classNames,
+    answer: answerNames(figures) ?? null,
     image: figures.outDomain.classNames,
   };
   const groups: Html[] = [];
@@ -232,7 +237,7 @@ function surest(row: readonly number[], names: ClassNames["answer"]): string {
 }
 
 function allFigures({ figures }: AttackContent): Html {
-  const { attack: { norm }, clean, adversarial, inDomain, outDomain } = figures;
+  const { attack: { norm }, clean, adversarial, inDomain, withoutInDomain, outDomain } = figures;
   const rows: Content[][] = [
     ["mean entropy (nats)", ...changed(clean.entropy, adversarial.entropy, "entropy")],
     ...Object.keys(clean.rejection).map((at) => [
@@ -256,10 +261,13 @@ function allFigures({ figures }: AttackContent): Html {
   return section(
     "All figures",
     numbers(["out-domain", "clean", "attacked", "change"], rows),
-    qualityTable(inDomain),
+    inDomain && qualityTable(inDomain),
     table(["", ""], [
       ["images attacked", `${outDomain.count} of ${outDomain.name}`],
       ...readRows(outDomain),
+      ...withoutInDomain
+        ? [["classes that the model tells apart", String(withoutInDomain.classes)]]
+        : [],
       [
         norm === "linf"
           ? "largest change of a pixel (of 1)"

@@ -126,6 +126,9 @@ async function attackParts(attacks: readonly AttackContent[]): Promise<Content> 
   );
   return [
     lead(attacks, label),
+    attacks.some(({ figures }) => figures.inDomain === null)
+      ? paragraph("about", "Runs without in-domain images have no AUROC and no accuracy.")
+      : null,
     section("Attacks", attackTable(sorted, label), seedTable(sorted, label)),
     section(
       "Against the attack's epsilon",
@@ -159,7 +162,7 @@ function attackTable(attacks: readonly AttackContent[], label: Label): Html {
         shown(adversarial.entropy, "entropy"),
         shown(clean.rejection[tau], "share"),
         shown(adversarial.rejection[tau], "share"),
-        ofLabels(inDomain.accuracy, "accuracy"),
+        ofLabels(inDomain?.accuracy ?? null, "accuracy"),
         markup`<code>${content.name}</code>`,
       ];
     }),
@@ -192,7 +195,7 @@ function seedTable(attacks: readonly AttackContent[], label: Label): Html | null
       over(({ adversarial }) => adversarial.entropy, "entropy"),
       over(({ clean }) => clean.rejection[tau], "share"),
       over(({ adversarial }) => adversarial.rejection[tau], "share"),
-      over(({ inDomain }) => inDomain.accuracy, "accuracy"),
+      over(({ inDomain }) => inDomain?.accuracy, "accuracy"),
     ];
   });
   if (rows.length === 0) return null;
@@ -227,6 +230,11 @@ const measures = {
   },
 } as const;
 
+/** Whether any of the runs compared its images with in-domain ones: else there is nothing to draw. */
+function areaKnown(attacks: readonly AttackContent[]): boolean {
+  return attacks.some((content) => measures.area(content, "attacked") !== null);
+}
+
 function imagesOf({ logProbabilities, classes }: Predictions): number {
   return logProbabilities.length / classes;
 }
@@ -252,16 +260,18 @@ async function epsilonCharts(attacks: readonly AttackContent[], label: Label): P
       "A colour a method, a mark a run; at 0 the images are clean. Upright lines are 95 % intervals over the images.",
     ),
     await draw(
-      lines(curve(measures.area), {
-        ...axes,
-        title: "AUROC",
-        alt:
-          "How well in-domain and out-domain images are told apart by the largest probability, against " +
-          "the radius of the attack; 0.5 is chance.",
-        y: "AUROC",
-        share: true,
-        format: ".1f",
-      }),
+      ...areaKnown(attacks)
+        ? [lines(curve(measures.area), {
+          ...axes,
+          title: "AUROC",
+          alt:
+            "How well in-domain and out-domain images are told apart by the largest probability, against " +
+            "the radius of the attack; 0.5 is chance.",
+          y: "AUROC",
+          share: true,
+          format: ".1f",
+        })]
+        : [],
       lines(curve(measures.rejected), {
         ...axes,
         title: `Rejection at ${tau}`,
@@ -292,13 +302,15 @@ async function bars(attacks: readonly AttackContent[], label: Label): Promise<Ht
     return [clean?.value ?? null, attacked?.value ?? null];
   };
   return await draw(
-    pairBars(rows(areasOf), {
-      title: "AUROC before and after",
-      alt: "AUROC by the largest probability of each run, clean and attacked.",
-      x: "AUROC",
-      share: true,
-      kind: "area",
-    }),
+    ...areaKnown(attacks)
+      ? [pairBars(rows(areasOf), {
+        title: "AUROC before and after",
+        alt: "AUROC by the largest probability of each run, clean and attacked.",
+        x: "AUROC",
+        share: true,
+        kind: "area",
+      })]
+      : [],
     pairBars(
       rows(({ figures: { clean, adversarial } }) => [clean.entropy, adversarial.entropy]),
       {

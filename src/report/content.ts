@@ -79,7 +79,9 @@ const attackFigures = named.extend({
     stepSize: z.number(),
     targeted: z.number().nullable(),
   }),
-  inDomain,
+  inDomain: inDomain.nullable(),
+  withoutInDomain: z.looseObject({ reason: z.string(), classes: z.number(), classNames })
+    .optional(),
   outDomain,
   clean: uncertainty,
   adversarial: z.preprocess(renamed, uncertainty.extend({ distance: z.number() })),

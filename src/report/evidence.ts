@@ -6,11 +6,11 @@
  */
 import { z } from "zod";
 import {
+  attackedTauSchema,
   calibrationSchema,
   checksSchema,
   epsilonSchema,
   estimateSchema,
-  tauSchema,
 } from "../measure/schema.ts";
 import { changed, ofLabels, percent, shown, withInterval } from "../measure/shown.ts";
 import { draw } from "./charts.ts";
@@ -35,14 +35,15 @@ const schema = z.object({
       z.looseObject({ clean: separation, attacked: separation.optional() }),
     ),
     bootstrap: z.looseObject({ confidence: z.number() }),
-  }).optional().catch(undefined),
+  }).nullable().optional().catch(undefined),
   calibration: calibrationSchema.nullable().optional().catch(undefined),
-  confident: z.object({ inDomain: share, clean: share, attacked: share.optional() }).optional()
+  confident: z.object({ inDomain: share.nullable(), clean: share, attacked: share.optional() })
+    .optional()
     .catch(undefined),
   curves: z.object({
     tau: z.array(z.looseObject({
       tau: z.number(),
-      inDomain: tauSchema.shape.inDomain,
+      inDomain: attackedTauSchema.shape.inDomain,
       clean: rejected,
       attacked: rejected,
     })).default([]),
@@ -183,7 +184,7 @@ async function epsilonSection(
     x: "epsilon (pixels: 0 to 1)",
     ticks: points.map(({ epsilon }) => epsilon),
   } as const;
-  const scores = [...new Set(points.flatMap(({ auroc }) => Object.keys(auroc)))];
+  const scores = [...new Set(points.flatMap(({ auroc }) => Object.keys(auroc ?? {})))];
   const images = [...new Set(points.map((point) => point.images))].join(" or ");
   return section(
     "Against the radius of the attack",
@@ -192,21 +193,23 @@ async function epsilonSection(
       `Every point is of the same ${images} ${attacked} images; at 0 they are clean. Upright lines are 95 % intervals.`,
     ),
     await draw(
-      lines(
-        scores.map((score) => ({
-          series: shortScoreName(score),
-          points: points.map((at) => [at.epsilon, at.auroc[score] ?? null] as const),
-        })),
-        {
-          ...axes,
-          title: "AUROC",
-          alt:
-            "How well in-domain and out-domain images are told apart, by each score; 0.5 is chance.",
-          y: "AUROC",
-          share: true,
-          format: ".1f",
-        },
-      ),
+      ...scores.length === 0 ? [] : [
+        lines(
+          scores.map((score) => ({
+            series: shortScoreName(score),
+            points: points.map((at) => [at.epsilon, at.auroc?.[score] ?? null] as const),
+          })),
+          {
+            ...axes,
+            title: "AUROC",
+            alt:
+              "How well in-domain and out-domain images are told apart, by each score; 0.5 is chance.",
+            y: "AUROC",
+            share: true,
+            format: ".1f",
+          },
+        ),
+      ],
       lines([{ series: "R", points: points.map((at) => [at.epsilon, at.rejected]) }], {
         ...axes,
         title: "Rejection at 0.9",
@@ -227,16 +230,14 @@ async function epsilonSection(
 async function calibrationSection({ calibration, confident }: Evidence): Promise<Html | null> {
   if (calibration === undefined) return null;
   const error = ofLabels(calibration && calibration.ece, "calibration", calibration !== null);
+  const isWithout = confident?.inDomain === null;
+  const inside = confident?.inDomain ?? null;
   return section(
-    "Calibration",
+    isWithout ? "Confident answers" : "Calibration",
     numbers(["", "value"], [
-      ["expected calibration error in-domain", error],
-      ...(confident
-        ? [
-          ["confidence above 0.9: in-domain", percent(confident.inDomain)],
-          ["confidence above 0.9: out-domain", percent(confident.clean)],
-        ]
-        : []),
+      ...isWithout ? [] : [["expected calibration error in-domain", error]],
+      ...(inside === null ? [] : [["confidence above 0.9: in-domain", percent(inside)]]),
+      ...(confident ? [["confidence above 0.9: out-domain", percent(confident.clean)]] : []),
       ...(confident?.attacked === undefined
         ? []
         : [["confidence above 0.9: attacked", percent(confident.attacked)]]),

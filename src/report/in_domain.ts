@@ -14,7 +14,7 @@ export const shownInDomain = "inDomainAttack";
 /** The section; none where no image in-domain was attacked. */
 export function inDomainSection({ figures }: AttackContent): Html | null {
   const { inDomainAttack: made, inDomain } = figures;
-  if (!made) return null;
+  if (!made || !inDomain) return null;
   return section(
     "In-domain images attacked",
     paragraph(

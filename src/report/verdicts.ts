@@ -10,6 +10,7 @@ import { type Network, networks } from "../methods/mod.ts";
 import type { AttackResult, EvalResult, Uncertainty } from "../experiment/documents.ts";
 import { type InDomainAttacked, inDomainVerdict, lessSureVerdict } from "./other_attacks.ts";
 import {
+  answerNames,
   className,
   type ClassNames,
   normName,
@@ -63,7 +64,10 @@ export interface AttackFigures extends Pick<AttackResult, "mode" | "model" | "ep
       readonly count?: number | undefined;
       readonly accuracy?: number | null | undefined;
     }
+    | null
     | undefined;
+  /** What is said in its place where there are no such images. */
+  readonly withoutInDomain?: { readonly classNames: ClassNames } | undefined;
   readonly outDomain: { readonly count: number };
   readonly clean: Uncertainty & Counted & Steered;
   readonly adversarial:
@@ -72,7 +76,7 @@ export interface AttackFigures extends Pick<AttackResult, "mode" | "model" | "ep
     & Steered
     & Pick<AttackResult["adversarial"], "distance" | "nanRows">;
   /** Detectors; reports of older runs may have none. */
-  readonly detection?: Detection | undefined;
+  readonly detection?: Detection | null | undefined;
   readonly checks?: { readonly results: Checks } | undefined;
 }
 
@@ -152,12 +156,9 @@ function bounded(norm: string): string {
  *
  * @param judged whether to say what to think of it
  */
-function reached(
-  { clean, adversarial, inDomain, outDomain: { count } }: AttackFigures,
-  target: number,
-  judged: boolean,
-): string {
-  const attack = `The attack, steered to ${className(inDomain?.classNames, target)},`;
+function reached(result: AttackFigures, target: number, judged: boolean): string {
+  const { clean, adversarial, outDomain: { count } } = result;
+  const attack = `The attack, steered to ${className(answerNames(result), target)},`;
   const [before, after] = [clean.targeted ?? null, adversarial.targeted ?? null];
   if (before === null || after === null) return `${attack} was made on ${count} images`;
   const gained = (after - before) / count;
@@ -230,11 +231,13 @@ function rejected(
 
 /**
  * What the model was taught: what the images in-domain show, or where no set is of their name, what those of
- * its network; undefined of a network that is somebody's own, and of images of the user's own.
+ * its network; undefined of a network that is somebody's own, of images of the user's own, and where there are none
+ * in-domain.
  */
 function known(
-  { model, inDomain }: { readonly model: string; readonly inDomain?: Named | undefined },
+  { model, inDomain }: { readonly model: string; readonly inDomain?: Named | null | undefined },
 ): string | undefined {
+  if (inDomain === null) return undefined;
   if (isOwnName(inDomain?.name ?? "")) return undefined;
   const network = Object.values<Network>(networks)
     .find(({ name }) => model === name || model.startsWith(`${name}_`));

@@ -67,14 +67,25 @@ export function className(names: ClassNames | undefined, label: number): string 
   return names?.[label] ?? `class ${label}`;
 }
 
+/** What is known of a model's classes; runs of older versions name none. */
+interface Naming {
+  /** Null where there are no such images. */
+  readonly inDomain?: { readonly classNames?: ClassNames | undefined } | null | undefined;
+  /** What stands in its place then. */
+  readonly withoutInDomain?: { readonly classNames: ClassNames } | undefined;
+}
+
+/** What the classes that a model tells apart are called: as its in-domain set, or else its file, has them. */
+export function answerNames({ inDomain, withoutInDomain }: Naming): ClassNames | undefined {
+  return inDomain?.classNames ?? withoutInDomain?.classNames;
+}
+
 /** What an attack is steered to; undefined of one that goes from the model's own answer. */
 export function targetName(
-  { attack: { targeted }, inDomain }: {
-    readonly attack: { readonly targeted: number | null };
-    readonly inDomain?: { readonly classNames?: ClassNames | undefined } | undefined;
-  },
+  result: Naming & { readonly attack: { readonly targeted: number | null } },
 ): string | undefined {
-  return targeted === null ? undefined : className(inDomain?.classNames, targeted);
+  const { attack: { targeted } } = result;
+  return targeted === null ? undefined : className(answerNames(result), targeted);
 }
 
 /** What scores are called in a sentence, and in a narrow column. */

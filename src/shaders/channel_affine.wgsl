@@ -10,6 +10,7 @@ override ACTIVATION: u32 = 0u;
 
 const ACTIVATION_none = 0u;
 const ACTIVATION_relu = 1u;
+const ACTIVATION_relu6 = 2u;
 
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
 @group(0) @binding(1) var<storage, read> z: array<vec4f>; // if HAS_Z
@@ -21,8 +22,11 @@ const ACTIVATION_relu = 1u;
 fn finish(scaled: vec4f, t: u32, factor: vec4f) -> vec4f {
   var v = scaled;
   if HAS_Z == 1u { v += z[t] * factor; }
-  if ACTIVATION == ACTIVATION_relu {
+  if ACTIVATION != ACTIVATION_none {
     v = select(v, vec4f(0.0), v <= vec4f(0.0));
+  }
+  if ACTIVATION == ACTIVATION_relu6 {
+    v = select(v, vec4f(6.0), v >= vec4f(6.0));
   }
   return v;
 }

@@ -33,6 +33,7 @@ override HAS_RESIDUAL: u32 = 0u;
 override ACTIVATION: u32 = 0u;
 const ACTIVATION_none = 0u;
 const ACTIVATION_relu = 1u;
+const ACTIVATION_relu6 = 2u;
 
 // The pixel at column v of the row that starts at `row`, 0 in the padding.
 fn pixel(row: u32, v: u32) -> f32 {
@@ -108,8 +109,11 @@ fn store(i: u32, ow: u32, p: u32, co: u32, sum: vec4f) {
   if (HAS_RESIDUAL == 1u) {
     v += vec4f(added(i), added(i + step), added(i + 2u * step), added(i + 3u * step));
   }
-  if (ACTIVATION == ACTIVATION_relu) {
+  if (ACTIVATION != ACTIVATION_none) {
     v = select(v, vec4f(0.0), v <= vec4f(0.0));
+  }
+  if (ACTIVATION == ACTIVATION_relu6) {
+    v = select(v, vec4f(6.0), v >= vec4f(6.0));
   }
   if (all | (count > 0u)) { y[i] = v.x; }
   if (all | (count > 1u)) { y[i + step] = v.y; }

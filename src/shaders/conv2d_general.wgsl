@@ -41,6 +41,7 @@ override HAS_RESIDUAL: u32 = 0u;
 override ACTIVATION: u32 = 0u;
 const ACTIVATION_none = 0u;
 const ACTIVATION_relu = 1u;
+const ACTIVATION_relu6 = 2u;
 
 fn offset(k: u32) -> f32 {
   if (HAS_BIAS == 0u) {
@@ -67,8 +68,11 @@ fn store(i: u32, outside: bool, sum: f32) {
   if (HAS_RESIDUAL == 1u) {
     v += residual[i];
   }
-  if (ACTIVATION == ACTIVATION_relu) {
+  if (ACTIVATION != ACTIVATION_none) {
     v = select(v, 0.0, v <= 0.0);
+  }
+  if (ACTIVATION == ACTIVATION_relu6) {
+    v = select(v, 6.0, v >= 6.0);
   }
   y[i] = v;
 }

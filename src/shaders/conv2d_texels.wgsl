@@ -31,6 +31,7 @@ override HAS_RESIDUAL: u32 = 0u;
 override ACTIVATION: u32 = 0u;
 const ACTIVATION_none = 0u;
 const ACTIVATION_relu = 1u;
+const ACTIVATION_relu6 = 2u;
 
 fn texel(i: u32) -> vec2u {
   return vec2u(i % 1024u, i / 1024u);
@@ -63,8 +64,11 @@ fn finish(sum: vec4f, more: vec4f) -> vec4f {
   if (HAS_RESIDUAL == 1u) {
     v += more;
   }
-  if (ACTIVATION == ACTIVATION_relu) {
+  if (ACTIVATION != ACTIVATION_none) {
     v = select(v, vec4f(0.0), v <= vec4f(0.0));
+  }
+  if (ACTIVATION == ACTIVATION_relu6) {
+    v = select(v, vec4f(6.0), v >= vec4f(6.0));
   }
   return v;
 }

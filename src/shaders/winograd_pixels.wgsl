@@ -22,6 +22,7 @@ override HAS_RESIDUAL: u32 = 0u;
 override ACTIVATION: u32 = 0u;
 const ACTIVATION_none = 0u;
 const ACTIVATION_relu = 1u;
+const ACTIVATION_relu6 = 2u;
 
 fn offsets(co: u32) -> vec4f {
   if (HAS_BIAS == 0u) {
@@ -54,8 +55,11 @@ fn finish(value: vec4f, more: vec4f) -> vec4f {
   if (HAS_RESIDUAL == 1u) {
     v += more;
   }
-  if (ACTIVATION == ACTIVATION_relu) {
+  if (ACTIVATION != ACTIVATION_none) {
     v = select(v, vec4f(0.0), v <= vec4f(0.0));
+  }
+  if (ACTIVATION == ACTIVATION_relu6) {
+    v = select(v, vec4f(6.0), v >= vec4f(6.0));
   }
   return v;
 }

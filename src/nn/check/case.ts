@@ -78,6 +78,17 @@ export function withSpecials(seed: number, n: number, width: number): Float32Arr
   });
 }
 
+/** A case with ReLU6 for its activation, and one of its inputs, its offsets, on both sides of both bends. */
+export function clipped(plain: KernelCase, offsets: number): KernelCase {
+  return {
+    ...plain,
+    label: `${plain.label}, relu6`,
+    overrides: { ...plain.overrides, ACTIVATION: "relu6" },
+    inputs: () =>
+      plain.inputs().map((values, i) => i === offsets ? values.map((u) => 12 * u) : values),
+  };
+}
+
 /** The product of some sizes. */
 export function product(...sizes: readonly number[]): number {
   return sizes.reduce((a, b) => a * b, 1);

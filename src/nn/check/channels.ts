@@ -4,7 +4,7 @@
  * @module
  */
 import { activation, at, choice, input, number, type ReferenceKernel } from "./support.ts";
-import { type KernelCase, product, sumTolerance, uniform } from "./case.ts";
+import { clipped, type KernelCase, product, sumTolerance, uniform } from "./case.ts";
 
 /** x, z [B,C,P] -> y[B,2,C]: sums of x and of x z, or of deviations from x[0,c,0] and their squares. */
 export const channelSums: ReferenceKernel = (inputs, o, length) => {
@@ -84,7 +84,7 @@ export const channelSumsCases: readonly KernelCase[] = sizes.flatMap(([b, c, p])
 );
 
 /** With and without a second tensor and a ReLU; NaN goes through it. */
-export const channelAffineCases: readonly KernelCase[] = sizes.flatMap(([b, c, p], i) =>
+const affineCases: readonly KernelCase[] = sizes.flatMap(([b, c, p], i) =>
   [1, 2, 4, 8].filter((each) => each === 1 || p % (4 * each) === 0).flatMap((each) =>
     [0, 1].map((both): KernelCase => ({
       kernel: "channel_affine",
@@ -111,6 +111,12 @@ export const channelAffineCases: readonly KernelCase[] = sizes.flatMap(([b, c, p
     }))
   )
 );
+
+/** The same, and with a ReLU6. */
+export const channelAffineCases: readonly KernelCase[] = [
+  ...affineCases,
+  ...affineCases.slice(0, 3).map((plain) => clipped(plain, 4)),
+];
 
 /** All shifts and both directions; no padding; exact. */
 export const cropCases: readonly KernelCase[] =

@@ -14,7 +14,7 @@ import {
   type TileProfile,
   tileProfiles,
 } from "../graph/tiles.ts";
-import { type KernelCase, product, sumTolerance, uniform } from "./case.ts";
+import { clipped, type KernelCase, product, sumTolerance, uniform } from "./case.ts";
 
 /** B images, CI and CO channels, H x W pixels in, OH x OW out, KH x KW weights. */
 type Sizes = Readonly<
@@ -330,6 +330,7 @@ export const conv2dCases: readonly KernelCase[] = [
   ...geometries.map((s, i) => forward(s, i % 2 === 0, i % 3 > 0, software, true)),
   folded({ B: 2, CI: 6, H: 28, W: 28, CO: 1, KH: 8, KW: 5, OH: 28, OW: 28, STRIDE: 1, PAD: 2 }),
   folded({ B: 3, CI: 2, H: 7, W: 9, CO: 1, KH: 6, KW: 3, OH: 7, OW: 9, STRIDE: 1, PAD: 1 }),
+  ...geometries.slice(0, 3).map((s, i) => clipped(forward(s, true, false, software, i === 1), 3)),
   pooled(geometry([3, 1, 28, 28], [6, 1, 5, 5], 1, 2)),
   pooled(geometry([2, 6, 14, 14], [16, 6, 5, 5])),
   pooled(geometry([2, 2, 8, 36], [9, 2, 3, 3], 1, 1), tileProfiles.portable),

@@ -15,7 +15,7 @@ import {
   type SpreadShape,
 } from "../graph/general.ts";
 import { type TileProfile, tileProfiles } from "../graph/tiles.ts";
-import { type KernelCase, product, sumTolerance, uniform } from "./case.ts";
+import { clipped, type KernelCase, product, sumTolerance, uniform } from "./case.ts";
 import { epilogueLabel, epilogueOverrides } from "./conv2d.ts";
 
 /** What is said of one axis. */
@@ -261,6 +261,9 @@ export const conv2dGeneralCases: readonly KernelCase[] = [
   }),
   ...forced.map(([s, choice], i) =>
     correlated(s, `cut ${i} of ${label(s)}`, software, { relu: i === 0 }, choice)
+  ),
+  ...geometries.slice(0, 3).map((s, i) =>
+    clipped(correlated(whole(s), label(s), software, { bias: true, residual: i === 1 }), 2)
   ),
   nanInOnePixel(),
 ];

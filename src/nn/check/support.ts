@@ -74,9 +74,15 @@ export function relu(x: number): number {
   return x <= 0 ? 0 : x;
 }
 
-/** An activation by name: `none` or `relu`. */
+/** ReLU that is 6 at most, and lets NaN through. */
+function relu6(x: number): number {
+  return x >= 6 ? 6 : relu(x);
+}
+
+/** An activation by name: `none`, `relu` or `relu6`. */
 export function activation(name: string): (x: number) => number {
   if (name === "none") return (x) => x;
   if (name === "relu") return relu;
+  if (name === "relu6") return relu6;
   throw new Error(`Cannot evaluate a kernel: no activation "${name}"`);
 }

@@ -11,7 +11,7 @@ import {
   texelWeightTile,
   tileProfiles,
 } from "../graph/tiles.ts";
-import { type KernelCase, product, sumTolerance, uniform } from "./case.ts";
+import { clipped, type KernelCase, product, sumTolerance, uniform } from "./case.ts";
 import { epilogueLabel, epilogueOverrides, geometries, label, largest } from "./conv2d.ts";
 
 /** x[B,C,H,W] -> y[B,C / 4,OH,OW,4]: pixel (h - PAD, w - PAD) of four channels, zeros beyond image and channels. */
@@ -150,6 +150,7 @@ function correlated(
 /** Every geometry that is read from textures, its epilogues in turn; those with even sides, pooled. */
 export const conv2dTexelsCases: readonly KernelCase[] = geometries.flatMap((s, i) => [
   ...[false, true].flatMap((residual) => correlated(s, i % 2 === 1, i % 3 === 1, residual)),
+  ...(i < 3 ? correlated(s, true, false, i === 1).map((plain) => clipped(plain, 2)) : []),
   ...(s.OH % 2 === 0 && s.OW % 2 === 0 ? correlated(s, i % 2 === 0, false, false, 2) : []),
 ]);
 

@@ -12,7 +12,7 @@ import {
   weightProductTile,
   type WinogradTile,
 } from "../graph/winograd.ts";
-import { epsilon, type KernelCase, product, sumTolerance, uniform } from "./case.ts";
+import { clipped, epsilon, type KernelCase, product, sumTolerance, uniform } from "./case.ts";
 import { geometry, label } from "./conv2d.ts";
 
 /** A matrix by rows. */
@@ -312,7 +312,7 @@ export const winogradPixelsCases: readonly KernelCase[] = each((s, tile, i) => {
   const { B, CO, OH, OW } = s;
   const quads = Math.ceil(CO / 4);
   const [bias, residual, relu] = [i % 2 === 0, i % 3 > 0, i % 3 < 2];
-  return [{
+  const plain: KernelCase = {
     kernel: "winograd_pixels",
     label: named(s, tile) + (bias ? ", bias" : "") + (residual ? ", residual" : "") +
       (relu ? ", relu" : ""),
@@ -331,7 +331,8 @@ export const winogradPixelsCases: readonly KernelCase[] = each((s, tile, i) => {
     outputLength: product(B, CO, OH, OW),
     tolerance: 4 * grown * epsilon,
     profile: profile.name,
-  }];
+  };
+  return bias ? [plain, clipped(plain, 1)] : [plain];
 });
 
 /** Tiles of images by tiles of gradients, in one part and in several. */

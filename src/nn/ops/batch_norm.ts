@@ -6,7 +6,8 @@
  */
 import affineWgsl from "../../shaders/channel_affine.wgsl" with { type: "text" };
 import sumsWgsl from "../../shaders/channel_sums.wgsl" with { type: "text" };
-import { add, div, mul, scale, sqrt, square, step, sub } from "./elementwise.ts";
+import { add, div, mul, scale, sqrt, square, sub } from "./elementwise.ts";
+import { type Activation, throughActivation } from "./epilogue.ts";
 import { scaledConvolution } from "./conv2d.ts";
 import { kernel } from "../graph/kernel.ts";
 import { sum } from "./sum.ts";
@@ -34,8 +35,8 @@ const fewestThreads = 4096;
 export interface ChannelAffineOptions {
   /** A second tensor of x's shape, and its factor of each channel, `[C]`. */
   readonly second?: readonly [z: Tensor, factor: Tensor];
-  /** Function of the result, relu being `max(x, 0)`; none when not given. */
-  readonly activation?: "none" | "relu";
+  /** Function of the result; none when not given. */
+  readonly activation?: Activation;
 }
 
 /**
@@ -71,7 +72,7 @@ export function channelAffine(
     threads: Math.ceil(n / (4 * each)),
   } as const;
   return node("channelAffine", [x, z, a, k, d], x.shape, source, (upstream, y) => {
-    const g = activation === "relu" ? mul(upstream, step(y)) : upstream;
+    const g = throughActivation(activation, upstream, y);
     const { total, product } = channelProducts(g, x);
     return [
       mul(g, perChannel(a)),
@@ -114,8 +115,8 @@ export interface NormOptions {
   readonly epsilon?: number;
   /** Added before the activation, of x's shape. */
   readonly residual?: Tensor | undefined;
-  /** Function of the result, relu being `max(x, 0)`; none when not given. */
-  readonly activation?: "none" | "relu";
+  /** Function of the result; none when not given. */
+  readonly activation?: Activation;
 }
 
 /** What a normalisation by the batch's own moments gives. */
@@ -151,7 +152,7 @@ export function batchNorm(
   });
   const operands = [x, gamma, beta, ...(residual ? [residual] : [])];
   const y = withVjp(value, operands, (upstream, y) => {
-    const g = activation === "relu" ? mul(upstream, step(y)) : upstream;
+    const g = throughActivation(activation, upstream, y);
     const { total, product } = channelProducts(g, x);
     // d gamma = sum g (x - mean) / deviation; dx = a (g - mean(g) - normalised x mean(g normalised x)).
     const dGamma = mul(inverse, sub(product, mul(mean, total)));

@@ -7,8 +7,8 @@
  */
 import weightWgsl from "../../shaders/conv2d_weight.wgsl" with { type: "text" };
 import { correlate, weightFromTexels } from "./correlate.ts";
-import { add, mul, step } from "./elementwise.ts";
-import { type Epilogue, packChannels } from "./epilogue.ts";
+import { add, mul } from "./elementwise.ts";
+import { type Activation, type Epilogue, packChannels, throughActivation } from "./epilogue.ts";
 import { generalConvolution, generalTransposed, generalWeight } from "./general.ts";
 import { convolution, type ConvOptions } from "./geometry.ts";
 import { kernel } from "../graph/kernel.ts";
@@ -48,8 +48,8 @@ export interface Conv2dOptions extends ConvOptions {
   readonly bias?: Tensor | undefined;
   /** Added before the activation, of the result's shape. */
   readonly residual?: Tensor | undefined;
-  /** Function of the result, relu being `max(x, 0)`; none when not given. */
-  readonly activation?: "none" | "relu" | undefined;
+  /** Function of the result; none when not given. */
+  readonly activation?: Activation | undefined;
 }
 
 /**
@@ -69,7 +69,7 @@ export function conv2d(x: Tensor, w: Tensor, options: Conv2dOptions = {}): Tenso
   }
   if (s && skipsPixels(s)) return conv2d(everyNth(x, s.STRIDE), w, epilogue);
   const vjp: Vjp = (upstream, y) => {
-    const g = activation === "relu" ? mul(upstream, step(y)) : upstream;
+    const g = throughActivation(activation, upstream, y);
     return [
       conv2dInput(g, w, [dim(x, 2), dim(x, 3)], geometry),
       conv2dWeight(x, g, [dim(w, 2), dim(w, 3)], geometry),

@@ -4,9 +4,25 @@
  *
  * @module
  */
+import { mul, neg, shift, step } from "./elementwise.ts";
 import type { Overrides } from "../graph/kernel.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { strided, type Strides } from "./shape.ts";
+
+/** What is done to a result last: nothing, `max(x, 0)`, or `min(max(x, 0), 6)`. */
+export type Activation = "none" | "relu" | "relu6";
+
+/**
+ * The gradient of what an activation is given; 0 at its bends, as PyTorch's.
+ *
+ * @param upstream the gradient of its result
+ * @param y its result
+ */
+export function throughActivation(activation: Activation, upstream: Tensor, y: Tensor): Tensor {
+  if (activation === "none") return upstream;
+  // Between the bends y (6 - y) is above 0.
+  return mul(upstream, step(activation === "relu" ? y : mul(y, shift(neg(y), 6))));
+}
 
 /** Filters, and where in w `[CI, KH, KW, CO]` of them lie. */
 export interface Filters {
@@ -20,8 +36,8 @@ export interface Epilogue {
   readonly bias?: Tensor | undefined;
   /** `[B, CO, OH, OW]`; none when not given. */
   readonly residual?: Tensor | undefined;
-  /** Function of the result, relu being `max(x, 0)`; none when not given. */
-  readonly activation?: "none" | "relu" | undefined;
+  /** Function of the result; none when not given. */
+  readonly activation?: Activation | undefined;
 }
 
 /** The epilogue as a kernel is told of it. */

@@ -4,7 +4,7 @@
  * @module
  */
 import wgsl from "../../shaders/matmul.wgsl" with { type: "text" };
-import { mul, step } from "./elementwise.ts";
+import { throughActivation } from "./epilogue.ts";
 import { kernel } from "../graph/kernel.ts";
 import { reshape } from "./shape.ts";
 import { broadcastTo, sum, sumTo } from "./sum.ts";
@@ -100,7 +100,7 @@ function product(a: Tensor, b: Tensor, options: MatmulOptions, what: string): Te
   } as const;
   const shape = batch === undefined ? [m, n] : [batch, m, n];
   return node("matmul", [a, b, bias ?? b], shape, source, (upstream, y) => {
-    const g = activation === "relu" ? mul(upstream, step(y)) : upstream;
+    const g = throughActivation(activation, upstream, y);
     const da = ta
       ? matmul(b, g, { transposeA: tb, transposeB: true })
       : matmul(g, b, { transposeB: !tb });
