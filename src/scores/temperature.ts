@@ -1,0 +1,73 @@
+/**
+ * Temperature scaling: any score of the logits, after they are divided by the temperature that fits labels best.
+ *
+ * Paper: C. Guo et al., "On calibration of modern neural networks", ICML 2017, section 4.2.
+ *
+ * @module
+ */
+import { logSoftmax, mul, reciprocal, type Tensor } from "../nn/mod.ts";
+import { logitsOf, vectorOf } from "./functions.ts";
+import type { Training } from "./training.ts";
+import type { FitTensors, Score } from "./types.ts";
+
+/** Temperatures that are looked at. */
+const [coldest, hottest] = [1e-3, 1e3];
+
+/**
+ * A score of logits over the temperature that is fitted on the labels of its training images.
+ *
+ * @param inner takes log-probabilities or logits, and is fitted on nothing
+ * @param name of the score
+ */
+export function tempered(inner: Score, name: string): Score<"temperature"> {
+  return {
+    name,
+    about: `${inner.about}, after temperature scaling`,
+    needs: ["logits"],
+    fit: (training) => ({ temperature: vectorOf([temperatureOf(training)]) }),
+    score(model, images, { temperature }: FitTensors<"temperature">): Tensor {
+      const logits = (x: Tensor): Tensor => mul(logitsOf(model, x), reciprocal(temperature));
+      return inner.score(
+        { logits, logProbabilities: (x) => logSoftmax(logits(x)) },
+        images,
+        {},
+      );
+    },
+  };
+}
+
+/**
+ * The temperature T at which `softmax(z / T)` has the smallest negative log-likelihood of the labels. That is
+ * convex in 1 / T, so that its derivative `mean(E_p[z] - z_y)` is 0 there alone.
+ *
+ * @throws UserError when there is none: where every image is classified rightly, or by chance
+ */
+export function temperatureOf(training: Training): number {
+  const { width, values } = training.logits;
+  const slope = (inverse: number): number => {
+    let total = 0;
+    for (let row = 0; row < training.count; row++) {
+      const z = values.subarray(row * width, (row + 1) * width);
+      const top = Math.max(...z);
+      const weights = z.map((v) => Math.exp((v - top) * inverse));
+      const mean = z.reduce((sum, v, c) => sum + v * (weights[c] ?? NaN), 0) /
+        weights.reduce((a, b) => a + b, 0);
+      total += mean - (z[training.answers.labels[row] ?? NaN] ?? NaN);
+    }
+    return total;
+  };
+  // The slope rises with 1 / T.
+  let [low, high] = [Math.log(1 / hottest), Math.log(1 / coldest)];
+  if (!(slope(Math.exp(low)) < 0 && slope(Math.exp(high)) > 0)) {
+    throw training.cannot(
+      "no temperature makes its labels likeliest, as where every image is classified rightly",
+      "give images that the model did not learn from, or other scores by --scores",
+    );
+  }
+  for (let i = 0; i < 60; i++) {
+    const middle = (low + high) / 2;
+    if (slope(Math.exp(middle)) < 0) low = middle;
+    else high = middle;
+  }
+  return Math.exp(-(low + high) / 2);
+}
