@@ -1,12 +1,14 @@
 /** The scores of src/scores: against reference figures, by hand, by differences, and on the device. */
 import assert from "node:assert/strict";
 import { type Archive, readSafetensors } from "../src/checkpoint/safetensors.ts";
-import { estimate, separation } from "../src/measure/detection.ts";
+import { separation } from "../src/measure/detection.ts";
+import { uniform } from "../src/nn/check/case.ts";
 import * as nn from "../src/nn/mod.ts";
 import {
   dduOf,
   energyAt,
   type Fit,
+  fittedScore,
   type FitTensors,
   type Score,
   type Scored,
@@ -14,8 +16,10 @@ import {
   temperatureOf,
   Training,
 } from "../src/scores/mod.ts";
-import { checkGrads, wave } from "./check_grads.ts";
+import { Classifier } from "../src/methods/classifier.ts";
+import { checkGrads } from "./check_grads.ts";
 import { sharedPath, testWithShared } from "./shared.ts";
+import { withDevice } from "./support.ts";
 
 const folder = "reference/scores";
 const archive = `${folder}/de_seed0.safetensors`;
@@ -145,7 +149,6 @@ for (const [name, score] of Object.entries(named)) {
       const [digits, letters] = (["digit", "letter"] as const).map((set) => {
         const found = onHost(score, fit, stored(84, 10), [[500, 94], reference.images(set)]);
         const error = apart(found, reference.of(`score.${name}.${set}s`));
-        console.log(name, set, error);
         assert.ok(error <= 1e-5, `${set}s differ by ${error}`);
         return found;
       });
@@ -156,3 +159,254 @@ for (const [name, score] of Object.entries(named)) {
     },
   );
 }
+
+testWithShared(
+  "every score is the reference's on the device, within 1e-3, and as good a detector",
+  [archive, figures],
+  () =>
+    withDevice(async (device) => {
+      const reference = await Reference.read();
+      const images = nn.input([500, 94]);
+      const fitted = Object.entries(named).filter(([name]) => name !== "gmm_jitter_1e-5")
+        .map(([name, score]) => ({
+          name,
+          score: fittedScore(score, score.fit?.(reference.training) ?? {}),
+        }));
+      const outputs = fitted.map(({ score }) => score.values(stored(84, 10), images));
+      using program = await nn.compile(device, { name: "scores", inputs: [images], outputs });
+      const found: Float32Array[][] = [];
+      for (const set of ["digit", "letter"] as const) {
+        program.run([reference.images(set)]);
+        const values: Float32Array[] = [];
+        for (const output of outputs) values.push((await program.read(output)).slice());
+        found.push(values);
+      }
+      fitted.forEach(({ name }, i) => {
+        const [digits = new Float32Array(), letters = new Float32Array()] = found.map((set) =>
+          set[i] ?? assert.fail()
+        );
+        // What is left of two distances of hundreds is as exact as they are.
+        const within = name === "relative_mahalanobis" ? 5e-3 : 1e-3;
+        const error = Math.max(
+          apart(digits, reference.of(`score.${name}.digits`)),
+          apart(letters, reference.of(`score.${name}.letters`)),
+        );
+        assert.ok(error <= within, `${name} differs by ${error}`);
+        const wanted = reference.expected.scores[name]?.auroc ?? NaN;
+        const { auroc } = separation(digits, letters);
+        assert.ok(Math.abs(auroc - wanted) <= 1e-4, `AUROC of ${name} is ${auroc}, not ${wanted}`);
+      });
+      fitted.forEach(({ score }) => nn.release(device, score.parameters));
+    }),
+);
+
+testWithShared(
+  "the single Gaussian is what relative Mahalanobis takes off",
+  [archive],
+  async () => {
+    const reference = await Reference.read();
+    const gaussian: Score = scores.gaussian;
+    const fit = gaussian.fit?.(reference.training) ?? assert.fail();
+    for (const set of ["digit", "letter"] as const) {
+      const found = onHost(gaussian, fit, stored(84, 10), [[500, 94], reference.images(set)]);
+      const [whole, relative] = ["mahalanobis", "relative_mahalanobis"].map((name) =>
+        reference.of(`score.${name}.${set}s`)
+      );
+      const wanted = Array.from(found, (_, i) => (whole?.[i] ?? NaN) - (relative?.[i] ?? NaN));
+      assert.ok(apart(found, wanted) <= 1e-5);
+    }
+  },
+);
+
+testWithShared("the temperature is the reference's, within 1e-3", [archive, figures], async () => {
+  const reference = await Reference.read();
+  const logits = { width: 10, values: Float64Array.from(reference.of("temperature_logits")) };
+  const labels = reference.of("temperature_label");
+  const found = temperatureOf(new Training({ name: "digits", labels, logits }));
+  assert.ok(Math.abs(found - reference.expected.temperature_scaling.T) <= 1e-3, `${found}`);
+});
+
+testWithShared(
+  "ViM without the last layer finds it by least squares, and the same detector",
+  [archive, figures],
+  async () => {
+    const reference = await Reference.read();
+    const { head: _, ...answers } = reference.training.answers;
+    const fit = scores.vim.fit?.(new Training(answers)) ?? assert.fail();
+    const [digits = [], letters = []] = (["digit", "letter"] as const).map((set) =>
+      onHost(scores.vim, fit, stored(84, 10), [[500, 94], reference.images(set)])
+    );
+    const { auroc } = separation(digits, letters);
+    assert.ok(
+      Math.abs(auroc - (reference.expected.scores["vim"]?.auroc ?? NaN)) <= 1e-3,
+      `${auroc}`,
+    );
+  },
+);
+
+const [width, classes, batch, count] = [5, 3, 4, 60];
+const pixels = 6;
+
+/** A model with a bend in it, whose logits are a linear function of its features. */
+const small: Required<Scored> = (() => {
+  const weights = uniform(2, pixels * width);
+  const last = uniform(5, width * classes).map((w) => 2 * w);
+  const features = (x: nn.Tensor): nn.Tensor =>
+    nn.tanh(nn.matmul(nn.reshape(x, [-1, pixels]), nn.constant(weights, [pixels, width])));
+  const logits = (x: nn.Tensor): nn.Tensor =>
+    nn.matmul(features(x), nn.constant(last, [width, classes]), {
+      bias: nn.constant([0.3, -0.2, 0.1]),
+    });
+  return { features, logits, logProbabilities: (x) => nn.logSoftmax(logits(x)) };
+})();
+
+/** Images for it, and what it makes of those it is fitted on, which it does not all classify rightly. */
+const images = uniform(7, batch * pixels);
+const training = ((): Training => {
+  const x = nn.constant(uniform(3, count * pixels), [count, pixels]);
+  const [features = assert.fail(), logits = assert.fail()] = nn.evaluate([
+    small.features(x),
+    small.logits(x),
+  ]);
+  const rows = Array.from(
+    { length: count },
+    (_, i) => Array.from(logits.subarray(i * classes, (i + 1) * classes)),
+  );
+  return new Training({
+    name: "the small set",
+    labels: rows.map((z, i) => i % 4 === 0 ? i % classes : z.indexOf(Math.max(...z))),
+    features: { width, values: features },
+    logits: { width: classes, values: logits },
+  });
+})();
+
+for (const [name, score] of Object.entries<Score>(scores)) {
+  const fit = score.fit?.(training) ?? {};
+
+  Deno.test(`"${name}" has its derivatives in the image, and its name`, () => {
+    assert.equal(score.name, name);
+    const constants = (): FitTensors =>
+      Object.fromEntries(
+        Object.entries(fit).map(([key, { shape, values }]) => [
+          key,
+          nn.constant(Float32Array.from(values), shape),
+        ]),
+      );
+    const shape = [batch, 1, 2, 3];
+    // A move by a sign has no curvature, nor has what is the largest of several.
+    const by = name === "odin" ? 1000 : 1; // At its temperature all is small.
+    checkGrads((x) => nn.scale(score.score(small, x, constants()), by), [[shape, images]], 1);
+    const { surrogate } = score;
+    if (surrogate) checkGrads((x) => surrogate(small, x, constants()), [[shape, images]], 1);
+  });
+}
+
+Deno.test("scores and their slopes in the image are the same on the device", () =>
+  withDevice(async (device) => {
+    const shape = [batch, 1, 2, 3];
+    const x = nn.input(shape);
+    const fitted = Object.values<Score>(scores).map((score) => ({
+      score,
+      made: fittedScore(score, score.fit?.(training) ?? {}),
+    }));
+    const outputs = fitted.flatMap(({ made }) => {
+      const values = made.values(small, x);
+      const draws = new nn.Draws(new nn.Random(0));
+      const loss = made.objective.loss(
+        { ...small, confidenceLoss: () => assert.fail() },
+        x,
+        { draws },
+      );
+      return [values, ...nn.grad(nn.sum(loss), [x])];
+    });
+    using program = await nn.compile(device, { name: "scores", inputs: [x], outputs });
+    program.run([images]);
+    const exact = nn.evaluate(outputs, new Map([[x, images]]));
+    for (const [i, output] of outputs.entries()) {
+      const error = apart(await program.read(output), exact[i] ?? []);
+      const name = fitted[i >> 1]?.score.name;
+      assert.ok(
+        error <= (name === "relativeMahalanobis" ? 5e-3 : 1e-3),
+        `${name} differs by ${error}`,
+      );
+    }
+    fitted.forEach(({ made }) => nn.release(device, made.parameters));
+  }));
+
+/** A model whose images are logits. */
+const bare: Scored = { logits: (x) => x, logProbabilities: (x) => nn.logSoftmax(x) };
+
+Deno.test("the margin, the energy at a temperature and the generalised entropy are those by hand", () => {
+  const z = [[2, -1, 0.5], [0, 0, 0], [100, 3, 3], [-4, -4, 5]];
+  const given = [[4, 3], z.flat()] as const;
+  const margins = onHost(scores.margin, {}, bare, given);
+  const energies = onHost(energyAt(2.5), {}, bare, given);
+  const entropies = onHost(scores.gen, {}, bare, given);
+  z.forEach((row, b) => {
+    const [first = NaN, second = NaN] = row.toSorted((a, b) => b - a);
+    assert.ok(Math.abs((margins[b] ?? NaN) - (first - second)) < 1e-12);
+    const energy = 2.5 * Math.log(row.reduce((sum, v) => sum + Math.exp(v / 2.5), 0));
+    assert.ok(Math.abs((energies[b] ?? NaN) - energy) < 1e-12);
+    const weights = row.map((v) => Math.exp(v - first));
+    const total = weights.reduce((a, b) => a + b);
+    const terms = weights.map((w, c) => {
+      const others = weights.reduce((sum, v, k) => k === c ? sum : sum + v, 0);
+      return (w / total) ** 0.1 * (others / total) ** 0.1;
+    });
+    assert.ok(Math.abs((entropies[b] ?? NaN) + terms.reduce((a, b) => a + b)) < 1e-9);
+  });
+});
+
+Deno.test("of more than 100 classes the generalised entropy takes the 100 likeliest, where several tie their share", () => {
+  const [rows, width] = [3, 130];
+  const z = uniform(11, rows * width, -3, 3);
+  z.fill(-1, 2 * width + 20); // The third row has 20 classes above and 110 alike.
+  const found = onHost(scores.gen, {}, bare, [[rows, width], z]);
+  for (let b = 0; b < rows; b++) {
+    const weights = Array.from(z.subarray(b * width, (b + 1) * width), Math.exp);
+    const total = weights.reduce((a, b) => a + b);
+    const p = weights.map((w) => w / total).sort((a, b) => b - a).slice(0, 100);
+    const wanted = -p.reduce((sum, v) => sum + (v * (1 - v)) ** 0.1, 0);
+    assert.ok(Math.abs((found[b] ?? NaN) - wanted) < 1e-9 * Math.abs(wanted), `row ${b}`);
+  }
+});
+
+Deno.test("a fit is refused in a sentence where images do not determine it", () => {
+  const rows = (
+    width: number,
+    values: readonly number[],
+  ): { width: number; values: Float64Array } => ({
+    width,
+    values: Float64Array.from(values),
+  });
+  const of = (features: readonly number[], labels: readonly number[]): Training =>
+    new Training({
+      name: "a set",
+      labels,
+      features: rows(features.length / labels.length, features),
+      logits: rows(2, labels.flatMap((label) => [-label, label])),
+    });
+  const few = of([1, 2, 3, 4], [0, 1]);
+  const refusals = {
+    knn: /^UserError: Cannot fit a score on a set: "knn" looks for the 50th nearest of 2 images; /,
+    ddu: /: "ddu" needs two images of every class, and there is one of class 0; /,
+    mahalanobis: /: its features are the same for all images of a class; /,
+    scaledProbability: /: no temperature makes its labels likeliest, as where every image is /,
+  } as const;
+  for (const [name, sentence] of Object.entries(refusals)) {
+    const score: Score = scores[name as keyof typeof refusals];
+    assert.throws(() => score.fit?.(few), sentence);
+  }
+  assert.throws(
+    () => scores.vim.fit?.(of([1, 2, 3, 4, 5, 7, -1, 3], [0, 1, 0, 1])),
+    /: "vim" needs logits that are a linear function of the features, and these are not; /,
+  );
+  assert.throws(
+    () => of([1, 2, NaN, 4], [0, 1]),
+    /^UserError: Cannot fit a score on a set: the features of image 1 are not finite; /,
+  );
+  // A class that no image shows is no class of the fit.
+  const { means } = scores.mahalanobis.fit?.(of([1, 2, 3, 4.5, 0, 1, 2, 7], [0, 0, 2, 2])) ??
+    assert.fail();
+  assert.deepEqual(means.shape[0], 2);
+});

@@ -21,6 +21,7 @@ import { vim } from "./vim.ts";
 
 export { dduOf } from "./ddu.ts";
 export { energyAt } from "./energy.ts";
+export { type FittedScore, fittedScore } from "./fitted.ts";
 export { temperatureOf, tempered } from "./temperature.ts";
 export { type Head, type Rows, Training, type TrainingAnswers } from "./training.ts";
 export type { Fit, FitArray, FitTensors, Score, Scored, ScoreNeed } from "./types.ts";
