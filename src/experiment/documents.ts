@@ -137,7 +137,7 @@ export const commonSchema = { ...common, ...models, trained } as const;
 
 /** {@linkcode AttackResult}. */
 export const attackDocument = z.strictObject({
-  schema: z.literal("mirage/attack@8"),
+  schema: z.literal("mirage/attack@9"),
   ...common,
   ...models,
   trained,
@@ -181,7 +181,7 @@ export const attackDocument = z.strictObject({
 
 /** {@linkcode EvalResult}. */
 const evalDocument = z.strictObject({
-  schema: z.literal("mirage/eval@6"),
+  schema: z.literal("mirage/eval@7"),
   ...common,
   ...models,
   trained,

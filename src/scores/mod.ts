@@ -46,3 +46,14 @@ export const scores = {
 
 /** The name of a score. */
 export type ScoreName = keyof typeof scores;
+
+/** Every score that there is, or some by their names. */
+export type ScoreChoice = "all" | readonly ScoreName[];
+
+/** What `all` or a list of names with commas between them chooses; undefined where it is neither. */
+export function chosenScores(text: string): ScoreChoice | undefined {
+  if (text === "all") return text;
+  const names = text.split(",");
+  const known = (Object.keys(scores) as ScoreName[]).filter((name) => names.includes(name));
+  return known.length === names.length ? known : undefined;
+}

@@ -31,17 +31,20 @@ const length = 0.0014;
 
 /**
  * `max_c softmax(f(x') / T)_c`, `x' = x - e sign(d CE(f(x) / T, argmax f(x)) / dx)`. A sign has no slope, so that
- * an attack sees the move as fixed.
+ * an attack sees the move as fixed; it raises the logarithm.
  */
 export const odin: Score = {
   name: "odin",
   about: "the largest probability at temperature 1000, of the image moved by 0.0014 towards it",
   needs: ["logits"],
-  score(model, images): Tensor {
-    const z = scale(logitsOf(model, moved(model, images)), 1 / temperature);
-    return exp(max(logSoftmax(z)));
-  },
+  score: (model, images) => exp(logLargest(model, images)),
+  surrogate: logLargest,
 };
+
+/** The logarithm of the score. */
+function logLargest(model: Scored, images: Tensor): Tensor {
+  return max(logSoftmax(scale(logitsOf(model, moved(model, images)), 1 / temperature)));
+}
 
 /** Images after the step. */
 function moved(model: Scored, images: Tensor): Tensor {

@@ -8,7 +8,7 @@
 import { logSoftmax, mul, reciprocal, type Tensor } from "../nn/mod.ts";
 import { logitsOf, vectorOf } from "./functions.ts";
 import type { Training } from "./training.ts";
-import type { FitTensors, Score } from "./types.ts";
+import type { FitTensors, Score, Scored } from "./types.ts";
 
 /** Temperatures that are looked at. */
 const [coldest, hottest] = [1e-3, 1e3];
@@ -25,15 +25,16 @@ export function tempered(inner: Score, name: string): Score<"temperature"> {
     about: `${inner.about}, after temperature scaling`,
     needs: ["logits"],
     fit: (training) => ({ temperature: vectorOf([temperatureOf(training)]) }),
-    score(model, images, { temperature }: FitTensors<"temperature">): Tensor {
-      const logits = (x: Tensor): Tensor => mul(logitsOf(model, x), reciprocal(temperature));
-      return inner.score(
-        { logits, logProbabilities: (x) => logSoftmax(logits(x)) },
-        images,
-        {},
-      );
-    },
+    score: (model, images, fit) => inner.score(cooled(model, fit), images, {}),
+    surrogate: (model, images, fit) =>
+      (inner.surrogate ?? inner.score).call(inner, cooled(model, fit), images, {}),
   };
+}
+
+/** A model whose logits are over the temperature. */
+function cooled(model: Scored, { temperature }: FitTensors<"temperature">): Scored {
+  const logits = (x: Tensor): Tensor => mul(logitsOf(model, x), reciprocal(temperature));
+  return { logits, logProbabilities: (x) => logSoftmax(logits(x)) };
 }
 
 /**
