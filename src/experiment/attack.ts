@@ -144,10 +144,14 @@ async function attackOn(
     using scored = await scoredBench(bench, reporter);
     const { fits, bench: { subject } } = scored;
     const asked = { ...work, ...means, subject };
-    const made = await makeAttack(asked, () => evaluateInDomain(scored.bench, reporter), config);
+    const made = await makeAttack(asked, () => evaluateInDomain(scored.bench, reporter), {
+      ...config,
+      checkedBy: bench.subject,
+    });
     if (!fits) return { ...made, fits, scores: undefined };
     const { inDomain, attacked: { clean } } = made;
-    const attacks = await attackScores({ ...asked, on: config.on }, fits, inDomain, clean);
+    const scoring = { ...asked, on: config.on };
+    const attacks = await attackScores(scoring, fits, inDomain, clean, bench.subject);
     return { ...made, fits, scores: { ...scoresResult(fits), attacks } };
   });
   const document = attackResultSchema.parse({

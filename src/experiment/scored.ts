@@ -6,11 +6,12 @@
 import type { NamedArray } from "../checkpoint/safetensors.ts";
 import { type AttackJob, attackSet } from "../evaluate/attack_set.ts";
 import { fitScores, knownScores, type ScoreFits, withScores } from "../evaluate/fit_scores.ts";
-import type { Job } from "../evaluate/predict.ts";
+import { imagePredictor, type Job } from "../evaluate/predict.ts";
 import { chosen, evenSample, ResidentSet } from "../evaluate/resident_set.ts";
 import { type Answers, answersAt } from "../measure/answers.ts";
 import { apartBy, areasBy } from "../measure/evidence.ts";
 import type { ScoreAttacks, ScoresResult } from "../measure/results.ts";
+import type { Subject } from "../methods/mod.ts";
 import { release } from "../nn/mod.ts";
 import { chosenScores, type ScoreChoice } from "../scores/mod.ts";
 import type { Reporter } from "../base/reporter.ts";
@@ -91,12 +92,14 @@ const sampleSize = 200;
  * @param out the attack on out-domain images
  * @param inDomain the evaluation in-domain, and its answers
  * @param clean answers to the clean out-domain images
+ * @param bare the subject without scores
  */
 export async function attackScores(
   { on = "out", ...out }: AttackJob & Pick<RunConfig, "on">,
   fits: ScoreFits,
   inDomain: { readonly work: Job; readonly answers: Answers },
   clean: Answers,
+  bare: Subject,
 ): Promise<ScoreAttacks> {
   const inside = on === "in";
   const work = inside ? { ...out, ...inDomain.work } : out;
@@ -104,18 +107,23 @@ export async function attackScores(
   const index = evenSample(whole.count, sampleSize);
   const set = new ResidentSet(chosen(whole.set, index), index);
   const { direction = inside ? "under" : "over", seed } = out;
+  const explain = { explain: false, time: false };
   const common = {
     ...work,
-    ...{ set, direction, keep: 0 },
+    // What is told of the images is asked once, and not by every attack's own programs.
+    subject: bare,
+    ...{ set, direction, explain, keep: index.length },
     ...{ means: undefined, target: undefined },
-    explain: { explain: false, time: false },
   };
+  const batchSize = Math.min(work.batchSize, index.length);
   const before = answersAt(inside ? inDomain.answers : clean, index);
   try {
+    using predicting = await imagePredictor({ ...work, explain, batchSize }, whole.set.shape);
     const made: [string, ScoreAttacks["results"][string]][] = [];
     for (const { name, objective } of fits.fitted) {
       const title = `score: ${name}`;
-      const { adversarial } = await attackSet({ ...common, objective, title });
+      const { examples } = await attackSet({ ...common, objective, title });
+      const adversarial = await predicting.run(examples.adversarial);
       const apart = (answers: Answers): readonly [Answers, Answers] =>
         inside ? [answers, clean] : [inDomain.answers, answers];
       made.push([name, {
