@@ -104,7 +104,7 @@ export const checksSchema = z.strictObject({
 });
 
 /** {@linkcode ScoresResult}. */
-const scoresSchema = z.strictObject({
+export const scoresSchema = z.strictObject({
   training: z.strictObject({ name: z.string(), count: z.int() }),
   digest: z.string().regex(/^[0-9a-f]{64}$/),
   leftOut: z.array(z.strictObject({ name: z.string(), why: z.string() })),

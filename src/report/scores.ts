@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { ScoresResult } from "../measure/results.ts";
 import type { Evidence } from "./evidence.ts";
 import { counted, shown, withInterval } from "../measure/shown.ts";
 import { type Content, type Html, markup, paragraph, section, table } from "./html.ts";
@@ -13,19 +14,15 @@ import { scoreName, shortScoreName } from "./words.ts";
 /** The scores' section; none of a run that asked for none. */
 export function scoresSection({ scores, detection }: Evidence): Html | null {
   if (!scores) return null;
-  const { training, leftOut, attacks } = scores;
-  const fitted = `Fitted on ${counted(training.count, "image")} of ${training.name}.`;
-  const without = leftOut.map(({ name, why }) =>
-    paragraph("about", `${scoreName(name)} is left out: ${why}.`)
-  );
-  if (!attacks) return section("Scores that were fitted", paragraph("about", fitted), without);
+  const { attacks } = scores;
+  if (!attacks) return section("Scores that were fitted", fittedParts(scores));
   const { images, on, results } = attacks;
   const whose = on === "in" ? "in-domain" : "out-domain";
   return section(
     "Every score attacked by itself",
     paragraph(
       "about",
-      `${fitted} The attack of this run on ${images} ${whose} images, evenly spread, with minus the score itself in the ` +
+      `The attack of this run on ${images} ${whose} images, evenly spread, with minus the score itself in the ` +
         `place of its objective (adaptive), beside the run's own attack on all of them (transfer), by ` +
         "AUROC and FPR95 with their intervals.",
     ),
@@ -45,8 +42,21 @@ export function scoresSection({ scores, detection }: Evidence): Html | null {
       )
     ),
     matrix(results),
-    without,
+    fittedParts(scores),
   );
+}
+
+/** On what scores were fitted, and which were left out. */
+export function fittedParts({ training, leftOut }: ScoresResult): Content {
+  return [
+    paragraph(
+      "about",
+      `Scores were fitted on ${counted(training.count, "image")} of ${training.name}.`,
+    ),
+    ...leftOut.map(({ name, why }) =>
+      paragraph("about", `${scoreName(name)} is left out: ${why}.`)
+    ),
+  ];
 }
 
 /** A figure with its interval, which may stand below it but is never broken itself. */
