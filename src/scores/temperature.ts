@@ -44,19 +44,7 @@ function cooled(model: Scored, { temperature }: FitTensors<"temperature">): Scor
  * @throws UserError when there is none: where every image is classified rightly, or by chance
  */
 export function temperatureOf(training: Training): number {
-  const { width, values } = training.logits;
-  const slope = (inverse: number): number => {
-    let total = 0;
-    for (let row = 0; row < training.count; row++) {
-      const z = values.subarray(row * width, (row + 1) * width);
-      const top = Math.max(...z);
-      const weights = z.map((v) => Math.exp((v - top) * inverse));
-      const mean = z.reduce((sum, v, c) => sum + v * (weights[c] ?? NaN), 0) /
-        weights.reduce((a, b) => a + b, 0);
-      total += mean - (z[training.answers.labels[row] ?? NaN] ?? NaN);
-    }
-    return total;
-  };
+  const slope = (inverse: number): number => slopeAt(training, inverse);
   // The slope rises with 1 / T.
   let [low, high] = [Math.log(1 / hottest), Math.log(1 / coldest)];
   if (!(slope(Math.exp(low)) < 0 && slope(Math.exp(high)) > 0)) {
@@ -65,10 +53,31 @@ export function temperatureOf(training: Training): number {
       "give images that the model did not learn from, or other scores by --scores",
     );
   }
-  for (let i = 0; i < 60; i++) {
+  for (let i = 0; i < 48; i++) {
     const middle = (low + high) / 2;
     if (slope(Math.exp(middle)) < 0) low = middle;
     else high = middle;
   }
   return Math.exp(-(low + high) / 2);
+}
+
+/** The derivative of the negative log-likelihood in 1 / T, summed over the images. */
+function slopeAt(
+  { logits: { width, values }, answers: { labels } }: Training,
+  inverse: number,
+): number {
+  let total = 0;
+  for (let row = 0, start = 0; start < values.length; row++, start += width) {
+    let top = -Infinity;
+    for (let c = 0; c < width; c++) top = Math.max(top, values[start + c] ?? NaN);
+    let [mean, all] = [0, 0];
+    for (let c = 0; c < width; c++) {
+      const z = values[start + c] ?? NaN;
+      const weight = Math.exp((z - top) * inverse);
+      mean += weight * z;
+      all += weight;
+    }
+    total += mean / all - (values[start + (labels[row] ?? NaN)] ?? NaN);
+  }
+  return total;
 }
