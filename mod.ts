@@ -136,6 +136,8 @@ export type {
   EstimateResult,
   EvalEvidence,
   Left,
+  ScoreAttacks,
+  ScoresResult,
   SeparationResult,
   TauPoint,
   Told,
