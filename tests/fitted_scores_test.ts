@@ -66,9 +66,13 @@ for (const [name, score] of Object.entries<Score>(scores)) {
     const shape = [batch, 1, 2, 3];
     // A move by a sign has no curvature, nor has what is the largest of several.
     const by = name === "odin" ? 1000 : 1; // At its temperature all is small.
-    checkGrads((x) => nn.scale(score.score(small, x, constants()), by), [[shape, images]], 1);
-    const { surrogate } = score;
-    if (surrogate) checkGrads((x) => surrogate(small, x, constants()), [[shape, images]], 1);
+    for (const value of [score.score, score.surrogate ?? score.score]) {
+      checkGrads(
+        (x) => nn.scale(value.call(score, small, x, constants()), by),
+        [[shape, images]],
+        1,
+      );
+    }
   });
 }
 
@@ -180,4 +184,10 @@ Deno.test("a fit is refused in a sentence where images do not determine it", () 
   const { means } = scores.mahalanobis.fit?.(of([1, 2, 3, 4.5, 0, 1, 2, 7], [0, 0, 2, 2])) ??
     assert.fail();
   assert.deepEqual(means.shape[0], 2);
+});
+
+Deno.test("docs/scores.md has a row for every score, and for no other", async () => {
+  const text = await Deno.readTextFile(new URL("../docs/scores.md", import.meta.url));
+  const rows = [...text.matchAll(/^\| `(\w+)` \| /gm)].map(([, name]) => name);
+  assert.deepEqual(rows, Object.keys(scores));
 });

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { attackOnly } from "../src/experiment/attack.ts";
+import { batteryOnly } from "../src/experiment/battery.ts";
 import { runConfig, type RunOptions } from "../src/experiment/config.ts";
 import { evaluate, evaluateOnly } from "../src/experiment/evaluate.ts";
 import { openSetup } from "../src/experiment/setup.ts";
@@ -13,6 +14,7 @@ import { knownScores } from "../src/evaluate/fit_scores.ts";
 import type { MethodName } from "../src/methods/mod.ts";
 import { chosenScores, scores } from "../src/scores/mod.ts";
 import { task } from "./program.ts";
+import { sharedPath, testWithShared } from "./shared.ts";
 import { inFolder, onlyRun } from "./support.ts";
 import { trained } from "./trained.ts";
 
@@ -86,6 +88,39 @@ Deno.test("every score is attacked by its own slope, which lowers it more than t
       assert.ok((attacks.results[name]?.adaptive.auroc.value ?? NaN) < transfer, name);
     }
   }));
+
+Deno.test("a battery has a member more for every score, after which it is adaptive", () =>
+  inFolder(async (savePath) => {
+    await trained(savePath, small);
+    const made = await batteryOnly(
+      runConfig({ ...small, savePath, battery: "fast", on: "out", scores: "entropy,gaussian" }),
+      silent,
+    );
+    const members = made.battery.members.map(({ name }) => name);
+    assert.equal(members.at(-1), "apgd score gaussian");
+    assert.equal(members.filter((name) => name.includes("score")).length, 1);
+    const { columns, adaptive, transfer, won } = made.scores["gaussian"] ?? assert.fail();
+    assert.ok((columns.out?.auroc.value ?? NaN) <= (adaptive.out ?? NaN));
+    assert.ok((adaptive.out ?? NaN) < (transfer.out ?? NaN));
+    assert.ok((won.out["apgd score gaussian"] ?? NaN) > 0.9);
+    assert.deepEqual(made.scoreFits?.leftOut, []);
+  }));
+
+testWithShared(
+  "a classifier out of an ONNX file has every score that its features and logits give",
+  ["reference/onnx/lenet_view.onnx"],
+  async () => {
+    const modelFile = [sharedPath("reference/onnx/lenet_view.onnx")];
+    const { scores: fitted, detection } = await evaluateOnly(
+      runConfig({ mode: "baseline", modelFile, inDomain: "mnist", limit: 100, scores: "vim,knn" }),
+      silent,
+    );
+    assert.deepEqual(fitted?.leftOut, []);
+    for (const name of ["vim", "knn"]) {
+      assert.ok(Number.isFinite(detection.scores[name]?.clean.auroc.value), name);
+    }
+  },
+);
 
 Deno.test("what a method does not give is left out of all scores, and refused by name", async () => {
   const given = async (options: RunOptions): Promise<readonly string[]> => {
