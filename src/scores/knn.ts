@@ -10,30 +10,28 @@ import {
   dim,
   div,
   equal,
+  greater,
   kthLargest,
   matmul,
+  maximum,
   mul,
   reshape,
   scale,
   shift,
-  sub,
   sum,
   type Tensor,
 } from "../nn/mod.ts";
-import { featuresOf, logSumExp, shortest, unitRows } from "./functions.ts";
+import { featuresOf, shortest, unitRows } from "./functions.ts";
 import type { Fit, Score } from "./types.ts";
 
 /** k. */
 const neighbours = 50;
 
-/** How soft the minimum of squared distances is that an attack lowers; they are from 0 to 4. */
-const softness = 0.05;
-
 /**
  * `-d_k^2`, d_k the distance to the k-th nearest of the training features, all features scaled to length 1. An
- * attack lowers a soft minimum of all squared distances in its place,
- * `-s log (1/N) sum_n exp(-d_n^2 / s)` with s = 0.05: the k-th one alone leads to a single image, and to
- * another one at every step.
+ * attack lowers the mean of the k squared distances up to it in its place: the k-th alone leads to a single image,
+ * and to another one at every step. (A soft minimum over all features needs a temperature of the size of their
+ * distances, which differ from network to network.)
  */
 export const knn: Score<"rows"> = {
   name: "knn",
@@ -63,18 +61,29 @@ export const knn: Score<"rows"> = {
   },
   score(model, images, { rows }): Tensor {
     const products = cosines(featuresOf(model, images), rows);
-    // Numbers above 0, so that the largest is the nearest; equal ones have the same share.
-    const positive = shift(products, 2);
-    const last = kthLargest(positive, constant(neighbours, [dim(products, 0)]));
-    const at = equal(positive, reshape(last, [-1, 1]));
-    return shift(scale(div(sum(mul(products, at), [1]), sum(at, [1])), 2), -2);
+    return minusSquared(products, nearest(products).last);
   },
   surrogate(model, images, { rows }): Tensor {
-    const squared = scale(shift(cosines(featuresOf(model, images), rows), -1), 2); // -d^2
-    const near = logSumExp(scale(squared, 1 / softness));
-    return scale(sub(near, Math.log(dim(rows, 0))), softness);
+    const products = cosines(featuresOf(model, images), rows);
+    const { closer, last } = nearest(products);
+    return minusSquared(products, maximum(closer, last));
   },
 };
+
+/** 1 where a cosine is among the k largest of its row, and where it is the k-th, as several may be: `[B, N]` each. */
+function nearest(cosines: Tensor): { readonly closer: Tensor; readonly last: Tensor } {
+  // Magnitudes are compared: of numbers above 0, so that the largest is the nearest.
+  const positive = shift(cosines, 2);
+  const kth = kthLargest(positive, constant(neighbours, [dim(cosines, 0)]));
+  const at = reshape(kth, [-1, 1]);
+  return { closer: greater(positive, at), last: equal(positive, at) };
+}
+
+/** Minus the mean squared distance to those that are taken, of rows of length 1: `[B, N]` to `[B]`. */
+function minusSquared(cosines: Tensor, taken: Tensor): Tensor {
+  const mean = div(sum(mul(cosines, taken), [1]), sum(taken, [1]));
+  return shift(scale(mean, 2), -2);
+}
 
 /** Features `[B, D]` and rows of length 1, `[N, D]`, to the cosines of their angles, `[B, N]`. */
 function cosines(h: Tensor, rows: Tensor): Tensor {
