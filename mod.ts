@@ -144,6 +144,8 @@ export type {
   EstimateResult,
   EvalEvidence,
   Left,
+  ScoreAttacks,
+  ScoresResult,
   SeparationResult,
   TauPoint,
   Told,

@@ -19,6 +19,7 @@ const layers = [
   ["src/networks"],
   ["src/onnx"],
   ["src/attack"],
+  ["src/scores"],
   ["src/methods"],
   ["src/checkpoint", "src/measure"],
   ["src/evaluate"],

@@ -315,6 +315,9 @@ export const attacking = object("Attack", {
   targeted: of("targeted", { metavar: "CLASS" }),
 });
 
+/** By what images are told apart besides. */
+export const scored = object("Scores", { scores: of("scores", { metavar: "NAMES" }) });
+
 /** What a table, whose rows are attacks out-domain, leaves no choice of. */
 export const attackingOn = object("Attack", {
   on: of("on"),

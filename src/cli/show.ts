@@ -26,7 +26,7 @@ import { evalVerdict, meanNote, verdict } from "../report/verdicts.ts";
 import { changed, counted, ofLabels, percent, shown } from "../measure/shown.ts";
 import { flagOf } from "./flags.ts";
 import { columns, tableText } from "./format.ts";
-import { showEvidence, showInDomainAttack } from "./show_evidence.ts";
+import { showEvidence, showInDomainAttack, showScoreAttacks } from "./show_evidence.ts";
 
 /**
  * An attack's result.
@@ -47,6 +47,7 @@ export function showAttack(result: AttackResult, width = columns()): string {
     tableText(["", "clean", "attacked", "change"], attackRows(result), { width }),
     ...noted([clean, adversarial], outDomain.count),
     verdict(result),
+    ...showScoreAttacks(result, width),
     ...showInDomainAttack(result, width),
     ...showEvidence(result, width),
     ...result.warnings.map((warning) => `Warning: ${warning}`),

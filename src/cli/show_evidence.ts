@@ -92,6 +92,37 @@ function cleanTable({ detection }: EvalResult, width: number): string {
   );
 }
 
+/**
+ * Lines on the scores that were asked for: what is left of each once an attack follows its own slope, beside the
+ * run's own attack; none where none were asked for.
+ *
+ * @param width columns of the terminal
+ */
+export function showScoreAttacks({ scores, detection }: AttackResult, width: number): string[] {
+  if (!scores || !detection) return [];
+  const { attacks: { images, on, results }, training } = scores;
+  const rows = Object.entries(results).map(([name, { clean, adaptive }]) => {
+    const { attacked } = detection.scores[name] ?? {};
+    return [
+      shortScoreName(name),
+      shown(clean.auroc.value, "area"),
+      attacked && on === "out" ? shown(attacked.auroc.value, "area") : "",
+      withInterval(adaptive.auroc),
+      shown(clean.fprAt95Tpr.value, "share"),
+      shown(adaptive.fprAt95Tpr.value, "share"),
+    ];
+  });
+  return [
+    `Every score, fitted on ${training.count} images of ${training.name}, attacked by its own slope (adaptive) on ${images} ` +
+    `${on}-domain images, and by the attack above (transfer):`,
+    tableText(
+      ["score", "AUROC clean", "transfer", "adaptive", "FPR95 clean", "adaptive"],
+      rows,
+      { width },
+    ),
+  ];
+}
+
 /** The checks in a line; those that fail have their warnings. */
 function checks({ images, effect, results }: ChecksResult): string {
   const all = Object.values(results);

@@ -14,6 +14,7 @@ import {
   halving,
   input,
   Random,
+  size,
   type Tensor,
 } from "../nn/mod.ts";
 import type { Answers } from "../measure/answers.ts";
@@ -91,6 +92,45 @@ export async function predict(asked: JobOptions): Promise<Answers> {
   return await compiled.run();
 }
 
+/** A compiled prediction of images that are no set's. */
+export interface ImagePredictor extends Disposable {
+  /** Answers to images `[N, C, H, W]` in [0, 1]. */
+  run(images: Float32Array): Promise<Answers>;
+}
+
+/**
+ * Compiles the prediction of any images.
+ *
+ * @param shape `[C, H, W]` of an image
+ */
+export async function imagePredictor(
+  job: Omit<Job, "set">,
+  shape: readonly number[],
+): Promise<ImagePredictor> {
+  return await halving(job.batchSize, async (batch) => {
+    const images = input([batch, ...shape]);
+    const { subject: { attacked }, device } = job;
+    const { records, read } = traceAnswers(job, attacked.map(() => images));
+    const program = await compile(device, { name: "predict images", inputs: [images], records });
+    await explainPrograms([program], job.explain, job.reporter);
+    const each = size(shape);
+    return {
+      async run(all): Promise<Answers> {
+        const count = all.length / each;
+        for (const { index } of batches(count, batch)) {
+          const part = new Float32Array(batch * each);
+          index.forEach((from, to) =>
+            part.set(all.subarray(from * each, (from + 1) * each), to * each)
+          );
+          program.run([part]);
+        }
+        return read(await program.drain(), count);
+      },
+      [Symbol.dispose]: () => program[Symbol.dispose](),
+    };
+  }, job.reporter);
+}
+
 /** Answers as records of a program, and how to take them from what it recorded. */
 export interface TracedAnswers {
   readonly classes: number;
@@ -98,7 +138,10 @@ export interface TracedAnswers {
   read(values: readonly Float32Array[], count: number): Answers;
 }
 
-export function traceAnswers({ subject, seed }: Job, images: readonly Tensor[]): TracedAnswers {
+export function traceAnswers(
+  { subject, seed }: Pick<Job, "subject" | "seed">,
+  images: readonly Tensor[],
+): TracedAnswers {
   // All that is asked of an image is of the same samples.
   const draws = (): Draws => new Draws(new Random(seed).fork("samples"));
   const readings = Object.entries(subject.readings?.(images, draws()) ?? {});

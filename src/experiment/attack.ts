@@ -8,7 +8,7 @@ import { type Attack, attacks, type AttackSettings } from "../attack/mod.ts";
 import { Clock } from "../base/clock.ts";
 import { isModulePath } from "../base/module.ts";
 import { type Reporter, silent } from "../base/reporter.ts";
-import { type Attacked, knownObjective } from "../evaluate/attack_set.ts";
+import { type Attacked, type AttackJob, knownObjective } from "../evaluate/attack_set.ts";
 import { meansFor } from "../evaluate/class_means.ts";
 import { knownTarget } from "../evaluate/predict.ts";
 import { type Method, methods } from "../methods/mod.ts";
@@ -22,6 +22,7 @@ import { type AttackResult, attackResultSchema } from "./documents.ts";
 import { evaluateInDomain } from "./evaluate.ts";
 import { type Parts, partsOf, tryParts } from "./parts.ts";
 import { recorded } from "./recorded.ts";
+import { attackScores, checkScores, scoredBench, scoresArchive, scoresResult } from "./scored.ts";
 import { checkObjective, isWithout, withoutInDomain } from "./without_in_domain.ts";
 import { meansSetOf, outDomainOf } from "./setup.ts";
 import {
@@ -65,7 +66,7 @@ export async function attackWithExamples(
   const clock = new Clock();
   const parts = await partsOf(config);
   using bench = await openToAttack(config, parts, reporter);
-  const byMeans = parts.objective.means === true;
+  const byMeans = parts.objective.means === true || config.scores !== undefined;
   const setup = { ...bench, modules: parts.modules, byMeans };
   const made = await recorded("attack", setup, reporter, {
     models: (r) => findOrTrain(bench, r, clock),
@@ -94,6 +95,7 @@ async function openToAttack(
   using opened = new DisposableStack();
   const bench = opened.use(await openWorkbench(config, "use", reporter));
   checkParts(bench, parts, attackSettings(config, parts.attack));
+  checkScores(bench);
   opened.move();
   return bench;
 }
@@ -128,7 +130,7 @@ async function attackOn(
 ): Promise<RunResults & Omit<AttackRun, "result"> & { readonly document: AttackResult }> {
   const { config } = bench;
   const outDomain = await outDomainOf(bench);
-  const work = {
+  const work: AttackJob = {
     ...job(bench, outDomain, reporter),
     settings: attackSettings(config, attack),
     attack,
@@ -141,19 +143,31 @@ async function attackOn(
   };
   const made = await clock.time("work", async () => {
     const means = await meansFor(work, () => meansSetOf(bench));
-    const inDomain = isWithout(config) ? undefined : () => evaluateInDomain(bench, reporter);
-    return await makeAttack({ ...work, ...means }, inDomain, config);
+    using scored = await scoredBench(bench, reporter);
+    const { fits, bench: { subject } } = scored;
+    const asked = { ...work, ...means, subject };
+    const evaluated = isWithout(config)
+      ? undefined
+      : () => evaluateInDomain(scored.bench, reporter);
+    const made = await makeAttack(asked, evaluated, { ...config, checkedBy: bench.subject });
+    const { inDomain, attacked: { clean } } = made;
+    if (!fits || !inDomain) return { ...made, fits, scores: undefined };
+    const scoring = { ...asked, on: config.on };
+    const attacks = await attackScores(scoring, fits, inDomain, clean, bench.subject);
+    return { ...made, fits, scores: { ...scoresResult(fits), attacks } };
   });
   const document = attackResultSchema.parse({
-    schema: isWithout(config) ? "mirage/attack@9" : "mirage/attack@8",
+    schema: "mirage/attack@9",
     ...common(bench),
     seeds: bench.modelSeeds,
     ...modelsOf(models),
     ...attackFigures(work, made, meanOptions(bench)),
     ...isWithout(config) && { withoutInDomain: withoutInDomain(bench) },
+    ...made.scores && { scores: made.scores },
     seconds: { setup: clock.setup, train: clock.train, attack: clock.work },
   });
-  return { document, archives: attackArchives(config.saveImages, made), models, ...made };
+  const archives = { ...attackArchives(config.saveImages, made), ...scoresArchive(made.fits) };
+  return { document, archives, models, ...made };
 }
 
 /**

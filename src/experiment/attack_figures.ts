@@ -29,6 +29,7 @@ import {
   inDomainAttackFigures,
   type InDomainAttackMade,
 } from "./in_domain_attack.ts";
+import type { Subject } from "../methods/mod.ts";
 import { readFacts } from "./common.ts";
 import type { Evaluated } from "./evaluate.ts";
 import { uncertainties } from "./uncertainty.ts";
@@ -58,6 +59,8 @@ export interface Attacking {
   readonly on?: Side | undefined;
   /** How; surer out-domain and less sure in-domain when not given. */
   readonly direction?: Direction | undefined;
+  /** Whom the checks of the attack ask, where the subject tells more scores; the subject when not given. */
+  readonly checkedBy?: Subject | undefined;
 }
 
 /**
@@ -68,17 +71,17 @@ export interface Attacking {
 export async function makeAttack(
   asked: AttackJob,
   evaluateInDomain: (() => Promise<Evaluated>) | undefined,
-  { on = "out", direction }: Attacking = {},
+  { on = "out", direction, checkedBy = asked.subject }: Attacking = {},
 ): Promise<AttackMade> {
   const work = { ...asked, direction };
   const attacked = on === "in" ? await leaveAlone(work) : await attackSet(work);
   const inDomain = await evaluateInDomain?.();
   const own = on === "out" || !inDomain
     ? undefined
-    : await attackInDomain(work, inDomain.work, direction);
+    : await attackInDomain(work, inDomain.work, direction, checkedBy);
   const made = on === "in" && own
     ? { ...own.checked, half: attacked }
-    : await checkAttack(work, attacked, inDomain?.answers);
+    : await checkAttack({ ...work, subject: checkedBy }, attacked, inDomain?.answers);
   const sets = { clean: attacked.clean, attacked: attacked.adversarial };
   return {
     on,
@@ -184,7 +187,13 @@ function epsilonCurve(
   >,
 ): EpsilonPoint[] {
   const { index, half } = own && on === "in" ? own.checked : checked;
-  const at = (answers: Answers): Answers => answersAt(answers, index);
+  const at = (answers: Answers): Answers => answersAt(told(answers), index);
+  // Scores that the checks did not ask for have no curve.
+  const told = (answers: Answers): Answers => {
+    const names = Object.keys(half.adversarial.scores);
+    const scores = Object.entries(answers.scores).filter(([name]) => names.includes(name));
+    return { ...answers, scores: Object.fromEntries(scores) };
+  };
   const points: readonly (readonly [Answers, number])[] = own && on === "in"
     ? [
       [at(own.attacked.clean), 0],
@@ -198,6 +207,6 @@ function epsilonCurve(
   return points.map(([answers, radius]) =>
     on === "in"
       ? epsilonPoint(answers, attacked.clean, radius, seed, answers)
-      : epsilonPoint(inDomain?.answers, answers, radius, seed)
+      : epsilonPoint(inDomain && told(inDomain.answers), answers, radius, seed)
   );
 }

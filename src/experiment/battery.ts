@@ -19,6 +19,7 @@ import {
   turnedScores,
 } from "../evaluate/battery.ts";
 import { classMeans } from "../evaluate/class_means.ts";
+import type { ScoreFits } from "../evaluate/fit_scores.ts";
 import { predict } from "../evaluate/predict.ts";
 import { chosen, evenSample } from "../evaluate/resident_set.ts";
 import { answersAt } from "../measure/answers.ts";
@@ -30,12 +31,13 @@ import { batteryArchives } from "./battery_archives.ts";
 import { batteryDocument, type BatteryResult } from "./battery_document.ts";
 import { batteryFigures, type Sides } from "./battery_figures.ts";
 import { forgetOutcomes, outcomesIn } from "./battery_kept.ts";
-import { type BatteryPlan, planOf } from "./battery_members.ts";
+import { type BatteryPlan, planOf, withScoreMembers } from "./battery_members.ts";
 import { common, job, modelsOf, readFacts } from "./common.ts";
 import type { RunConfig } from "./config.ts";
 import { type Evaluated, evaluateInDomain } from "./evaluate.ts";
 import { partsOf } from "./parts.ts";
 import { recorded } from "./recorded.ts";
+import { checkScores, scoredBench, scoresArchive, scoresResult } from "./scored.ts";
 import { limited, meansSetOf, outDomainOf } from "./setup.ts";
 import type { KeptSurrogate } from "./surrogate.ts";
 import { findOrTrain, type LoadedModel, openWorkbench, type Workbench } from "./workbench.ts";
@@ -49,11 +51,12 @@ export async function battery(config: RunConfig, reporter: Reporter): Promise<Ba
   const clock = new Clock();
   const parts = await partsOf(config);
   using bench = await openWorkbench(config, "use", reporter);
+  checkScores(bench);
   const plan = await planOf(bench, parts);
   const setup = {
     ...bench,
     modules: plan.modules,
-    byMeans: needsMeans(plan.members),
+    byMeans: needsMeans(plan.members) || config.scores !== undefined,
     surrogateSeeds: plan.surrogate?.seeds,
   };
   const finished: string[] = [];
@@ -103,14 +106,17 @@ async function modelsFor(
 }
 
 async function batteryOn(
-  bench: Workbench,
-  plan: BatteryPlan,
+  trained: Workbench,
+  planned: BatteryPlan,
   models: readonly LoadedModel[],
   reporter: Reporter,
   clock: Clock,
   folder?: string,
 ): Promise<RunResults & { readonly document: BatteryResult }> {
-  const { config } = bench;
+  const { config } = trained;
+  using scored = await scoredBench(trained, reporter);
+  const { bench, fits } = scored;
+  const plan = withScoreMembers(config, planned, fits);
   const whole = {
     in: limited(await bench.sets.inDomain.images("test"), config),
     out: await outDomainOf(bench),
@@ -149,8 +155,11 @@ async function batteryOn(
     }
   });
   return {
-    document: documentOf(bench, models, { ...made, sets, index, plan }, clock),
-    archives: batteryArchives(made, { set: sets.out, numbers: index.out }, members),
+    document: documentOf(bench, models, { ...made, sets, index, plan, fits }, clock),
+    archives: {
+      ...batteryArchives(made, { set: sets.out, numbers: index.out }, members),
+      ...scoresArchive(fits),
+    },
   };
 }
 
@@ -196,12 +205,13 @@ interface Made {
   /** Which of all images these are. */
   readonly index: Readonly<Record<BatterySide, Uint32Array>>;
   readonly plan: BatteryPlan;
+  readonly fits: ScoreFits | undefined;
 }
 
 function documentOf(
   bench: Workbench,
   models: readonly LoadedModel[],
-  { inDomain, clean, sides, sets, index, plan }: Made,
+  { inDomain, clean, sides, sets, index, plan, fits }: Made,
   clock: Clock,
 ): BatteryResult {
   const { config } = bench;
@@ -215,7 +225,7 @@ function documentOf(
   const { sha256, listSha256 = null } = sets.out;
   const right = rightOf(inDomain, sets.in, index);
   return batteryDocument.parse({
-    schema: "mirage/battery@2",
+    schema: "mirage/battery@3",
     ...common(bench),
     seeds: bench.modelSeeds,
     ...modelsOf(models.slice(0, count)),
@@ -248,6 +258,7 @@ function documentOf(
       listSha256,
       ...readFacts(sets.out),
     },
+    ...fits && { scoreFits: scoresResult(fits) },
     ...batteryFigures({ clean, sides, members, right }, seed),
     seconds: { setup: clock.setup, train: clock.train, attack: clock.work },
   });

@@ -6,6 +6,7 @@
 import type { BatterySide, MemberOutcome, ReadyMember, TurnedScores } from "../evaluate/battery.ts";
 import { separation } from "../measure/detection.ts";
 import { finite } from "../measure/evidence.ts";
+import { scores } from "../scores/mod.ts";
 import { type Attempt, atThreshold, columnsOf, type Detected, worstOf } from "../measure/robust.ts";
 import type { BatteryResult } from "./battery_document.ts";
 
@@ -21,7 +22,10 @@ interface Battery {
   readonly right: Uint8Array | undefined;
 }
 
-/** Objectives that are after a score of every method; those after a method's own are called native. */
+/**
+ * Objectives that are after a score of every method; of those that are fitted the one of its name, and those after a
+ * method's own are called native.
+ */
 const aimsAt: Readonly<Record<string, readonly string[]>> = {
   maxProbability: ["logProbability", "target"],
   entropy: ["entropy", "uniform"],
@@ -29,7 +33,8 @@ const aimsAt: Readonly<Record<string, readonly string[]>> = {
 
 /** Whether a member is after a score itself: what it makes on another model is after that model's. */
 function adaptive(score: string, { objective, surrogate }: ReadyMember): boolean {
-  return !surrogate && (aimsAt[score] ?? ["native"]).includes(objective.name);
+  const aims = aimsAt[score] ?? (score in scores ? [score] : ["native"]);
+  return !surrogate && aims.includes(objective.name);
 }
 
 /** The figures of a battery. */

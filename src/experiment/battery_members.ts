@@ -13,6 +13,7 @@ import {
 } from "../attack/mod.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import { knownObjective } from "../evaluate/attack_set.ts";
+import type { ScoreFits } from "../evaluate/fit_scores.ts";
 import type { ReadyMember } from "../evaluate/battery.ts";
 import { type Method, methods } from "../methods/mod.ts";
 import { iterationOf } from "../methods/protocol.ts";
@@ -81,6 +82,26 @@ export async function planOf(
   const own = ownMember(bench, parts, listed[0]);
   if (own) members.push(apart(own, members));
   return { members, leftOut, surrogate, modules: parts.modules };
+}
+
+/** Scores that the battery's own members are after. */
+const aimedAt: readonly string[] = ["maxProbability", "entropy"];
+
+/** A plan with a member more for every fitted score: as many steps of apgd as the battery's first member makes. */
+export function withScoreMembers(
+  config: RunConfig,
+  plan: BatteryPlan,
+  fits: ScoreFits | undefined,
+): BatteryPlan {
+  const { members: [first] }: Battery = batteries[config.battery ?? "standard"];
+  if (!fits || !first) return plan;
+  const further = fits.fitted.filter(({ name }) => !aimedAt.includes(name))
+    .map(({ name, objective }): ReadyMember => ({
+      name: `${first.attack} score ${name}`,
+      ...readyFor(config, first),
+      objective,
+    }));
+  return { ...plan, members: [...plan.members, ...further] };
 }
 
 function readyFor(

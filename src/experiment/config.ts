@@ -52,6 +52,7 @@ import {
   nameOr,
   ofNetworks,
   same,
+  scoresEntry,
   told,
   training,
 } from "./told.ts";
@@ -238,6 +239,7 @@ export const optionEntries = {
     "Whether every attack of a battery sees every image, or those alone that some score still tells",
     { otherwise: same("full"), ...attacking },
   ),
+  scores: scoresEntry,
   norm: told(
     z.enum(Object.keys(norms) as [NormName, ...NormName[]]).optional(),
     "Norm that the radius is measured in",
@@ -366,9 +368,10 @@ export function runConfig(options: RunOptions): RunConfig {
           "the radius; name another by --epsilon-attack, or add --norm l2",
       );
     }
-    const together = rest.battery !== undefined && methods[mode].ensemble;
+    const single = rest.battery !== undefined || rest.scores !== undefined;
+    const together = single && methods[mode].ensemble;
     return Object.freeze({
-      // A battery judges every image by itself, so that there is one for all members.
+      // A battery judges every image by itself, and a score is of one image: there is one for all members.
       ...together ? { ensembleAttack: "joint" as const } : {},
       ...withoutPublished(rest, network),
       ...(inDomain === undefined || !files && inDomain === network.inDomain ? {} : { inDomain }),

@@ -145,7 +145,7 @@ export const commonSchema = { ...common, ...models, trained } as const;
 
 /** {@linkcode AttackResult}. */
 export const attackDocument = z.strictObject({
-  schema: z.enum(["mirage/attack@8", "mirage/attack@9"]),
+  schema: z.literal("mirage/attack@9"),
   ...common,
   ...models,
   trained,
@@ -186,14 +186,14 @@ export const attackDocument = z.strictObject({
   inDomainAttack: inDomainAttackSchema.nullable(),
   warnings: z.array(z.string()),
   seconds: z.strictObject({ setup: z.number(), train: z.number(), attack: z.number() }),
-}).refine(({ schema, inDomain, withoutInDomain }) => {
-  const isWithout = schema === "mirage/attack@9";
-  return isWithout === (inDomain === null) && isWithout === (withoutInDomain !== undefined);
-}, { error: "figures in-domain are null in format 9 alone, which says why", path: ["inDomain"] });
+}).refine(
+  ({ inDomain, withoutInDomain }) => (inDomain === null) === (withoutInDomain !== undefined),
+  { error: "figures in-domain are null where withoutInDomain says why", path: ["inDomain"] },
+);
 
 /** {@linkcode EvalResult}. */
 const evalDocument = z.strictObject({
-  schema: z.literal("mirage/eval@6"),
+  schema: z.literal("mirage/eval@7"),
   ...common,
   ...models,
   trained,

@@ -34,9 +34,11 @@ import { type EvalResult, evalResultSchema, type InDomain } from "./documents.ts
 import { common, job, meanOptions, modelsOf, readFacts } from "./common.ts";
 import { uncertainties } from "./uncertainty.ts";
 import { answersArchive } from "./archives.ts";
+import type { ScoreFits } from "../evaluate/fit_scores.ts";
 import type { RunResults } from "../runs/folder.ts";
 import { checkEvaluation } from "./without_in_domain.ts";
 import { recorded } from "./recorded.ts";
+import { checkScores, scoredBench, scoresArchive, scoresResult } from "./scored.ts";
 import {
   findOrTrain,
   type LoadedModel,
@@ -58,7 +60,9 @@ export async function evaluate(
   checkEvaluation(config);
   const clock = new Clock();
   using bench = await openWorkbench(config, "use", reporter);
-  const made = await recorded("eval", bench, reporter, {
+  checkScores(bench);
+  const setup = { ...bench, byMeans: config.scores !== undefined };
+  const made = await recorded("eval", setup, reporter, {
     models: (r) => findOrTrain(bench, r, clock),
     work: (r, models) => evaluateOn(bench, models, r, clock),
   });
@@ -69,6 +73,7 @@ export async function evaluate(
 export async function evaluateOnly(config: RunConfig, reporter: Reporter): Promise<EvalResult> {
   const clock = new Clock();
   using bench = await openWorkbench(config, "use", reporter);
+  checkScores(bench);
   const models = await findOrTrain(bench, reporter, clock);
   return (await evaluateOn(bench, models, reporter, clock)).document;
 }
@@ -80,30 +85,35 @@ async function evaluateOn(
   clock: Clock,
 ): Promise<RunResults & { readonly document: EvalResult }> {
   const made = await clock.time("work", async () => {
+    using scored = await scoredBench(bench, reporter);
     const outSet = await outDomainOf(bench);
-    const clean = await predict(job(bench, outSet, reporter));
-    const inDomain = await evaluateInDomain(bench, reporter);
+    const clean = await predict(job(scored.bench, outSet, reporter));
+    const inDomain = await evaluateInDomain(scored.bench, reporter);
     const detection = detectionOf(inDomain.answers, { clean }, bench.config.seed);
-    return { inDomain, clean, outSet, detection };
+    return { inDomain, clean, outSet, detection, fits: scored.fits };
   });
   const document = evalDocument(bench, { models, ...made }, clock);
-  const { clean } = made;
-  return { document, archives: { predictions: answersArchive({ clean }) } };
+  const { clean, fits } = made;
+  return {
+    document,
+    archives: { predictions: answersArchive({ clean }), ...scoresArchive(fits) },
+  };
 }
 
 function evalDocument(
   bench: Workbench,
-  { models, inDomain, clean, outSet, detection }: {
+  { models, inDomain, clean, outSet, detection, fits }: {
     readonly models: readonly LoadedModel[];
     readonly inDomain: Evaluated;
     readonly clean: Answers;
     readonly outSet: ImageSet;
     readonly detection: Detection;
+    readonly fits: ScoreFits | undefined;
   },
   clock: Clock,
 ): EvalResult {
   return evalResultSchema.parse({
-    schema: "mirage/eval@6",
+    schema: "mirage/eval@7",
     ...common(bench),
     seeds: bench.modelSeeds,
     ...modelsOf(models),
@@ -115,6 +125,7 @@ function evalDocument(
       ...uncertainties(clean, meanOptions(bench)),
     },
     detection,
+    ...fits && { scores: scoresResult(fits) },
     calibration: inDomain.calibration,
     confident: confidentShares(inDomain.answers, { clean }),
     curves: { tau: tauCurve(inDomain.answers, { clean }) },

@@ -10,6 +10,7 @@ import { checkAttack, type CheckedAttack, checksResult, warningsOf } from "../ev
 import type { Job } from "../evaluate/predict.ts";
 import { accuracy, type MeanOptions, rightRows } from "../measure/metrics.ts";
 import { attackedScores } from "../measure/evidence.ts";
+import type { Subject } from "../methods/mod.ts";
 import type { InDomainAttack } from "./results.ts";
 import { uncertainties } from "./uncertainty.ts";
 
@@ -26,15 +27,18 @@ export interface InDomainAttackMade {
  * @param out the attack on out-domain images
  * @param work the evaluation in-domain
  * @param direction that was asked for; less sure when none was
+ * @param checkedBy whom the checks ask, where the subject tells more scores
  */
 export async function attackInDomain(
   out: AttackJob,
   work: Job,
   direction: AttackJob["direction"] = "under",
+  checkedBy: Subject = work.subject,
 ): Promise<InDomainAttackMade> {
   const job = { ...out, ...work, direction, keep: 0, title: "attack in-domain" };
   const attacked = await attackSet(job);
-  return { work: job, attacked, checked: await checkAttack(job, attacked) };
+  const checked = await checkAttack({ ...job, subject: checkedBy }, attacked);
+  return { work: job, attacked, checked };
 }
 
 /**

@@ -107,6 +107,11 @@ export interface RunOptions extends ChosenDifferences, ChosenHyperparameters {
   readonly battery?: BatteryName | undefined;
   /** Whether every attack of a battery sees every image, or those alone that some score still tells; `full` when not given. */
   readonly batteryMode?: "full" | "threshold" | undefined;
+  /**
+   * Scores of `src/scores` by which images are told apart besides, each attacked by itself too: `all`, or names with
+   * commas between them; none when not given.
+   */
+  readonly scores?: string | undefined;
   /** Norm of the attack's ball; L-infinity when not given. */
   readonly norm?: NormName | undefined;
   /** Iterations of pgd, apgd or square, 1 to 10,000; 10, 100 or 2,000 when not given. */

@@ -260,7 +260,7 @@ async function attackOn(
     }
   });
   const document = attackResultSchema.parse({
-    schema: "mirage/attack@8",
+    schema: "mirage/attack@9",
     mode: ownMode,
     model: name,
     protocol,

@@ -146,8 +146,8 @@ export interface WithoutInDomain {
 
 /** What `attack --json` prints. */
 export interface AttackResult extends RunFacts, ModelFacts, AttackEvidence {
-  /** The document's format: 9 without in-domain images, where what needs them is null; else 8, as it was. */
-  readonly schema: "mirage/attack@8" | "mirage/attack@9";
+  /** The document's format. */
+  readonly schema: "mirage/attack@9";
   /** Radius of the attack in its norm; pixels are in [0, 1]. */
   readonly epsilonAttack: number;
   /** How the images were attacked. */
@@ -206,7 +206,7 @@ export interface AttackResult extends RunFacts, ModelFacts, AttackEvidence {
 /** What `eval --json` prints. */
 export interface EvalResult extends RunFacts, ModelFacts, EvalEvidence {
   /** The document's format. */
-  readonly schema: "mirage/eval@6";
+  readonly schema: "mirage/eval@7";
   /** Quality in-domain. */
   readonly inDomain: InDomain;
   /** The out-domain set, and the uncertainty on it. */

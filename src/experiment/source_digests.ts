@@ -28,6 +28,7 @@ export const computingRooms: readonly string[] = [
   "src/networks",
   "src/nn",
   "src/onnx",
+  "src/scores",
   "src/train",
 ];
 

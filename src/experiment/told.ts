@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { isModulePath } from "../base/module.ts";
 import { type Hyperparameter, type Network, networks } from "../methods/mod.ts";
+import { chosenScores, scores } from "../scores/mod.ts";
 import type { ProtocolOption, Stage } from "../methods/protocol.ts";
 
 /** What is known of an option besides what its schema says. */
@@ -89,3 +90,12 @@ export function differenceEntry(option: ProtocolOption): z.ZodType {
     acts: [stage, ...also],
   });
 }
+
+/** The entry of the scores by which images are told apart besides. */
+export const scoresEntry = told(
+  z.string().refine((of) => chosenScores(of) !== undefined, {
+    error: `choose all, or of ${Object.keys(scores).join(",")}, with commas between them`,
+  }).optional(),
+  "Tell images apart by these scores too, and attack each by itself: all, or names with commas between them (docs/scores.md)",
+  { otherwise: same("the method's own"), acts: ["evaluation", "attack"] },
+);

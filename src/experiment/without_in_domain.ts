@@ -56,6 +56,13 @@ export function checkWithout(config: RunConfig, purpose: "train" | "use"): void 
       `${named}, or leave out --battery`,
     );
   }
+  if (config.scores !== undefined) {
+    throw cannot(
+      "fit scores",
+      "they learn from the images that the model was taught",
+      `${named}, or leave out --scores`,
+    );
+  }
   const { on = "out" } = config;
   if (on !== "out") {
     throw cannot("attack", `--on ${on} attacks them`, `${named}, or leave out --on`);

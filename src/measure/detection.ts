@@ -66,7 +66,11 @@ const figures = ["auroc", "auprIn", "auprOut", "fprAt95Tpr"] as const;
 /** All figures at once, in O((P + N) log (P + N)); NaN where a set is empty. */
 export function separation(inDomain: Scores, outDomain: Scores): Separation {
   const ranked = rank(inDomain, outDomain);
-  return measure(count(ranked.inDomain, ranked.groups), count(ranked.outDomain, ranked.groups));
+  const [positives, negatives] = [ranked.inDomain, ranked.outDomain];
+  return measure(count(positives, ranked.groups), count(negatives, ranked.groups), [
+    positives.length,
+    negatives.length,
+  ]);
 }
 
 /**
@@ -86,7 +90,7 @@ export function estimate(
   for (let i = 0; i < resamples; i++) {
     redraw(ranked.inDomain, positives, word);
     redraw(ranked.outDomain, negatives, word);
-    const found = measure(positives, negatives);
+    const found = measure(positives, negatives, [ranked.inDomain.length, ranked.outDomain.length]);
     figures.forEach((name, k) => (drawn[k] ?? new Float64Array())[i] = found[name]);
   }
   const tail = (1 - confidence) / 2;
@@ -171,10 +175,12 @@ function redraw(ranks: Uint32Array, counts: Uint32Array, word: () => number): vo
   }
 }
 
-/** One walk from the highest score down over the counts at each rank. */
-function measure(positives: Uint32Array, negatives: Uint32Array): Separation {
-  const total = (counts: Uint32Array): number => counts.reduce((a, b) => a + b, 0);
-  const [p, n] = [total(positives), total(negatives)];
+/** One walk from the highest score down over the counts at each rank, of which there are p and n in all. */
+function measure(
+  positives: Uint32Array,
+  negatives: Uint32Array,
+  [p, n]: readonly [number, number],
+): Separation {
   /** Positives and negatives at or above the rank. */
   let [above, wrong] = [0, 0];
   let [pairs, auprIn, auprOut] = [0, 0, 0];

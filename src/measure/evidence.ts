@@ -10,6 +10,7 @@ import {
   type BootstrapOptions,
   type Estimate,
   estimate,
+  separation,
   shareBelow,
   thresholdKeeping,
 } from "./detection.ts";
@@ -80,6 +81,40 @@ export function detectionOf(inDomain: Answers, outDomain: OutDomain, seed: numbe
     bootstrap: options,
     scores: Object.fromEntries(scores),
   };
+}
+
+/**
+ * How one score tells two sets apart, with intervals whose resamples follow from the seed; `rejected` is the share of
+ * out-domain images below the threshold that keeps 95 % of these in-domain ones.
+ */
+export function apartBy(
+  name: string,
+  inDomain: Answers,
+  outDomain: Answers,
+  seed: number,
+): SeparationResult {
+  const [own, other] = [inDomain, outDomain].map((of) => {
+    const score = scoresOf(of)[name];
+    return score ? upright(score) : new Float64Array();
+  });
+  const [a, b] = [own ?? new Float64Array(), other ?? new Float64Array()];
+  const { auroc, auprIn, auprOut, fprAt95Tpr } = estimate(a, b, { ...bootstrap, seed });
+  return { auroc, auprIn, auprOut, fprAt95Tpr, rejected: shareBelow(b, thresholdKeeping(a)) };
+}
+
+/** AUROC and FPR95 by every score, without intervals. */
+export function areasBy(
+  inDomain: Answers,
+  outDomain: Answers,
+): Record<string, Readonly<Record<"auroc" | "fprAt95Tpr", number | null>>> {
+  const others = scoresOf(outDomain);
+  return Object.fromEntries(
+    Object.entries(scoresOf(inDomain)).map(([name, score]) => {
+      const other = others[name];
+      const found = separation(upright(score), other ? upright(other) : new Float64Array());
+      return [name, { auroc: finite(found.auroc), fprAt95Tpr: finite(found.fprAt95Tpr) }];
+    }),
+  );
 }
 
 /** Attacked in-domain images by one score. */

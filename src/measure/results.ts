@@ -148,8 +148,41 @@ export interface ChecksResult {
   >;
 }
 
+/** Scores that were fitted for a run. */
+export interface ScoresResult {
+  /** The images that they were fitted on: at most 5,000 of the training set, evenly spread. */
+  readonly training: { readonly name: string; readonly count: number };
+  /** SHA-256 of all that they have learned, in f32: names, shapes and values. */
+  readonly digest: string;
+  /** Scores that the model does not give or the images do not determine, where all were asked for. */
+  readonly leftOut: readonly { readonly name: string; readonly why: string }[];
+}
+
+/** Attacks on one score after the other, each by the score's own slope. */
+export interface ScoreAttacks {
+  /** Images of the sample that the attacks were made on. */
+  readonly images: number;
+  /** Which images these are. */
+  readonly on: "in" | "out";
+  /** By the score that was attacked. */
+  readonly results: Readonly<
+    Record<string, {
+      /** How the score tells the sample as it was from the images of the other domain. */
+      readonly clean: SeparationResult;
+      /** The same after the attack on this score. */
+      readonly adaptive: SeparationResult;
+      /** By every score, this one too, after the same attack; null where a figure has no images. */
+      readonly others: Readonly<
+        Record<string, { readonly auroc: number | null; readonly fprAt95Tpr: number | null }>
+      >;
+    }>
+  >;
+}
+
 /** What an evaluation tells besides. */
 export interface EvalEvidence {
+  /** The scores that were asked for; not there where none were. */
+  readonly scores?: ScoresResult | undefined;
   /** Detectors by every score. */
   readonly detection: DetectionResult;
   /** Reliability in-domain; null of images without labels. */
@@ -162,6 +195,8 @@ export interface EvalEvidence {
 
 /** What an attack tells besides. */
 export interface AttackEvidence {
+  /** The scores that were asked for, and the attacks on each; not there where none were. */
+  readonly scores?: ScoresResult & { readonly attacks: ScoreAttacks } | undefined;
   /** Detectors by every score, before and after; null without in-domain images. */
   readonly detection: DetectionResult<AttackedDetectorResult> | null;
   /** Reliability in-domain; null of images without labels, and where there are none. */

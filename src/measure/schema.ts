@@ -103,8 +103,33 @@ export const checksSchema = z.strictObject({
   results: z.record(z.string(), checkSchema),
 });
 
+/** {@linkcode ScoresResult}. */
+export const scoresSchema = z.strictObject({
+  training: z.strictObject({ name: z.string(), count: z.int() }),
+  digest: z.string().regex(/^[0-9a-f]{64}$/),
+  leftOut: z.array(z.strictObject({ name: z.string(), why: z.string() })),
+});
+
+/** {@linkcode ScoreAttacks}. */
+export const scoreAttacksSchema = z.strictObject({
+  images: z.int(),
+  on: z.enum(["in", "out"]),
+  results: z.record(
+    z.string(),
+    z.strictObject({
+      clean: separationSchema,
+      adaptive: separationSchema,
+      others: z.record(z.string(), z.strictObject({ auroc: figure, fprAt95Tpr: figure })),
+    }),
+  ),
+});
+
+/** Scores with the attacks on each, as an attack has them. */
+export const attackedScoresSchema = scoresSchema.extend({ attacks: scoreAttacksSchema });
+
 /** What an evaluation tells besides. */
 export const evalEvidence = {
+  scores: scoresSchema.optional(),
   detection: detectionSchema,
   calibration: calibrationSchema.nullable(),
   confident: z.strictObject({ inDomain: share, clean: share }),
@@ -119,6 +144,7 @@ export const attackedTauSchema = tauSchema.extend({
 
 /** What an attack tells besides; what needs in-domain images is null without them. */
 export const attackEvidence = {
+  scores: attackedScoresSchema.optional(),
   detection: attackedDetectionSchema.nullable(),
   calibration: calibrationSchema.nullable(),
   confident: z.strictObject({ inDomain: share.nullable(), clean: share, attacked: share }),

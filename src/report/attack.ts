@@ -33,6 +33,7 @@ import { type Content, Html, markup, paragraph, section, table } from "./html.ts
 import { inDomainSection, shownInDomain } from "./in_domain.ts";
 import { page } from "./page.ts";
 import { magnified, perturbation, pngOf } from "./pictures.ts";
+import { scoresSection } from "./scores.ts";
 import {
   averaged,
   configuration,
@@ -98,6 +99,7 @@ export async function attackPage(content: AttackContent): Promise<string> {
     keyFigures(content),
     await confidenceCharts(content),
     detectionSection(evidence),
+    scoresSection(evidence),
     inDomainSection(content),
     await pictures(content),
     await evidenceSections(evidence, attack.on === "in" ? "in-domain" : "out-domain"),

@@ -13,6 +13,7 @@ import type { BatteryContent } from "./battery_content.ts";
 import { type Html, markup, paragraph, section, table } from "./html.ts";
 import { page } from "./page.ts";
 import { pngOf } from "./pictures.ts";
+import { fittedParts } from "./scores.ts";
 import { configuration, furtherFigures } from "./sections.ts";
 import { normName, scoreName, shortScoreName, title } from "./words.ts";
 
@@ -22,6 +23,7 @@ const shownFigures = [
   "procedure",
   "hyperparameters",
   "scores",
+  "scoreFits",
   "cost",
   "battery",
   "accuracy",
@@ -31,7 +33,7 @@ const shownFigures = [
 export async function batteryPage(content: BatteryContent): Promise<string> {
   const { figures } = content;
   const { mode, model, hyperparameters, protocol, seed, seeds, battery, epsilonAttack } = figures;
-  const { inDomain, outDomain, accuracy, attacked } = figures;
+  const { inDomain, outDomain, accuracy, attacked, scoreFits } = figures;
   const how = [
     modelTitle(model, hyperparameters),
     `protocol ${protocol}`,
@@ -57,6 +59,7 @@ export async function batteryPage(content: BatteryContent): Promise<string> {
         }. Each image counts at the worst of each score over itself and all members.`,
       ),
     ),
+    scoreFits ? fittedParts(scoreFits) : null,
     section(
       "Which attack broke which score",
       await draw(winnersChart(content)),

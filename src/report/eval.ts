@@ -21,6 +21,7 @@ import {
 } from "./evidence.ts";
 import { paragraph, section } from "./html.ts";
 import { page } from "./page.ts";
+import { scoresSection } from "./scores.ts";
 import {
   averaged,
   configuration,
@@ -94,6 +95,7 @@ export async function evalPage(content: EvalContent): Promise<string> {
       qualityTable(inDomain),
     ),
     detectionSection(evidence),
+    scoresSection(evidence),
     await evidenceSections(evidence),
     furtherFigures(figures, [...elsewhere, ...shownEvidence(evidence)]),
     configuration(content),

@@ -6,6 +6,7 @@
  */
 import { z } from "zod";
 import {
+  attackedScoresSchema,
   attackedTauSchema,
   calibrationSchema,
   checksSchema,
@@ -51,6 +52,7 @@ const schema = z.object({
     epsilon: z.array(epsilonSchema).catch([]),
   }).optional().catch(undefined),
   checks: checksSchema.optional().catch(undefined),
+  scores: attackedScoresSchema.partial({ attacks: true }).optional().catch(undefined),
 });
 
 /** Runs of older versions call the checks by another name. */

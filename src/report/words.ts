@@ -94,6 +94,17 @@ const scoreNames: Names<readonly [name: string, short: string]> = {
   maxKernel: ["largest kernel value", "max K"],
   maxLogKernel: ["largest log kernel value", "max log K"],
   mutualInformation: ["mutual information", "mutual inf."],
+  maxLogit: ["largest logit", "max logit"],
+  gen: ["generalised entropy (GEN)", "GEN"],
+  margin: ["gap between the two largest logits", "margin"],
+  scaledProbability: ["largest probability after temperature scaling", "scaled max p"],
+  odin: ["ODIN", "ODIN"],
+  mahalanobis: ["Mahalanobis distance", "Mahalanobis"],
+  relativeMahalanobis: ["relative Mahalanobis distance", "relative Mah."],
+  gaussian: ["distance from the mean of all features", "Gaussian"],
+  knn: ["distance from the 50th neighbour (KNN)", "KNN"],
+  vim: ["ViM", "ViM"],
+  ddu: ["density of the features (DDU)", "DDU"],
 };
 
 /** What a score is called. */
