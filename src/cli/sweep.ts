@@ -8,11 +8,12 @@ import { isFile } from "../base/files.ts";
 import { writeAtomic } from "../base/atomic.ts";
 import type { Reporter } from "../base/reporter.ts";
 import { adopt, checkState, forget, type RowStatus, statusOf } from "../sweep/state.ts";
-import { type JobsResult, runJobs, tryAgain } from "../sweep/jobs.ts";
+import { type JobsResult, programLine, runJobs, tryAgain } from "../sweep/jobs.ts";
 import { makePlan } from "../sweep/make_plan.ts";
 import { type Plan, planText, readPlan, type Row, rowAt, wordsOf } from "../sweep/plan.ts";
 import { readGrid } from "../sweep/grid.ts";
 import { runRow } from "../sweep/row.ts";
+import { sbatchScript } from "../sweep/sbatch.ts";
 import type { Invocation } from "./commands.ts";
 import { idleOptions } from "./effect.ts";
 import { failure } from "./failure.ts";
@@ -50,6 +51,7 @@ export async function sweep(
     case "retry":
       return await retry(asked);
     case "sbatch":
+      return await sbatch(asked);
     case "collect":
       throw new UserError("Cannot do that yet");
     default:
@@ -239,4 +241,26 @@ async function retry({ plan: path }: Of<"retry">): Promise<SweepAnswer> {
       indices.length === 1 ? "row runs" : "rows run"
     } again when the plan does`;
   return { document, text, code: 0 };
+}
+
+async function sbatch(asked: Of<"sbatch">): Promise<SweepAnswer> {
+  const { plan: path, time, partition, account, gres, mem, cpus } = asked;
+  const plan = await readPlan(path);
+  const statuses = await statusOf(plan, path);
+  const rows = asked.missing
+    ? statuses.filter(({ state }) => state !== "finished").map(({ row }) => row)
+    : plan.rows;
+  if (rows.length === 0) throw new UserError("Cannot submit a row: all of them are finished");
+  const named = { time, partition, account, gres, mem, "cpus-per-task": cpus };
+  const script = sbatchScript(plan, rows, {
+    path,
+    program: programLine(),
+    flags: Object.entries(named).flatMap(([flag, value]) =>
+      value === undefined ? [] : [[`--${flag}`, value] as const]
+    ),
+    parallel: asked.parallel,
+    setup: asked.setup,
+    maxArraySize: asked.maxArraySize,
+  });
+  return { document: { schema: "mirage/sweep-sbatch@1", script }, text: script, code: 0 };
 }

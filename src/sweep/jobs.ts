@@ -235,14 +235,7 @@ function starter(): Start {
         "several at once by xargs -P or a scheduler",
     );
   }
-  const granted = config.tasks.sweep.split(" ").filter((word) =>
-    word.startsWith("--") && !word.startsWith("--allow-run")
-  );
-  const packed = inOneFile();
-  const where = packed
-    ? ["--quiet", "--no-config", "--no-lock", "--no-npm"]
-    : ["--config", fileURLToPath(new URL("../../deno.json", import.meta.url))];
-  const first = Deno.build.standalone ? [] : ["run", ...where, ...granted, mainModule()];
+  const first = argumentsOf();
   return (args, env) =>
     new Deno.Command(program, {
       args: [...first, ...args],
@@ -253,7 +246,28 @@ function starter(): Start {
     }).spawn();
 }
 
-/** Where this program starts. */
-function mainModule(): string {
-  return fileURLToPath(Deno.mainModule);
+/** What Deno is told before `sweep`. */
+function argumentsOf(): string[] {
+  if (Deno.build.standalone) return [];
+  const where = inOneFile()
+    ? ["--quiet", "--no-config", "--no-lock", "--no-npm"]
+    : ["--quiet", "--config", inProject("deno.json")];
+  return ["run", ...where, ...granted, fileURLToPath(Deno.mainModule)];
+}
+
+/** Permissions of a row. */
+const granted = config.tasks.sweep.split(" ").filter((word) =>
+  word.startsWith("--") && !word.startsWith("--allow-run")
+);
+
+function inProject(name: string): string {
+  return fileURLToPath(new URL(`../../${name}`, import.meta.url));
+}
+
+/** The command line that starts this program elsewhere, up to `sweep`; no process stands between it and a signal. */
+export function programLine(): string[] {
+  if (Deno.build.standalone) return [Deno.execPath()];
+  // A packed file is found on the PATH, where its messages say that it is.
+  if (inOneFile()) return ["mirage"];
+  return [inProject("denow"), "run", "--quiet", ...granted, inProject("main.ts")];
 }
