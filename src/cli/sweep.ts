@@ -4,9 +4,10 @@
  * @module
  */
 import { UserError } from "../base/errors.ts";
-import { isFile } from "../base/files.ts";
+import { display, isFile, readFile } from "../base/files.ts";
 import { writeAtomic } from "../base/atomic.ts";
 import type { Reporter } from "../base/reporter.ts";
+import { bySeed, collect, csvOf, seedOf } from "../sweep/collect.ts";
 import { adopt, checkState, forget, type RowStatus, statusOf } from "../sweep/state.ts";
 import { type JobsResult, programLine, runJobs, tryAgain } from "../sweep/jobs.ts";
 import { makePlan } from "../sweep/make_plan.ts";
@@ -53,7 +54,7 @@ export async function sweep(
     case "sbatch":
       return await sbatch(asked);
     case "collect":
-      throw new UserError("Cannot do that yet");
+      return await gather(asked);
     default:
       throw new Error(`Unreachable: ${asked satisfies never}`);
   }
@@ -263,4 +264,45 @@ async function sbatch(asked: Of<"sbatch">): Promise<SweepAnswer> {
     maxArraySize: asked.maxArraySize,
   });
   return { document: { schema: "mirage/sweep-sbatch@1", script }, text: script, code: 0 };
+}
+
+async function gather({ plan: path, csv, page }: Of<"collect">): Promise<SweepAnswer> {
+  const plain = path.replace(/\.jsonl$/, "");
+  const [table, pagePath] = [csv ?? `${plain}.csv`, page ?? `${plain}.html`];
+  const statuses = (await statusOf(await readPlan(path), path)).filter(({ row }) =>
+    row.command !== "train"
+  );
+  const collected = await collect(statuses);
+  const groups = bySeed(collected);
+  const unfinished = statuses.length - collected.length;
+  await checkCsv(table);
+  await checkTarget(pagePath, "page", [path]);
+  const { sweepPage } = await import("../report/mod.ts");
+  const shownGroups = groups.map((group) => ({
+    ...group,
+    runs: group.runs.map(({ row, run, figures }) => ({ seed: String(seedOf(row)), run, figures })),
+  }));
+  await writeAtomic(table, csvOf(groups));
+  await writeAtomic(pagePath, await sweepPage(shownGroups, unfinished));
+  const document = {
+    schema: "mirage/sweep-collect@1",
+    csv: table,
+    page: pagePath,
+    runs: collected.length,
+    unfinished,
+  };
+  const missing = unfinished > 0 ? `; ${unfinished} are not finished` : "";
+  return { document, text: `${table}, ${pagePath}: ${collected.length} runs${missing}`, code: 0 };
+}
+
+/** Refuses to write a table over what is none. */
+async function checkCsv(path: string): Promise<void> {
+  if (!await isFile(path)) return await checkTarget(path, "document");
+  const text = new TextDecoder().decode(await readFile(path));
+  if (text === "" || text.startsWith("kind,row,seed,run,command")) return;
+  throw new UserError(
+    `Cannot write "${
+      display(path)
+    }": what stands there is no table of a sweep; name another by --csv`,
+  );
 }
