@@ -26,7 +26,7 @@ export const beat = 30_000;
 export const staleAfter = 300_000;
 
 /** Milliseconds without a renewal from which on it is waited for what becomes of a claim. */
-const silentAfter = 100_000;
+export const silentAfter = 100_000;
 
 /** Milliseconds between two looks at a claim that is waited for. */
 const pause = 5_000;

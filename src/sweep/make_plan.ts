@@ -86,7 +86,7 @@ async function draftOf(
   idle: Idle,
   idleness: Idleness,
 ): Promise<Draft> {
-  const asked = configOf(options);
+  const asked = configOf({ command, options });
   const parts = command === "attack"
     ? await survey.tryAttack(asked, await survey.known(command, asked))
     : undefined;
@@ -95,7 +95,7 @@ async function draftOf(
   const kept = Object.fromEntries(
     Object.entries(options).filter(([name]) => !without.some((of) => of.name === name)),
   );
-  const config = without.length > 0 ? configOf(kept) : asked;
+  const config = without.length > 0 ? configOf({ command, options: kept }) : asked;
   const known = await survey.known(command, config);
   const digest = await survey.digest(command, config, known);
   return { digest, command, options: kept, needs: [], config, known };

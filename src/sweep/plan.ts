@@ -13,7 +13,13 @@ import { z } from "zod";
 import { digestOf } from "../base/digest.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import { display, readFile } from "../base/files.ts";
-import { type RunConfig, runConfig, type RunOptions } from "../experiment/config.ts";
+import {
+  evalBatch,
+  type RunConfig,
+  runConfig,
+  type RunOptions,
+  trainBatch,
+} from "../experiment/config.ts";
 import { type RowCommand, rowCommands, type RowOptions } from "./grid.ts";
 
 /** A run of a plan. */
@@ -38,9 +44,10 @@ export interface Plan {
   readonly trainings: number;
 }
 
-/** The configuration that a row's options come to. */
-export function configOf(options: RowOptions): RunConfig {
-  return runConfig(options as unknown as RunOptions);
+/** The configuration that a row's options come to: that of its command with the same flags. */
+export function configOf({ command, options }: Pick<Row, "command" | "options">): RunConfig {
+  const batch = command === "train" ? { trainBatchSize: trainBatch } : { batchSize: evalBatch };
+  return runConfig({ ...batch, ...options } as unknown as RunOptions);
 }
 
 /** A sentence as it goes on after a colon. */

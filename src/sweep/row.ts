@@ -4,7 +4,8 @@
  * @module
  */
 import { UserError } from "../base/errors.ts";
-import { hold, isHeld } from "../base/lock.ts";
+import { silentAfter } from "../base/claim.ts";
+import { type Held, hold, isHeld } from "../base/lock.ts";
 import type { Reporter } from "../base/reporter.ts";
 import { attack } from "../experiment/attack.ts";
 import { battery } from "../experiment/battery.ts";
@@ -45,7 +46,7 @@ export async function runRow(plan: Plan, row: Row, settings: RowSettings): Promi
   const before = await finished(path, row);
   if (before) return before;
   for (const digest of row.needs) await trained(plan, row, digest, settings);
-  await using _ = await hold(rowFolder(path, row), (message) => reporter.note(message));
+  await using _ = await holdRow(rowFolder(path, row), reporter);
   // Another process may have finished it meanwhile.
   const meanwhile = await finished(path, row);
   if (meanwhile) return meanwhile;
@@ -59,6 +60,22 @@ export async function runRow(plan: Plan, row: Row, settings: RowSettings): Promi
     const sentence = settings.told(error);
     await writeOutcome(path, row, { state: "failed", sentence, seconds: seconds() });
     throw error;
+  }
+}
+
+/**
+ * Takes the folder of a row. One that was ended with its machine leaves a claim, which looks alive for a while: so long
+ * it is waited for.
+ */
+async function holdRow(folder: string, reporter: Reporter): Promise<Held> {
+  const until = Date.now() + 1.5 * silentAfter;
+  while (true) {
+    try {
+      return await hold(folder, (message) => reporter.note(message));
+    } catch (error) {
+      if (Date.now() > until || !await isHeld(folder)) throw error;
+    }
+    await new Promise((wake) => setTimeout(wake, pause));
   }
 }
 
@@ -110,11 +127,11 @@ export function failedBefore(row: Row, needed: Row, sentence: string): UserError
 }
 
 /** Makes the run, and returns its folder. */
-async function make({ command, options }: Row, reporter: Reporter): Promise<string> {
-  const config = configOf(options);
+async function make(row: Row, reporter: Reporter): Promise<string> {
+  const config = configOf(row);
   let kept: string | undefined;
   const keeping: Reporter = { ...reporter, kept: (folder) => kept = folder };
-  switch (command) {
+  switch (row.command) {
     case "train":
       await train(config, keeping);
       break;
@@ -126,7 +143,7 @@ async function make({ command, options }: Row, reporter: Reporter): Promise<stri
       else await battery(config, keeping);
       break;
     default:
-      throw new Error(`Unreachable: ${command satisfies never}`);
+      throw new Error(`Unreachable: ${row.command satisfies never}`);
   }
   if (kept === undefined) throw new Error("Unreachable: a run that is kept nowhere");
   return kept;

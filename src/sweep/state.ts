@@ -141,7 +141,7 @@ export async function adopt(plan: Plan, path: string): Promise<number> {
   const taken = new Set(
     statuses.flatMap(({ outcome }) => outcome?.state === "finished" ? [outcome.run] : []),
   );
-  const places = Map.groupBy(open, ({ options }) => configOf(options).savePath);
+  const places = Map.groupBy(open, (row) => configOf(row).savePath);
   let found = 0;
   for (const [savePath, rows] of places) {
     const runs = await finishedRuns(savePath, taken);

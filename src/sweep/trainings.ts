@@ -127,7 +127,7 @@ async function makerOf(
     ...setup.method.ensemble ? { numEnsembles: 1 } : {},
     ...setup.trainingConfig.limit === undefined ? {} : { limit: setup.trainingConfig.limit },
   };
-  const config = configOf(options);
+  const config = configOf({ command: "train", options });
   const known = await survey.known("train", config);
   if (await known.setup.trainingFolder(seed) !== folder) {
     throw new Error(`Unreachable: the training in ${folder} would be made elsewhere`);
