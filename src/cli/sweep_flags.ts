@@ -4,8 +4,8 @@
  * @module
  */
 import { object, or } from "@optique/core/constructs";
-import { message } from "@optique/core/message";
-import { map, multiple, optional, withDefault } from "@optique/core/modifiers";
+import { message, text } from "@optique/core/message";
+import { multiple, optional, withDefault } from "@optique/core/modifiers";
 import { argument, command, constant, flag, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
 import { path } from "@optique/run/valueparser";
@@ -23,7 +23,7 @@ const plan = {
 /** A text of Slurm's, handed on as it is. */
 const handedOn = (name: `--${string}`, metavar: Uppercase<string>, about: string) =>
   optional(option(name, string({ metavar: metavar as "TEXT" }), {
-    description: message`${about}, as sbatch takes it`,
+    description: message`${text(about)}, as sbatch takes it`,
   }));
 
 /** Commands of a sweep. */
@@ -124,12 +124,9 @@ export const sweepCommands = {
       ...ofSweep,
       ...plan,
       action: constant("collect"),
-      csv: map(
-        optional(option("--csv", path({ metavar: "FILE" }), {
-          description: message`The table [the plan's name with .csv]`,
-        })),
-        (file) => file,
-      ),
+      csv: optional(option("--csv", path({ metavar: "FILE" }), {
+        description: message`The table [the plan's name with .csv]`,
+      })),
       page: optional(option("--page", path({ metavar: "FILE" }), {
         description: message`The page [the plan's name with .html]`,
       })),

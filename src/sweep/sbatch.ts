@@ -42,7 +42,7 @@ export function sbatchScript(
   rows: readonly Row[],
   settings: SbatchSettings,
 ): string {
-  const { path, flags, setup } = settings;
+  const { path, flags } = settings;
   const logs = join(stateFolder(path), "slurm");
   const options = [
     ["--job-name", "mirage"],
@@ -63,25 +63,7 @@ set -euo pipefail
 
 plan=${quoted(path)}
 
-run_row() {
-${['export DENO_WEBGPU_BACKEND="${DENO_WEBGPU_BACKEND:-vulkan}"', ...setup].join("\n")}
-  ${[...settings.program, "sweep", "run"].map(quoted).join(" ")} \\
-    "$plan" --index "$SLURM_ARRAY_TASK_ID" --offset "$1" &
-  local child=$! code=0 again=1
-  # A trap ends a wait before the row has ended.
-  trap 'again=1; kill -USR1 "$child" 2>/dev/null || true' USR1
-  trap 'again=1; kill -TERM "$child" 2>/dev/null || true' TERM
-  while [ "$again" = 1 ]; do
-    again=0 code=0
-    wait "$child" || code=$?
-  done
-  if [ "$code" = 75 ]; then
-    # The job of an array's last task has the number of the array: the task is named in full.
-    scontrol requeue "\${SLURM_ARRAY_JOB_ID}_\${SLURM_ARRAY_TASK_ID}" || true
-  fi
-  exit "$code"
-}
-
+${rowPart(settings)}
 if [ "\${1-}" = row ]; then run_row "$2"; fi
 
 if [ ! -f "$0" ] || [ -n "\${SLURM_JOB_ID-}" ]; then
@@ -102,6 +84,29 @@ submit() {
   echo "Submitted $1 from row $2 on as job $id"
 }
 ${submissions(plan, rows, settings).join("\n")}
+`;
+}
+
+/** What an array's task does: it hands signals on to the row, waits for it, and has itself requeued where that goes on. */
+function rowPart({ setup, program }: SbatchSettings): string {
+  return `run_row() {
+${['export DENO_WEBGPU_BACKEND="${DENO_WEBGPU_BACKEND:-vulkan}"', ...setup].join("\n")}
+  ${[...program, "sweep", "run"].map(quoted).join(" ")} \\
+    "$plan" --index "$SLURM_ARRAY_TASK_ID" --offset "$1" &
+  local child=$! code=0 again=1
+  # A trap ends a wait before the row has ended.
+  trap 'again=1; kill -USR1 "$child" 2>/dev/null || true' USR1
+  trap 'again=1; kill -TERM "$child" 2>/dev/null || true' TERM
+  while [ "$again" = 1 ]; do
+    again=0 code=0
+    wait "$child" || code=$?
+  done
+  if [ "$code" = 75 ]; then
+    # The job of an array's last task has the number of the array: the task is named in full.
+    scontrol requeue "\${SLURM_ARRAY_JOB_ID}_\${SLURM_ARRAY_TASK_ID}" || true
+  fi
+  exit "$code"
+}
 `;
 }
 
