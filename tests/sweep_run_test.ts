@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { readPlan, type Row } from "../src/sweep/plan.ts";
 import { rowFolder } from "../src/sweep/state.ts";
 import { ended, type Outcome, startTask, task } from "./program.ts";
+import { secondDriver, testWithSecondDriver } from "./second_driver.ts";
 import { inFolder } from "./support.ts";
 
 function sweep(
@@ -92,6 +93,48 @@ async function rowAt(folder: string, index: number): Promise<Row> {
   assert.ok(row);
   return row;
 }
+
+Deno.test("two at once leave what the commands leave one after the other, to the last bit", () =>
+  inFolder(async (folder) => {
+    const [together, apart] = [join(folder, "together"), join(folder, "apart")];
+    const grid = { command: "attack", grid: { epsilonAttack: [0.1, 0.2] }, options: small };
+    for (const place of [together, apart]) await Deno.mkdir(place);
+    await planned(together, grid);
+    const { code, stderr } = await sweep(together, ["run", "sweep.jsonl", "--jobs", "2"]);
+    assert.equal(code, 0, stderr);
+    for (const epsilon of ["0.1", "0.2"]) {
+      const typed = `--mode baseline --limit 32 --epochs 1 --epsilon-attack ${epsilon}`.split(" ");
+      const { code, stderr } = await task("attack", typed, { cwd: apart });
+      assert.equal(code, 0, stderr);
+    }
+    await planned(apart, grid);
+    const tables: string[] = [];
+    for (const place of [together, apart]) {
+      assert.equal((await sweep(place, ["collect", "sweep.jsonl"])).code, 0);
+      tables.push(await Deno.readTextFile(join(place, "sweep.csv")));
+    }
+    assert.equal(tables[0], tables[1]);
+    assert.equal(tables[0]?.split("\r\n").length, 4);
+  }));
+
+testWithSecondDriver(
+  "`--gpu` has rows run on other devices, in turn",
+  () =>
+    inFolder(async (folder) => {
+      await planned(folder, { command: "eval", grid: { seed: [0, 1] }, options: small });
+      const second = `VK_ICD_FILENAMES=${secondDriver["VK_ICD_FILENAMES"]}`;
+      const args = ["run", "sweep.jsonl", "--jobs", "2", "--gpu", "A=", "--gpu", second];
+      const { code, stderr } = await sweep(folder, args);
+      assert.equal(code, 0, stderr);
+      const adapters = await Promise.all(
+        (await status(folder)).rows.map(async ({ run }) => {
+          const text = await Deno.readTextFile(join(folder, run ?? "", "run.json"));
+          return JSON.parse(text).adapter.description;
+        }),
+      );
+      assert.equal(new Set(adapters).size, 2, `${adapters}`);
+    }),
+);
 
 Deno.test("a row by a scheduler's index makes the training that it needs, and is not run twice", () =>
   inFolder(async (folder) => {

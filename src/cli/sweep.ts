@@ -6,10 +6,12 @@
 import { UserError } from "../base/errors.ts";
 import { display, isFile, readFile } from "../base/files.ts";
 import { writeAtomic } from "../base/atomic.ts";
+import { duration } from "../base/lock.ts";
 import type { Reporter } from "../base/reporter.ts";
 import { bySeed, collect, csvOf, seedOf } from "../sweep/collect.ts";
 import { adopt, checkState, forget, type RowStatus, statusOf } from "../sweep/state.ts";
 import { type JobsResult, programLine, runJobs, tryAgain } from "../sweep/jobs.ts";
+import { hoursOf } from "../sweep/hours.ts";
 import { makePlan } from "../sweep/make_plan.ts";
 import { type Plan, planText, readPlan, type Row, rowAt, wordsOf } from "../sweep/plan.ts";
 import { readGrid } from "../sweep/grid.ts";
@@ -75,6 +77,8 @@ async function plan(
     ...merged > 0 ? [`${merged} merged with equal ones`] : [],
   ].join(", ");
   const document = {
+    hours: null,
+    trainingHours: null,
     schema: "mirage/sweep-plan@1",
     plan: dryRun ? null : target,
     digest: planned.digest,
@@ -84,8 +88,15 @@ async function plan(
     rows,
   };
   if (dryRun) {
+    const { hours, trainingHours } = await hoursOf(planned.drafts, reporter);
     const lines = rows.map((row) => `${row.index}  ${wordsOf(row)}`);
-    return { document, text: [...lines, facts].join("\n"), code: 0 };
+    const [all, trained] = [hours, trainingHours].map((of) => duration(3.6e6 * of));
+    const time = `About ${all} on one device like this one, ${trained} of them for trainings`;
+    return {
+      document: { ...document, hours, trainingHours },
+      text: [...lines, facts, time].join("\n"),
+      code: 0,
+    };
   }
   await writePlan(planned, target, grid);
   const found = await adopt(planned, target);

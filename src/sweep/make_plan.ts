@@ -21,6 +21,8 @@ export interface Planned extends Plan {
   readonly shared: number;
   /** Sentences about what was left out. */
   readonly notes: readonly string[];
+  /** The rows with what is known of them, in the order of the plan. */
+  readonly drafts: readonly Draft[];
 }
 
 /** An option that does nothing in a run, and why. */
@@ -73,6 +75,7 @@ export async function makePlan(
     points: points.length,
     shared: all.length - drafts.size,
     notes: idleness.notes(),
+    drafts: first,
   };
 }
 

@@ -9,6 +9,7 @@ import { type Held, hold, isHeld } from "../base/lock.ts";
 import type { Reporter } from "../base/reporter.ts";
 import { attack } from "../experiment/attack.ts";
 import { battery } from "../experiment/battery.ts";
+import type { RunConfig } from "../experiment/config.ts";
 import { evaluate } from "../experiment/evaluate.ts";
 import { train } from "../experiment/train.ts";
 import { configOf, lowered, type Plan, type Row, wordsOf } from "./plan.ts";
@@ -128,23 +129,32 @@ export function failedBefore(row: Row, needed: Row, sentence: string): UserError
 
 /** Makes the run, and returns its folder. */
 async function make(row: Row, reporter: Reporter): Promise<string> {
-  const config = configOf(row);
   let kept: string | undefined;
-  const keeping: Reporter = { ...reporter, kept: (folder) => kept = folder };
-  switch (row.command) {
-    case "train":
-      await train(config, keeping);
-      break;
-    case "eval":
-      await evaluate(config, keeping);
-      break;
-    case "attack":
-      if (config.battery === undefined) await attack(config, keeping);
-      else await battery(config, keeping);
-      break;
-    default:
-      throw new Error(`Unreachable: ${row.command satisfies never}`);
-  }
+  await makeRun(row.command, configOf(row), { ...reporter, kept: (folder) => kept = folder });
   if (kept === undefined) throw new Error("Unreachable: a run that is kept nowhere");
   return kept;
+}
+
+/**
+ * Runs a command as it is typed.
+ *
+ * @returns the seconds that its parts took, those of `setup` and `train` among them
+ */
+export async function makeRun(
+  command: Row["command"],
+  config: RunConfig,
+  reporter: Reporter,
+): Promise<Readonly<Record<string, number>>> {
+  switch (command) {
+    case "train":
+      return (await train(config, reporter)).seconds;
+    case "eval":
+      return (await evaluate(config, reporter)).seconds;
+    case "attack":
+      return config.battery === undefined
+        ? (await attack(config, reporter)).seconds
+        : (await battery(config, reporter)).seconds;
+    default:
+      throw new Error(`Unreachable: ${command satisfies never}`);
+  }
 }

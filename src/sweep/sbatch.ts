@@ -90,6 +90,8 @@ ${submissions(plan, rows, settings).join("\n")}
 /** What an array's task does: it hands signals on to the row, waits for it, and has itself requeued where that goes on. */
 function rowPart({ setup, program }: SbatchSettings): string {
   return `run_row() {
+  # Lines of a cluster's own may mind no variable that is not set.
+  set +u
 ${['export DENO_WEBGPU_BACKEND="${DENO_WEBGPU_BACKEND:-vulkan}"', ...setup].join("\n")}
   ${[...program, "sweep", "run"].map(quoted).join(" ")} \\
     "$plan" --index "$SLURM_ARRAY_TASK_ID" --offset "$1" &
