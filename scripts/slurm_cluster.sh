@@ -66,6 +66,9 @@ export SLURM_CONF=$folder/slurm.conf
 
 daemons=()
 stop() {
+  # A daemon that ends leaves its jobs alone.
+  scancel --user="$(id -un)" 2>/dev/null || true
+  for _ in $(seq 100); do [ -z "$(squeue --noheader 2>/dev/null)" ] && break || sleep 0.1; done
   for pid in "${daemons[@]}"; do kill "$pid" 2>/dev/null || true; done
   for pid in "${daemons[@]}"; do wait "$pid" 2>/dev/null || true; done
 }

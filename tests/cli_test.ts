@@ -32,7 +32,7 @@ async function mirage(args: readonly string[], cwd: string = scratch): Promise<O
     : await task("mirage", args, { cwd });
 }
 
-const commands = "attack eval train table runs verify report data doctor tune".split(" ");
+const commands = "attack eval train table sweep runs verify report data doctor tune".split(" ");
 
 /** The best checkpoint of a training of one model. */
 function bestOf({ stdout, stderr }: Outcome): { readonly path: string } {

@@ -184,3 +184,29 @@ for (const signal of ["SIGUSR1", "SIGTERM"] as const) {
       }),
   });
 }
+
+Deno.test({
+  name:
+    "rows that run at once are told to stop with who started them, who waits for them and ends with 75",
+  ignore: Deno.build.os === "windows",
+  fn: () =>
+    inFolder(async (folder) => {
+      const options = { ...small, epochs: 100_000 };
+      await planned(folder, { command: "train", grid: { seed: [0, 1, 2] }, options });
+      const begun = new Set<string>();
+      using watcher = Deno.watchFs(folder);
+      const child = startTask("sweep", ["run", "sweep.jsonl", "--jobs", "2"], { cwd: folder });
+      for await (const { paths } of watcher) {
+        for (const path of paths.filter((path) => path.endsWith("last.safetensors"))) {
+          begun.add(path);
+        }
+        if (begun.size === 2) break;
+      }
+      child.kill("SIGTERM");
+      const { code, stdout, stderr } = await ended(child);
+      assert.equal(code, 75, stderr);
+      assert.equal(stdout, "0 finished, 3 stopped: the same command goes on\n");
+      const states = (await status(folder)).rows.map(({ state }) => state);
+      assert.deepEqual(states, ["missing", "missing", "missing"]);
+    }),
+});

@@ -17,6 +17,9 @@ import { openState, outcomeOf, rowFolder } from "./state.ts";
 /** The exit code of a row that was stopped and goes on when it is started again: `EX_TEMPFAIL` of sysexits.h. */
 export const tryAgain = 75;
 
+/** Exit codes of rows that were told to stop: by Ctrl-C, which reaches all of a terminal's processes, and others. */
+const stops: readonly number[] = [tryAgain, 129, 130, 143];
+
 /** How rows are spread. */
 export interface JobSettings {
   /** Path of the plan's file. */
@@ -168,7 +171,7 @@ class Jobs {
       this.#result.finished.push(row.index);
       return this.#say(`${wordsOf(row)} (${took})`);
     }
-    if (code === tryAgain || signal !== null) {
+    if (stops.includes(code) || signal !== null) {
       this.#result.stopped.push(row.index);
       const why = signal === null ? "stopped" : `its process was ended by ${signal}`;
       return this.#say(`row ${row.index} ${why}; run it again, and it goes on: ${wordsOf(row)}`);
