@@ -8,7 +8,7 @@ import { UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
 import type { Attack } from "../attack/mod.ts";
 import type { RunConfig } from "../experiment/config.ts";
-import type { Point, RowCommand } from "./grid.ts";
+import type { Point, RowCommand, RowOptions } from "./grid.ts";
 import { configOf, lowered, type Plan, type Row } from "./plan.ts";
 import { Survey } from "./survey.ts";
 import { type Draft, sharedTrainings } from "./trainings.ts";
@@ -93,7 +93,11 @@ async function draftOf(
   const parts = command === "attack"
     ? await survey.tryAttack(asked, await survey.known(command, asked))
     : undefined;
-  const without = idle(command, asked, Object.keys(options), parts?.attack);
+  const without = idleness.found(
+    command,
+    options,
+    () => idle(command, asked, Object.keys(options), parts?.attack),
+  );
   idleness.add(block, Object.keys(options), without, asked.mode);
   const kept = Object.fromEntries(
     Object.entries(options).filter(([name]) => !without.some((of) => of.name === name)),
@@ -111,6 +115,18 @@ class Idleness {
     string,
     { block: number; name: string; rows: number; idle: number; why: string; modes: Set<string> }
   >();
+
+  /** What was found of rows that differ in their seed and radius alone. */
+  readonly #seen = new Map<string, ReturnType<Idle>>();
+
+  found(command: RowCommand, options: RowOptions, look: () => ReturnType<Idle>): ReturnType<Idle> {
+    const { seed, epsilonAttack, ...rest } = options;
+    const has = [seed, epsilonAttack].map((value) => value !== undefined);
+    const key = JSON.stringify([command, has, rest]);
+    const found = this.#seen.get(key) ?? look();
+    this.#seen.set(key, found);
+    return found;
+  }
 
   add(
     block: number,
