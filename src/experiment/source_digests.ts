@@ -15,7 +15,8 @@ export interface SourceDigests {
 
 /**
  * The rooms that figures come from. `src/base`, `src/runs`, `src/report`, `src/sweep` and `src/cli` are left
- * out: they name, keep, order and show what was computed, and another wording makes no other run; what they read has digests of its own.
+ * out: they name, keep, order and show what was computed, and another wording makes no other run; what they
+ * read has digests of its own.
  */
 export const computingRooms: readonly string[] = [
   "data",
