@@ -26,6 +26,7 @@ const layers = [
   ["src/runs"],
   ["src/experiment"],
   ["src/report"],
+  ["src/sweep"],
   ["src/cli"],
   ["main.ts", "mod.ts"],
   ["examples", "scripts", "bench", "tests"],
