@@ -23,6 +23,8 @@ import { showRuns, showVerify } from "./src/cli/show_runs.ts";
 import { showTable } from "./src/cli/show_table.ts";
 import { checkTarget } from "./src/cli/target.ts";
 import { writeAtomic } from "./src/base/atomic.ts";
+import { sweep } from "./src/cli/sweep.ts";
+import { stopsRow } from "./src/cli/sweep_stops.ts";
 import { showTune, tune } from "./src/cli/tune.ts";
 import { attack } from "./src/experiment/attack.ts";
 import { battery } from "./src/experiment/battery.ts";
@@ -44,7 +46,10 @@ interface Answer {
   readonly afterwards?: () => Promise<boolean>;
 }
 
-async function answer(invocation: Invocation, args: readonly string[]): Promise<Answer> {
+async function answer(
+  invocation: Exclude<Invocation, { command: "sweep" }>,
+  args: readonly string[],
+): Promise<Answer> {
   if (invocation.command === "data") {
     const document = await data(invocation.names, invocation.dataPath, terminal);
     return { document, text: showData(document), ok: true };
@@ -153,8 +158,14 @@ async function main(): Promise<number> {
     onExit: (code) => Deno.exit(code),
   });
   const { command } = invocation;
-  const isRun = command === "attack" || command === "eval" || command === "train";
+  const isRun = command === "attack" || command === "eval" || command === "train" ||
+    command === "sweep";
   stopped = () => isRun ? runStops[kept()] : stops[command] ?? "Stopped";
+  if (command === "sweep") {
+    const { document, text: told, code } = await sweep(invocation, terminal, end);
+    await print(invocation.json ? JSON.stringify(document, null, 2) : told);
+    return code;
+  }
   await checkTargetOf(invocation);
   const { document, text: prose, ok, afterwards } = await answer(invocation, args);
   const json = JSON.stringify(document, null, 2);
@@ -226,14 +237,20 @@ function debugging(): boolean {
 /** Signals that stop the process: Ctrl-C, what a scheduler sends, a terminal that is closed. */
 const signals = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
+/** Ends the process that was told to stop. */
+function end(code: number): void {
+  stopBars();
+  stop();
+  say(`\n${stopped()}`);
+  Deno.exit(code);
+}
+
 function listenForStops(): void {
   for (const [signal, code] of Object.entries(signals)) {
     try {
-      Deno.addSignalListener(signal as Deno.Signal, () => {
-        stopBars();
-        stop();
-        say(`\n${stopped()}`);
-        Deno.exit(code);
+      const of = signal as Deno.Signal;
+      Deno.addSignalListener(of, () => {
+        if (!stopsRow(of, end)) end(code);
       });
     } catch (error) {
       // Windows has no SIGTERM.

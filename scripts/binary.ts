@@ -40,7 +40,11 @@ export const permissions = [
   "--allow-read",
   "--allow-write",
   "--allow-env=INIT_CWD,MIRAGE_DEBUG,HOME,XDG_CACHE_HOME,LOCALAPPDATA",
+  "--allow-sys=hostname",
 ] as const;
+
+/** Variables by which a scheduler tells a row of a sweep which it is, and which GPU is its own. */
+export const schedulers = ["SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX", "SLURM_LOCALID"] as const;
 
 /** How a program ended, and what it said. */
 export interface Outcome {

@@ -27,6 +27,7 @@ import {
   permissions,
   root,
   runScript,
+  schedulers,
   tryOut,
 } from "./binary.ts";
 
@@ -62,6 +63,7 @@ async function denoCompile({ target, output, base }: Request): Promise<Outcome> 
       ...included.map((path) => `--include=${path}`),
       ...(target.includes("linux") ? [`--env-file=${settings}`] : []),
       ...permissions,
+      `--allow-env=${schedulers.join(",")}`,
       `--allow-net=${hosts.join(",")}`,
       "--no-prompt",
       "main.ts",

@@ -60,5 +60,10 @@ case ${1-} in
   data) net=--allow-net=@HOSTS@ ;;
   *) net=--deny-net ;;
 esac
+set -- "$here/mirage.js" "$@"
+# A sweep starts a process a row, and reads what a scheduler calls its row.
+case ${2-} in
+  sweep) set -- --allow-run="$here/deno" --allow-env=@SCHEDULERS@ "$@" ;;
+esac
 exec "$here/deno" run --quiet --no-config --no-lock --no-remote --no-npm --no-prompt \
-  @PERMISSIONS@ "$net" "$here/mirage.js" "$@"
+  @PERMISSIONS@ "$net" "$@"

@@ -26,6 +26,7 @@ import {
   permissions,
   root,
   runScript,
+  schedulers,
   tryOut,
 } from "./binary.ts";
 import launcher from "./launcher.sh" with { type: "text" };
@@ -56,6 +57,7 @@ export async function selfExtracting(files: readonly Packed[]): Promise<Uint8Arr
     HASH: digest.toHex().slice(0, 16),
     HOSTS: hosts.join(","),
     PERMISSIONS: permissions.join(" "),
+    SCHEDULERS: schedulers.join(","),
     LINES: String(launcher.split("\n").length),
   };
   const header = new TextEncoder().encode(

@@ -27,6 +27,7 @@ const layers = [
   ["src/runs"],
   ["src/experiment"],
   ["src/report"],
+  ["src/sweep"],
   ["src/cli"],
   ["main.ts", "mod.ts"],
   ["examples", "scripts", "bench", "tests"],
@@ -79,7 +80,7 @@ Deno.test("no files and no rooms import each other in a circle", async () => {
   assert.deepEqual(house.fileCircles, []);
   assert.deepEqual(house.roomCircles, []);
   // One room more or less is a change of the house's plan: see docs/extending.md.
-  assert.ok(house.rooms.length <= 24, `${house.rooms.length} rooms`);
+  assert.ok(house.rooms.length <= 25, `${house.rooms.length} rooms`);
 });
 
 Deno.test("a circle is found where there is one", () => {

@@ -1,7 +1,7 @@
 /** The binaries: packed for real and run with nothing around them; compiled as far as a base can be had. */
 import assert from "node:assert/strict";
 import { checkContents, compileOnStandIn } from "../scripts/compile.ts";
-import { execute, hosts, included, type Outcome } from "../scripts/binary.ts";
+import { execute, hosts, included, type Outcome, schedulers } from "../scripts/binary.ts";
 import { type Packed, selfExtracting } from "../scripts/pack.ts";
 import { attackResultSchema } from "../src/experiment/documents.ts";
 import { task } from "./program.ts";
@@ -71,7 +71,8 @@ launcherTest("hands on its arguments, and no network but to `data`", async (sett
   const here = await pack();
   const attack = await mirage(["attack", "a b", "", "$x*"], { INIT_CWD: "/" });
   const rights =
-    "<--no-prompt><--allow-read><--allow-write><--allow-env=INIT_CWD,MIRAGE_DEBUG,HOME,XDG_CACHE_HOME,LOCALAPPDATA>";
+    "<--no-prompt><--allow-read><--allow-write><--allow-env=INIT_CWD,MIRAGE_DEBUG,HOME,XDG_CACHE_HOME,LOCALAPPDATA>" +
+    "<--allow-sys=hostname>";
   const flags = `<run><--quiet><--no-config><--no-lock><--no-remote><--no-npm>${rights}`;
   assert.deepEqual(attack, {
     code: 0,
@@ -81,6 +82,10 @@ launcherTest("hands on its arguments, and no network but to `data`", async (sett
   const data = await mirage(["data"]);
   const net = `<--allow-net=${hosts.join(",")}>`;
   assert.equal(data.stdout, `${flags}${net}<${here}/mirage.js><data> ${home} unset 1\n`);
+  const sweep = await mirage(["sweep", "run"]);
+  const own = `<--allow-run=${here}/deno><--allow-env=${schedulers.join(",")}>`;
+  const row = `${flags}<--deny-net>${own}<${here}/mirage.js><sweep><run> ${home} unset 1\n`;
+  assert.equal(sweep.stdout, row);
   assert.equal(await Deno.readTextFile(`${here}/mirage.js`), "program");
 });
 
@@ -199,9 +204,13 @@ Deno.test("`compile` embeds every kernel and data file, and grants no more than 
     const { allow_import: _, ...permissions } = JSON.parse(json);
     const granted = Object.entries(permissions).filter(([, value]) => value !== null);
     assert.deepEqual(Object.fromEntries(granted), {
-      allow_env: ["INIT_CWD", "MIRAGE_DEBUG", "HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"],
+      allow_env: [
+        ...["INIT_CWD", "MIRAGE_DEBUG", "HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"],
+        ...schedulers,
+      ],
       allow_net: [...hosts],
       allow_read: [],
+      allow_sys: ["hostname"],
       allow_write: [],
       prompt: false,
     });

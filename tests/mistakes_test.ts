@@ -123,7 +123,7 @@ const mistakes: readonly [what: string, args: string[], message: RegExp][] = [
   [
     "a member's checkpoint of another model",
     ["attack", "--mode", "deep_ensemble", "--checkpoint", tiny],
-    /^Cannot load ".*tiny.checkpoint" as LeNet: it has no "conv1.0.weight" but ".*"; give the/,
+    /^Cannot load ".*tiny.checkpoint" as LeNet: it has no "conv1.0.weight", .* but ".*"; give the/,
   ],
   [
     "a checkpoint template that leads nowhere",

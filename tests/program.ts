@@ -34,7 +34,9 @@ export async function task(
 }
 
 /** The commands that have a task of their own name. */
-export const commands = "attack eval train table runs verify report data doctor tune".split(" ");
+export const commands = "attack eval train table sweep runs verify report data doctor tune".split(
+  " ",
+);
 
 /** Runs a command in a folder as its task is typed; what is no task of its own goes by `mirage`. */
 export function mirage(args: readonly string[], surroundings: Surroundings): Promise<Outcome> {

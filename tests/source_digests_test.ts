@@ -7,7 +7,7 @@ import { computingRooms, type SourceDigests } from "../src/experiment/source_dig
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** Rooms whose TypeScript no figure comes from, and the kernels, which are WGSL. */
-const others = ["src/base", "src/cli", "src/report", "src/runs", "src/shaders"];
+const others = ["src/base", "src/cli", "src/report", "src/runs", "src/shaders", "src/sweep"];
 
 async function filesOf(folder: string): Promise<string[]> {
   const found: string[] = [];

@@ -171,6 +171,7 @@ const refused: readonly (readonly [
   ],
   ["attack", ["--on", "both"], /^Cannot attack without in-domain images: --on both attacks them; /],
   ["attack", ["--battery", "fast"], /^Cannot make a battery without in-domain images: /],
+  ["attack", ["--scores", "all"], /^Cannot fit scores without in-domain images: /],
   ["attack", ["--labels", "x.txt"], /^Cannot use --labels here: it is for images of your own; /],
   ["attack", ["--objective", "feature"], /the objective "feature" takes class means of training/],
   ["eval", [], /^Cannot evaluate without in-domain images: .*, or use attack$/],

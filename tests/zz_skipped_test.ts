@@ -10,7 +10,7 @@ Deno.test("tests that are skipped for want of files or drivers are named at the 
     const names = Array.from(Deno.readDirSync(here), ({ name }) => name).toSorted();
     for (const name of names.filter((n) => n.endsWith("_test.ts"))) {
       const file = new URL(name, here);
-      if (/^ *testWith(Shared|SecondDriver)\(/m.test(await Deno.readTextFile(file))) {
+      if (/^ *testWith(Shared|SecondDriver|Slurm)\(/m.test(await Deno.readTextFile(file))) {
         await import(file.href);
       }
     }

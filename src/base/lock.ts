@@ -1,17 +1,16 @@
 /**
  * One process at a time in a folder: by a lock of the operating system's on a file there (`flock`,
- * `LockFileEx`), which ends with the process however that ends. The file says who has it.
+ * `LockFileEx`), which ends with the process however that ends, and by a claim beside it. The file says who has it.
  *
- * On one machine that is certain. On network file systems it is as good as these are: NFS from version 4 on
- * and Linux's client since 2.6.12 hand such locks on to the server, so that they hold between machines;
- * NFS 3 without its lock daemon, or mounted with `nolock` or `local_lock=flock`, keeps them on each machine
- * to itself, and two machines could then work in one folder.
+ * On one machine the lock is certain. Between machines it is as good as the file system: NFS from version 4 on
+ * and Linux's client since 2.6.12 hand such locks on to the server; NFS 3 without its lock daemon, or mounted with
+ * `nolock` or `local_lock=flock`, keeps them on each machine to itself. There the claim holds (`claim.ts`).
  *
  * @module
  */
 import { dirname, join } from "node:path";
-import { z } from "zod";
 import { makeFolder, sweep } from "./atomic.ts";
+import { Claim, isClaimed, type Owner, ownerIn, self, whoOf } from "./claim.ts";
 import { UserError } from "./errors.ts";
 import { display, explain } from "./files.ts";
 import { ifStopped } from "./stopping.ts";
@@ -23,12 +22,15 @@ export const lockName = ".lock";
 const tries = 5;
 const pause = 20;
 
-const ownerSchema = z.object({ pid: z.int(), since: z.iso.datetime() });
-
-type Owner = z.infer<typeof ownerSchema>;
-
 /** A folder that is held until it is disposed of. */
-export type Held = AsyncDisposable;
+export interface Held extends AsyncDisposable {
+  /**
+   * Sees that it is still held: after this process was held up for minutes, another machine may have taken over.
+   *
+   * @throws UserError when it is not
+   */
+  check(): void;
+}
 
 /**
  * Takes a folder, which is made where it is missing, and clears away what broken writes have left there.
@@ -40,34 +42,35 @@ export async function hold(folder: string, note: (message: string) => void): Pro
   await makeFolder(folder);
   const path = join(folder, lockName);
   const file = await openLock(path);
+  let claim: Claim;
+  let got: Locking;
   try {
-    if (!await locked(file)) throw inUse(folder, await ownerOf(path));
+    got = await locked(file);
+    if (got === "busy") throw inUse(folder, await ownerOf(path));
     const before = await ownerOf(path);
-    if (before) {
-      note(
-        `Taking over "${folder}" from process ${before.pid}, which began ${
-          age(before)
-        } ago and has ` +
-          "ended without giving it back",
-      );
-    }
+    const made = await Claim.make(folder, got === "locked", note);
+    if (!(made instanceof Claim)) throw inUse(folder, made);
+    claim = made;
+    if (before) tellTakeover(folder, before, note);
     await sweep(folder);
-    write(file, JSON.stringify({ pid: Deno.pid, since: new Date().toISOString() }));
+    write(file, JSON.stringify(self()));
   } catch (error) {
     file.close();
     throw explain(error, "write", path);
   }
   const release = (): void => {
     try {
+      claim.release();
       write(file, "");
     } finally {
       // Not by closing alone: a process that starts at this moment has the file, too, until it is loaded.
-      file.unlockSync();
+      if (got === "locked") file.unlockSync();
       file.close();
     }
   };
   const stopping = ifStopped(release);
   return {
+    check: () => claim.check(),
     [Symbol.asyncDispose](): Promise<void> {
       stopping[Symbol.dispose]();
       release();
@@ -93,12 +96,13 @@ export async function isHeld(folder: string): Promise<boolean> {
   }
   try {
     await checkLock(path, file);
-    if (!await file.tryLock(false)) return true;
-    await file.unlock();
-    return false;
+    const got = await tryToLock(file, false);
+    if (got === "busy") return true;
+    if (got === "locked") await file.unlock();
   } finally {
     file.close();
   }
+  return await isClaimed(folder);
 }
 
 /** Milliseconds for people. */
@@ -147,17 +151,41 @@ async function checkLock(path: string, opened?: Deno.FsFile): Promise<void> {
   }
 }
 
-async function locked(file: Deno.FsFile): Promise<boolean> {
+/** Whether the lock was had, another has it, or the file system knows none: Lustre, where mounted without. */
+async function locked(file: Deno.FsFile): Promise<Locking> {
   for (let i = 0; i < tries; i++) {
-    if (await file.tryLock(true)) return true;
+    const got = await tryToLock(file, true);
+    if (got !== "busy") return got;
     await new Promise((wake) => setTimeout(wake, pause));
   }
-  return false;
+  return "busy";
+}
+
+/** Whether a file was locked; unknown where its file system has no locks. */
+type Locking = "locked" | "busy" | "unknown";
+
+async function tryToLock(file: Deno.FsFile, exclusive: boolean): Promise<Locking> {
+  try {
+    return await file.tryLock(exclusive) ? "locked" : "busy";
+  } catch (error) {
+    // ENOLCK, ENOSYS, EOPNOTSUPP.
+    if (/os error (37|38|95)\b/.test(String(error))) return "unknown";
+    throw error;
+  }
+}
+
+function tellTakeover(folder: string, before: Owner, note: (message: string) => void): void {
+  note(
+    `Taking over "${folder}" from ${whoOf({ owner: before })}, which began ${
+      age(before)
+    } ago and ` +
+      "has ended without giving it back",
+  );
 }
 
 function inUse(folder: string, owner: Owner | undefined): UserError {
   const who = owner
-    ? `process ${owner.pid} has been working there for ${age(owner)}`
+    ? `${whoOf({ owner })} has been working there for ${age(owner)}`
     : "another process works there";
   return new UserError(`Cannot work in "${folder}": ${who}; wait until it has ended`);
 }
@@ -166,13 +194,8 @@ function age({ since }: Owner): string {
   return duration(Date.now() - Date.parse(since));
 }
 
-/** What the file says; undefined where it says nothing, or was cut off. */
 async function ownerOf(path: string): Promise<Owner | undefined> {
-  try {
-    return ownerSchema.safeParse(JSON.parse(await Deno.readTextFile(path))).data;
-  } catch {
-    return undefined;
-  }
+  return ownerIn(await Deno.readTextFile(path).catch(() => ""));
 }
 
 function write(file: Deno.FsFile, text: string): void {

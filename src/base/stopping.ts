@@ -33,9 +33,17 @@ export type Kept = "nothing" | "epochs" | "models";
 
 let reached: Kept = "nothing";
 
+let waiting: (() => void) | undefined;
+
 /** Notes what the work has left so far. */
 export function keep(now: Kept): void {
   reached = now;
+  waiting?.();
+}
+
+/** Has something done when the work next leaves what it can go on from; once its models are there, it does not. */
+export function whenKept(then: () => void): void {
+  waiting = then;
 }
 
 /** What the work has left so far. */

@@ -35,6 +35,7 @@ import {
   training,
   used,
 } from "./flags.ts";
+import { sweepCommand } from "./sweep_flags.ts";
 import { whole } from "./whole.ts";
 
 /** Each command alone: a misspelt flag is then compared with the command's own. */
@@ -135,6 +136,7 @@ export const commands = {
     ),
     { description: message`Make the paper's tables anew: train, attack, compare` },
   ),
+  sweep: sweepCommand,
   runs: command(
     "runs",
     object({
@@ -237,6 +239,7 @@ export const commandLine = or(
   commands.eval,
   commands.train,
   commands.table,
+  commands.sweep,
   commands.runs,
   commands.verify,
   commands.report,

@@ -319,6 +319,24 @@ export function checkEffects(
 }
 
 /**
+ * Options among those that are named that change nothing, and why.
+ *
+ * @param own the attack of the module that the configuration names, where it names one
+ */
+export function idleOptions(
+  command: Asked["command"],
+  config: RunConfig,
+  names: readonly string[],
+  own?: Attack,
+): { readonly name: string; readonly state: string }[] {
+  const asked = asking(command, config, own);
+  return names.flatMap((name) => {
+    const [state] = idle.get(name)?.(asked) ?? [];
+    return state === undefined ? [] : [{ name, state }];
+  });
+}
+
+/**
  * As {@linkcode checkEffects}, of a table: an option has to act on one of its rows.
  *
  * @param args what was typed

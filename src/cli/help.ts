@@ -12,6 +12,7 @@ import { commandOf } from "../base/invocation.ts";
 import { modes, optionEntries } from "../experiment/config.ts";
 import { commands } from "./commands.ts";
 import { actsIn, flagFor } from "./effect.ts";
+import { sweepCommands } from "./sweep_flags.ts";
 
 /** The name of a command. */
 export type CommandName = keyof typeof commands;
@@ -41,6 +42,8 @@ const common: ReadonlySet<string> = new Set([
 /** Whose help was asked for. */
 export interface HelpAsked {
   readonly command: CommandName;
+  /** What of the command, where it does several things. */
+  readonly action?: string;
   /** Whether all of it. */
   readonly all: boolean;
 }
@@ -54,18 +57,27 @@ export interface Layout {
 
 /** The help that was asked for by `COMMAND --help`, `COMMAND --help-all` or `help COMMAND`, if any was. */
 export function helpAsked(args: readonly string[]): HelpAsked | undefined {
-  const [first = "", second = ""] = args;
+  const [first = "", second = "", third = ""] = args;
   const named = (name: string): CommandName | undefined =>
     Object.keys(commands).find((known): known is CommandName => known === name);
   const all = args.includes("--help-all");
   const command = named(first === "help" ? second : first);
   if (!command || !(first === "help" || all || args.includes("--help"))) return undefined;
-  return { command, all };
+  const action = first === "help" ? third : second;
+  return { command, all, ...command === "sweep" && action in sweepCommands ? { action } : {} };
 }
 
 /** A command's help: what it does, how it is typed, and its options in groups. */
-export function helpOf({ command, all }: HelpAsked, { width, colors }: Layout): string {
-  const page = getDocPage(commands[command], [command]);
+export function helpOf(asked: HelpAsked, layout: Layout): string {
+  const { command, action, all } = asked;
+  if (command !== "sweep" || action !== undefined || !all) return pageOf(asked, layout);
+  return Object.keys(sweepCommands).map((of) => pageOf({ ...asked, action: of }, layout))
+    .join("\n\n");
+}
+
+function pageOf({ command, action, all }: HelpAsked, { width, colors }: Layout): string {
+  const typed = action === undefined ? [command] : [command, action];
+  const page = getDocPage(commands[command], typed);
   if (!page) throw new Error(`Unreachable: ${command} has no help`);
   const run = long.find((name) => name === command);
   const shown = (entry: DocEntry): boolean => {
@@ -77,7 +89,7 @@ export function helpOf({ command, all }: HelpAsked, { width, colors }: Layout): 
     ...section,
     entries: section.entries.filter(shown).map(inBrackets),
   }));
-  const help = formatDocPage(commandOf(command), {
+  const help = formatDocPage(commandOf(typed.join(" ")), {
     ...page,
     sections,
     usage: [...page.usage?.filter(isArgument) ?? [], { type: "literal", value: "[OPTION...]" }],

@@ -24,7 +24,7 @@ import { type Parts, partsOf, tryParts } from "./parts.ts";
 import { recorded } from "./recorded.ts";
 import { attackScores, checkScores, scoredBench, scoresArchive, scoresResult } from "./scored.ts";
 import { checkObjective, isWithout, withoutInDomain } from "./without_in_domain.ts";
-import { meansSetOf, outDomainOf } from "./setup.ts";
+import { meansSetOf, outDomainOf, type Setup } from "./setup.ts";
 import {
   findOrTrain,
   type LoadedModel,
@@ -105,7 +105,7 @@ async function openToAttack(
  *
  * @throws UserError when these have not the class to steer to or cannot give the objective, or a module does wrong
  */
-export function checkParts(bench: Workbench, parts: Parts, settings: AttackSettings): void {
+export function checkParts(bench: Setup, parts: Parts, settings: AttackSettings): void {
   const { config } = bench;
   // A model of its own: one that has been traced can be trained no more.
   const model = newModel(bench, config.seed);

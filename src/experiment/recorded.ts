@@ -62,7 +62,10 @@ function remembering(reporter: Reporter): { readonly lines: Lines; readonly noti
       lines.push({ event: "note", message });
       reporter.note(message);
     },
-    record: (line: Lines[number]): void => void lines.push(line),
+    record: (line: Lines[number]): void => {
+      lines.push(line);
+      reporter.record?.(line);
+    },
   };
   return { lines, noting };
 }

@@ -14,8 +14,9 @@ export interface SourceDigests {
 }
 
 /**
- * The rooms that figures come from. `src/base`, `src/runs`, `src/report` and `src/cli` are left out: they name,
- * keep and show what was computed, and another wording makes no other run; what they read has digests of its own.
+ * The rooms that figures come from. `src/base`, `src/runs`, `src/report`, `src/sweep` and `src/cli` are left
+ * out: they name, keep, order and show what was computed, and another wording makes no other run; what they
+ * read has digests of its own.
  */
 export const computingRooms: readonly string[] = [
   "data",

@@ -34,7 +34,7 @@ import {
 import { givenCheckpoints } from "./named.ts";
 import { isWithout, remark } from "./without_in_domain.ts";
 import { leftToTrain, titleOf, tooMany, trainingState } from "./pending.ts";
-import { hold } from "../base/lock.ts";
+import { type Held, hold } from "../base/lock.ts";
 import { checkLifted, checkWeights } from "../onnx/mod.ts";
 import type { Reporter } from "../base/reporter.ts";
 import { type Learner, learnTogether } from "../train/step.ts";
@@ -290,8 +290,9 @@ async function trainTogether(
   const train = new ResidentSet(set);
   const numbers = positions.map((position) => position + 1);
   await using holds = new AsyncDisposableStack();
+  const held: Held[] = [];
   for (const { folder } of learners) {
-    holds.use(await hold(folder, (message) => reporter.note(message)));
+    held.push(holds.use(await hold(folder, (message) => reporter.note(message))));
   }
   const trained = await clock.time("train", () =>
     fit({
@@ -304,6 +305,7 @@ async function trainTogether(
       dropLast: method.dropLast,
       title: members.length === 1 ? "train" : `train ${runs(numbers)}/${members.length}`,
       epochs,
+      check: () => held.forEach((of) => of.check()),
       batchSize: Math.min(trainBatchOf(trainingConfig), first.trainIndex.length),
       microBatch: trainingConfig.microBatch,
       train,

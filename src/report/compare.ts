@@ -118,7 +118,8 @@ function lead(attacks: readonly AttackContent[], label: Label): Html | null {
   );
 }
 
-async function attackParts(attacks: readonly AttackContent[]): Promise<Content> {
+/** Attacks side by side: their table, means over seeds, and curves. */
+export async function attackParts(attacks: readonly AttackContent[]): Promise<Content> {
   const label = labels(attacks);
   const sorted = attacks.toSorted((a, b) =>
     compareText(label(a, "epsilonAttack"), label(b, "epsilonAttack")) ||

@@ -16,6 +16,7 @@ import { tablesPage } from "./tables.ts";
 import { trainPage } from "./train.ts";
 
 export { readContent, type RunContent } from "./content.ts";
+export { sweepPage } from "./sweep.ts";
 
 /**
  * The page about one run, or about several side by side.

@@ -171,6 +171,7 @@ class OpenFolder implements RunFolder {
     used: readonly UsedModel[],
   ): Promise<void> {
     if (this.#unwritten) throw this.#unwritten;
+    this.held.check();
     const figures = `${JSON.stringify(figuresOf(document), null, 2)}\n`;
     await this.#refuseAnother(figures, used.length, checkpoints);
     const kept = join(this.path, "checkpoints");

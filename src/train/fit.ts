@@ -91,6 +91,7 @@ export async function fit(training: Training): Promise<Trained[]> {
         ...learners.flatMap(({ model }) => [...model.state.values()]),
         packed.block,
       ]);
+      training.check?.();
       for (const [copy, learner] of learners.entries()) {
         const [history, own, score = NaN] = [histories[copy], figures[copy], scores[copy]];
         if (!history || !own) throw new Error("Unreachable: a learner without figures");

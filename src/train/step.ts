@@ -73,6 +73,8 @@ export interface Training {
   readonly dropLast: boolean;
   /** What the bar is called. */
   readonly title: string;
+  /** Throws where the learners' folders are this process's no more; asked before anything is written there. */
+  readonly check?: () => void;
   /** Epochs in all, those before a resumption counted. */
   readonly epochs: number;
   /** Images of one step. */
