@@ -36,6 +36,8 @@ export interface Preprocess {
 export interface Traced {
   /** `[B, K]` */
   readonly logits: Tensor;
+  /** Shape of the logits in the file, `[B, K]`, or with more axes, which are laid in rows. */
+  readonly answer: Shape;
   /** `[B, D]`; undefined of a network without a last linear layer, and where what that takes is no row an image. */
   readonly features: Tensor | undefined;
 }
@@ -114,6 +116,7 @@ export class TraceableGraph {
     if (leftOut) checkLeftOut(leftOut, values.get(leftOut.inputs[0] ?? ""), batch, this.#model);
     const traced = {
       logits: rows(logits, "logits"),
+      answer: shapesOf([logits], values).get(logits) ?? [],
       features: features === undefined
         ? undefined
         : this.#choices.features === undefined
