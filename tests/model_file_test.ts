@@ -5,7 +5,8 @@ import { attackResultSchema } from "../src/experiment/documents.ts";
 import { batteryDocument } from "../src/experiment/battery_document.ts";
 import { preprocessOf } from "../src/experiment/model_files.ts";
 import { attackNameOf, runConfig } from "../src/experiment/config.ts";
-import { checkLifted } from "../src/onnx/mod.ts";
+import { importedModel } from "../src/methods/mod.ts";
+import { checkLifted, importOnnx } from "../src/onnx/mod.ts";
 import { add, reciprocal, reshape, scale, sum, type Tensor } from "../src/nn/mod.ts";
 import { smallNetwork } from "./onnx_writer.ts";
 import { type Outcome, task } from "./program.ts";
@@ -162,6 +163,16 @@ Deno.test("the command line imports a file that a test wrote", () =>
     assert.notEqual(code, 70, stderr);
     assert.match(stderr, /small\.onnx|kept in/);
   }));
+
+Deno.test("where no set says how many classes there are, the first member does", async () => {
+  const network = await importOnnx(smallNetwork());
+  const imageShape = network.imageShape?.map((n) => n ?? 28) ?? [1, 28, 28];
+  const classes = network.classes(imageShape) + 1;
+  assert.throws(
+    () => importedModel(network, { imageShape, classes, set: undefined }),
+    new RegExp(`in this ensemble: it tells .* the first model ${classes}; name another model by`),
+  );
+});
 
 Deno.test("a network in which images change each other is no classifier of several", () =>
   withDevice(async (device) => {

@@ -219,6 +219,19 @@ Deno.test("a network that ends in one number of all images is refused in a sente
     /Cannot take "y" for the logits: it is no row an image but \[\] of 2 images/,
   ));
 
+Deno.test("an input that no images go to is refused as that", async () => {
+  const graph = {
+    input: [value("x", ["b", 4]), value("t", [1])],
+    output: [{ name: "y" }],
+    node: [node("Div", ["x", "t"], ["y"])],
+  };
+  const network = await importOnnx(writeGraph(graph), { input: "x" });
+  assert.throws(
+    () => of((x) => network.logits(x)),
+    /it reads the input "t", which no images are given to; export the model with its value inside/,
+  );
+});
+
 Deno.test("an answer to every pixel is none to an image: such a network has no classes", async () => {
   const map = await importOnnx(file({ nodes: [node("Neg", ["x"], ["y"])] }));
   assert.throws(

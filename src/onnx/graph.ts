@@ -145,7 +145,12 @@ export class TraceableGraph {
       const missing = node.inputs.find((name, at) => name !== "" && !inputs[at]);
       // Only what attacks need is computed of a node: no places of maxima, no moments, no masks.
       if (missing) {
-        throw site.refused(`it reads "${missing}", a further output that is not computed`);
+        const isGiven = this.#model.inputs.some(({ name }) => name === missing);
+        throw site.refused(
+          isGiven
+            ? `it reads the input "${missing}", which no images are given to; export the model with its value inside`
+            : `it reads "${missing}", a further output that is not computed`,
+        );
       }
       lower(site).forEach((value, at) => values.set(node.outputs[at] ?? "", value));
       batch.lifting?.note(node, shapesOf(node.outputs, values), shapesOf(node.inputs, values));
