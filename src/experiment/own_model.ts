@@ -31,6 +31,7 @@ import {
   useExactConvolutions,
   useTuning,
 } from "../nn/mod.ts";
+import { checkLifted } from "../onnx/mod.ts";
 import { checkFiles, readFigures, readRun, type RunResults, type RunSpec } from "../runs/folder.ts";
 import { attackArchives, shownImages } from "./archives.ts";
 import { attackFigures, type AttackMade, makeAttack } from "./attack_figures.ts";
@@ -53,8 +54,8 @@ export type { OwnAttack, OwnModel, OwnRun } from "./own_options.ts";
  * console.log(result.warnings, await report([folder]));
  * ```
  *
- * @throws UserError for options out of their range, sets that are empty or of different shapes, labels or a target that the model has no class of, an
- * objective that it cannot give, or a folder that cannot be written
+ * @throws UserError for options out of their range, sets that are empty or of different shapes, labels or a target that the model has no class of, logits
+ * of one image that another changes, an objective that it cannot give, or a folder that cannot be written
  */
 export async function attackModel(options: OwnAttack): Promise<OwnRun> {
   const { reporter = silent, savePath = "trained_models" } = options;
@@ -229,6 +230,9 @@ async function attackOn(
   const { seed = 0, batchSize = evalBatch, saveImages = false, training } = options;
   checkShapes(inDomain, outDomain);
   if (training) checkShapes(training, outDomain);
+  if ("logits" in options) {
+    await checkLifted(device, { name, isLifted: false, logits: options.logits }, outDomain.shape);
+  }
   const clock = new Clock();
   const common = {
     device,

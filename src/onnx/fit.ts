@@ -40,9 +40,9 @@ export async function checkLifted(
   throw new UserError(
     `Cannot use "${
       shortened(network.name, 80)
-    }" on several images at once: one changes the logits of another; export it ` +
-      `${network.isLifted ? "with a batch of any size (dynamic_axes) and " : ""}` +
-      "without what it computes over the batch",
+    }" on several images at once: one changes the logits of another; ` +
+      `${network.isLifted ? "export it with a batch of any size (dynamic_axes) and " : ""}` +
+      "leave out what it computes over the batch",
   );
 }
 
