@@ -228,11 +228,7 @@ async function attackOn(
 ): Promise<Omit<OwnAttackMade, "convolutions">> {
   const { device, inDomain, outDomain, name = "own model", protocol = "paper" } = options;
   const { seed = 0, batchSize = evalBatch, saveImages = false, training } = options;
-  checkShapes(inDomain, outDomain);
-  if (training) checkShapes(training, outDomain);
-  if ("logits" in options) {
-    await checkLifted(device, { name, isLifted: false, logits: options.logits }, outDomain.shape);
-  }
+  await checkFit(options);
   const clock = new Clock();
   const common = {
     device,
@@ -283,6 +279,15 @@ async function attackOn(
     seconds: { setup: clock.setup, train: 0, attack: clock.work },
   });
   return { ...made, document, archives: attackArchives(saveImages, made) };
+}
+
+/** Refuses sets of different shapes, and logits of one image that another changes. */
+async function checkFit(options: OwnAttack): Promise<void> {
+  const { device, inDomain, outDomain, training, name = "own model" } = options;
+  checkShapes(inDomain, outDomain);
+  if (training) checkShapes(training, outDomain);
+  if (!("logits" in options)) return;
+  await checkLifted(device, { name, isLifted: false, logits: options.logits }, outDomain.shape);
 }
 
 function checkShapes(inDomain: ImageSet, outDomain: ImageSet): void {
