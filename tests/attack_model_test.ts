@@ -215,6 +215,10 @@ Deno.test("one's own attack and objective work as Mirage's do, and what cannot b
         { logits: (x: nn.Tensor) => nn.reshape(x, [-1]) },
         /Cannot take \[23520\] for the logits of /,
       ],
+      [
+        { logits: (x: nn.Tensor) => nn.add(logits(x), nn.sum(x)) },
+        /^UserError: Cannot use "own model" on several images at once: one changes the logits of another; leave out /,
+      ],
       [{ outDomain: empty }, /it has no images; give a set with at least one$/],
     ];
     for (const [options, says] of wrong) {

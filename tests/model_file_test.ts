@@ -5,8 +5,9 @@ import { attackResultSchema } from "../src/experiment/documents.ts";
 import { batteryDocument } from "../src/experiment/battery_document.ts";
 import { preprocessOf } from "../src/experiment/model_files.ts";
 import { attackNameOf, runConfig } from "../src/experiment/config.ts";
-import { checkLifted } from "../src/onnx/mod.ts";
-import { add, reshape, sum, type Tensor } from "../src/nn/mod.ts";
+import { importedModel } from "../src/methods/mod.ts";
+import { checkLifted, importOnnx } from "../src/onnx/mod.ts";
+import { add, reciprocal, reshape, scale, sum, type Tensor } from "../src/nn/mod.ts";
 import { smallNetwork } from "./onnx_writer.ts";
 import { type Outcome, task } from "./program.ts";
 import { sharedPath, testWithShared } from "./shared.ts";
@@ -163,6 +164,16 @@ Deno.test("the command line imports a file that a test wrote", () =>
     assert.match(stderr, /small\.onnx|kept in/);
   }));
 
+Deno.test("where no set says how many classes there are, the first member does", async () => {
+  const network = await importOnnx(smallNetwork());
+  const imageShape = network.imageShape?.map((n) => n ?? 28) ?? [1, 28, 28];
+  const classes = network.classes(imageShape) + 1;
+  assert.throws(
+    () => importedModel(network, { imageShape, classes, set: undefined }),
+    new RegExp(`in this ensemble: it tells .* the first model ${classes}; name another model by`),
+  );
+});
+
 Deno.test("a network in which images change each other is no classifier of several", () =>
   withDevice(async (device) => {
     const rows = (x: Tensor): Tensor => reshape(x, [x.shape[0] ?? 1, -1]);
@@ -170,9 +181,14 @@ Deno.test("a network in which images change each other is no classifier of sever
     await checkLifted(device, { ...network, logits: rows }, [1, 2, 2]);
     const mixed = (x: Tensor): Tensor =>
       rows(x).shape[0] === 1 ? rows(x) : add(rows(x), sum(rows(x)));
-    await assert.rejects(
-      checkLifted(device, { ...network, logits: mixed }, [1, 2, 2]),
-      /one changes the logits of another/,
-    );
-    await checkLifted(device, { ...network, isLifted: false, logits: mixed }, [1, 2, 2]);
+    // Also where the file leaves the number of images open: a statistic over the batch is none of an image's.
+    for (const isLifted of [true, false]) {
+      await assert.rejects(
+        checkLifted(device, { ...network, isLifted, logits: mixed }, [1, 2, 2]),
+        /one changes the logits of another/,
+      );
+    }
+    // Numbers that are none are no sign of it: what they come from is told by the attack.
+    const infinite = (x: Tensor): Tensor => reciprocal(scale(rows(x), 0));
+    await checkLifted(device, { ...network, logits: infinite }, [1, 2, 2]);
   }));

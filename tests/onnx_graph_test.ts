@@ -219,6 +219,29 @@ Deno.test("a network that ends in one number of all images is refused in a sente
     /Cannot take "y" for the logits: it is no row an image but \[\] of 2 images/,
   ));
 
+Deno.test("an input that no images go to is refused as that", async () => {
+  const graph = {
+    input: [value("x", ["b", 4]), value("t", [1])],
+    output: [{ name: "y" }],
+    node: [node("Div", ["x", "t"], ["y"])],
+  };
+  const network = await importOnnx(writeGraph(graph), { input: "x" });
+  assert.throws(
+    () => of((x) => network.logits(x)),
+    /it reads the input "t", which no images are given to; export the model with its value inside/,
+  );
+});
+
+Deno.test("an answer to every pixel is none to an image: such a network has no classes", async () => {
+  const map = await importOnnx(file({ nodes: [node("Neg", ["x"], ["y"])] }));
+  assert.throws(
+    () => map.classes([1, 2, 2]),
+    /it gives numbers of shape \[1, 1, 2, 2\] an image; name an output of one row of 2 or more/,
+  );
+  const row = await importOnnx(file({ nodes: [node("Flatten", ["x"], ["y"])] }));
+  assert.equal(row.classes([1, 2, 2]), 4);
+});
+
 const perChannel = [1, 2, 3, 4].map((n) => floats(`m${n}`, [1], n / 4));
 const refusals: readonly (readonly [what: string, Written, RegExp])[] = [
   [

@@ -4,6 +4,7 @@ import { parse } from "@optique/core/parser";
 import { commands } from "../src/cli/commands.ts";
 import { attacking } from "../src/cli/flags.ts";
 import { toRun } from "../src/cli/request.ts";
+import { shownRadius } from "../src/measure/shown.ts";
 import { task } from "./program.ts";
 import { inFolder } from "./support.ts";
 
@@ -79,3 +80,11 @@ Deno.test("what is no radius is told with what was typed, and help shows how to 
     const { stdout } = await task("attack", ["--help-all"], { cwd });
     assert.equal([...stdout.replaceAll(/\s+/g, " ").matchAll(/as 0\.1 or 8\/255;/g)].length, 2);
   }));
+
+Deno.test("a radius in 255ths is shown as it was written, and any other as the number that it is", () => {
+  const radii = [8 / 255, 1 / 255, 0.016, 0.1, 0.2, 0.3, 0, 1, 0.0123456789];
+  assert.deepEqual(
+    radii.map(shownRadius),
+    ["8/255", "1/255", "0.016", "0.1", "0.2", "0.3", "0", "1", "0.0123456789"],
+  );
+});

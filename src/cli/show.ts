@@ -23,7 +23,7 @@ import {
   title,
 } from "../report/words.ts";
 import { evalVerdict, meanNote, verdict } from "../report/verdicts.ts";
-import { changed, counted, ofLabels, percent, shown } from "../measure/shown.ts";
+import { changed, counted, ofLabels, percent, shown, shownRadius } from "../measure/shown.ts";
 import { flagOf } from "./flags.ts";
 import { columns, tableText } from "./format.ts";
 import { showEvidence, showInDomainAttack, showScoreAttacks } from "./show_evidence.ts";
@@ -41,7 +41,7 @@ export function showAttack(result: AttackResult, width = columns()): string {
     ...trainedLine(result),
     result.inDomain ? inDomain(result.inDomain) : result.withoutInDomain?.reason ?? "",
     `out-domain: ${counted(outDomain.count, "image")} of ${outDomain.name}${readText(outDomain)}`,
-    `attack: ${attack.name}, epsilon ${epsilonAttack}, ${stepsText(attack)}` +
+    `attack: ${attack.name}, epsilon ${shownRadius(epsilonAttack)}, ${stepsText(attack)}` +
     attackChoices(attack).map((choice) => `, ${choice}`).join("") +
     (target === undefined ? "" : `, steered to ${target}`),
     tableText(["", "clean", "attacked", "change"], attackRows(result), { width }),

@@ -5,7 +5,7 @@
  */
 import type { BatteryResult } from "../experiment/battery_document.ts";
 import { seedsText } from "../experiment/seeds.ts";
-import { counted, ofLabels, percent, shown } from "../measure/shown.ts";
+import { counted, ofLabels, percent, shown, shownRadius } from "../measure/shown.ts";
 import { modelTitle } from "../methods/mod.ts";
 import { batteryVerdict, surrogateLines, winnersOf } from "../report/battery_words.ts";
 import { normName, shortScoreName, title } from "../report/words.ts";
@@ -23,11 +23,11 @@ export function showBattery(result: BatteryResult, width = columns()): string {
     `${title(mode)} (${modelTitle(model, hyperparameters)}, protocol ${protocol}, ${
       seedsText(seed, seeds)
     })`,
-    `battery ${battery.name}, ${battery.mode}, epsilon ${epsilonAttack}, ${normName(battery.norm)}${
-      battery.keepLabel ? ", the predicted class kept" : ""
-    }: ${counted(attacked.in, "image")} of ${inDomain.name}, ${
-      counted(attacked.out, "image")
-    } of ${outDomain.name}`,
+    `battery ${battery.name}, ${battery.mode}, epsilon ${shownRadius(epsilonAttack)}, ${
+      normName(battery.norm)
+    }${battery.keepLabel ? ", the predicted class kept" : ""}: ${
+      counted(attacked.in, "image")
+    } of ${inDomain.name}, ${counted(attacked.out, "image")} of ${outDomain.name}`,
     ...wrapped([batteryVerdict(result)], width),
     `accuracy: ${ofLabels(accuracy.clean, "accuracy")}, after every member ${
       accuracy.clean !== null && accuracy.robust === null

@@ -31,6 +31,7 @@ import {
   useExactConvolutions,
   useTuning,
 } from "../nn/mod.ts";
+import { checkLifted } from "../onnx/mod.ts";
 import { checkFiles, readFigures, readRun, type RunResults, type RunSpec } from "../runs/folder.ts";
 import { attackArchives, shownImages } from "./archives.ts";
 import { attackFigures, type AttackMade, makeAttack } from "./attack_figures.ts";
@@ -53,8 +54,8 @@ export type { OwnAttack, OwnModel, OwnRun } from "./own_options.ts";
  * console.log(result.warnings, await report([folder]));
  * ```
  *
- * @throws UserError for options out of their range, sets that are empty or of different shapes, labels or a target that the model has no class of, an
- * objective that it cannot give, or a folder that cannot be written
+ * @throws UserError for options out of their range, sets that are empty or of different shapes, labels or a target that the model has no class of, logits
+ * of one image that another changes, an objective that it cannot give, or a folder that cannot be written
  */
 export async function attackModel(options: OwnAttack): Promise<OwnRun> {
   const { reporter = silent, savePath = "trained_models" } = options;
@@ -227,8 +228,7 @@ async function attackOn(
 ): Promise<Omit<OwnAttackMade, "convolutions">> {
   const { device, inDomain, outDomain, name = "own model", protocol = "paper" } = options;
   const { seed = 0, batchSize = evalBatch, saveImages = false, training } = options;
-  checkShapes(inDomain, outDomain);
-  if (training) checkShapes(training, outDomain);
+  await checkFit(options);
   const clock = new Clock();
   const common = {
     device,
@@ -279,6 +279,15 @@ async function attackOn(
     seconds: { setup: clock.setup, train: 0, attack: clock.work },
   });
   return { ...made, document, archives: attackArchives(saveImages, made) };
+}
+
+/** Refuses sets of different shapes, and logits of one image that another changes. */
+async function checkFit(options: OwnAttack): Promise<void> {
+  const { device, inDomain, outDomain, training, name = "own model" } = options;
+  checkShapes(inDomain, outDomain);
+  if (training) checkShapes(training, outDomain);
+  if (!("logits" in options)) return;
+  await checkLifted(device, { name, isLifted: false, logits: options.logits }, outDomain.shape);
 }
 
 function checkShapes(inDomain: ImageSet, outDomain: ImageSet): void {

@@ -38,7 +38,7 @@ import { sha256 } from "../base/digest.ts";
 import { once } from "../base/once.ts";
 import { checkMembers, checkSeeds, givenCheckpoints, saidOf } from "./named.ts";
 import { agreed } from "./stated.ts";
-import { checkWithout } from "./without_in_domain.ts";
+import { checkWithout, isWithout } from "./without_in_domain.ts";
 import { checkTrainable, ownSettings, type Taken, takenBy } from "./taken.ts";
 
 /** What is known before the GPU is open. */
@@ -123,7 +123,9 @@ export async function openSetup(
     seeds,
     modelSeeds: given ? statements.map((statement) => statement?.seed ?? null) : seeds,
     statements,
-    imported: classifiers?.map((of) => importedModel(of, { ...taken, set: set.title })),
+    imported: classifiers?.map((of) =>
+      importedModel(of, { ...taken, set: isWithout(config) ? undefined : set.title })
+    ),
     unstated: given !== undefined && statements.includes(undefined),
   };
 }

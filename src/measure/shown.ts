@@ -122,3 +122,9 @@ export function counted(count: number, noun: string): string {
 function unsigned(text: string): string {
   return text.replace(/^-(0\.?0*)$/, "$1");
 }
+
+/** A radius: as the fraction of 255 that it is where its digits run on, as those of 8/255 do, else as it is. */
+export function shownRadius(epsilon: number): string {
+  const levels = Math.round(epsilon * 255);
+  return `${epsilon}`.length > 8 && levels / 255 === epsilon ? `${levels}/255` : `${epsilon}`;
+}

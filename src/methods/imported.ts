@@ -15,8 +15,8 @@ export interface ImportedFor {
   readonly imageShape: readonly number[];
   /** How many classes. */
   readonly classes: number;
-  /** The set that says so. */
-  readonly set: string;
+  /** The set that says so; without one the first model of the ensemble does. */
+  readonly set: string | undefined;
 }
 
 /** A model that was trained elsewhere. */
@@ -46,10 +46,12 @@ export function importedModel(
   const known = network.classes(imageShape);
   if (known !== classes) {
     throw new UserError(
-      `Cannot use "${
-        shortened(name, 80)
-      }" on ${set}: it tells ${known} classes apart, the set has ` +
-        `${classes}; name another set by --in-domain, or another output by --output`,
+      `Cannot use "${shortened(name, 80)}" ${
+        set === undefined ? "in this ensemble" : `on ${set}`
+      }: it tells ${known} classes apart, ` +
+        `the ${set === undefined ? "first model" : "set has"} ${classes}; name another ${
+          set === undefined ? "model by --model-file" : "set by --in-domain"
+        }, or another output by --output`,
     );
   }
   const { logits, features, state, isLifted, beside, sha256: digest, notes } = network;

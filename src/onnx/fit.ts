@@ -11,8 +11,8 @@ import type { ImportedClassifier } from "./import.ts";
 const tolerance = 1e-3;
 
 /**
- * Holds the logits of a few images at once against those of one at a time, where a file is written for a fixed
- * number: what it means by that number, other than how many there are, nobody can know.
+ * Holds the logits of two images at once against those of one at a time. A statistic over the batch makes them
+ * differ, and so does a file that is written for a fixed number of images and means something else by it.
  *
  * @param imageShape `[C, H, W]`
  * @throws UserError where they differ
@@ -22,7 +22,6 @@ export async function checkLifted(
   network: Pick<ImportedClassifier, "name" | "isLifted" | "logits">,
   imageShape: readonly number[],
 ): Promise<void> {
-  if (!network.isLifted) return;
   const images = input([2, ...imageShape]);
   const zeros = imageShape.map(() => 0);
   const each = [0, 1].map((i) => network.logits(slice(images, [i, ...zeros], [1, ...imageShape])));
@@ -32,14 +31,18 @@ export async function checkLifted(
   const all = await program.read(together);
   const alone: number[] = [];
   for (const one of each) alone.push(...await program.read(one));
-  const largest = Math.max(...all.map(Math.abs), Number.MIN_VALUE);
-  if (alone.every((value, i) => Math.abs(value - (all[i] ?? NaN)) <= tolerance * largest)) return;
+  const largest = Math.max(...all.filter(Number.isFinite).map(Math.abs), Number.MIN_VALUE);
+  const isAsAlone = (value: number, i: number): boolean => {
+    const other = all[i] ?? NaN;
+    return Object.is(value, other) || Math.abs(value - other) <= tolerance * largest;
+  };
+  if (alone.every(isAsAlone)) return;
   throw new UserError(
     `Cannot use "${
       shortened(network.name, 80)
-    }" on several images at once: it is written for a fixed ` +
-      "number of them, and one changes the logits of another; export it with a batch of any size " +
-      "(dynamic_axes)",
+    }" on several images at once: one changes the logits of another; ` +
+      `${network.isLifted ? "export it with a batch of any size (dynamic_axes) and " : ""}` +
+      "leave out what it computes over the batch",
   );
 }
 

@@ -36,6 +36,8 @@ export interface Preprocess {
 export interface Traced {
   /** `[B, K]` */
   readonly logits: Tensor;
+  /** Shape of the logits in the file, `[B, K]`, or with more axes, which are laid in rows. */
+  readonly answer: Shape;
   /** `[B, D]`; undefined of a network without a last linear layer, and where what that takes is no row an image. */
   readonly features: Tensor | undefined;
 }
@@ -114,6 +116,7 @@ export class TraceableGraph {
     if (leftOut) checkLeftOut(leftOut, values.get(leftOut.inputs[0] ?? ""), batch, this.#model);
     const traced = {
       logits: rows(logits, "logits"),
+      answer: shapesOf([logits], values).get(logits) ?? [],
       features: features === undefined
         ? undefined
         : this.#choices.features === undefined
@@ -142,7 +145,12 @@ export class TraceableGraph {
       const missing = node.inputs.find((name, at) => name !== "" && !inputs[at]);
       // Only what attacks need is computed of a node: no places of maxima, no moments, no masks.
       if (missing) {
-        throw site.refused(`it reads "${missing}", a further output that is not computed`);
+        const isGiven = this.#model.inputs.some(({ name }) => name === missing);
+        throw site.refused(
+          isGiven
+            ? `it reads the input "${missing}", which no images are given to; export the model with its value inside`
+            : `it reads "${missing}", a further output that is not computed`,
+        );
       }
       lower(site).forEach((value, at) => values.set(node.outputs[at] ?? "", value));
       batch.lifting?.note(node, shapesOf(node.outputs, values), shapesOf(node.inputs, values));

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { dim, input, type Parameter, type Tensor } from "../nn/mod.ts";
+import { dim, input, type Parameter, show, type Tensor } from "../nn/mod.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import { sha256 } from "../base/digest.ts";
 import { type Preprocess, TraceableGraph } from "./graph.ts";
@@ -45,7 +45,7 @@ export interface ImportedClassifier {
    * Classes that it tells apart.
    *
    * @param imageShape `[C, H, W]`
-   * @throws UserError where it cannot take such images, or gives fewer than 2 numbers an image
+   * @throws UserError where it cannot take such images, gives fewer than 2 numbers an image, or several rows of them
    */
   classes(imageShape: readonly number[]): number;
 }
@@ -89,13 +89,14 @@ export async function importOnnx(
       return graph.hasFeatures ? features : undefined;
     },
     classes(imageShape): number {
-      const classes = dim(graph.trace(input([1, ...imageShape])).logits, 1);
-      if (classes >= 2) return classes;
+      const { logits, answer } = graph.trace(input([1, ...imageShape]));
+      const classes = dim(logits, 1);
+      const isMap = answer.filter((n) => n > 1).length > 1;
+      if (classes >= 2 && !isMap) return classes;
       throw new UserError(
-        `Cannot use "${
-          shortened(model.name, 80)
-        }" as a classifier: it gives one number an image; ` +
-          "name an output of 2 or more by --output",
+        `Cannot use "${shortened(model.name, 80)}" as a classifier: it gives ${
+          isMap ? `numbers of shape ${show(answer)}` : "one number"
+        } an image; name an output of one row of 2 or more by --output`,
       );
     },
   };

@@ -5,7 +5,7 @@
  */
 import { seedsText } from "../experiment/seeds.ts";
 import { modelTitle } from "../methods/mod.ts";
-import { changed, ofLabels, shown } from "../measure/shown.ts";
+import { changed, ofLabels, shown, shownRadius } from "../measure/shown.ts";
 import {
   answerNames,
   attackChoices,
@@ -90,7 +90,9 @@ export async function attackPage(content: AttackContent): Promise<string> {
     `${outDomain.count} images of ${outDomain.name}`,
   ];
   return page(
-    `${subjectTitle(figures)} attacked, epsilon ${epsilonAttack}, ${seedsText(seed, seeds)}`,
+    `${subjectTitle(figures)} attacked, epsilon ${shownRadius(epsilonAttack)}, ${
+      seedsText(seed, seeds)
+    }`,
     paragraph("about", how.join("; ")),
     paragraph("verdict", verdict(figures)),
     figures.withoutInDomain ? paragraph("about", `${figures.withoutInDomain.reason}.`) : null,

@@ -5,7 +5,7 @@
  * @module
  */
 import { seedsText } from "../experiment/seeds.ts";
-import { ofLabels, percent, shown, withInterval } from "../measure/shown.ts";
+import { ofLabels, percent, shown, shownRadius, withInterval } from "../measure/shown.ts";
 import { modelTitle } from "../methods/mod.ts";
 import { batteryVerdict, surrogateLines, winnersOf } from "./battery_words.ts";
 import { type Chart, draw, palette } from "./charts.ts";
@@ -42,7 +42,7 @@ export async function batteryPage(content: BatteryContent): Promise<string> {
     `${attacked.in} images of ${inDomain.name}, ${attacked.out} of ${outDomain.name}`,
   ];
   return page(
-    `${title(mode)} under the battery ${battery.name}, epsilon ${epsilonAttack}, ${
+    `${title(mode)} under the battery ${battery.name}, epsilon ${shownRadius(epsilonAttack)}, ${
       seedsText(seed, seeds)
     }`,
     paragraph("about", how.join("; ")),

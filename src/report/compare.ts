@@ -6,7 +6,14 @@
 import { tau as threshold } from "../measure/evidence.ts";
 import { meanEstimate, shareEstimate } from "../measure/intervals.ts";
 import { entropies, type Predictions, rejectedRows } from "../measure/metrics.ts";
-import { type FigureKind, ofLabels, percent, shown, withSpread } from "../measure/shown.ts";
+import {
+  type FigureKind,
+  ofLabels,
+  percent,
+  shown,
+  shownRadius,
+  withSpread,
+} from "../measure/shown.ts";
 import { halfWidth95, mean } from "../measure/statistics.ts";
 import { areas, areaValues, evidenceOf } from "./evidence.ts";
 import { optionName, tau, title } from "./words.ts";
@@ -157,7 +164,7 @@ function attackTable(attacks: readonly AttackContent[], label: Label): Html {
       const { epsilonAttack, inDomain, clean, adversarial } = content.figures;
       return [
         label(content, "epsilonAttack"),
-        String(epsilonAttack),
+        shownRadius(epsilonAttack),
         ...areas(evidenceOf(content.figures)),
         shown(clean.entropy, "entropy"),
         shown(adversarial.entropy, "entropy"),
@@ -174,7 +181,8 @@ function attackTable(attacks: readonly AttackContent[], label: Label): Html {
 function seedTable(attacks: readonly AttackContent[], label: Label): Html | null {
   const groups = Map.groupBy(
     attacks,
-    (content) => `${label(content, "seed")}; attack's epsilon ${content.figures.epsilonAttack}`,
+    (content) =>
+      `${label(content, "seed")}; attack's epsilon ${shownRadius(content.figures.epsilonAttack)}`,
   );
   const rows = [...groups.values()].filter((group) => group.length > 1).map((group) => {
     type Of = (figures: AttackContent["figures"]) => number | null | undefined;

@@ -4,7 +4,7 @@
  * @module
  */
 import { isOwnName, setOfImages, sets } from "../../data/mod.ts";
-import { percent, plain, shown } from "../measure/shown.ts";
+import { percent, plain, shown, shownRadius } from "../measure/shown.ts";
 import { guesses, knows } from "../measure/guessing.ts";
 import { type Network, networks } from "../methods/mod.ts";
 import type { AttackResult, EvalResult, Uncertainty } from "../experiment/documents.ts";
@@ -143,7 +143,7 @@ export function verdict(result: AttackFigures): string {
     return `The attack makes the answers ${gained < 0 ? "surer" : "less sure"} but ` +
       `hardly changes what is rejected: ${rates}${entropies}${area}. ${bounds}.`;
   }
-  return `The attack changes next to nothing at epsilon ${epsilonAttack}: ` +
+  return `The attack changes next to nothing at epsilon ${shownRadius(epsilonAttack)}: ` +
     `${rates}${entropies}${area}. ${bounds}.`;
 }
 
