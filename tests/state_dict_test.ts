@@ -185,7 +185,7 @@ Deno.test("arrays that are missing, too many, or of other shapes are named, some
   }).set("linear.bias", extra);
   await refuses(
     saved(turned),
-    /parameter "linear.weight" is \[10, 8\], the file has \[8, 10\] \(1 more differ\)/,
+    /parameter "linear.weight" is \[10, 8\], the file has \[8, 10\] \(1 other differs too\)/,
   );
   const long = new Map([...arrays].map(([name, array]) => [name + "x".repeat(5000), array]));
   await refuses(

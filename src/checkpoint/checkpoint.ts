@@ -143,7 +143,8 @@ function checkShapes({ name: title, state }: Model, tensors: StateDict, cannot: 
   const [[name, parameter] = []] = misshaped;
   if (name === undefined || !parameter) return;
   const { shape = [] } = tensors.get(name) ?? {};
-  const others = misshaped.length > 1 ? ` (${misshaped.length - 1} more differ)` : "";
+  const more = misshaped.length - 1;
+  const others = more > 0 ? ` (${more} other${more === 1 ? " differs" : "s differ"} too)` : "";
   throw cannot(
     `parameter "${name}" is ${show(parameter.shape)}, the file has ${
       shortened(show(shape), 60)
