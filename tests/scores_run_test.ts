@@ -10,6 +10,7 @@ import { builtFor } from "../src/experiment/workbench.ts";
 import { sha256Of } from "../src/base/digest.ts";
 import { silent } from "../src/base/reporter.ts";
 import { readSafetensors } from "../src/checkpoint/safetensors.ts";
+import { tableResultSchema } from "../src/experiment/table_document.ts";
 import { knownScores } from "../src/evaluate/fit_scores.ts";
 import type { MethodName } from "../src/methods/mod.ts";
 import { chosenScores, scores } from "../src/scores/mod.ts";
@@ -154,3 +155,31 @@ Deno.test("what a method does not give is left out of all scores, and refused by
     /^UserError: Cannot run with scores = mine: choose all, or of maxProbability,entropy,/,
   );
 });
+
+Deno.test("a table tells AUROC by every score that was asked for, clean, by transfer and by itself", () =>
+  inFolder(async (cwd) => {
+    const asked = ["mnist", "--mode", "sngp", "--limit", "60", "--epochs", "1"];
+    const { code, stdout, stderr } = await task(
+      "table",
+      [...asked, "--scores", "energy,gaussian", "--json"],
+      { cwd },
+    );
+    assert.equal(code, 0, stderr);
+    const { rows: [row = assert.fail()] } = tableResultSchema.parse(JSON.parse(stdout));
+    assert.deepEqual(Object.keys(row.clean.scores ?? {}), ["energy", "gaussian"]);
+    for (const { auroc, scores = {} } of row.attacked) {
+      assert.equal(auroc.values.length, 1);
+      for (const { transfer, adaptive } of Object.values(scores)) {
+        assert.deepEqual([transfer.values.length, adaptive.values.length], [1, 1]);
+      }
+    }
+    // The last radius: a score that is attacked itself falls below what is left of it by transfer.
+    const { gaussian } = row.attacked.at(-1)?.scores ?? {};
+    assert.ok((gaussian?.adaptive.mean ?? NaN) < (gaussian?.transfer.mean ?? NaN));
+    const folder = await onlyRun(join(cwd, "trained_models"), "table");
+    const text = await task("table", [...asked, "--scores", "energy,gaussian"], { cwd });
+    assert.match(text.stdout, /## Scores: AUROC\n/);
+    assert.match(text.stdout, /single Gaussian|gaussian/i);
+    const page = await Deno.readTextFile(join(folder, "report.html"));
+    assert.match(page, /an attack on the score itself/);
+  }));

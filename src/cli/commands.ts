@@ -132,6 +132,7 @@ export const commands = {
       protocol,
       training("use"),
       owned("use", true),
+      scored,
       shared,
     ),
     { description: message`Make the paper's tables anew: train, attack, compare` },

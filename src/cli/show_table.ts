@@ -11,6 +11,7 @@ import type {
 } from "../experiment/table_document.ts";
 import { counted, noNumber, shown, signed, withSpread } from "../measure/shown.ts";
 import { networksOf, titleAmong } from "../experiment/likeness.ts";
+import { shortScoreName } from "../report/words.ts";
 import { flagOf } from "./flags.ts";
 import { block, columns } from "./format.ts";
 
@@ -61,6 +62,7 @@ export function showTable(
     ),
     `## Table 2: epsilon ${others.join(" and ")}`,
     markdown(["", ...rows.map((row) => titleAmong(rows, row))], radii(rows, others), width),
+    ...scoreSection(result, width),
   ];
   const unlike = rows.filter(({ differs }) => differs.length > 0);
   if (unlike.length > 0) {
@@ -72,6 +74,32 @@ export function showTable(
   if (notes.length > 0) sections.push(notes.map((note) => `Note: ${note}.`).join("\n"));
   if (ablation.length > 0) sections.push(...ablationSections(result, width));
   return sections.join("\n\n");
+}
+
+/** Heads of the columns of scores at a radius. */
+function columnsAt(epsilon: number): string[] {
+  return [`at ${epsilon}`, `by itself, ${epsilon}`];
+}
+
+/** AUROC by each score that was asked for, a line a row and score; nothing where none was. */
+function scoreSection({ rows, epsilons }: TableResult, width: number): string[] {
+  const lines = rows.flatMap((row) =>
+    Object.entries(row.clean.scores ?? {}).map(([name, clean]) => [
+      titleAmong(rows, row),
+      shortScoreName(name),
+      own(clean),
+      ...row.attacked.flatMap(({ scores }) => [
+        own(scores?.[name]?.transfer),
+        own(scores?.[name]?.adaptive),
+      ]),
+    ])
+  );
+  if (lines.length === 0) return [];
+  return [
+    "## Scores: AUROC",
+    "Each score clean, under the row's attack, and under an attack on the score itself (of a sample).",
+    markdown(["", "score", "clean", ...epsilons.flatMap(columnsAt)], lines, width),
+  ];
 }
 
 /** Lines of the second table: a figure at a radius each. */

@@ -277,6 +277,19 @@ export interface RowFigures {
   readonly auroc: OwnStatistic;
 }
 
+/** Areas under the ROC curve by each of the scores that were asked for, of clean images. */
+export type RowScores = Readonly<Record<string, OwnStatistic>>;
+
+/** The same of attacked images, by each score. */
+export type AttackedRowScores = Readonly<
+  Record<string, {
+    /** Under the row's attack. */
+    readonly transfer: OwnStatistic;
+    /** Under an attack on the score itself, on a sample. */
+    readonly adaptive: OwnStatistic;
+  }>
+>;
+
 /** A row of the tables. */
 export interface TableRow {
   /** The row's name, as the paper has it. */
@@ -293,10 +306,13 @@ export interface TableRow {
   readonly trained: readonly ({ readonly epochs: number; readonly images: number } | null)[];
   /** In what it was not made as the paper's row: then there are no differences. */
   readonly differs: readonly string[];
-  /** On clean images. */
-  readonly clean: RowFigures;
-  /** On attacked images, by radius, the smallest first. */
-  readonly attacked: readonly (RowFigures & { readonly epsilon: number })[];
+  /** On clean images; with scores where some were asked for. */
+  readonly clean: RowFigures & { readonly scores?: RowScores | undefined };
+  /** On attacked images, by radius, the smallest first; with scores where some were asked for. */
+  readonly attacked: readonly (RowFigures & {
+    readonly epsilon: number;
+    readonly scores?: AttackedRowScores | undefined;
+  })[];
 }
 
 /** What `table --json` prints. */

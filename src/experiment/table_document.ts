@@ -34,8 +34,18 @@ const tableRowSchema = z.strictObject({
   accuracy: z.array(z.number()),
   trained: z.array(z.strictObject({ epochs: z.int(), images: z.int() }).nullable()),
   differs: z.array(z.string()),
-  clean: z.strictObject(figures),
-  attacked: z.array(z.strictObject({ epsilon: z.number(), ...figures })),
+  clean: z.strictObject({
+    ...figures,
+    scores: z.record(z.string(), ownStatisticSchema).optional(),
+  }),
+  attacked: z.array(z.strictObject({
+    epsilon: z.number(),
+    ...figures,
+    scores: z.record(
+      z.string(),
+      z.strictObject({ transfer: ownStatisticSchema, adaptive: ownStatisticSchema }),
+    ).optional(),
+  })),
 });
 
 /** {@linkcode TableResult}. */

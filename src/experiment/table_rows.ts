@@ -47,6 +47,7 @@ export function summarise(
       entropy: statistic(clean.map((r) => r.clean.entropy), row.clean.entropy),
       rejection: statistic(clean.map((r) => r.clean.rejection[tau]), row.clean.rejection),
       auroc: over(clean.map(({ detection }) => areaOf(detection, "clean"))),
+      ...byScore(clean, (score) => over(clean.map((r) => areaOf(r.detection, "clean", score)))),
     },
     attacked: epsilons.map((epsilon, i) => ({
       epsilon,
@@ -59,16 +60,33 @@ export function summarise(
         row.attacked[i]?.rejection ?? NaN,
       ),
       auroc: over(at(epsilon).map(({ detection }) => areaOf(detection, "attacked"))),
+      ...byScore(at(epsilon), (score) => ({
+        transfer: over(at(epsilon).map((r) => areaOf(r.detection, "attacked", score))),
+        adaptive: over(
+          at(epsilon).map((r) => r.scores?.attacks.results[score]?.adaptive.auroc.value),
+        ),
+      })),
     })),
   };
 }
 
-/** AUROC by the largest probability. */
+/** Something of each score that was asked for; nothing where none was. */
+function byScore<T>(
+  results: readonly AttackResult[],
+  of: (score: string) => T,
+): { readonly scores?: Record<string, T> } {
+  const names = results.flatMap(({ scores }) => Object.keys(scores?.attacks.results ?? {}));
+  if (names.length === 0) return {};
+  return { scores: Object.fromEntries([...new Set(names)].map((name) => [name, of(name)])) };
+}
+
+/** AUROC, by the largest probability where no other score is named. */
 function areaOf(
   detection: AttackResult["detection"],
   set: "clean" | "attacked",
+  score = "maxProbability",
 ): number | null | undefined {
-  return detection?.scores["maxProbability"]?.[set].auroc.value;
+  return detection?.scores[score]?.[set].auroc.value;
 }
 
 /** A figure over repetitions. */

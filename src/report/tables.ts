@@ -15,8 +15,8 @@ import {
   tableDocument,
   type TableRow,
 } from "../experiment/table_document.ts";
-import { counted, shown, withSpread } from "../measure/shown.ts";
-import { tau } from "./words.ts";
+import { counted, noNumber, shown, withSpread } from "../measure/shown.ts";
+import { shortScoreName, tau } from "./words.ts";
 import { draw } from "./charts.ts";
 import { type Content, type Html, markup, paragraph, section, table } from "./html.ts";
 import { type Line, lines, topOf, type Value } from "./lines.ts";
@@ -63,6 +63,7 @@ export async function tablesPage(folder: string): Promise<string> {
     ),
     section("Against the radius", await charts(rows, epsilons)),
     figuresSection(made),
+    scoresSection(made),
     made.ablation.length > 0 ? ablation(made.ablation) : null,
     how(run, folder),
   );
@@ -95,6 +96,33 @@ function figuresSection({ rows, notes, epsilons }: Made): Html {
       paragraph("about", `${title} was not made as the paper's: ${differs.join("; ")}.`)
     ),
     notes.map((note) => paragraph("about", `${note}.`)),
+  );
+}
+
+/** AUROC by each score that was asked for; nothing where none was. */
+function scoresSection({ rows, epsilons }: Made): Content {
+  const lines = rows.flatMap((row) =>
+    Object.entries(row.clean.scores ?? {}).map(([name, clean]) => [
+      titleAmong(rows, row),
+      shortScoreName(name),
+      own(clean),
+      ...row.attacked.flatMap(({ scores }) => [
+        own(scores?.[name]?.transfer),
+        own(scores?.[name]?.adaptive),
+      ]),
+    ])
+  );
+  if (lines.length === 0) return null;
+  return section(
+    "Scores",
+    paragraph(
+      "about",
+      "AUROC of each score: clean, under the row's attack, and under an attack on the score itself, of a sample.",
+    ),
+    numbers(
+      ["", "score", "clean", ...epsilons.flatMap((e) => [`at ${e}`, `by itself, ${e}`])],
+      lines,
+    ),
   );
 }
 
@@ -138,7 +166,7 @@ async function charts(rows: readonly TableRow[], epsilons: readonly number[]): P
   return await draw(...both, area);
 }
 
-type Figures = TableRow["clean"];
+type Figures = Omit<TableRow["clean"], "scores">;
 
 /** A mean with its interval, within what the figure can be. */
 function spread({ mean, halfWidth }: OwnStatistic, largest: number): Value {
@@ -204,8 +232,8 @@ function cell({ mean, halfWidth, paper }: Statistic): string {
   return `${withSpread(mean, halfWidth, "paper")} (${shown(paper, "paper")})`;
 }
 
-function own({ mean, halfWidth }: OwnStatistic): string {
-  return withSpread(mean, halfWidth, "area");
+function own(statistic: OwnStatistic | undefined): string {
+  return statistic ? withSpread(statistic.mean, statistic.halfWidth, "area") : noNumber;
 }
 
 function mean(values: readonly number[]): number | null {
