@@ -161,7 +161,7 @@ function checkedOptions(command: string, given: Readonly<Record<string, unknown>
   if (issue && key in options) {
     throw new UserError(
       `Cannot run with ${flagOf(key)} ${options[key]}: ${issue.message}; see ${
-        commandOf(`${command} --help`)
+        commandOf(`${command} --help-all`)
       }`,
     );
   }

@@ -265,7 +265,7 @@ function checksSection({ checks }: Evidence): Html | null {
         checkName(name),
         holds ? "yes" : markup`<b class="warning">no</b>`,
         Object.entries(figures)
-          .map(([of, value]) => `${checkFigureName(of)}: ${figureOf(of, value)}`).join(", "),
+          .map(([of, value]) => `${checkFigureName(name, of)}: ${figureOf(of, value)}`).join(", "),
       ]),
     ),
   );

@@ -150,7 +150,8 @@ export function checkName(check: string): string {
 }
 
 const checkFigureNames: Names = {
-  share: "share of images",
+  share: "share of images that fail",
+  "atRest share": "share of the way in the last tenth of the steps",
   before: "loss before",
   attack: "this attack",
   margin: "margin asked for",
@@ -165,8 +166,9 @@ const checkFigureNames: Names = {
 };
 
 /** What a figure of a check is called. */
-export function checkFigureName(figure: string): string {
-  return named(checkFigureNames, figure) ?? words(figure);
+export function checkFigureName(check: string, figure: string): string {
+  return named(checkFigureNames, `${check} ${figure}`) ?? named(checkFigureNames, figure) ??
+    words(figure);
 }
 
 const optionNames: Names = {
