@@ -1,6 +1,8 @@
 /** Rows of sweeps as they run: one by one, several at once, failed, told to stop, and put together. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { sweepPage } from "../src/report/mod.ts";
+import { bySeed, type Collected, csvOf, seedOf } from "../src/sweep/collect.ts";
 import { readPlan, type Row } from "../src/sweep/plan.ts";
 import { rowFolder } from "../src/sweep/state.ts";
 import { ended, type Outcome, startTask, task } from "./program.ts";
@@ -209,4 +211,36 @@ Deno.test({
       const states = (await status(folder)).rows.map(({ state }) => state);
       assert.deepEqual(states, ["missing", "missing", "missing"]);
     }),
+});
+
+Deno.test("models that were there, trained otherwise, are told apart and not averaged", async () => {
+  const run = (seed: number, trained: string): Collected => ({
+    row: {
+      ...{ index: seed, digest: String(seed), command: "attack", needs: [] },
+      options: { mode: "sngp", seed, epochs: 1 },
+    },
+    run: `run-${seed}`,
+    trained,
+    figures: new Map([["clean.entropy", seed]]),
+  });
+  const [few, many] = ["40 images of digits", "8000 images of digits; 20 epochs instead of 1"];
+  const groups = bySeed([run(0, many), run(1, few), run(2, few)]);
+  assert.deepEqual(
+    groups.map(({ trained, runs, means }) => [
+      trained,
+      runs.length,
+      means.get("clean.entropy")?.mean,
+    ]),
+    [[many, 1, 0], [few, 2, 1.5]],
+  );
+  const [head = "", first = ""] = csvOf(groups).split("\r\n");
+  assert.match(head, /^kind,row,seed,run,command,trained,/);
+  assert.match(first, /^run,0,0,run-0,attack,8000 images of digits; 20 epochs instead of 1,/);
+  const shown = groups.map((group) => ({
+    ...group,
+    runs: group.runs.map(({ row, run, figures }) => ({ seed: String(seedOf(row)), run, figures })),
+  }));
+  const page = await sweepPage(shown.map((group) => ({ ...group, command: "eval" })), 0);
+  assert.match(page, /the models were there already, trained otherwise/);
+  assert.match(page, /trained on 40 images of digits/);
 });

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isAbsolute } from "node:path";
 import { z } from "zod";
 import { preparedText } from "../../data/mod.ts";
 import { type ProtocolOption, protocolOptions } from "../methods/protocol.ts";
@@ -128,6 +129,10 @@ export function configuration(
   const { data, source, modules } = identityOf({ run });
   const { adapter, versions } = run;
   const command = run.command === "battery" ? "attack" : run.command;
+  const { savePath } = run.config;
+  // A page may go to others: it says no path of the machine that made it.
+  const inside = typeof savePath === "string" && !isAbsolute(savePath);
+  const at = inside ? `${savePath}/runs/${name}` : name;
   return section(
     "How it was made",
     paragraph(
@@ -136,9 +141,9 @@ export function configuration(
       [
         // Both, whatever writes the page: the same run leaves the same page.
         "The same run again: ",
-        code(`./denow task ${command} --config ${name}/run.json`),
+        code(`./denow task ${command} --config ${at}/run.json`),
         ", with a binary ",
-        code(`mirage ${command} --config ${name}/run.json`),
+        code(`mirage ${command} --config ${at}/run.json`),
         ".",
       ],
     ),

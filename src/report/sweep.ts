@@ -23,6 +23,8 @@ export interface SweepRun {
 /** Runs of a sweep that differ in their seed alone. */
 export interface SweepGroup {
   readonly command: string;
+  /** What the models learned from. */
+  readonly trained: string;
   readonly options: Readonly<Record<string, unknown>>;
   readonly runs: readonly SweepRun[];
   readonly means: ReadonlyMap<string, { readonly mean: number; readonly halfWidth: number | null }>;
@@ -72,6 +74,7 @@ export async function sweepPage(
         ),
       ]
       : [],
+    unlike(groups),
     paragraph(
       "about",
       "H: mean entropy out-domain in nats; ",
@@ -87,6 +90,22 @@ export async function sweepPage(
 
 type Column = (typeof columns)[number];
 
+/** Whether groups have the same options, and differ by what their models were trained on. */
+function trainedUnlike(groups: readonly SweepGroup[]): boolean {
+  const asked = groups.map(({ command, options }) => JSON.stringify([command, options]));
+  return new Set(asked).size < asked.length;
+}
+
+/** Says that some models were trained otherwise than others of the same options. */
+function unlike(groups: readonly SweepGroup[]): Content {
+  if (!trainedUnlike(groups)) return null;
+  return paragraph(
+    "warning",
+    "Of some rows the models were there already, trained otherwise than those of the other seeds: their figures are not averaged " +
+      "with these. Another savePath in the grid keeps them out.",
+  );
+}
+
 /** Options that are not the same in all groups. */
 function differing(groups: readonly SweepGroup[]): string[] {
   const names = [...new Set(groups.flatMap(({ options }) => Object.keys(options)))];
@@ -99,12 +118,14 @@ function differing(groups: readonly SweepGroup[]): string[] {
 function namesOf(groups: readonly SweepGroup[]): (group: SweepGroup) => string {
   const differs = differing(groups).filter((name) => name !== "mode");
   const several = new Set(groups.map(({ command }) => command)).size > 1;
-  return ({ command, options }) =>
+  const told = trainedUnlike(groups);
+  return ({ command, options, trained }) =>
     [
       `${several ? `${command} ` : ""}${title(String(options["mode"]))}`,
       ...differs.flatMap((name) =>
         options[name] === undefined ? [] : [`${optionName(name)} ${options[name]}`]
       ),
+      ...told && trained !== "" ? [`trained on ${trained}`] : [],
     ].join(", ");
 }
 

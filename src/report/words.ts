@@ -10,7 +10,7 @@ import { type Attack, attacks, type Norm, norms } from "../attack/mod.ts";
 import { shortened } from "../base/errors.ts";
 import { counted, plain } from "../measure/shown.ts";
 import type { CheckName } from "../measure/check.ts";
-import { type Method, methods } from "../methods/mod.ts";
+import { isImported, type Method, methods } from "../methods/mod.ts";
 import type { AttackResult, ReadFacts } from "../experiment/documents.ts";
 import { ownMode } from "../experiment/verify.ts";
 
@@ -57,9 +57,9 @@ export function title(mode: string): string {
   return Object.entries<Method>(methods).find(([name]) => name === mode)?.[1].title ?? mode;
 }
 
-/** Who is attacked: the method; a model of the user's own, which has none, by its name. */
+/** Who is attacked: the method; a model of the user's own, in code or out of a file, by its name. */
 export function subjectTitle({ mode, model }: Pick<AttackResult, "mode" | "model">): string {
-  return mode === ownMode ? shortened(model) : title(mode);
+  return mode === ownMode || isImported(model) ? shortened(model, 60) : title(mode);
 }
 
 /** What a class is called: "digit 4", or "class 4" where its set has no names. */

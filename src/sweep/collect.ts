@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { z } from "zod";
 import { optionEntries } from "../experiment/config.ts";
 import { halfWidth95, mean } from "../measure/statistics.ts";
 import { readFigures, readRun } from "../runs/folder.ts";
@@ -15,15 +16,19 @@ export interface Collected {
   readonly row: Row;
   /** The folder of its run. */
   readonly run: string;
+  /** What its models learned from, and whether for longer than the row asks; empty where no file says it. */
+  readonly trained: string;
   /** Numbers of its `metrics.json` by where they stand there: `clean.entropy`. */
   readonly figures: ReadonlyMap<string, number>;
 }
 
-/** Runs that differ in their seed alone. */
+/** Runs that differ in their seed alone, of models that were trained alike. */
 export interface SeedGroup {
   /** Options that they share, by the names of `run.json`. */
   readonly options: Readonly<Record<string, unknown>>;
   readonly command: Row["command"];
+  /** As {@linkcode Collected.trained} of each. */
+  readonly trained: string;
   readonly runs: readonly Collected[];
   /** Mean of each figure that all of them have, and half the width of its 95 % interval; null of a single run. */
   readonly means: ReadonlyMap<string, { readonly mean: number; readonly halfWidth: number | null }>;
@@ -51,12 +56,33 @@ export async function collect(statuses: readonly RowStatus[]): Promise<Collected
     if (outcome?.state !== "finished" || row.command === "train") continue;
     const document = await readFigures(outcome.run, await readRun(outcome.run));
     if (!document) throw new Error("Unreachable: a finished run without figures");
-    found.push({ row, run: outcome.run, figures: new Map(numbersIn(document, [])) });
+    const trained = trainedOf(document, row);
+    found.push({ row, run: outcome.run, trained, figures: new Map(numbersIn(document, [])) });
   }
   if (found.length > 0) return found;
   throw new UserError(
     "Cannot collect: no evaluation or attack of the plan is finished; sweep status says how far they are",
   );
+}
+
+const trainedSchema = z.object({
+  trained: z.array(
+    z.object({ epochs: z.number(), data: z.object({ name: z.string(), count: z.number() }) })
+      .nullable(),
+  ),
+});
+
+/**
+ * What a run's models learned from. A row takes the models that are there, which an earlier command may have trained
+ * on more images or for longer: means over seeds would then compare what is not alike.
+ */
+function trainedOf(document: unknown, { options: { epochs } }: Row): string {
+  const { data } = trainedSchema.safeParse(document);
+  const said = (data?.trained ?? []).flatMap((of) => of ? [of] : []);
+  const sets = [...new Set(said.map(({ data: { name, count } }) => `${count} images of ${name}`))];
+  const most = Math.max(0, ...said.map((of) => of.epochs));
+  const longer = typeof epochs === "number" && most > epochs;
+  return [...sets, ...longer ? [`${most} epochs instead of ${epochs}`] : []].join("; ");
 }
 
 function numbersIn(value: unknown, path: readonly string[]): [string, number][] {
@@ -68,15 +94,20 @@ function numbersIn(value: unknown, path: readonly string[]): [string, number][] 
 
 /** Rows that differ in their seed alone, in the order of the plan. */
 export function bySeed(collected: readonly Collected[]): SeedGroup[] {
-  const groups = Map.groupBy(collected, ({ row: { command, options } }) => {
+  const groups = Map.groupBy(collected, ({ row: { command, options }, trained }) => {
     const { seed: _, ...rest } = options;
-    return JSON.stringify([command, Object.entries(rest).sort(([a], [b]) => a < b ? -1 : 1)]);
+    return JSON.stringify([
+      command,
+      trained,
+      Object.entries(rest).sort(([a], [b]) => a < b ? -1 : 1),
+    ]);
   });
   return [...groups.values()].flatMap((runs) => {
     const [first] = runs;
     if (!first) return [];
     const { seed: _, ...options } = first.row.options;
-    return [{ command: first.row.command, options, runs, means: meansOf(runs) }];
+    const { row: { command }, trained } = first;
+    return [{ command, trained, options, runs, means: meansOf(runs) }];
   });
 }
 
@@ -104,12 +135,13 @@ export function csvOf(groups: readonly SeedGroup[]): string {
   );
   const figures = [...new Set(runs.flatMap((run) => [...run.figures.keys()]))];
   const line = (
-    { command, options: of }: Pick<SeedGroup, "command" | "options">,
+    { command, trained, options: of }: Pick<SeedGroup, "command" | "trained" | "options">,
     facts: readonly unknown[],
     figure: (name: string) => number | null | undefined,
   ): unknown[] => [
     ...facts,
     command,
+    trained,
     ...options.map((name) => of[name]),
     ...figures.map(figure),
   ];
@@ -122,7 +154,7 @@ export function csvOf(groups: readonly SeedGroup[]): string {
       line(group, ["halfWidth95", "", "", ""], (name) => group.means.get(name)?.halfWidth),
     ],
   ]);
-  const head = ["kind", "row", "seed", "run", "command", ...options, ...figures];
+  const head = ["kind", "row", "seed", "run", "command", "trained", ...options, ...figures];
   return [head, ...lines].map((cells) => `${cells.map(cell).join(",")}\r\n`).join("");
 }
 
