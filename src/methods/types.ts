@@ -143,7 +143,7 @@ export interface MethodFacts extends Own {
   /** The paper's attack on it. */
   readonly attack: AttackName;
   /** Whether its answers, and what an attack on it lowers, are means of random samples, or with which options. */
-  readonly samples?: true | ((procedure: Readonly<Record<string, string | number>>) => boolean);
+  readonly samples?: boolean | ((procedure: Readonly<Record<string, string | number>>) => boolean);
   /** Standard deviation of the noise that the paper's attack on it starts with. */
   readonly startNoise: number;
 }
