@@ -255,3 +255,15 @@ Deno.test("what was typed counts, however it is written, and ends with exit code
       assert.deepEqual([code, stdout, stderr], [1, "", message]);
     }
   }));
+
+Deno.test("draws of a step's loss are taken where the answer is a mean of samples", () => {
+  const eot = (options: RunOptions): string | undefined =>
+    against("attack", "--eot", { ...options, eot: 2 });
+  for (const mode of ["due", "mc_dropout", "due_ensemble"] as const) {
+    assert.equal(eot({ mode }), undefined);
+  }
+  assert.equal(eot({ mode: "laplace", laplacePrediction: "samples" }), undefined);
+  for (const mode of ["laplace", "evidential", "sngp"] as const) {
+    assert.match(eot({ mode }) ?? "", /draws no samples/);
+  }
+});

@@ -177,6 +177,10 @@ Deno.test("a fit is refused in a sentence where images do not determine it", () 
     /: "vim" needs logits that are a linear function of the features, and these are not; /,
   );
   assert.throws(
+    () => scores.vim.fit?.(of([1, 2, 3, 4, 5, 7], [0, 1, 0])),
+    /: "vim" finds the last layer by more images than independent features and one, here by 3; /,
+  );
+  assert.throws(
     () => of([1, 2, NaN, 4], [0, 1]),
     /^UserError: Cannot fit a score on a set: the features of image 1 are not finite; /,
   );

@@ -109,6 +109,8 @@ Deno.test("what is wrong with a grid is told in one sentence, before anything is
       [one({ attack: "./mine.ts" }), /mine.ts/],
       [one({ epsilonAttack: 0.1 }, "eval"), /epsilonAttack changes nothing in block 1/],
       [{ command: "eval", grid: { seed: [0] }, options: { seed: 1 } }, /seed stands in its grid/],
+      [one({ toString: 1 }), /there is no option "toString"/],
+      [{ command: "eval", grid: { toString: [1] } }, /there is no option "toString"/],
       [{ command: "eval", grid: { seed: [] } }, /grid.seed: Too small/],
       [
         {
@@ -155,6 +157,11 @@ Deno.test("a plan that is damaged, has no such row, or is not the one begun ther
     assert.match(
       await told("run", "sweep.jsonl", "--index", "1", "--jobs", "2"),
       /leave out --jobs/,
+    );
+    assert.match(await told("run", "sweep.jsonl", "--offset", "5"), /^Cannot add --offset to no/);
+    assert.match(
+      await told("collect", "sweep.jsonl", "--page", "./sweep.csv"),
+      /^Cannot write table and page to "sweep.csv": give --csv and --page a file each$/,
     );
     assert.match(await told("status", "grid.json"), /^Cannot read "grid.json": it is no plan/);
     await Deno.writeTextFile(path, text.replace('"limit":64', '"limit":65'));

@@ -7,6 +7,7 @@ import { isSetName, none } from "../../data/mod.ts";
 import type { Attack } from "../attack/mod.ts";
 import {
   checkpointsOf,
+  drawsSamples,
   membersOf,
   optionEntries,
   optionFacts,
@@ -250,8 +251,8 @@ const idle: ReadonlyMap<string, Idle> = new Map<string, Idle>(([
     "eot",
     all(
       at("eot"),
-      ({ method }) =>
-        method.samples
+      ({ method, config }) =>
+        drawsSamples(config)
           ? undefined
           : [`${method.name} draws no samples, and answers the same each time`, leaveOut],
     ),

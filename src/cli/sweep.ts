@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { resolve } from "node:path";
 import { UserError } from "../base/errors.ts";
 import { display, isFile, readFile } from "../base/files.ts";
 import { writeAtomic } from "../base/atomic.ts";
@@ -127,6 +128,9 @@ async function run(
       "Cannot run several rows and one: leave out --jobs or --index (SLURM_ARRAY_TASK_ID and " +
         "JOB_COMPLETION_INDEX are an index too)",
     );
+  }
+  if (index === undefined && asked.offset > 0) {
+    throw new UserError("Cannot add --offset to no index: name a row by --index, or leave it out");
   }
   const row = index === undefined ? undefined : rowAt(plan, index + asked.offset, asked.plan);
   if (row && gpus.length === 0) return await runOne(plan, row, asked, reporter, end);
@@ -280,6 +284,11 @@ async function sbatch(asked: Of<"sbatch">): Promise<SweepAnswer> {
 async function gather({ plan: path, csv, page }: Of<"collect">): Promise<SweepAnswer> {
   const plain = path.replace(/\.jsonl$/, "");
   const [table, pagePath] = [csv ?? `${plain}.csv`, page ?? `${plain}.html`];
+  if (resolve(table) === resolve(pagePath)) {
+    throw new UserError(
+      `Cannot write table and page to "${display(table)}": give --csv and --page a file each`,
+    );
+  }
   const statuses = (await statusOf(await readPlan(path), path)).filter(({ row }) =>
     row.command !== "train"
   );

@@ -19,7 +19,7 @@ import { type Method, methods } from "../methods/mod.ts";
 import { iterationOf } from "../methods/protocol.ts";
 import { attackSettings, checkParts } from "./attack.ts";
 import { batteries, type Battery, type BatteryMember, memberName } from "./batteries.ts";
-import { procedureFor, publishedAttack, type RunConfig } from "./config.ts";
+import { drawsSamples, procedureFor, publishedAttack, type RunConfig } from "./config.ts";
 import type { Parts } from "./parts.ts";
 import { type KeptSurrogate, type SurrogateModels, surrogateOf } from "./surrogate.ts";
 import type { Workbench } from "./workbench.ts";
@@ -123,15 +123,10 @@ function readyFor(
       init,
       restarts,
     }),
-    eot: drawsOf(config, eot),
+    // Of a step's loss; one where a method does not sample.
+    eot: drawsSamples(config) ? eot : undefined,
     left: left === true,
   };
-}
-
-/** Draws of a step's loss: one where a method does not sample. */
-function drawsOf({ mode }: RunConfig, eot: number | undefined): number | undefined {
-  const { samples }: Method = methods[mode];
-  return samples ? eot : undefined;
 }
 
 /**

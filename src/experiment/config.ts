@@ -301,6 +301,12 @@ export function procedureFor(config: RunConfig): Procedure {
   return procedureOf(config.protocol, config);
 }
 
+/** Whether what a configuration's method answers is a mean of random samples. */
+export function drawsSamples(config: CompleteOptions): boolean {
+  const { samples = false }: Method = methods[config.mode];
+  return samples === true || samples && samples(procedureOf(config.protocol, config));
+}
+
 /** The attack published on a configuration's method; on models out of files, whatever they are, pgd. */
 export function publishedAttack(config: CompleteOptions): AttackName {
   const { attack }: Method = methods[config.mode];

@@ -99,6 +99,7 @@ export const laplace: MethodOf<typeof own> = {
   dropLast: false,
   passes: { train: 3, attack: 3 },
   attack: "pgd",
+  samples: ({ laplacePrediction }) => laplacePrediction === "samples",
   startNoise: 0,
   create: (model, options) => new Laplace(model, options),
   subject: single,

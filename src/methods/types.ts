@@ -142,8 +142,8 @@ export interface MethodFacts extends Own {
   readonly passes: { readonly train: number; readonly attack: number };
   /** The paper's attack on it. */
   readonly attack: AttackName;
-  /** Whether its answers, and what an attack on it lowers, are means of random samples. */
-  readonly samples?: true;
+  /** Whether its answers, and what an attack on it lowers, are means of random samples, or with which options. */
+  readonly samples?: boolean | ((procedure: Readonly<Record<string, string | number>>) => boolean);
   /** Standard deviation of the noise that the paper's attack on it starts with. */
   readonly startNoise: number;
 }

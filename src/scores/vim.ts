@@ -60,7 +60,7 @@ export const vim: Score<"origin" | "residual" | "alpha"> = {
 /**
  * The last layer by least squares, of the smallest weights where training features leave a choice.
  *
- * @throws UserError when the logits are no such function of the features
+ * @throws UserError when the logits are no such function of the features, or so few images cannot tell
  */
 export function headOf(training: Training): Head {
   const { features, logits, count, mean, spread } = training;
@@ -75,6 +75,14 @@ export function headOf(training: Training): Head {
     spread.values,
     (value) => value > smallestShare * largest ? 1 / (value * count) : 0,
   );
+  // With no image to spare any logits are a linear function of the features.
+  const determined = inverse.filter((value) => value > 0).length + 1;
+  if (count <= determined) {
+    throw training.cannot(
+      `"vim" finds the last layer by more images than independent features and one, here by ${count}`,
+      "give more images, or other scores by --scores",
+    );
+  }
   const along = spread.vectors.transpose().mmul(
     centred.transpose().mmul(z.clone().subRowVector(zMean)),
   );

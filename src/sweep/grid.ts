@@ -100,7 +100,7 @@ function blocksOf(text: string, cannot: (why: string) => UserError): Block[] {
 
 /** Every value of a block against the schema of its option, once. */
 function checkNames({ grid, options }: Block, cannot: (why: string) => UserError): void {
-  const twice = Object.keys(grid).find((name) => name in options);
+  const twice = Object.keys(grid).find((name) => Object.hasOwn(options, name));
   if (twice !== undefined) throw cannot(`${shortened(twice)} stands in its grid and its options`);
   const given = [
     ...Object.entries(grid),

@@ -102,7 +102,10 @@ class Jobs {
         this.#result.stopped.push(...this.#open.splice(0).map(({ index }) => index));
       }
       const row = this.#running.size < this.#settings.jobs ? await this.#next() : undefined;
-      if (row) {
+      // Told to stop while it was looked for: nobody would tell a process that starts now.
+      if (row && this.#stopping) {
+        this.#result.stopped.push(row.index);
+      } else if (row) {
         const end = this.#make(row).finally(() => ending.delete(end));
         ending.add(end);
       } else if (this.#open.length > 0 || ending.size > 0) {
@@ -155,7 +158,7 @@ class Jobs {
   async #make(row: Row): Promise<void> {
     const { path, gpus, firstGpu } = this.#settings;
     const used = new Set([...this.#running.values()].map(({ slot }) => slot));
-    const slot = [...used, -1].map((n) => n + 1).filter((n) => !used.has(n)).sort()[0] ?? 0;
+    const slot = firstFree(used);
     const gpu = gpus.length === 0 ? undefined : gpus[(firstGpu + slot) % gpus.length];
     const started = Date.now();
     const child = this.#start(
@@ -204,6 +207,11 @@ class Jobs {
     const lines = stripVTControlCharacters(last).split(/[\r\n]+/);
     return lines.map((line) => line.trim()).filter((line) => line !== "");
   }
+}
+
+/** The least number from 0 on that is not in use. */
+export function firstFree(used: ReadonlySet<number>): number {
+  return Math.min(...[-1, ...used].map((n) => n + 1).filter((n) => !used.has(n)));
 }
 
 /** Hands signals on to the processes of rows, until it is disposed of. */

@@ -49,7 +49,8 @@ export function sbatchScript(
     ["--requeue"],
     ["--signal", `B:USR1@${notice}`],
     ["--open-mode", "append"],
-    ["--output", join(logs, "%A_%a.out")],
+    // Of the folder, a percent sign is one.
+    ["--output", join(logs.replaceAll("%", "%%"), "%A_%a.out")],
     ...flags,
   ].map(([flag = "", value]) => `  ${value === undefined ? flag : `${flag}=${quoted(value)}`}`);
   return `#!/bin/bash
