@@ -11,6 +11,7 @@ import type {
 } from "../experiment/table_document.ts";
 import { counted, noNumber, shown, signed, withSpread } from "../measure/shown.ts";
 import { networksOf, titleAmong } from "../experiment/likeness.ts";
+import { scoreLines } from "../experiment/table_rows.ts";
 import { shortScoreName } from "../report/words.ts";
 import { flagOf } from "./flags.ts";
 import { block, columns } from "./format.ts";
@@ -83,17 +84,7 @@ function columnsAt(epsilon: number): string[] {
 
 /** AUROC by each score that was asked for, a line a row and score; nothing where none was. */
 function scoreSection({ rows, epsilons }: TableResult, width: number): string[] {
-  const lines = rows.flatMap((row) =>
-    Object.entries(row.clean.scores ?? {}).map(([name, clean]) => [
-      titleAmong(rows, row),
-      shortScoreName(name),
-      own(clean),
-      ...row.attacked.flatMap(({ scores }) => [
-        own(scores?.[name]?.transfer),
-        own(scores?.[name]?.adaptive),
-      ]),
-    ])
-  );
+  const lines = scoreLines(rows, shortScoreName, own);
   if (lines.length === 0) return [];
   return [
     "## Scores: AUROC",

@@ -7,6 +7,7 @@ import type { PaperRow } from "./paper.ts";
 import type { AttackResult } from "./documents.ts";
 import { halfWidth95, mean } from "../measure/statistics.ts";
 import type { OwnStatistic, Statistic, TableRow } from "./table_document.ts";
+import { titleAmong } from "./likeness.ts";
 import { tau as threshold } from "../measure/evidence.ts";
 
 /** The threshold of the paper's tables, as documents name it. */
@@ -68,6 +69,31 @@ export function summarise(
       })),
     })),
   };
+}
+
+/**
+ * AUROC by each score that was asked for, a line a row and score: the row, the score, the area of clean images, then at
+ * each radius under the row's attack and under one on the score itself.
+ *
+ * @param named what a score is called
+ * @param shown a figure in text
+ */
+export function scoreLines(
+  rows: readonly TableRow[],
+  named: (score: string) => string,
+  shown: (statistic: OwnStatistic | undefined) => string,
+): string[][] {
+  return rows.flatMap((row) =>
+    Object.entries(row.clean.scores ?? {}).map(([name, clean]) => [
+      titleAmong(rows, row),
+      named(name),
+      shown(clean),
+      ...row.attacked.flatMap(({ scores }) => [
+        shown(scores?.[name]?.transfer),
+        shown(scores?.[name]?.adaptive),
+      ]),
+    ])
+  );
 }
 
 /** Something of each score that was asked for; nothing where none was. */

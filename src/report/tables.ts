@@ -7,6 +7,7 @@ import type { z } from "zod";
 import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
 import { networksOf, titleAmong } from "../experiment/likeness.ts";
+import { scoreLines } from "../experiment/table_rows.ts";
 import { readFigures, readRun } from "../runs/folder.ts";
 import { type Run } from "../runs/schema.ts";
 import {
@@ -101,17 +102,7 @@ function figuresSection({ rows, notes, epsilons }: Made): Html {
 
 /** AUROC by each score that was asked for; nothing where none was. */
 function scoresSection({ rows, epsilons }: Made): Content {
-  const lines = rows.flatMap((row) =>
-    Object.entries(row.clean.scores ?? {}).map(([name, clean]) => [
-      titleAmong(rows, row),
-      shortScoreName(name),
-      own(clean),
-      ...row.attacked.flatMap(({ scores }) => [
-        own(scores?.[name]?.transfer),
-        own(scores?.[name]?.adaptive),
-      ]),
-    ])
-  );
+  const lines = scoreLines(rows, shortScoreName, own);
   if (lines.length === 0) return null;
   return section(
     "Scores",
