@@ -112,6 +112,7 @@ export {
   trainResultSchema,
 } from "./src/experiment/documents.ts";
 export type {
+  AttackedRowScores,
   AttackResult,
   EvalResult,
   InDomain,
@@ -121,6 +122,7 @@ export type {
   ReadFacts,
   ReadingResult,
   RowFigures,
+  RowScores,
   RunFacts,
   SavedModel,
   SetUncertainty,
