@@ -72,8 +72,9 @@ const own = {
       // The best epoch is chosen by it.
       also: ["training"],
       values: ["probit", "samples"],
+      // The formula is close to the mean, which samples come to exactly.
       paper: "probit",
-      corrected: "probit",
+      corrected: "samples",
     },
     laplaceSamples: {
       about: "Samples of Laplace's logits, in evaluation and at a step of the attack",
