@@ -55,7 +55,7 @@ import type { MethodOf, Model, ModelOptionsOf, Score, TrainContext, TrainStep } 
 const activations = {
   relu,
   softplus,
-  /** Of no more than 10, as the authors' code has it. */
+  /** Of no more than 10, so that evidence stays finite. */
   exp: (x: Tensor): Tensor => exp(minimum(x, 10)),
 } as const;
 
