@@ -158,7 +158,7 @@ Deno.test("a class that the model has not is refused before anything is trained,
         const random = new nn.Random(0);
         const own = hyperparametersOf({ nInducingPoints: 5 });
         const model = method.create(name, { random, procedure, ...own });
-        const subject = method.subject(method.ensemble ? [model, model] : [model], procedure);
+        const subject = method.subject(method.ensemble ? [model, model] : [model], procedure, own);
         for (const target of [undefined, 0, 9]) knownTarget(subject, model.imageShape, target);
         assert.throws(() => knownTarget(subject, model.imageShape, 10), refused, name);
       }

@@ -75,7 +75,7 @@ async function subjectOf(
     );
     models.push(model);
   }
-  return methods[mode].subject(models, procedureOf("paper"));
+  return methods[mode].subject(models, procedureOf("paper"), hyperparametersOf());
 }
 
 /** Log-probabilities, and each member's losses and their gradient at the first images. */

@@ -77,6 +77,7 @@ for (const mode of Object.keys(methods) as MethodName[]) {
     const subject = methods[mode].subject(
       methods[mode].ensemble ? models : models.slice(0, 1),
       procedureOf("paper", { dueSamples: 500, dueAttackSamples: 500, dueNoise: "common" }),
+      hyperparametersOf(),
     );
     const x = nn.input([2, 1, 28, 28]);
     const pixels = pictures(2);
@@ -102,7 +103,7 @@ function ensemble(
 ): ReturnType<typeof methods.deep_ensemble.subject> {
   const procedure = { ...procedureOf("paper"), ...changed } as Procedure;
   const members = [0, 1, 2].map((seed) => create("baseline", { random: new nn.Random(seed) }));
-  return methods.deep_ensemble.subject(members, procedure);
+  return methods.deep_ensemble.subject(members, procedure, {});
 }
 
 const draws = (): nn.Draws => new nn.Draws(new nn.Random(0));

@@ -55,7 +55,11 @@ function create(mode: MethodName, seed: number): Model {
 function subjectOf(mode: MethodName, changed: Partial<mirage.RunOptions> = {}): Subject {
   const procedure = procedureOf("paper", { ensembleAttack: "joint", ...changed });
   const seeds = methods[mode].ensemble ? [0, 1] : [0];
-  return methods[mode].subject(seeds.map((seed) => create(mode, seed)), procedure);
+  return methods[mode].subject(
+    seeds.map((seed) => create(mode, seed)),
+    procedure,
+    hyperparametersOf(),
+  );
 }
 
 /** The score that is an image's own by its method, and whether it is higher where the method is surer. */

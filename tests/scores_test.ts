@@ -31,6 +31,7 @@ function subjectOf(mode: MethodName, seeds: readonly number[] = [0, 1]): Subject
   return methods[mode].subject(
     methods[mode].ensemble ? models : models.slice(0, 1),
     procedureOf("paper"),
+    hyperparametersOf(),
   );
 }
 
@@ -57,6 +58,7 @@ const expected: Readonly<Partial<Record<MethodName, readonly string[]>>> = {
   duq_ensemble: ["mutualInformation"],
   due_ensemble: ["mutualInformation"],
   sngp_ensemble: ["mutualInformation"],
+  laplace_ensemble: ["mutualInformation"],
 };
 
 for (const mode of Object.keys(methods) as MethodName[]) {

@@ -11,6 +11,7 @@ import {
   membersOf,
   optionEntries,
   optionFacts,
+  procedureFor,
   type RunConfig,
 } from "../experiment/config.ts";
 import { UserError } from "../base/errors.ts";
@@ -183,8 +184,20 @@ function ofProtocol(name: ProtocolOptionName): Idle {
     concerned,
     several,
     at(name),
+    besides(option),
     ofSteps(values.map((value) => ({ [name]: value }))),
   );
+}
+
+/** A difference that decides nothing without a value of another. */
+function besides({ onlyWith }: ProtocolOption): Idle {
+  return ({ config }) => {
+    if (!onlyWith) return undefined;
+    const { difference, value } = onlyWith;
+    const found = Object.entries(procedureFor(config)).find(([name]) => name === difference)?.[1];
+    const flag = flagOf(difference);
+    return found === value ? undefined : [`${flag} is ${found}`, `add ${flag} ${value}`];
+  };
 }
 
 const ensemble = Object.values<Method>(methods).find((method) => method.ensemble)?.name;
@@ -236,7 +249,7 @@ function ofOwn(places: readonly ("inDomain" | "outDomain")[]): Idle {
 /** Every option that does nothing somewhere. */
 const idle: ReadonlyMap<string, Idle> = new Map<string, Idle>(([
   ...Object.entries(hyperparameters)
-    .map(([name, declared]) => [name, ofSome(declared)] as const),
+    .map(([name, declared]) => [name, all(ofSome(declared), at(name))] as const),
   [
     "numEnsembles",
     ({ method, config: { modelFile } }) =>
@@ -246,7 +259,8 @@ const idle: ReadonlyMap<string, Idle> = new Map<string, Idle>(([
         ? [`${method.name} is one model`, `use --mode ${ensemble}`]
         : ["each model file is one model", "name others by --model-file too"],
   ],
-  ...Object.keys(optionEntries).filter(actingOf).map((name) => [name, at(name)] as const),
+  ...Object.keys(optionEntries).filter((name) => actingOf(name) && !(name in hyperparameters))
+    .map((name) => [name, at(name)] as const),
   [
     "eot",
     all(

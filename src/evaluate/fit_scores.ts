@@ -97,7 +97,8 @@ export async function fitScores(
       }; give a set with labels`,
     );
   }
-  const answers = await trainingAnswers(job, chosen(training, evenSample(training.count, most)));
+  const sample = chosen(training, evenSample(training.count, most));
+  const answers = await trainingAnswers(job, scoredPart(job.subject), sample);
   const fitted: FittedScore[] = [];
   const refused = [...leftOut];
   for (const name of given) {
@@ -113,28 +114,28 @@ export async function fitScores(
   return { fitted, leftOut: refused, set, digest: digestOf(fitted) };
 }
 
-/** What a subject's one part makes of a set. */
-async function trainingAnswers(
-  job: Omit<Job, "set" | "seed">,
+/** Features and logits of images, as far as a model has them. */
+export async function trainingAnswers(
+  job: Omit<Job, "set" | "seed" | "subject">,
+  model: Pick<Attackable, "features" | "logits">,
   sample: ImageSet,
 ): Promise<Training> {
   const set = new ResidentSet(sample);
   try {
     const batch = Math.min(job.batchSize, set.count);
-    const found = await halving(batch, (n) => answersIn(job, set, n), job.reporter);
+    const found = await halving(batch, (n) => answersIn(job, model, set, n), job.reporter);
     return new Training({ name: sample.name, labels: sample.labels, ...found });
   } finally {
     release(job.device, set.parameters);
   }
 }
 
-/** Features and logits of a set, as far as the subject has them. */
 async function answersIn(
-  { device, subject, explain, reporter }: Omit<Job, "set" | "seed">,
+  { device, explain, reporter }: Omit<Job, "set" | "seed" | "subject">,
+  model: Pick<Attackable, "features" | "logits">,
   set: ResidentSet,
   batch: number,
 ): Promise<{ readonly features?: Rows; readonly logits?: Rows }> {
-  const model = scoredPart(subject);
   const index = input([batch]);
   const images = set.images(index);
   const traced = (["features", "logits"] as const).flatMap((kind) => {

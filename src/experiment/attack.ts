@@ -16,7 +16,7 @@ import { iterationOf } from "../methods/protocol.ts";
 import type { RunResults } from "../runs/folder.ts";
 import { attackArchives, shownImages } from "./archives.ts";
 import { attackFigures, makeAttack } from "./attack_figures.ts";
-import { common, job, meanOptions, modelsOf } from "./common.ts";
+import { common, job, meanOptions, modelsOf, posteriorsArchive } from "./common.ts";
 import { attackNameOf, procedureFor, type RunConfig } from "./config.ts";
 import { type AttackResult, attackResultSchema } from "./documents.ts";
 import { evaluateInDomain } from "./evaluate.ts";
@@ -30,6 +30,7 @@ import {
   type LoadedModel,
   newModel,
   openWorkbench,
+  subjectOf,
   type Workbench,
 } from "./workbench.ts";
 
@@ -109,7 +110,7 @@ export function checkParts(bench: Setup, parts: Parts, settings: AttackSettings)
   const { config } = bench;
   // A model of its own: one that has been traced can be trained no more.
   const model = newModel(bench, config.seed);
-  const subject = bench.method.subject([model], bench.procedure);
+  const subject = subjectOf(bench, [model]);
   const { imageShape } = model;
   for (const part of subject.attacked) {
     knownObjective(parts.objective, part, config.targeted, bench.taken.classes);
@@ -157,7 +158,7 @@ async function attackOn(
     return { ...made, fits, scores: { ...scoresResult(fits), attacks } };
   });
   const document = attackResultSchema.parse({
-    schema: "mirage/attack@9",
+    schema: "mirage/attack@10",
     ...common(bench),
     seeds: bench.modelSeeds,
     ...modelsOf(models),
@@ -166,7 +167,11 @@ async function attackOn(
     ...made.scores && { scores: made.scores },
     seconds: { setup: clock.setup, train: clock.train, attack: clock.work },
   });
-  const archives = { ...attackArchives(config.saveImages, made), ...scoresArchive(made.fits) };
+  const archives = {
+    ...attackArchives(config.saveImages, made),
+    ...scoresArchive(made.fits),
+    ...posteriorsArchive(models),
+  };
   return { document, archives, models, ...made };
 }
 

@@ -32,7 +32,7 @@ import { batteryDocument, type BatteryResult } from "./battery_document.ts";
 import { batteryFigures, type Sides } from "./battery_figures.ts";
 import { forgetOutcomes, outcomesIn } from "./battery_kept.ts";
 import { type BatteryPlan, planOf, withScoreMembers } from "./battery_members.ts";
-import { common, job, modelsOf, readFacts } from "./common.ts";
+import { common, job, modelsOf, posteriorsArchive, readFacts } from "./common.ts";
 import type { RunConfig } from "./config.ts";
 import { type Evaluated, evaluateInDomain } from "./evaluate.ts";
 import { partsOf } from "./parts.ts";
@@ -159,6 +159,7 @@ async function batteryOn(
     archives: {
       ...batteryArchives(made, { set: sets.out, numbers: index.out }, members),
       ...scoresArchive(fits),
+      ...posteriorsArchive(models.slice(0, bench.members.length)),
     },
   };
 }
@@ -225,7 +226,7 @@ function documentOf(
   const { sha256, listSha256 = null } = sets.out;
   const right = rightOf(inDomain, sets.in, index);
   return batteryDocument.parse({
-    schema: "mirage/battery@3",
+    schema: "mirage/battery@4",
     ...common(bench),
     seeds: bench.modelSeeds,
     ...modelsOf(models.slice(0, count)),

@@ -43,7 +43,7 @@ export interface BatteryScore {
 /** What `attack --battery NAME --json` prints. */
 export interface BatteryResult extends RunFacts, ModelFacts {
   /** The document's format. */
-  readonly schema: "mirage/battery@3";
+  readonly schema: "mirage/battery@4";
   /** Radius of the attacks in their norm; pixels are in [0, 1]. */
   readonly epsilonAttack: number;
   /** The battery, and every setting of its members. */
@@ -180,7 +180,7 @@ export const batteryFigureSchemas = {
 
 /** Checks {@linkcode BatteryResult}. */
 export const batteryDocument: Schema<BatteryResult> = described<BatteryResult>().by(z.strictObject({
-  schema: z.literal("mirage/battery@3"),
+  schema: z.literal("mirage/battery@4"),
   ...commonSchema,
   ...batteryFigureSchemas,
   cost: z.array(cost.extend({ seconds: z.number() })),

@@ -13,6 +13,7 @@ import { networkOf, ownOf } from "../methods/mod.ts";
 import { concerning } from "../methods/protocol.ts";
 import type { Reporter } from "../base/reporter.ts";
 import { versions } from "../base/version.ts";
+import { type FittedPosterior, posteriorArchive, posteriorResult } from "./posterior.ts";
 import type { LoadedModel, Workbench } from "./workbench.ts";
 import type { EvalResult, ReadFacts } from "./documents.ts";
 
@@ -74,9 +75,22 @@ export function common({ config, trainingConfig, procedure, device, method, netw
 /** What a document says of the models that it was made with. */
 export function modelsOf(
   models: readonly LoadedModel[],
-): Pick<EvalResult, "checkpoints" | "trained"> {
+): Pick<EvalResult, "checkpoints" | "trained" | "posterior"> {
+  const posterior = posteriorResult(posteriorsOf(models));
   return {
     checkpoints: models.map(({ path }) => path),
     trained: models.map(({ trained }) => trained),
+    ...posterior && { posterior },
   };
+}
+
+/** The precisions of models as an archive of their run; none where they have none, or these are large. */
+export function posteriorsArchive(
+  models: readonly LoadedModel[],
+): ReturnType<typeof posteriorArchive> {
+  return posteriorArchive(posteriorsOf(models));
+}
+
+function posteriorsOf(models: readonly LoadedModel[]): FittedPosterior[] {
+  return models.flatMap(({ posterior }) => posterior ?? []);
 }

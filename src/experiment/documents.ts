@@ -124,9 +124,16 @@ const common = {
   versions,
 };
 
+/** {@linkcode PosteriorResult}. */
+const posteriorSchema = z.strictObject({
+  training: z.array(z.strictObject({ name: z.string(), count: z.int() })).min(1),
+  digest: z.string().regex(/^[0-9a-f]{64}$/),
+});
+
 const models = {
   seeds: z.array(z.int().nullable()).min(1),
   checkpoints: z.array(z.string()),
+  posterior: posteriorSchema.optional(),
 };
 
 /**
@@ -145,7 +152,7 @@ export const commonSchema = { ...common, ...models, trained } as const;
 
 /** {@linkcode AttackResult}. */
 export const attackDocument = z.strictObject({
-  schema: z.literal("mirage/attack@9"),
+  schema: z.literal("mirage/attack@10"),
   ...common,
   ...models,
   trained,
@@ -193,7 +200,7 @@ export const attackDocument = z.strictObject({
 
 /** {@linkcode EvalResult}. */
 const evalDocument = z.strictObject({
-  schema: z.literal("mirage/eval@7"),
+  schema: z.literal("mirage/eval@8"),
   ...common,
   ...models,
   trained,

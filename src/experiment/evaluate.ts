@@ -31,7 +31,7 @@ import type { Answers } from "../measure/answers.ts";
 import { limited, outDomainOf } from "./setup.ts";
 import { type Reporter, silent } from "../base/reporter.ts";
 import { type EvalResult, evalResultSchema, type InDomain } from "./documents.ts";
-import { common, job, meanOptions, modelsOf, readFacts } from "./common.ts";
+import { common, job, meanOptions, modelsOf, posteriorsArchive, readFacts } from "./common.ts";
 import { uncertainties } from "./uncertainty.ts";
 import { answersArchive } from "./archives.ts";
 import type { ScoreFits } from "../evaluate/fit_scores.ts";
@@ -96,7 +96,11 @@ async function evaluateOn(
   const { clean, fits } = made;
   return {
     document,
-    archives: { predictions: answersArchive({ clean }), ...scoresArchive(fits) },
+    archives: {
+      predictions: answersArchive({ clean }),
+      ...scoresArchive(fits),
+      ...posteriorsArchive(models),
+    },
   };
 }
 
@@ -113,7 +117,7 @@ function evalDocument(
   clock: Clock,
 ): EvalResult {
   return evalResultSchema.parse({
-    schema: "mirage/eval@7",
+    schema: "mirage/eval@8",
     ...common(bench),
     seeds: bench.modelSeeds,
     ...modelsOf(models),
@@ -139,7 +143,9 @@ export async function selectionAccuracies(
   reporter: Reporter,
 ): Promise<{ readonly accuracies: number[]; readonly adapter: Device["adapter"] }> {
   using bench = await openWorkbench(config, "train", reporter);
-  await findOrTrain(bench, reporter, new Clock());
+  // The best epoch is chosen by what the network itself answers.
+  const subject = { ...bench.subject, posteriors: [] };
+  await findOrTrain({ ...bench, subject }, reporter, new Clock());
   const accuracies: number[] = [];
   for (const { model, seed } of bench.members) {
     const select = await selectionSet(bench, seed);

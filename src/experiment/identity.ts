@@ -9,7 +9,9 @@ import { checkpointsOf, type RunConfig } from "./config.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
 import { limited, meansSetOf, openSetup, outDomainOf, type Setup } from "./setup.ts";
+import { taughtBy } from "./posterior.ts";
 import { checkModules } from "./parts.ts";
+import { type Method, methods, networkOf, ofUse, ownOf } from "../methods/mod.ts";
 import { concerning } from "../methods/protocol.ts";
 import { sourceDigests } from "./source_digests.ts";
 import { convolutionsOf, type Device } from "../nn/mod.ts";
@@ -68,6 +70,7 @@ export async function runSpec(
         ...options,
         model: network,
         ...trainingOptions(setup),
+        ...ofUse(ownOf(method, networkOf(network), setup.trainingConfig)),
       },
       procedure: concerning(procedure, { mode: method.name, model: network }),
       seeds: modelSeeds,
@@ -101,11 +104,15 @@ interface SetIdentity {
  */
 async function setsOf(
   command: Run["command"],
-  { config, sets, trainingSet }: Pick<Setup, "config" | "sets" | "trainingSet">,
+  setup: Pick<Setup, "config" | "sets" | "statements" | "trainingSet">,
   byMeans: boolean,
 ): Promise<Record<string, ImageSet>> {
+  const { config, sets } = setup;
+  const { posterior }: Method = methods[config.mode];
+  const given = checkpointsOf(config) !== undefined;
+  const train = given ? posterior && await taughtBy(setup) : await setup.trainingSet();
   return {
-    ...(checkpointsOf(config) ? {} : { train: await trainingSet() }),
+    ...(train ? { train } : {}),
     ...(isWithout(config) ? {} : { test: limited(await sets.inDomain.images("test"), config) }),
     ...(command === "train" ? {} : { outDomain: await outDomainOf({ config, sets }) }),
     ...(byMeans ? { classMeans: await meansSetOf({ config, sets }) } : {}),
@@ -114,7 +121,7 @@ async function setsOf(
 
 async function dataOf(
   command: Run["command"],
-  setup: Pick<RunSetup, "config" | "sets" | "trainingSet" | "byMeans">,
+  setup: Pick<RunSetup, "config" | "sets" | "statements" | "trainingSet" | "byMeans">,
 ): Promise<Record<string, SetIdentity>> {
   const sets = Object.entries(await setsOf(command, setup, setup.byMeans ?? false));
   return Object.fromEntries(

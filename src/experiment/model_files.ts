@@ -11,7 +11,9 @@ import { shortened, UserError } from "../base/errors.ts";
 import {
   importedEnding,
   isImported,
+  type Method,
   type MethodName,
+  methods,
   type Network,
   networks,
 } from "../methods/mod.ts";
@@ -79,9 +81,17 @@ export function membersOf(config: RunConfig): number | undefined {
 /** The attack on whatever comes out of files, as published: 10 steps from the image itself. */
 export const attackOnFiles = "pgd" satisfies AttackName;
 
-/** The method that so many files are: one model, or an ensemble. */
+/** The method that so many files are where nobody says another: one model, or an ensemble. */
 export function modeOfFiles(files: readonly string[]): MethodName {
   return files.length > 1 ? "deep_ensemble" : "baseline";
+}
+
+/** The methods that so many files can be of: those of plain classifiers, trained anywhere. */
+function modesOfFiles(files: readonly string[]): string[] {
+  const usual: Method = methods[modeOfFiles(files)];
+  return Object.values<Method>(methods)
+    .filter(({ family, ensemble }) => family === usual.family && ensemble === usual.ensemble)
+    .map(({ name }) => name);
 }
 
 /** What the models are called together: by all their names, or by the first and the last of many. */
@@ -117,12 +127,13 @@ export function settledByFiles(
   const cannot = (state: string, remedy: string): UserError =>
     new UserError(`Cannot use "${shortened(other ?? files[0] ?? "", 120)}": ${state}; ${remedy}`);
   if (other !== undefined) throw cannot("it is no .onnx file", "export the model as ONNX");
-  if (mode !== modeOfFiles(files)) {
+  const known = modesOfFiles(files);
+  if (!known.includes(mode)) {
     throw cannot(
-      `${
-        files.length === 1 ? "one file is a baseline" : "several files are a deep_ensemble"
+      `${files.length === 1 ? "one file is" : "several files are"} a ${
+        known.join(" or a ")
       }, not ${mode}`,
-      "leave out --mode",
+      `leave out --mode, or use ${known.slice(1).join(" or ")}`,
     );
   }
   if (checkpoint !== undefined) {

@@ -6,7 +6,8 @@
 import type { Account } from "../checkpoint/statement.ts";
 import { progressOf } from "../checkpoint/stored.ts";
 import { checkpointsOf, quickEpochs, type RunConfig } from "./config.ts";
-import { augmentOf, heldOut, openSetup, type Setup, trainBatchOf } from "./setup.ts";
+import { heldOut } from "./selection.ts";
+import { augmentOf, openSetup, type Setup, trainBatchOf } from "./setup.ts";
 import { modelTitle, networkOf, ownOf } from "../methods/mod.ts";
 import { accountOf } from "../train/account.ts";
 

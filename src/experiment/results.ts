@@ -44,6 +44,16 @@ export interface ModelFacts {
     readonly epochs: number;
     readonly data: { readonly name: string; readonly count: number };
   } | null)[];
+  /** What the posteriors of the models' last layers were fitted on, of a method that has them. */
+  readonly posterior?: PosteriorResult | undefined;
+}
+
+/** Posteriors that were fitted where trained models were used. */
+export interface PosteriorResult {
+  /** The images that each was fitted on, one a member: those that the model learned from, as far as that is known. */
+  readonly training: readonly { readonly name: string; readonly count: number }[];
+  /** SHA-256 of all precisions, in f32: shapes and values. */
+  readonly digest: string;
 }
 
 /** Uncertainty on a set. */
@@ -147,7 +157,7 @@ export interface WithoutInDomain {
 /** What `attack --json` prints. */
 export interface AttackResult extends RunFacts, ModelFacts, AttackEvidence {
   /** The document's format. */
-  readonly schema: "mirage/attack@9";
+  readonly schema: "mirage/attack@10";
   /** Radius of the attack in its norm; pixels are in [0, 1]. */
   readonly epsilonAttack: number;
   /** How the images were attacked. */
@@ -206,7 +216,7 @@ export interface AttackResult extends RunFacts, ModelFacts, AttackEvidence {
 /** What `eval --json` prints. */
 export interface EvalResult extends RunFacts, ModelFacts, EvalEvidence {
   /** The document's format. */
-  readonly schema: "mirage/eval@7";
+  readonly schema: "mirage/eval@8";
   /** Quality in-domain. */
   readonly inDomain: InDomain;
   /** The out-domain set, and the uncertainty on it. */

@@ -304,11 +304,6 @@ export function augmentOf(
   return trainingConfig.augmentation ? networkOf(network).augmentation : 0;
 }
 
-/** Images that are held out where the best epoch is not chosen on the test set. */
-export function heldOut({ count }: ImageSet): number {
-  return Math.max(1, Math.floor(count / 10));
-}
-
 /** Only `train` takes --batch-size for training steps; elsewhere it is the size of evaluation steps. */
 export function trainBatchOf({ trainBatchSize }: RunConfig): number {
   return trainBatchSize ?? trainBatch;

@@ -79,7 +79,8 @@ function parametersOf({ members, subject, sets }: Workbench): Parameter[] {
   const read = topologicalOrder([answer]).flatMap(({ source }) =>
     source.kind === "parameter" ? [source.parameter] : []
   );
-  return [...read, ...members.flatMap(({ model }) => [...model.state.values()])];
+  const posteriors = subject.posteriors?.map(({ precision }) => precision) ?? [];
+  return [...read, ...posteriors, ...members.flatMap(({ model }) => [...model.state.values()])];
 }
 
 /**

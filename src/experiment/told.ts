@@ -71,11 +71,14 @@ function domain(option: Hyperparameter | ProtocolOption): z.ZodType {
 
 /** The entry of a hyper-parameter, which is settled later where nobody chooses it. */
 export function hyperparameterEntry(option: Hyperparameter): z.ZodType {
-  const { about, default: usual, defaultInUse = usual } = option;
+  const { about, default: usual, defaultInUse = usual, stage = "training" } = option;
   const words = (of: typeof usual): string =>
     typeof of === "function" ? ofNetworks(of) : String(of);
+  const trained = { train: words(usual), use: `what was trained, else ${words(defaultInUse)}` };
   return told(domain(option).optional(), about, {
-    otherwise: { train: words(usual), use: `what was trained, else ${words(defaultInUse)}` },
+    ...stage === "training"
+      ? { otherwise: trained }
+      : { otherwise: same(words(usual)), acts: [stage] },
     ..."unit" in option && option.unit ? { unit: option.unit } : {},
   });
 }

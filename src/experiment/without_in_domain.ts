@@ -7,6 +7,7 @@ import { none, type OpenSets } from "../../data/mod.ts";
 import type { Objective } from "../attack/mod.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import { checkpointsOf, type RunConfig } from "./config.ts";
+import { type Method, methods } from "../methods/mod.ts";
 import type { WithoutInDomain } from "./documents.ts";
 import type { Taken } from "./taken.ts";
 
@@ -47,6 +48,16 @@ export function checkWithout(config: RunConfig, purpose: "train" | "use"): void 
       "run",
       "there is no trained model to attack",
       "name one by --checkpoint or --model-file, or a set by --in-domain",
+    );
+  }
+  const { name, posterior }: Method = methods[config.mode];
+  if (posterior) {
+    throw cannot(
+      `use ${name}`,
+      "its posterior is over images that the model was taught",
+      `${named}, or use --mode ${
+        name.endsWith("_ensemble") ? methods.deep_ensemble.name : methods.baseline.name
+      }`,
     );
   }
   if (config.battery !== undefined) {

@@ -12,27 +12,27 @@ import { chosen, ResidentSet } from "../evaluate/resident_set.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import { readFile } from "../base/files.ts";
 import { sha256Of } from "../base/digest.ts";
-import { type Model, networkOf, ofMethod, ownOf, type Subject } from "../methods/mod.ts";
+import {
+  distinguishing,
+  type Model,
+  networkOf,
+  ofMethod,
+  ownOf,
+  type Subject,
+} from "../methods/mod.ts";
 import {
   type Device,
   openDevice,
   push,
-  Random,
   release,
   useExactConvolutions,
   useTuning,
 } from "../nn/mod.ts";
-import {
-  augmentOf,
-  builtModel,
-  heldOut,
-  limited,
-  openSetup,
-  type Setup,
-  trainBatchOf,
-} from "./setup.ts";
+import { augmentOf, builtModel, limited, openSetup, type Setup, trainBatchOf } from "./setup.ts";
 import { givenCheckpoints } from "./named.ts";
 import { isWithout, remark } from "./without_in_domain.ts";
+import { checkPosteriors, fitPosteriors, type FittedPosterior } from "./posterior.ts";
+import { partsFor } from "./selection.ts";
 import { leftToTrain, titleOf, tooMany, trainingState } from "./pending.ts";
 import { type Held, hold } from "../base/lock.ts";
 import { checkLifted, checkWeights } from "../onnx/mod.ts";
@@ -68,6 +68,8 @@ export async function openWorkbench(
   reporter: Reporter,
 ): Promise<Workbench> {
   const setup = await openSetup(config, purpose);
+  // Of a model of its own: one that has been traced can be trained no more.
+  if (purpose === "use") checkPosteriors(subjectOf(setup, [newModel(setup, config.seed)]));
   const device = await openTuned(config, reporter);
   const close = (): void => device[Symbol.dispose]();
   return { ...setup, device, ...builtFor(setup), [Symbol.dispose]: close };
@@ -75,9 +77,16 @@ export async function openWorkbench(
 
 /** The models of a set-up before their training, and what they are together. */
 export function builtFor(setup: Setup): Pick<Workbench, "members" | "subject"> {
-  const { seeds, method, procedure } = setup;
-  const members = seeds.map((seed): Member => ({ seed, model: newModel(setup, seed) }));
-  return { members, subject: method.subject(members.map(({ model }) => model), procedure) };
+  const members = setup.seeds.map((seed): Member => ({ seed, model: newModel(setup, seed) }));
+  return { members, subject: subjectOf(setup, members.map(({ model }) => model)) };
+}
+
+/** Models of a set-up as what is evaluated and attacked. */
+export function subjectOf(
+  { method, procedure, trainingConfig }: Setup,
+  models: readonly Model[],
+): Subject {
+  return method.subject(models, procedure, trainingConfig);
 }
 
 /** Opens the GPU: cut as was measured for it, and without Winograd's tiles where a run is to have none. */
@@ -109,6 +118,8 @@ export interface LoadedModel {
   readonly trained: TrainedOn | null;
   /** Paths of files that hold a part of it, from its file's folder on; none when not given. */
   readonly beside?: readonly string[];
+  /** The posterior of its last layer, of a method that has one. */
+  readonly posterior?: FittedPosterior;
 }
 
 /** Epochs behind a model, and the images that it saw in them. */
@@ -129,9 +140,11 @@ export async function findOrTrain(
   const given = givenCheckpoints(config, bench.seeds);
   await tellOwn(bench, reporter, given === undefined);
   const loaded: LoadedModel[] = [];
+  const statements: (Statement | undefined)[] = [];
   // What is the network's own shows in the arrays.
   const own = ownOf(bench.method, networkOf(bench.network), bench.trainingConfig);
-  const believed = Object.entries(ofMethod(own)).map((of) => of.join(" "));
+  const believed = Object.entries(distinguishing(networkOf(bench.network), ofMethod(own)))
+    .map((of) => of.join(" "));
   if (bench.unstated && believed.length > 0) {
     reporter.note(
       `The checkpoint does not say how it was trained; taken as ${believed.join(", ")}`,
@@ -166,8 +179,13 @@ export async function findOrTrain(
     });
     push(device, model.state.values());
     await model.finish?.(device);
+    statements.push(statement);
   }
-  return loaded;
+  const posteriors = await fitPosteriors(bench, statements, reporter);
+  return loaded.map((of, i) => {
+    const { [i]: posterior } = posteriors;
+    return posterior ? { ...of, posterior } : of;
+  });
 }
 
 async function digestOfFile(path: string): Promise<string> {
@@ -337,29 +355,16 @@ export async function selectionSet(bench: Workbench, seed: number): Promise<Imag
 
 /**
  * Learn from the whole training set and choose the best epoch on the *test* set, or hold out every
- * tenth image, at random, and choose on those.
+ * tenth image and choose on those.
  */
 async function splitForSelection(
   { trainingConfig, procedure, sets }: Workbench,
   seed: number,
   set: ImageSet,
 ): Promise<{ learn: Uint32Array; select: ImageSet }> {
-  if (procedure.selection === "test") {
-    const learn = Uint32Array.from({ length: set.count }, (_, i) => i);
+  const { learn, held } = partsFor(procedure.selection, seed, set);
+  if (held.length === 0) {
     return { learn, select: limited(await sets.inDomain.images("test"), trainingConfig) };
   }
-  const order = new Random(seed).fork("validation").permutation(set.count);
-  const held = heldOut(set);
-  if (held >= set.count) {
-    throw new UserError(
-      `Cannot hold out images to choose the best epoch by: there ${
-        set.count === 1 ? "is one image" : "are no images"
-      } to learn from; use a larger --limit, or --selection test`,
-    );
-  }
-  const select = {
-    ...chosen(set, order.subarray(0, held)),
-    name: `${set.name} (held out)`,
-  };
-  return { learn: order.subarray(held).toSorted(), select };
+  return { learn, select: { ...chosen(set, held), name: `${set.name} (held out)` } };
 }

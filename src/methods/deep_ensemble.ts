@@ -98,8 +98,8 @@ export function ensembleOf<O extends Own>(
     ensemble: true,
     members: { usual: 10, quick: 2 },
     differences: { ...of.differences, ...ensembleDifferences },
-    subject: (models, procedure) =>
-      together(models.map((model) => of.subject([model], procedure)), procedure),
+    subject: (models, procedure, own) =>
+      together(models.map((model) => of.subject([model], procedure, own)), procedure),
   };
 }
 
@@ -141,6 +141,7 @@ function together(
     });
   return {
     attacked: joint ? [asOne(attacked, mean, ensembleMean === "logits")] : attacked,
+    posteriors: parts.flatMap((part) => part.posteriors ?? []),
     logProbabilities: (images, draws) => mean(each(images, draws)),
     readings: (images, draws) => {
       const [name, others] = other;

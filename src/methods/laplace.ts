@@ -5,14 +5,17 @@
  * 1992; A. Kristiadi, M. Hein, P. Hennig, "Being Bayesian, even just a bit, fixes overconfidence in ReLU
  * networks", ICML 2020.
  *
- * Around the trained weights w_k of a class the posterior is taken for normal, its precision the Hessian of
- * the cross-entropy in w_k alone: `P_k = tau I + sum_n p_nk (1 - p_nk) phi_n phi_n^T` over the training set
- * (J. Z. Liu et al., NeurIPS 2020, eq. 9), with phi the D features that the last layer takes and a 1 for its
- * offset. A logit is then normal of mean z_k and variance `v_k = phi^T P_k^-1 phi`. The answer is MacKay's
- * `softmax(z_k / sqrt(1 + pi v_k / 8))` ("probit"), or the mean of softmax over samples of the logits.
+ * It goes around a classifier that is trained already, whoever trained it: a baseline, or a model out of a file
+ * whose logits are a linear function of its features. Around the weights w_k of a class the posterior is taken
+ * for normal, its precision the Hessian of the cross-entropy in w_k alone:
+ * `P_k = tau I + sum_n p_nk (1 - p_nk) phi_n phi_n^T` over the N images that the model learned from (J. Z. Liu
+ * et al., NeurIPS 2020, eq. 9), with phi the D features that the last layer takes and a 1 for its offset. It
+ * takes probabilities, and no labels. A logit is then normal of mean z_k and variance
+ * `v_k = phi^T P_k^-1 phi`. The answer is MacKay's `softmax(z_k / sqrt(1 + pi v_k / 8))` ("probit"), or the mean
+ * of softmax over samples of the logits.
  *
- * The precision is gathered in a clean pass over the training images after each epoch, under either
- * protocol. Weights of different classes are taken for independent, which the full Hessian does not say.
+ * The precision is gathered in one clean pass where the model is used: tau is chosen then, and not by a
+ * training. Weights of different classes are taken for independent, which the full Hessian does not say.
  *
  * @module
  */
@@ -25,6 +28,7 @@ import {
   div,
   type Draws,
   exp,
+  input,
   logMeanExp,
   logSoftmax,
   matmul,
@@ -38,30 +42,30 @@ import {
   reshape,
   scale,
   sqrt,
-  type State,
   stopGradient,
-  sub,
   sum,
   type Tensor,
   transpose,
   type Updates,
 } from "../nn/mod.ts";
 import { labelOf, type LossOptions } from "../attack/mod.ts";
-import { modelsOf, networkOf } from "../networks/mod.ts";
-import { Classifier } from "./classifier.ts";
+import { shortened, UserError } from "../base/errors.ts";
+import { isImported } from "../networks/mod.ts";
+import { baseline } from "./baseline.ts";
+import { classifiers } from "./classifier.ts";
 import { inversePositiveDefinite } from "./inverse.ts";
 import type { Own, ValuesOf } from "./options.ts";
 import { single } from "./single.ts";
-import type { MethodOf, Model, ModelOptionsOf, Score, TrainContext, TrainStep } from "./types.ts";
+import type { Answering, MethodOf, Model, Posterior, Score } from "./types.ts";
 
 const own = {
   hyperparameters: {
     priorPrecision: {
       about: "Precision tau of the prior over the weights of Laplace's last layer",
+      stage: "evaluation",
       min: 1e-6,
       max: 1e6,
       default: 1,
-      folder: "prior_precision",
     },
   },
   differences: {
@@ -69,8 +73,6 @@ const own = {
       about:
         "Laplace answers by MacKay's probit formula, or by the mean over samples of its logits",
       stage: "evaluation",
-      // The best epoch is chosen by it.
-      also: ["training"],
       values: ["probit", "samples"],
       // The formula is close to the mean, which samples come to exactly.
       paper: "probit",
@@ -79,7 +81,8 @@ const own = {
     laplaceSamples: {
       about: "Samples of Laplace's logits, in evaluation and at a step of the attack",
       stage: "evaluation",
-      also: ["training", "attack"],
+      also: ["attack"],
+      onlyWith: { difference: "laplacePrediction", value: "samples" },
       min: 1,
       max: 100_000,
       whole: true,
@@ -89,108 +92,138 @@ const own = {
   },
 } as const satisfies Own;
 
-/** Last-layer Laplace. */
+/** Last-layer Laplace around a baseline, or around a classifier out of a file. */
 export const laplace: MethodOf<typeof own> = {
   ...own,
   name: "laplace",
   title: "Last-layer Laplace",
-  models: modelsOf("_Laplace"),
-  family: "Laplace",
+  models: classifiers,
+  family: baseline.family,
   ensemble: false,
+  posterior: true,
   dropLast: false,
   passes: { train: 3, attack: 3 },
   attack: "pgd",
   samples: ({ laplacePrediction }) => laplacePrediction === "samples",
   startNoise: 0,
-  create: (model, options) => new Laplace(model, options),
-  subject: single,
+  create: baseline.create,
+  subject([model], procedure, { priorPrecision }) {
+    if (!model) throw new Error("Unreachable: a posterior around no model");
+    const around = new Laplace(model, { ...procedure, priorPrecision });
+    return { ...single([around]), posteriors: [around] };
+  },
 };
 
-/** A classifier with the precision of its last layer's weights. */
-export class Laplace implements Model {
-  readonly imageShape: readonly number[];
-  readonly ignored = [];
-  readonly state: State;
-  readonly #classifier: Classifier;
-  readonly #procedure: ValuesOf<typeof own.differences>;
-  readonly #prior: number;
-  /** K, the classes, each with a matrix of its own. */
-  readonly #classes: number;
-  /** D + 1, the length of phi. */
-  readonly #size: number;
-  readonly #precision: Parameter;
-  readonly #covariance: Parameter;
+/** How a Laplace approximation is made, and answers. */
+export type LaplaceOptions =
+  & ValuesOf<typeof own.hyperparameters>
+  & ValuesOf<typeof own.differences>;
+
+/** A trained classifier, as far as the approximation asks for it. */
+export type LaplaceModel = Pick<Model, "name" | "imageShape" | "logits" | "features">;
+
+/** The most numbers of a precision: what one binding of a GPU takes at WebGPU's default limits, 128 MiB. */
+export const mostOfPrecision = 2 ** 25;
+
+/** K precisions `[D + 1, D + 1]` and their inverses, on the device. */
+interface Matrices {
+  readonly precision: Parameter;
+  readonly covariance: Parameter;
+}
+
+/** A classifier with the posterior of its last layer's weights; the prior's until training images are gathered. */
+export class Laplace implements Answering, Posterior {
+  readonly of: Posterior["of"];
   /** By the probit formula, the numbers whose softmax the answer is: `[B, K]`. */
   readonly logits?: (images: Tensor) => Tensor;
+  readonly #name: string;
+  readonly #imageShape: readonly number[];
+  readonly #options: LaplaceOptions;
+  /** Made when they are first asked for: a model that has been traced can be trained no more. */
+  #made: Matrices | undefined;
 
-  constructor(readonly name: string, options: ModelOptionsOf<typeof own>) {
-    const network = networkOf(name);
-    this.#classifier = new Classifier(network.name, options);
-    const { imageShape, state } = this.#classifier;
-    this.imageShape = imageShape;
-    this.#procedure = options.procedure;
-    this.#prior = options.priorPrecision;
-    this.#classes = options.classes ?? network.classes;
-    this.#size = 1 + this.#classifier.featureCount;
-    const shape = [this.#classes, this.#size, this.#size];
-    this.#precision = new Parameter(shape, this.#identities(this.#prior));
-    this.#covariance = new Parameter(shape, this.#identities(1 / this.#prior));
-    this.state = new Map([...state, ["precision", this.#precision]]);
-    if (this.#procedure.laplacePrediction === "probit") {
+  /**
+   * Puts the prior around a model, which is not traced before it is asked.
+   *
+   * @throws UserError when it has no features or no logits
+   */
+  constructor(model: LaplaceModel, options: LaplaceOptions) {
+    this.#name = model.name;
+    this.#imageShape = model.imageShape;
+    this.#options = options;
+    const { logits, features } = model;
+    if (!logits || !features) {
+      throw this.#cannot(
+        `it has no ${logits ? "features" : "logits"}`,
+        isImported(model.name)
+          ? "name the node that its last linear layer takes by --features, or use --mode baseline"
+          : "give a model that has both",
+      );
+    }
+    this.of = { logits: logits.bind(model), features: features.bind(model) };
+    if (options.laplacePrediction === "probit") {
       this.logits = (images) =>
         div(this.means(images), sqrt(add(scale(this.variances(images), Math.PI / 8), 1)));
     }
   }
 
-  train(images: Tensor, labels: Tensor, context: TrainContext): TrainStep {
-    return this.#classifier.train(images, labels, context);
+  get precision(): Parameter {
+    return this.#matrices.precision;
   }
 
-  beginEpoch(device: Device): void {
-    this.#precision.data.set(this.#identities(this.#prior));
-    push(device, [this.#precision]);
+  begin(device: Device): void {
+    const { precision } = this.#matrices;
+    precision.data.set(identities(precision.shape, this.#options.priorPrecision));
+    push(device, [precision]);
   }
 
   gather(images: Tensor): Updates {
+    const { precision } = this.#matrices;
+    const [classes = 0] = precision.shape;
     const p = exp(logSoftmax(this.means(images)));
+    // 1 - p as the sum of the others, which are small where p is close to 1.
+    const others = Float32Array.from({ length: classes ** 2 }, (_, i) => i % (classes + 1) ? 1 : 0);
+    const rest = matmul(p, constant(others, [classes, classes]));
     const phi = this.#phi(images);
-    const weights = reshape(transpose(mul(p, sub(1, p))), [this.#classes, -1, 1]);
+    const weights = reshape(transpose(mul(p, rest)), [classes, -1, 1]);
     const batch = matmul(mul(weights, phi), phi, { transposeA: true }); // [K, D + 1, D + 1]
-    return new Map([[this.#precision, add(this.#precision.tensor, stopGradient(batch))]]);
+    return new Map([[precision, add(precision.tensor, stopGradient(batch))]]);
   }
 
   async finish(device: Device): Promise<void> {
-    await pull(device, [this.#precision]);
-    const n = this.#size ** 2;
-    for (let k = 0; k < this.#classes; k++) {
-      const own = this.#precision.data.subarray(k * n, (k + 1) * n);
-      const matrix = constant(Float32Array.from(own), [this.#size, this.#size]);
-      this.#covariance.data.set(inversePositiveDefinite(matrix, "precision"), k * n);
+    const { precision, covariance } = this.#matrices;
+    await pull(device, [precision]);
+    const [classes = 0, size = 0] = precision.shape;
+    const n = size ** 2;
+    for (let k = 0; k < classes; k++) {
+      const own = Float32Array.from(precision.data.subarray(k * n, (k + 1) * n));
+      const inverse = inversePositiveDefinite(constant(own, [size, size]), "precision");
+      covariance.data.set(inverse, k * n);
     }
-    push(device, [this.#covariance]);
+    push(device, [covariance]);
   }
 
   logProbabilities(images: Tensor, draws: Draws): Tensor {
     if (this.logits) return logSoftmax(this.logits(images));
     const means = this.means(images);
-    const noise = draws.normal([this.#procedure.laplaceSamples, ...means.shape]);
+    const noise = draws.normal([this.#options.laplaceSamples, ...means.shape]);
     return logMeanExp(logSoftmax(add(mul(noise, sqrt(this.variances(images))), means)));
   }
 
   /** The mean of the logits, which is what the classifier says: `[B, K]`. */
   means(images: Tensor): Tensor {
-    return this.#classifier.logits(images);
+    return this.of.logits(images);
   }
 
   /** What the last layer takes, `[B, D]`. */
   features(images: Tensor): Tensor {
-    return this.#classifier.features(images);
+    return this.of.features(images);
   }
 
   /** The variance of each logit at an image, `[B, K]`. */
   variances(images: Tensor): Tensor {
     const phi = this.#phi(images);
-    const along = matmul(phi, this.#covariance.tensor); // [K, B, D + 1]
+    const along = matmul(phi, this.#matrices.covariance.tensor); // [K, B, D + 1]
     return transpose(sum(mul(along, phi), [-1]));
   }
 
@@ -216,12 +249,49 @@ export class Laplace implements Model {
     return concat([z, ones], 1);
   }
 
-  /** K identities times a number. */
-  #identities(value: number): Float32Array {
-    const n = this.#size;
-    return Float32Array.from(
-      { length: this.#classes * n * n },
-      (_, i) => (i % (n * n)) % (n + 1) === 0 ? value : 0,
+  get #matrices(): Matrices {
+    return this.#made ??= this.#prior();
+  }
+
+  /** The prior's matrices, of sizes that one traced image shows. */
+  #prior(): Matrices {
+    const image = input([1, ...this.#imageShape]);
+    const [{ shape: z }, { shape: h }] = [this.means(image), this.features(image)];
+    const [classes = 0, width = 0] = [z[1], h[1]];
+    if (z.length !== 2 || h.length !== 2) {
+      const what = z.length === 2 ? "features" : "logits";
+      throw this.#cannot(
+        `its ${what} of an image are [${(z.length === 2 ? h : z).join(", ")}]`,
+        `give one row an image`,
+      );
+    }
+    const shape = [classes, width + 1, width + 1];
+    const count = classes * (width + 1) ** 2;
+    if (count > mostOfPrecision) {
+      throw this.#cannot(
+        `the precision of ${classes} classes and ${width} features has ${count} numbers, ` +
+          `more than the ${mostOfPrecision} that a GPU's binding holds`,
+        "use a model of fewer features or classes, or --mode baseline",
+      );
+    }
+    const { priorPrecision } = this.#options;
+    return {
+      precision: new Parameter(shape, identities(shape, priorPrecision)),
+      covariance: new Parameter(shape, identities(shape, 1 / priorPrecision)),
+    };
+  }
+
+  #cannot(state: string, remedy: string): UserError {
+    const name = shortened(this.#name, 80);
+    return new UserError(
+      `Cannot put a Laplace approximation around "${name}": ${state}; ${remedy}`,
     );
   }
+}
+
+/** Identities of a shape `[K, N, N]` times a number. */
+function identities([classes = 0, size = 0]: readonly number[], value: number): Float32Array {
+  const values = new Float32Array(classes * size ** 2);
+  for (let row = 0; row < classes * size; row++) values[row * size + row % size] = value;
+  return values;
 }

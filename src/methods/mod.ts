@@ -36,6 +36,7 @@ export type {
   Model,
   ModelOptionsOf,
   NetworkOptions,
+  Posterior,
   Reading,
   Schedule,
   Score,
@@ -73,6 +74,7 @@ export const methods = {
   duq_ensemble: ensembleOf(duq, "duq_ensemble", "Ensemble of DUQs"),
   due_ensemble: ensembleOf(due, "due_ensemble", "Ensemble of DUEs"),
   sngp_ensemble: ensembleOf(sngp, "sngp_ensemble", "Ensemble of SNGPs"),
+  laplace_ensemble: ensembleOf(laplace, "laplace_ensemble", "Ensemble of last-layer Laplaces"),
 } as const satisfies Record<string, MethodFacts>;
 
 /** The name of a method. */
@@ -138,16 +140,27 @@ export function ownOf(
 }
 
 /**
- * The hyper-parameters that tell a model from others of its name, out of `ownOf()`: those of its network only
- * where they are not as published.
+ * The hyper-parameters that tell a trained model from others of its name, out of `ownOf()`: those of its network
+ * only where they are not as published, and none that act where it is used.
  */
 export function distinguishing<T>(
   network: Pick<Network, "hyperparameters">,
   own: Readonly<Record<string, T>>,
 ): Record<string, T> {
   return Object.fromEntries(
-    Object.entries(own).filter(([name, value]) => network.hyperparameters[name]?.default !== value),
+    Object.entries(own).filter(([name, value]) =>
+      network.hyperparameters[name]?.default !== value && isOfTraining(name)
+    ),
   );
+}
+
+/** Those that act on what a trained model answers, and decide no training, out of `ownOf()`. */
+export function ofUse<T>(own: Readonly<Record<string, T>>): Record<string, T> {
+  return Object.fromEntries(Object.entries(own).filter(([name]) => !isOfTraining(name)));
+}
+
+function isOfTraining(name: string): boolean {
+  return hyperparameters[name]?.option.stage !== "evaluation";
 }
 
 /** What a network has of its own otherwise than published, in words, out of `ownOf()`: `width 16`. */

@@ -21,6 +21,8 @@ export type Hyperparameter = Domain & {
   readonly default: string | number | ((network: Network) => string | number);
   /** What an evaluation or an attack takes where nothing was trained; as a training where not given. */
   readonly defaultInUse?: string | number;
+  /** Where it acts: on what a training makes, or on what a trained model answers; on a training when not given. */
+  readonly stage?: "training" | "evaluation";
   /** What its value follows in the path of a training: `eps` for `eps_0.1`; it is not there when not given. */
   readonly folder?: string;
 };
@@ -38,6 +40,8 @@ export type Difference =
     readonly batchNorm?: true;
     /** Whether it is about several members, and decides nothing where there is one. */
     readonly ofMembers?: true;
+    /** The value of another difference without which it decides nothing. */
+    readonly onlyWith?: { readonly difference: string; readonly value: string };
     /** The published way. */
     readonly paper: string | number;
     /** The right one. */

@@ -7,7 +7,7 @@
  * @module
  */
 import type { Attackable, AttackName } from "../attack/mod.ts";
-import type { Device, Draws, Pass, Random, State, Tensor, Updates } from "../nn/mod.ts";
+import type { Device, Draws, Parameter, Pass, Random, State, Tensor, Updates } from "../nn/mod.ts";
 import type { ImageShape, Network, NetworkHyperparameters } from "../networks/mod.ts";
 import type { NothingOwn, Own, ValuesOf } from "./options.ts";
 
@@ -103,6 +103,28 @@ export interface Model extends Answering {
   finish?(device: Device): Promise<void>;
 }
 
+/**
+ * How sure the weights of a trained model's last layer are, which is learned where the model is used, from the
+ * images that it was trained on.
+ */
+export interface Posterior {
+  /** The trained model; its logits are to be a linear function of its features. */
+  readonly of: Required<Pick<Attackable, "logits" | "features">>;
+  /**
+   * The precision of its weights, `[K, D + 1, D + 1]` of K classes and D features: the prior's until images are
+   * gathered.
+   *
+   * @throws UserError where the model has none that can be computed
+   */
+  readonly precision: Parameter;
+  /** Resets the precision to the prior's. */
+  begin(device: Device): void;
+  /** Traces what a batch of training images `[B, C, H, W]` adds to the precision. */
+  gather(images: Tensor): Updates;
+  /** Derives what the answers need from the precision. */
+  finish(device: Device): Promise<void>;
+}
+
 /** What is evaluated and attacked. */
 export interface Subject {
   /**
@@ -111,6 +133,8 @@ export interface Subject {
    * versions of the batch.
    */
   readonly attacked: readonly Attackable[];
+  /** What is still to be learned of each model from training images before it answers; nothing when not given. */
+  readonly posteriors?: readonly Posterior[];
   /** Log-probabilities `[B, C]`. */
   logProbabilities(images: readonly Tensor[], draws: Draws): Tensor;
   /** Other readings of the same answer, by name. */
@@ -136,6 +160,8 @@ export interface MethodFacts extends Own {
    * look at the embedded data has minutes for.
    */
   readonly members?: { readonly usual: number; readonly quick: number };
+  /** Whether its subjects have posteriors, so that training images are needed where a trained model is used. */
+  readonly posterior?: true;
   /** Whether training leaves out the last, incomplete batch of an epoch. */
   readonly dropLast: boolean;
   /** Work of a training step and of an attack's step in forward passes an image, to foretell time. */
@@ -170,7 +196,11 @@ export interface MethodOf<O extends Own = NothingOwn> extends MethodFacts {
    */
   create(model: string, options: ModelOptionsOf<O>): Model;
   /** Makes one subject of trained models. */
-  subject(models: readonly Model[], procedure: ValuesOf<O["differences"]>): Subject;
+  subject(
+    models: readonly Model[],
+    procedure: ValuesOf<O["differences"]>,
+    hyperparameters: ValuesOf<O["hyperparameters"]>,
+  ): Subject;
   /** How its steps follow one another; a fresh order and train mode at every step when not given. */
   schedule?(procedure: ValuesOf<O["differences"]>, network: Network): Schedule;
 }

@@ -22,6 +22,7 @@ import { vim } from "./vim.ts";
 export { dduOf } from "./ddu.ts";
 export { energyAt } from "./energy.ts";
 export { type FittedScore, fittedScore } from "./fitted.ts";
+export { lastLayerOf } from "./last_layer.ts";
 export { temperatureOf, tempered } from "./temperature.ts";
 export { type Head, type Rows, Training, type TrainingAnswers } from "./training.ts";
 export type { Fit, FitArray, FitTensors, Score, Scored, ScoreNeed } from "./types.ts";

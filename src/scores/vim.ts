@@ -11,11 +11,9 @@
 import { Matrix, pseudoInverse } from "ml-matrix";
 import { matmul, mul, rowNorm, sub, type Tensor } from "../nn/mod.ts";
 import { arrayOf, featuresOf, logitsOf, logSumExp, vectorOf } from "./functions.ts";
-import { eigenOf, type Head, productsOf, smallestShare, type Training } from "./training.ts";
+import { lastLayerOf } from "./last_layer.ts";
+import { eigenOf, type Head, productsOf, type Training } from "./training.ts";
 import type { Fit, Score } from "./types.ts";
-
-/** Logits may differ from what a linear layer would make by this share of the largest. */
-const linearWithin = 1e-3;
 
 /**
  * `log sum_c exp(z_c) - alpha |R^T (h - o)|`: o the origin at which the last layer's logits are 0, R the
@@ -58,48 +56,25 @@ export const vim: Score<"origin" | "residual" | "alpha"> = {
 };
 
 /**
- * The last layer by least squares, of the smallest weights where training features leave a choice.
+ * {@linkcode lastLayerOf}.
  *
  * @throws UserError when the logits are no such function of the features, or so few images cannot tell
  */
 export function headOf(training: Training): Head {
-  const { features, logits, count, mean, spread } = training;
-  const [h, z] = [features, logits].map(({ width, values }) =>
-    Matrix.from1DArray(count, width, values)
-  );
-  if (!h || !z) throw new Error("Unreachable: two matrices were made");
-  const zMean = z.mean("column");
-  const centred = h.clone().subRowVector(Array.from(mean));
-  const largest = spread.values[0] ?? 0;
-  const inverse = Array.from(
-    spread.values,
-    (value) => value > smallestShare * largest ? 1 / (value * count) : 0,
-  );
-  // With no image to spare any logits are a linear function of the features.
-  const determined = inverse.filter((value) => value > 0).length + 1;
-  if (count <= determined) {
+  const found = lastLayerOf(training);
+  if (found === "too few images") {
     throw training.cannot(
-      `"vim" finds the last layer by more images than independent features and one, here by ${count}`,
+      `"vim" finds the last layer by more images than independent features and one, here by ${training.count}`,
       "give more images, or other scores by --scores",
     );
   }
-  const along = spread.vectors.transpose().mmul(
-    centred.transpose().mmul(z.clone().subRowVector(zMean)),
-  );
-  const weight = spread.vectors.mmul(along.mulColumnVector(inverse)).transpose(); // [C, D]
-  const bias = Float64Array.from(
-    zMean,
-    (value, c) => value - mean.reduce((sum, m, i) => sum + m * weight.get(c, i), 0),
-  );
-  const apart = centred.mmul(weight.transpose()).addRowVector(zMean).sub(z).abs().max();
-  if (apart > linearWithin * z.clone().abs().max()) {
+  if (found === "not linear") {
     throw training.cannot(
       '"vim" needs logits that are a linear function of the features, and these are not',
       "choose other scores by --scores",
     );
   }
-  const values = Float64Array.from(weight.to1DArray());
-  return { weight: { width: features.width, values }, bias };
+  return found;
 }
 
 function rowsOf({ width, values }: Training["logits"]): Float64Array[] {

@@ -11,7 +11,7 @@ import {
   type RunConfig,
   trainEpochs,
 } from "../experiment/config.ts";
-import { type Method, networkOf, ownOf } from "../methods/mod.ts";
+import { distinguishing, type Method, networkOf, ownOf } from "../methods/mod.ts";
 import { trainingState } from "../experiment/pending.ts";
 import type { RowOptions } from "./grid.ts";
 import { configOf, type Row, wordsOf } from "./plan.ts";
@@ -140,10 +140,7 @@ async function makerOf(
 function ownOptions({ known: { setup } }: Draft): RowOptions {
   const method: Method = setup.method;
   const network = networkOf(setup.network);
-  const own = ownOf(method, network, setup.trainingConfig);
-  return Object.fromEntries(
-    Object.entries(own).filter(([name, value]) => network.hyperparameters[name]?.default !== value),
-  );
+  return distinguishing(network, ownOf(method, network, setup.trainingConfig));
 }
 
 /** Options that a training has, without those of how it is shown and of evaluations. */

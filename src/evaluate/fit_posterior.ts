@@ -1,0 +1,115 @@
+/**
+ * The posterior of a trained model's last layer: one clean pass over training images on the device.
+ *
+ * @module
+ */
+import type { ImageSet } from "../../data/mod.ts";
+import { shortened, UserError } from "../base/errors.ts";
+import type { Posterior } from "../methods/mod.ts";
+import { compile, halving, input, type Program, release } from "../nn/mod.ts";
+import { lastLayerOf } from "../scores/mod.ts";
+import { explainPrograms } from "./explain.ts";
+import { trainingAnswers } from "./fit_scores.ts";
+import type { Job } from "./predict.ts";
+import { chosen, evenSample, ResidentSet } from "./resident_set.ts";
+
+/** How the pass is made. */
+export type PosteriorJob = Pick<Job, "device" | "batchSize" | "reporter" | "explain">;
+
+/** The images that a posterior was fitted on. */
+export interface PosteriorImages {
+  /** The set's name. */
+  readonly name: string;
+  /** How many of it. */
+  readonly count: number;
+}
+
+/** Images by which logits are held to be a linear function of features, at most. */
+const mostToTell = 5000;
+
+/**
+ * Fits a posterior on all images of a set; no labels are taken.
+ *
+ * @param training images that the model learned from, 1 or more
+ * @throws UserError where the model has no posterior that can be computed
+ */
+export async function fitPosterior(
+  job: PosteriorJob,
+  posterior: Posterior,
+  training: ImageSet,
+): Promise<PosteriorImages> {
+  const { device, reporter } = job;
+  const { name, count } = training;
+  const set = new ResidentSet(training);
+  try {
+    await halving(Math.min(job.batchSize, count), (n) => pass(job, posterior, set, n), reporter);
+    const done = reporter.watch?.("Inverting the posterior's precision");
+    await posterior.finish(device);
+    done?.();
+  } finally {
+    release(device, set.parameters);
+  }
+  return { name, count };
+}
+
+/** Gathers every image of a set once, from the prior on. */
+async function pass(
+  { device, reporter, explain }: PosteriorJob,
+  posterior: Posterior,
+  set: ResidentSet,
+  batch: number,
+): Promise<void> {
+  posterior.begin(device);
+  using programs = new DisposableStack();
+  /** A program for batches of a size: that of all but the last. */
+  const sized = async (size: number): Promise<Program> => {
+    const index = input([size]);
+    const updates = posterior.gather(set.images(index));
+    const made = await compile(device, { name: "posterior", inputs: [index], updates });
+    return programs.use(made);
+  };
+  const whole = await sized(batch);
+  const rest = set.count % batch;
+  const last = rest === 0 ? whole : await sized(rest);
+  await explainPrograms([whole], explain, reporter);
+  const bar = reporter.progress("posterior", set.count);
+  try {
+    for (let start = 0; start < set.count; start += batch) {
+      const size = Math.min(batch, set.count - start);
+      const picks = Float32Array.from({ length: size }, (_, i) => start + i);
+      (size === batch ? whole : last).run([picks]);
+      // No more is waiting on the device than the bar tells.
+      await device.idle();
+      bar.update(start + size);
+    }
+  } finally {
+    bar.stop();
+  }
+}
+
+/**
+ * Refuses a model whose last layer is not known to be one, unless its logits are a linear function of its features.
+ *
+ * @param model as messages call it
+ * @param training images that the model learned from, of which at most 5,000 are taken, evenly spread
+ * @throws UserError
+ */
+export async function checkLinear(
+  job: PosteriorJob,
+  model: string,
+  { of }: Posterior,
+  training: ImageSet,
+): Promise<void> {
+  const sample = chosen(training, evenSample(training.count, mostToTell));
+  const found = lastLayerOf(await trainingAnswers(job, of, sample));
+  if (typeof found === "object") return;
+  throw new UserError(
+    `Cannot put a Laplace approximation around "${shortened(model, 80)}": ${
+      found === "not linear"
+        ? "its logits are no linear function of its features; name the node that its last linear layer " +
+          "takes by --features, or use --mode baseline"
+        : `${sample.count} images cannot tell whether its logits are a linear function of its features; ` +
+          "give more training images than it has features"
+    }`,
+  );
+}
