@@ -7,6 +7,7 @@ import {
   expectedSquaredError,
   logGamma,
 } from "../src/methods/evidential.ts";
+import { Classifier } from "../src/methods/classifier.ts";
 import { Laplace } from "../src/methods/laplace.ts";
 import { McDropout } from "../src/methods/mc_dropout.ts";
 import { type ModelOptions } from "../src/methods/mod.ts";
@@ -124,12 +125,15 @@ function inverse(matrix: readonly (readonly number[])[]): number[][] {
 Deno.test("Laplace is the dense formula: its precision, variances and probit answer", () =>
   withDevice(async (device) => {
     const [count, tau] = [30, 0.5];
-    const model = new Laplace("LeNet_Laplace", options({ priorPrecision: tau }));
+    const classifier = new Classifier("LeNet", options());
+    const { procedure: { laplaceSamples } } = options();
+    const chosen = { priorPrecision: tau, laplaceSamples };
+    const model = new Laplace(classifier, { ...chosen, laplacePrediction: "probit" });
     // Logits that tell classes apart, so that p (1 - p) is of many sizes.
-    const weight = model.state.get("fc_2.0.weight") ?? assert.fail();
+    const weight = classifier.state.get("fc_2.0.weight") ?? assert.fail();
     weight.data.set(weight.data.map((w) => 20 * w));
     const x = images(count);
-    model.beginEpoch(device);
+    model.begin(device);
     for (const part of [[0, 20], [20, 10]] as const) {
       const rows = nn.slice(x, [part[0], 0, 0, 0], [part[1], 1, 28, 28]);
       using program = await nn.compile(device, { inputs: [], updates: model.gather(rows) });
@@ -181,11 +185,12 @@ Deno.test("Laplace is the dense formula: its precision, variances and probit ans
     }
     // By samples: the mean of softmax over normal logits of that mean and variance.
     const samples = 4000;
-    const sampling = new Laplace(
-      "LeNet_Laplace",
-      options({ priorPrecision: tau }, { laplacePrediction: "samples", laplaceSamples: samples }),
-    );
-    for (const [name, { data }] of model.state) sampling.state.get(name)?.data.set(data);
+    const sampling = new Laplace(classifier, {
+      priorPrecision: tau,
+      laplacePrediction: "samples",
+      laplaceSamples: samples,
+    });
+    sampling.precision.data.set(model.precision.data);
     await sampling.finish(device);
     const p = valueOf(nn.exp(sampling.logProbabilities(images(1), draws())));
     const normal = new nn.Random(77).normal(samples * classes);

@@ -1,6 +1,7 @@
 /** Options that would change nothing are refused with what does; every other is taken. */
 import assert from "node:assert/strict";
-import { checkEffects, checkTableEffects } from "../src/cli/effect.ts";
+import { checkEffects } from "../src/cli/effect.ts";
+import { checkTableEffects } from "../src/cli/table_effect.ts";
 import { flagOf, tableModes } from "../src/cli/flags.ts";
 import { modes, runConfig, type RunOptions } from "../src/experiment/config.ts";
 import { UserError } from "../src/base/errors.ts";

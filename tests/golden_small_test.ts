@@ -16,6 +16,7 @@ import { type MethodName, methods, type Subject } from "../src/methods/mod.ts";
 import { iterationOf, procedureOf } from "../src/methods/protocol.ts";
 import * as nn from "../src/nn/mod.ts";
 import { compare, draws, errorsOf, type Expected, type Golden, goldenModel } from "./golden.ts";
+import { hyperparametersOf } from "./hyperparameters.ts";
 import { relativeError, withDevice } from "./support.ts";
 
 const figures = z.object({ entropy: z.number(), rejection: z.number() });

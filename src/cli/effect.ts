@@ -27,11 +27,10 @@ import {
   type Stage,
 } from "../methods/protocol.ts";
 import { attackSettings } from "../experiment/attack.ts";
-import { configsOf, type TableOptions, withoutRows } from "../experiment/table.ts";
-import { flagOf, nameOf } from "./flags.ts";
+import { flagOf } from "./flags.ts";
 
 /** What was asked. */
-interface Asked {
+export interface Asked {
   readonly command: "train" | "eval" | "attack";
   readonly config: RunConfig;
   readonly method: Method;
@@ -41,12 +40,13 @@ interface Asked {
 }
 
 /** Why an option does nothing, and what to do instead. */
-type Idleness = readonly [state: string, remedy: string];
+export type Idleness = readonly [state: string, remedy: string];
 
 /** Whether an option does nothing; undefined where it acts. */
-type Idle = (asked: Asked) => Idleness | undefined;
+export type Idle = (asked: Asked) => Idleness | undefined;
 
-const leaveOut = "leave it out";
+/** The remedy for an option that nothing needs. */
+export const leaveOut = "leave it out";
 
 /** What each command does with a model. */
 const stages = {
@@ -247,7 +247,7 @@ function ofOwn(places: readonly ("inDomain" | "outDomain")[]): Idle {
 }
 
 /** Every option that does nothing somewhere. */
-const idle: ReadonlyMap<string, Idle> = new Map<string, Idle>(([
+export const idle: ReadonlyMap<string, Idle> = new Map<string, Idle>(([
   ...Object.entries(hyperparameters)
     .map(([name, declared]) => [name, all(ofSome(declared), at(name))] as const),
   [
@@ -351,42 +351,8 @@ export function idleOptions(
   });
 }
 
-/**
- * As {@linkcode checkEffects}, of a table: an option has to act on one of its rows.
- *
- * @param args what was typed
- * @throws UserError naming the option, why it does nothing, and what does
- */
-export function checkTableEffects(options: TableOptions, args: readonly string[]): void {
-  const typed = typedIn(args);
-  const rows = configsOf(options).map((config) => asking("attack", config));
-  for (const [name, rule] of idle) {
-    const flag = flagFor(name);
-    if (!typed.has(flag)) continue;
-    const found = rows.map(rule);
-    const [first] = found;
-    if (!first || found.includes(undefined)) continue;
-    const alike = found.every((other) => other?.[0] === first[0]);
-    refuse(flag, alike ? first : ["it concerns no row of this table", leaveOut]);
-  }
-  const ensembles = rows.filter(({ method }) => method.ensemble).length;
-  if (typed.has("--seeds") && ensembles === rows.length) {
-    refuse("--seeds", ["every row is an ensemble", "use --ensembles"]);
-  }
-  if (typed.has("--ensembles") && ensembles === 0) {
-    refuse("--ensembles", ["no row is an ensemble", "use --seeds"]);
-  }
-  if (!typed.has("--ablate-only")) return;
-  if (typed.has("--ablate")) {
-    refuse("--ablate-only", ["--ablate changes every option", "leave out one of them"]);
-  }
-  const [unchanged] = withoutRows(options);
-  if (unchanged === undefined) return;
-  refuse(`--ablate-only ${nameOf(unchanged)}`, ["it changes no row of this table", leaveOut]);
-}
-
 /** Flags that were typed, without their values. */
-function typedIn(args: readonly string[]): ReadonlySet<string> {
+export function typedIn(args: readonly string[]): ReadonlySet<string> {
   return new Set(args.map((arg) => arg.split("=")[0] ?? ""));
 }
 
@@ -395,13 +361,15 @@ export function flagFor(name: string): string {
   return name === "augmentation" ? "--no-augmentation" : flagOf(name);
 }
 
-function asking(command: Asked["command"], config: RunConfig, own?: Attack): Asked {
+/** What is asked by a configuration. */
+export function asking(command: Asked["command"], config: RunConfig, own?: Attack): Asked {
   const method: Method = methods[config.mode];
   const network = networkOf(config.model ?? method.models[0] ?? "");
   return { command, config, method, network, own };
 }
 
-function refuse(flag: string, idleness: Idleness | undefined): void {
+/** Refuses a flag that does nothing. */
+export function refuse(flag: string, idleness: Idleness | undefined): void {
   if (!idleness) return;
   const [state, remedy] = idleness;
   throw new UserError(`Cannot use ${flag} here: ${state}; ${remedy}`);

@@ -22,8 +22,9 @@ import { checkRun } from "../experiment/identity.ts";
 import { readRunFile } from "../runs/folder.ts";
 import { ablatable, type TableOptions } from "../experiment/table.ts";
 import type { Invocation } from "./commands.ts";
-import { checkEffects, checkTableEffects } from "./effect.ts";
+import { checkEffects } from "./effect.ts";
 import { flagOf, nameOf } from "./flags.ts";
+import { checkTableEffects } from "./table_effect.ts";
 
 /** An experiment to run. */
 export interface Request {
