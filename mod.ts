@@ -71,6 +71,8 @@ export { evaluate } from "./src/experiment/evaluate.ts";
 export { train } from "./src/experiment/train.ts";
 export { type NetworkTraining, trainNetwork } from "./src/train/network.ts";
 export type { LoadedModel, TrainedOn } from "./src/experiment/workbench.ts";
+export type { FittedPosterior } from "./src/experiment/posterior.ts";
+export type { PosteriorImages } from "./src/evaluate/fit_posterior.ts";
 export { table, type TableOptions } from "./src/experiment/table.ts";
 export { tableResultSchema } from "./src/experiment/table_document.ts";
 export {

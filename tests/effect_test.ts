@@ -5,7 +5,12 @@ import { checkTableEffects } from "../src/cli/table_effect.ts";
 import { flagOf, tableModes } from "../src/cli/flags.ts";
 import { modes, runConfig, type RunOptions } from "../src/experiment/config.ts";
 import { UserError } from "../src/base/errors.ts";
-import { hyperparameterNames, type Method, methods } from "../src/methods/mod.ts";
+import {
+  type Hyperparameter,
+  hyperparameterNames,
+  type Method,
+  methods,
+} from "../src/methods/mod.ts";
 import {
   concerning,
   procedureOf,
@@ -72,7 +77,9 @@ Deno.test("options of methods are taken where they concern the mode, and nowhere
     for (const command of commands) {
       for (const name of hyperparameterNames) {
         const refused = against(command, flagOf(name), { mode }) !== undefined;
-        assert.equal(refused, !(name in method.hyperparameters), `${mode} ${name}`);
+        const option: Hyperparameter | undefined = method.hyperparameters[name];
+        const acts = option && !(option.stage === "evaluation" && command === "train");
+        assert.equal(refused, !acts, `${mode} ${name}`);
       }
       assert.equal(against(command, "--num-ensembles", { mode }) === undefined, method.ensemble);
       for (const model of method.models) {
@@ -96,7 +103,7 @@ Deno.test("options of the protocol are taken by the commands, modes and networks
             (command === "attack" || stagesOf(name).includes("training") ||
               (command === "eval" && stagesOf(name).includes("evaluation")));
           // One step of fgsm leaves nothing to choose; where no noise is added, the start is the image.
-          const options = { mode, model, attack: "pgd" } as const;
+          const options = { mode, model, attack: "pgd", laplacePrediction: "samples" } as const;
           const stepless = name === "start" && method.startNoise === 0;
           const refused = against(command, flagOf(name), options) !== undefined;
           assert.equal(refused, !acts || stepless, `${command} ${mode} ${model} ${name}`);
@@ -256,6 +263,23 @@ Deno.test("what was typed counts, however it is written, and ends with exit code
       assert.deepEqual([code, stdout, stderr], [1, "", message]);
     }
   }));
+
+Deno.test("Laplace's samples are taken where it answers by samples, its prior where it is used", () => {
+  for (const mode of ["laplace", "laplace_ensemble"] as const) {
+    assert.match(
+      against("attack", "--laplace-samples", { mode }) ?? "",
+      /: --laplace-prediction is probit; add --laplace-prediction samples$/,
+    );
+    const sampled = { mode, laplacePrediction: "samples" } as const;
+    assert.equal(against("eval", "--laplace-samples", sampled), undefined);
+    const corrected = { mode, protocol: "corrected" } as const;
+    assert.equal(against("attack", "--laplace-samples", corrected), undefined);
+    for (const flag of ["--prior-precision", "--laplace-prediction"]) {
+      assert.equal(against("attack", flag, { mode, checkpoint: "a" }), undefined);
+      assert.match(against("train", flag, { mode }) ?? "", /train does not evaluate; use eval/);
+    }
+  }
+});
 
 Deno.test("draws of a step's loss are taken where the answer is a mean of samples", () => {
   const eot = (options: RunOptions): string | undefined =>

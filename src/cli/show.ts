@@ -15,6 +15,7 @@ import type {
 import { type ModelSeeds, seedsText } from "../experiment/seeds.ts";
 import {
   attackChoices,
+  posteriorText,
   readingName,
   readText,
   stepsText,
@@ -153,7 +154,7 @@ function heading(
 }
 
 /** What the models have learned, one after the other where they differ. */
-function trainedLine({ trained, seed }: AttackResult | EvalResult): string[] {
+function trainedLine({ trained, posterior, seed }: AttackResult | EvalResult): string[] {
   if (trained.length === 0) return [];
   const lines = trained.map((model) =>
     model
@@ -164,7 +165,10 @@ function trainedLine({ trained, seed }: AttackResult | EvalResult): string[] {
   );
   const alike = lines.every((line) => line === lines[0]);
   const each = alike ? lines.slice(0, 1) : lines.map((line, i) => `seed ${seed + i}: ${line}`);
-  return [`trained: ${each.join("; ")}${alike && lines.length > 1 ? " each" : ""}`];
+  return [
+    `trained: ${each.join("; ")}${alike && lines.length > 1 ? " each" : ""}`,
+    ...posteriorText(posterior),
+  ];
 }
 
 /** The other readings of the answers, before and after. */

@@ -8,7 +8,7 @@ import { seedsText } from "../experiment/seeds.ts";
 import { counted, ofLabels, percent, shown, shownRadius } from "../measure/shown.ts";
 import { modelTitle } from "../methods/mod.ts";
 import { batteryVerdict, surrogateLines, winnersOf } from "../report/battery_words.ts";
-import { normName, shortScoreName, title } from "../report/words.ts";
+import { normName, posteriorText, shortScoreName, title } from "../report/words.ts";
 import { columns, tableText, wrapped } from "./format.ts";
 
 /**
@@ -23,6 +23,7 @@ export function showBattery(result: BatteryResult, width = columns()): string {
     `${title(mode)} (${modelTitle(model, hyperparameters)}, protocol ${protocol}, ${
       seedsText(seed, seeds)
     })`,
+    ...posteriorText(result.posterior),
     `battery ${battery.name}, ${battery.mode}, epsilon ${shownRadius(epsilonAttack)}, ${
       normName(battery.norm)
     }${battery.keepLabel ? ", the predicted class kept" : ""}: ${

@@ -21,6 +21,7 @@ export type {
   EvalResult,
   InDomain,
   InDomainAttack,
+  PosteriorResult,
   ReadFacts,
   ReadingResult,
   TrainResult,
@@ -125,7 +126,7 @@ const common = {
 };
 
 /** {@linkcode PosteriorResult}. */
-const posteriorSchema = z.strictObject({
+export const posteriorSchema = z.strictObject({
   training: z.array(z.strictObject({ name: z.string(), count: z.int() })).min(1),
   digest: z.string().regex(/^[0-9a-f]{64}$/),
 });

@@ -56,7 +56,7 @@ import { classifiers } from "./classifier.ts";
 import { inversePositiveDefinite } from "./inverse.ts";
 import type { Own, ValuesOf } from "./options.ts";
 import { single } from "./single.ts";
-import type { Answering, MethodOf, Model, Posterior, Score } from "./types.ts";
+import type { Answering, MethodOf, Model, Posterior, Score, Subject } from "./types.ts";
 
 const own = {
   hyperparameters: {
@@ -107,7 +107,7 @@ export const laplace: MethodOf<typeof own> = {
   samples: ({ laplacePrediction }) => laplacePrediction === "samples",
   startNoise: 0,
   create: baseline.create,
-  subject([model], procedure, { priorPrecision }) {
+  subject([model], procedure, { priorPrecision }): Subject {
     if (!model) throw new Error("Unreachable: a posterior around no model");
     const around = new Laplace(model, { ...procedure, priorPrecision });
     return { ...single([around]), posteriors: [around] };

@@ -11,6 +11,7 @@ import {
   attackChoices,
   className,
   normName,
+  posteriorText,
   readingName,
   stepsText,
   subjectTitle,
@@ -48,6 +49,7 @@ const elsewhere = [
   "seed",
   "procedure",
   "hyperparameters",
+  "posterior",
   "epsilonAttack",
   "attack",
   "withoutInDomain",
@@ -83,6 +85,7 @@ export async function attackPage(content: AttackContent): Promise<string> {
   const target = targetName(figures);
   const how = [
     modelTitle(figures.model, figures.hyperparameters),
+    ...posteriorText(figures.posterior),
     `protocol ${protocol}`,
     `${name}, ${stepsText(attack)}`,
     ...attackChoices(attack),

@@ -15,13 +15,14 @@ import { page } from "./page.ts";
 import { pngOf } from "./pictures.ts";
 import { fittedParts } from "./scores.ts";
 import { configuration, furtherFigures } from "./sections.ts";
-import { normName, scoreName, shortScoreName, title } from "./words.ts";
+import { normName, posteriorText, scoreName, shortScoreName, title } from "./words.ts";
 
 /** What the page shows of the figures. */
 const shownFigures = [
   "seed",
   "procedure",
   "hyperparameters",
+  "posterior",
   "scores",
   "scoreFits",
   "cost",
@@ -36,6 +37,7 @@ export async function batteryPage(content: BatteryContent): Promise<string> {
   const { inDomain, outDomain, accuracy, attacked, scoreFits } = figures;
   const how = [
     modelTitle(model, hyperparameters),
+    ...posteriorText(figures.posterior),
     `protocol ${protocol}`,
     `battery ${battery.name}, ${battery.mode}`,
     normName(battery.norm),

@@ -9,6 +9,7 @@ import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
 import { pictured } from "../evaluate/battery.ts";
 import { batteryFigureSchemas, earlierMember } from "../experiment/battery_document.ts";
+import { posteriorSchema } from "../experiment/documents.ts";
 import { checkFiles, readArchive, readFigures, readRun } from "../runs/folder.ts";
 import type { Run } from "../runs/schema.ts";
 import type { Picture } from "./content.ts";
@@ -22,6 +23,7 @@ const figuresSchema = z.looseObject({
   hyperparameters: z.record(z.string(), z.union([z.string(), z.number()])),
   seed: z.number(),
   seeds: z.array(z.number().nullable()),
+  posterior: posteriorSchema.optional(),
   ...batteryFigureSchemas,
   battery: batteryFigureSchemas.battery.extend({ members: z.array(earlierMember) }),
 });

@@ -9,6 +9,7 @@ import { directions, type InitName, inits, type NormName, norms, sides } from ".
 import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
 import type { Predictions } from "../measure/metrics.ts";
+import { posteriorSchema } from "../experiment/documents.ts";
 import { attackedScoreSchema } from "../measure/schema.ts";
 import { checkFiles, type NamedArray, readArchive, readFigures, readRun } from "../runs/folder.ts";
 import { type Run } from "../runs/schema.ts";
@@ -62,6 +63,7 @@ const named = z.looseObject({
   seed: z.number(),
   /** Runs of older versions say nothing of the models' own. */
   seeds: z.array(z.number().nullable()).optional(),
+  posterior: posteriorSchema.optional(),
 });
 const attackFigures = named.extend({
   epsilonAttack: z.number(),

@@ -6,7 +6,7 @@
 import { seedsText } from "../experiment/seeds.ts";
 import { modelTitle } from "../methods/mod.ts";
 import { ofLabels, shown } from "../measure/shown.ts";
-import { tau, title } from "./words.ts";
+import { posteriorText, tau, title } from "./words.ts";
 import { evalVerdict } from "./verdicts.ts";
 import { draw } from "./charts.ts";
 import type { EvalContent } from "./content.ts";
@@ -36,6 +36,7 @@ const elsewhere = [
   "seed",
   "procedure",
   "hyperparameters",
+  "posterior",
   ...[
     "count",
     "classes",
@@ -59,6 +60,7 @@ export async function evalPage(content: EvalContent): Promise<string> {
   const { mode, protocol, seed, seeds, inDomain, outDomain } = figures;
   const how = [
     modelTitle(figures.model, figures.hyperparameters),
+    ...posteriorText(figures.posterior),
     `protocol ${protocol}`,
     `${inDomain.count} images of ${inDomain.name}, ${outDomain.count} of ${outDomain.name}`,
   ];

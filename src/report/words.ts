@@ -11,7 +11,7 @@ import { shortened } from "../base/errors.ts";
 import { counted, plain } from "../measure/shown.ts";
 import type { CheckName } from "../measure/check.ts";
 import { isImported, type Method, methods } from "../methods/mod.ts";
-import type { AttackResult, ReadFacts } from "../experiment/documents.ts";
+import type { AttackResult, PosteriorResult, ReadFacts } from "../experiment/documents.ts";
 import { ownMode } from "../experiment/verify.ts";
 
 /** The threshold that the paper's tables report. */
@@ -179,6 +179,18 @@ const optionNames: Names = {
 /** What an option is called among others: by the name in its document, but for the two radii. */
 export function optionName(option: string): string {
   return named(optionNames, option) ?? option;
+}
+
+/** On what posteriors were fitted, as a part of a line; nothing where there are none. */
+export function posteriorText(posterior: PosteriorResult | undefined): string[] {
+  if (!posterior) return [];
+  const each = posterior.training.map(({ name, count }) => `${counted(count, "image")} of ${name}`);
+  const alike = new Set(each).size === 1;
+  return [
+    `Laplace: precision over ${alike ? each[0] : each.join("; ")}${
+      alike && each.length > 1 ? " each" : ""
+    }`,
+  ];
 }
 
 /** What became of a set's files and images, in brackets; nothing where nothing did. */
