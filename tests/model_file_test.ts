@@ -108,7 +108,10 @@ testWithShared(
           /"two_class.onnx" on MNIST: it tells 2 classes.*has 10/,
         ],
         [["--model-file", file("unsupported_lstm")], /no rule for LSTM \("\/l\/LSTM"\)/],
-        [[...mlp, "--mode", "sngp"], /one file is a baseline, not sngp; leave out --mode/],
+        [
+          [...mlp, "--mode", "sngp"],
+          /one file is a baseline or a laplace, not sngp; leave out --mode, or use laplace/,
+        ],
         [[...mlp, "--model", "LeNet"], /--model here: the model file is the network/],
         [[...mlp, "--checkpoint", "a"], /leave out --checkpoint/],
         [[...mlp, "--epochs", "3"], /the model file is trained already/],

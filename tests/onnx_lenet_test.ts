@@ -1,42 +1,15 @@
 /** One LeNet by two ways in, a state_dict under `--checkpoint` and an ONNX file under `--model-file`: the same figures. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { encodeSafetensors, type NamedArray } from "../src/checkpoint/safetensors.ts";
+import { encodeSafetensors } from "../src/checkpoint/safetensors.ts";
 import { readCheckpointArrays } from "../src/checkpoint/torch.ts";
 import { type AttackResult, attackResultSchema } from "../src/experiment/documents.ts";
 import { LeNet } from "../src/networks/mod.ts";
 import { Random } from "../src/nn/mod.ts";
-import { node, tensor, value, writeGraph } from "./onnx_writer.ts";
+import { lenetFile } from "./onnx_writer.ts";
 import { task } from "./program.ts";
 import { sharedPath, testWithShared } from "./shared.ts";
 import { inFolder } from "./support.ts";
-
-/** LeNet as its code in PyTorch has it, where each ReLU comes before its pool, as an ONNX file of any batch. */
-function lenetFile(arrays: ReadonlyMap<string, NamedArray>): Uint8Array {
-  const weights = (layer: string): string[] => [`${layer}.0.weight`, `${layer}.0.bias`];
-  const pool = (from: string, to: string): ReturnType<typeof node> =>
-    node("MaxPool", [from], [to], { kernel_shape: [2, 2], strides: [2, 2] });
-  return writeGraph({
-    input: [value("image", ["batch", 1, 28, 28])],
-    output: [value("logits", ["batch", 10])],
-    initializer: Array.from(
-      arrays,
-      ([name, { shape, data }]) => tensor(name, "float32", shape, [...data]),
-    ),
-    node: [
-      node("Conv", ["image", ...weights("conv1")], ["a"], { pads: [2, 2, 2, 2] }),
-      node("Relu", ["a"], ["b"]),
-      pool("b", "c"),
-      node("Conv", ["c", ...weights("conv2")], ["d"], { kernel_shape: [5, 5] }),
-      node("Relu", ["d"], ["e"]),
-      pool("e", "f"),
-      node("Flatten", ["f"], ["g"], { axis: 1 }),
-      node("Gemm", ["g", ...weights("fc_1")], ["h"], { transB: 1 }),
-      node("Relu", ["h"], ["i"]),
-      node("Gemm", ["i", ...weights("fc_2")], ["logits"], { transB: 1 }),
-    ],
-  });
-}
 
 /** What both ways in are attacked on, and by. */
 interface Under {

@@ -230,3 +230,35 @@ export async function refuses(file: string | Uint8Array, state: RegExp): Promise
   // Far above what it takes, far below what it would take without limits.
   assert.ok(performance.now() - started < 30_000, `${state} took too long`);
 }
+
+/** LeNet as its code in PyTorch has it, where each ReLU comes before its pool, as an ONNX file of any batch. */
+export function lenetFile(
+  arrays: ReadonlyMap<
+    string,
+    { readonly shape: readonly number[]; readonly data: ArrayLike<number> }
+  >,
+): Uint8Array<ArrayBuffer> {
+  const weights = (layer: string): string[] => [`${layer}.0.weight`, `${layer}.0.bias`];
+  const pool = (from: string, to: string): ReturnType<typeof node> =>
+    node("MaxPool", [from], [to], { kernel_shape: [2, 2], strides: [2, 2] });
+  return writeGraph({
+    input: [value("image", ["batch", 1, 28, 28])],
+    output: [value("logits", ["batch", 10])],
+    initializer: Array.from(
+      arrays,
+      ([name, { shape, data }]) => tensor(name, "float32", shape, Array.from(data)),
+    ),
+    node: [
+      node("Conv", ["image", ...weights("conv1")], ["a"], { pads: [2, 2, 2, 2] }),
+      node("Relu", ["a"], ["b"]),
+      pool("b", "c"),
+      node("Conv", ["c", ...weights("conv2")], ["d"], { kernel_shape: [5, 5] }),
+      node("Relu", ["d"], ["e"]),
+      pool("e", "f"),
+      node("Flatten", ["f"], ["g"], { axis: 1 }),
+      node("Gemm", ["g", ...weights("fc_1")], ["h"], { transB: 1 }),
+      node("Relu", ["h"], ["i"]),
+      node("Gemm", ["i", ...weights("fc_2")], ["logits"], { transB: 1 }),
+    ],
+  });
+}

@@ -1,0 +1,309 @@
+/** Laplace around models that are trained already: baselines and files, on the images that they learned from. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { limit, loadEmbedded } from "../data/mod.ts";
+import { UserError } from "../src/base/errors.ts";
+import { loadCheckpoint } from "../src/checkpoint/checkpoint.ts";
+import { encodeSafetensors, readSafetensors } from "../src/checkpoint/safetensors.ts";
+import { trainingAnswers } from "../src/evaluate/fit_scores.ts";
+import { jobOf } from "../src/evaluate/predict.ts";
+import { ResidentSet } from "../src/evaluate/resident_set.ts";
+import { runConfig, type RunOptions } from "../src/experiment/config.ts";
+import type { EvalResult } from "../src/experiment/documents.ts";
+import { evaluate } from "../src/experiment/evaluate.ts";
+import { verify } from "../src/experiment/verify.ts";
+import { type Reporter, silent } from "../src/base/reporter.ts";
+import { Classifier } from "../src/methods/classifier.ts";
+import { Laplace } from "../src/methods/laplace.ts";
+import { single } from "../src/methods/mod.ts";
+import { LeNet } from "../src/networks/mod.ts";
+import * as nn from "../src/nn/mod.ts";
+import type { ImageSet } from "../data/mod.ts";
+import type { Rows } from "../src/scores/mod.ts";
+import { npy } from "./npy_writer.ts";
+import { lenetFile, node, tensor, value, writeGraph } from "./onnx_writer.ts";
+import { inFolder, withDevice } from "./support.ts";
+import { zip } from "./torch_writer.ts";
+import { trained } from "./trained.ts";
+
+const [classes, width] = [10, 84];
+const size = width + 1;
+
+/** An evaluation and the folder that it is kept in. */
+async function evaluated(options: RunOptions): Promise<{ result: EvalResult; folder: string }> {
+  let folder = "";
+  const keeping: Reporter = { ...silent, kept: (path) => folder = path };
+  return { result: await evaluate(runConfig(options), keeping), folder };
+}
+
+/** What a network makes of images, by the device. */
+async function answersOf(
+  device: nn.Device,
+  model: Classifier,
+  set: ImageSet,
+): Promise<{ readonly features: Rows; readonly logits: Rows }> {
+  const job = jobOf({ device, subject: single([model]), set: new ResidentSet(set) });
+  return await trainingAnswers(job, model, set);
+}
+
+/** Rows of features and a 1, and of probabilities, in f64. */
+function rowsOf(
+  { features, logits }: { readonly features: Rows; readonly logits: Rows },
+): { phi: number[]; z: number[]; p: number[] }[] {
+  return Array.from({ length: logits.values.length / classes }, (_, n) => {
+    const z = [...logits.values.subarray(n * classes, (n + 1) * classes)];
+    const e = z.map((v) => Math.exp(v - Math.max(...z)));
+    const total = e.reduce((a, b) => a + b);
+    const phi = [...features.values.subarray(n * width, (n + 1) * width), 1];
+    return { phi, z, p: e.map((v) => v / total) };
+  });
+}
+
+/** `phi^T P^-1 phi` by elimination in f64, P a row-major `[85, 85]`. */
+function variance(precision: ArrayLike<number>, phi: readonly number[]): number {
+  const rows = phi.map((f, i) => [
+    ...Array.from({ length: size }, (_, j) => precision[i * size + j] ?? NaN),
+    f,
+  ]);
+  for (const [i, pivot] of rows.entries()) {
+    for (const row of rows.slice(i + 1)) {
+      const factor = (row[i] ?? NaN) / (pivot[i] ?? NaN);
+      for (let j = i; j <= size; j++) row[j] = (row[j] ?? NaN) - factor * (pivot[j] ?? NaN);
+    }
+  }
+  // P = L D L^T, so that phi^T P^-1 phi sums squares of L^-1 phi over D.
+  return rows.reduce((sum, row, i) => sum + (row[size] ?? NaN) ** 2 / (row[i] ?? NaN), 0);
+}
+
+Deno.test("around a baseline's checkpoint it is the dense formula over the images that this learned from", () =>
+  inFolder(async (savePath) => {
+    const count = 150;
+    const training = { limit: count, epochs: 3, lr: 0.1 } as const;
+    const checkpoint = await trained(savePath, training);
+    const few = { mode: "laplace", checkpoint, savePath, batchSize: 64 } as const;
+    const { result, folder } = await evaluated({ ...few, limit: 6 });
+    const { posterior } = result;
+    assert.deepEqual(posterior?.training, [{ name: "embedded digits train", count }]);
+    const { tensors } = await readSafetensors(join(folder, "posterior.safetensors"));
+    const { shape, data } = tensors.get("member_1.precision") ?? assert.fail();
+    assert.deepEqual(shape, [classes, size, size]);
+    const [learned, letters] = await withAnswers(checkpoint, [
+      limit(await loadEmbedded("train"), count),
+      limit(await loadEmbedded("letters"), 6),
+    ]);
+    const dense = denseOf(rowsOf(learned), 1);
+    const largest = dense.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+    assert.ok(largest > 2, "the images say something beside the prior");
+    dense.forEach((v, i) => near(data[i], v, 1e-4 * largest, `precision ${i}`));
+    const { tensors: told } = await readSafetensors(join(folder, "predictions.safetensors"));
+    const { data: l } = told.get("clean") ?? assert.fail();
+    for (const [n, { z, phi }] of rowsOf(letters).entries()) {
+      const e = z.map((v, k) => {
+        const own = dense.subarray(k * size ** 2, (k + 1) * size ** 2);
+        return Math.exp(v / Math.sqrt(1 + Math.PI * variance(own, phi) / 8));
+      });
+      const total = e.reduce((a, b) => a + b);
+      e.forEach((v, k) => near(Math.exp(l[n * classes + k] ?? NaN), v / total, 1e-4, `p ${k}`));
+    }
+    // However few images are looked at, the posterior is over the same ones.
+    const more = await evaluated({ ...few, limit: 9 });
+    assert.deepEqual(more.result.posterior, posterior);
+
+    // Whatever the prior is, the training is the baseline's, which is there.
+    const { result: found, folder: other } = await evaluated({
+      mode: "laplace",
+      savePath,
+      batchSize: 64,
+      priorPrecision: 10,
+      ...training,
+    });
+    assert.deepEqual(found.checkpoints, [checkpoint]);
+    assert.deepEqual(found.posterior?.training, posterior.training);
+    assert.equal(found.hyperparameters["priorPrecision"], 10);
+    const again = await readSafetensors(join(other, "posterior.safetensors"));
+    const stronger = again.tensors.get("member_1.precision")?.data ?? [];
+    for (let i = 0; i < size ** 2; i++) {
+      near(stronger[i], (data[i] ?? NaN) + (i % (size + 1) === 0 ? 9 : 0), 1e-4 * largest);
+    }
+    const once = await verify(other);
+    assert.deepEqual([once.differences, once.verified], [[], true]);
+  }));
+
+/** What a checkpoint's network makes of sets. */
+async function withAnswers(
+  checkpoint: string,
+  sets: readonly [ImageSet, ImageSet],
+): Promise<[Awaited<ReturnType<typeof answersOf>>, Awaited<ReturnType<typeof answersOf>>]> {
+  const model = new Classifier("LeNet", { random: new nn.Random(0) });
+  await loadCheckpoint(model, checkpoint);
+  const found: Awaited<ReturnType<typeof answersOf>>[] = [];
+  await withDevice(async (device) => {
+    nn.push(device, model.state.values());
+    for (const set of sets) found.push(await answersOf(device, model, set));
+  });
+  const [first, second] = found;
+  return first && second ? [first, second] : assert.fail();
+}
+
+/** `tau I + sum_n p_nk (1 - p_nk) phi_n phi_n^T` of each class, one behind the other. */
+function denseOf(rows: ReturnType<typeof rowsOf>, tau: number): Float64Array {
+  const found = new Float64Array(classes * size ** 2);
+  for (let k = 0; k < classes; k++) {
+    for (let i = 0; i < size; i++) {
+      for (let j = 0; j < size; j++) {
+        found[(k * size + i) * size + j] = rows.reduce((sum, { p, phi }) => {
+          const odds = p[k] ?? NaN;
+          return sum + odds * (1 - odds) * (phi[i] ?? NaN) * (phi[j] ?? NaN);
+        }, i === j ? tau : 0);
+      }
+    }
+  }
+  return found;
+}
+
+function near(found: number | undefined, wanted: number, tolerance: number, what = ""): void {
+  assert.ok(Math.abs((found ?? NaN) - wanted) <= tolerance, `${what}: ${found}, ${wanted}`);
+}
+
+/** A file of digits, 120 to train on and 40 to test on, and LeNets that say something of them. */
+async function ownDigits(folder: string): Promise<string> {
+  const part = async (split: "train" | "test", n: number): Promise<[string, Uint8Array][]> => {
+    const { images, labels } = limit(await loadEmbedded(split), n);
+    return [
+      [`x_${split}.npy`, npy("|u1", [n, 28, 28], [...images])],
+      [`y_${split}.npy`, npy("|u1", [n], [...labels])],
+    ];
+  };
+  const path = join(folder, "digits.npz");
+  await Deno.writeFile(path, zip([...await part("train", 120), ...await part("test", 40)]));
+  return path;
+}
+
+/** A LeNet of a seed as a checkpoint that says nothing of itself, and as an ONNX file. */
+async function drawn(folder: string, seed: number): Promise<{ checkpoint: string; file: string }> {
+  const tensors = new Map(
+    Array.from(new LeNet(new nn.Random(seed)).state, ([name, { shape, data }]) => [
+      name,
+      // Wider than what training starts with, so that probabilities are of many sizes.
+      { shape, data: Float32Array.from(data, (v) => 2.5 * v) },
+    ]),
+  );
+  const [checkpoint, file] = ["safetensors", "onnx"].map((kind) => join(folder, `${seed}.${kind}`));
+  if (!checkpoint || !file) return assert.fail();
+  await Deno.writeFile(checkpoint, encodeSafetensors({ tensors, metadata: {} }));
+  await Deno.writeFile(file, lenetFile(tensors));
+  return { checkpoint, file };
+}
+
+Deno.test("around an ONNX file it has the figures that it has around the same network's checkpoint, and so have several", () =>
+  inFolder(async (folder) => {
+    const sets = {
+      inDomain: await ownDigits(folder) as `./${string}`,
+      outDomain: "notmnist",
+    } as const;
+    const lenets = [await drawn(folder, 0), await drawn(folder, 1)];
+    const options = { ...sets, savePath: folder, limit: 20 } as const;
+    for (const mode of ["laplace", "laplace_ensemble"] as const) {
+      const used = lenets.slice(0, mode === "laplace" ? 1 : 2);
+      const { result: byFile, folder: run } = await evaluated({
+        ...options,
+        mode,
+        modelFile: used.map(({ file }) => file),
+      });
+      const { result: byCheckpoint } = await evaluated({
+        ...options,
+        mode,
+        checkpoint: used.map(({ checkpoint }) => checkpoint),
+        ...mode === "laplace" ? {} : { ensembleAttack: "joint" },
+      });
+      const { posterior } = byFile;
+      assert.equal(posterior?.training.length, used.length);
+      assert.ok(posterior?.training.every(({ count }) => count === 120));
+      assert.deepEqual(byCheckpoint.posterior?.training, posterior?.training);
+      const [a, b] = [figures(byFile), figures(byCheckpoint)];
+      assert.deepEqual(a.map(([name]) => name), b.map(([name]) => name));
+      a.forEach(([name, v], i) => near(v, b[i]?.[1] ?? NaN, 5e-4, name));
+      const verified = await verify(run);
+      assert.deepEqual([verified.differences, verified.verified], [[], true]);
+    }
+  }));
+
+function figures({ outDomain, inDomain, detection }: EvalResult): [string, number][] {
+  return [
+    ["entropy", outDomain.entropy ?? NaN],
+    ["nll", inDomain.nll ?? NaN],
+    ["brier", inDomain.brier ?? NaN],
+    ...Object.entries(detection.scores)
+      .map(([name, { clean }]): [string, number] => [name, clean.auroc.value ?? NaN]),
+  ];
+}
+
+Deno.test("models around which there is no posterior are refused in a sentence", () =>
+  inFolder(async (folder) => {
+    const { file, checkpoint } = await drawn(folder, 0);
+    const own = await ownDigits(folder) as `./${string}`;
+    const sets = { inDomain: own, outDomain: "notmnist", savePath: folder, limit: 5 } as const;
+    const bare = join(folder, "bare.onnx");
+    await Deno.writeFile(
+      bare,
+      writeGraph({
+        input: [value("image", ["batch", 1, 28, 28])],
+        output: [value("logits", ["batch", 10])],
+        initializer: [
+          tensor("w", "float32", [10, 1, 28, 28], Array.from({ length: 7840 }, (_, i) => i % 7)),
+        ],
+        node: [node("Conv", ["image", "w"], ["maps"]), node("Flatten", ["maps"], ["logits"])],
+      }),
+    );
+    const refused = [
+      [{ modelFile: bare }, /"bare.onnx": it has no features; name the node .* --features, or use/],
+      [{ modelFile: file, features: "h" }, /"0.onnx": its logits are no linear function of its/],
+      [
+        { modelFile: file, features: "g" },
+        /120 images cannot tell whether its logits are a linear/,
+      ],
+      [
+        { modelFile: file, features: "c" },
+        /features of an image are \[1, 6, 14, 14\]; give one row/,
+      ],
+    ] as const;
+    for (const [options, sentence] of refused) {
+      await assert.rejects(evaluated({ mode: "laplace", ...sets, ...options }), (error) => {
+        assert.ok(error instanceof UserError);
+        assert.match(error.message, sentence);
+        return true;
+      });
+    }
+    assert.throws(
+      () => runConfig({ ...sets, mode: "laplace", modelFile: [file, checkpoint] }),
+      UserError,
+    );
+    assert.throws(
+      () => runConfig({ ...sets, mode: "laplace", modelFile: [file, file] }),
+      /several files are a deep_ensemble or a laplace_ensemble, not laplace/,
+    );
+    const without = { mode: "laplace", modelFile: file, inDomain: "none", outDomain: own } as const;
+    const { attack } = await import("../src/experiment/attack.ts");
+    await assert.rejects(
+      attack(runConfig(without)),
+      /Cannot use laplace without in-domain images: its posterior is over images that/,
+    );
+  }));
+
+Deno.test("a precision that a GPU's binding does not hold is refused before it is made", () => {
+  const wide = (columns: number) => (images: nn.Tensor): nn.Tensor =>
+    nn.constant(new Float32Array((images.shape[0] ?? 0) * columns), [
+      images.shape[0] ?? 0,
+      columns,
+    ]);
+  const around = (features: number): Laplace =>
+    new Laplace(
+      { name: "wide", imageShape: [1, 2, 2], logits: wide(8), features: wide(features) },
+      { priorPrecision: 1, laplacePrediction: "probit", laplaceSamples: 1 },
+    );
+  assert.throws(
+    () => around(2048).precision,
+    /^UserError: Cannot put a Laplace approximation around "wide": the precision of 8 classes and 2048 features has 33587208 numbers, more than the 33554432/,
+  );
+  assert.deepEqual(around(20).precision.shape, [8, 21, 21]);
+});
