@@ -16,6 +16,7 @@ import { iterationOf } from "../methods/protocol.ts";
 import type { RunResults } from "../runs/folder.ts";
 import { attackArchives, shownImages } from "./archives.ts";
 import { attackFigures, makeAttack } from "./attack_figures.ts";
+import { calibratedBench, checkTemperature } from "./calibrated.ts";
 import { common, job, meanOptions, modelsOf } from "./common.ts";
 import { attackNameOf, procedureFor, type RunConfig } from "./config.ts";
 import { type AttackResult, attackResultSchema } from "./documents.ts";
@@ -96,6 +97,7 @@ async function openToAttack(
   const bench = opened.use(await openWorkbench(config, "use", reporter));
   checkParts(bench, parts, attackSettings(config, parts.attack));
   checkScores(bench);
+  await checkTemperature(bench);
   opened.move();
   return bench;
 }
@@ -121,14 +123,16 @@ export function checkParts(bench: Setup, parts: Parts, settings: AttackSettings)
 }
 
 async function attackOn(
-  bench: Workbench,
+  trained: Workbench,
   { attack, objective }: Parts,
   models: readonly LoadedModel[],
   reporter: Reporter,
   clock: Clock,
   keep: number,
 ): Promise<RunResults & Omit<AttackRun, "result"> & { readonly document: AttackResult }> {
-  const { config } = bench;
+  const { config } = trained;
+  const calibrated = await clock.time("work", () => calibratedBench(trained, reporter));
+  const { bench, temperature } = calibrated;
   const outDomain = await outDomainOf(bench);
   const work: AttackJob = {
     ...job(bench, outDomain, reporter),
@@ -148,7 +152,7 @@ async function attackOn(
     const asked = { ...work, ...means, subject };
     const evaluated = isWithout(config)
       ? undefined
-      : () => evaluateInDomain(scored.bench, reporter);
+      : async () => await evaluateInDomain(scored.bench, await calibrated.test(), reporter);
     const made = await makeAttack(asked, evaluated, { ...config, checkedBy: bench.subject });
     const { inDomain, attacked: { clean } } = made;
     if (!fits || !inDomain) return { ...made, fits, scores: undefined };
@@ -157,12 +161,13 @@ async function attackOn(
     return { ...made, fits, scores: { ...scoresResult(fits), attacks } };
   });
   const document = attackResultSchema.parse({
-    schema: "mirage/attack@9",
+    schema: "mirage/attack@10",
     ...common(bench),
     seeds: bench.modelSeeds,
     ...modelsOf(models),
     ...attackFigures(work, made, meanOptions(bench)),
     ...isWithout(config) && { withoutInDomain: withoutInDomain(bench) },
+    ...temperature && { temperature },
     ...made.scores && { scores: made.scores },
     seconds: { setup: clock.setup, train: clock.train, attack: clock.work },
   });

@@ -53,6 +53,7 @@ import {
   ofNetworks,
   same,
   scoresEntry,
+  temperatureEntry,
   told,
   training,
 } from "./told.ts";
@@ -240,6 +241,7 @@ export const optionEntries = {
     { otherwise: same("full"), ...attacking },
   ),
   scores: scoresEntry,
+  temperatureScaling: temperatureEntry,
   norm: told(
     z.enum(Object.keys(norms) as [NormName, ...NormName[]]).optional(),
     "Norm that the radius is measured in",

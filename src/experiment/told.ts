@@ -91,6 +91,13 @@ export function differenceEntry(option: ProtocolOption): z.ZodType {
   });
 }
 
+/** The entry of temperature scaling. */
+export const temperatureEntry = told(
+  z.boolean().default(false),
+  "Calibrate the answer by a temperature that half of the in-domain test images fit, which figures leave out (docs/scores.md)",
+  { acts: ["evaluation", "attack"] },
+);
+
 /** The entry of the scores by which images are told apart besides. */
 export const scoresEntry = told(
   z.string().refine((of) => chosenScores(of) !== undefined, {
