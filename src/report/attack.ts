@@ -16,6 +16,7 @@ import {
   subjectTitle,
   targetName,
   tau,
+  temperatureText,
 } from "./words.ts";
 import { verdict } from "./verdicts.ts";
 import { draw, inks, svg } from "./charts.ts";
@@ -48,6 +49,7 @@ const elsewhere = [
   "seed",
   "procedure",
   "hyperparameters",
+  "temperature",
   "epsilonAttack",
   "attack",
   "withoutInDomain",
@@ -88,6 +90,7 @@ export async function attackPage(content: AttackContent): Promise<string> {
     ...attackChoices(attack),
     ...(target === undefined ? [] : [`steered to ${target}`]),
     `${outDomain.count} images of ${outDomain.name}`,
+    ...temperatureText(figures),
   ];
   return page(
     `${subjectTitle(figures)} attacked, epsilon ${shownRadius(epsilonAttack)}, ${

@@ -6,7 +6,7 @@
 import { seedsText } from "../experiment/seeds.ts";
 import { modelTitle } from "../methods/mod.ts";
 import { ofLabels, shown } from "../measure/shown.ts";
-import { tau, title } from "./words.ts";
+import { tau, temperatureText, title } from "./words.ts";
 import { evalVerdict } from "./verdicts.ts";
 import { draw } from "./charts.ts";
 import type { EvalContent } from "./content.ts";
@@ -36,6 +36,7 @@ const elsewhere = [
   "seed",
   "procedure",
   "hyperparameters",
+  "temperature",
   ...[
     "count",
     "classes",
@@ -61,6 +62,7 @@ export async function evalPage(content: EvalContent): Promise<string> {
     modelTitle(figures.model, figures.hyperparameters),
     `protocol ${protocol}`,
     `${inDomain.count} images of ${inDomain.name}, ${outDomain.count} of ${outDomain.name}`,
+    ...temperatureText(figures),
   ];
   const evidence = evidenceOf(figures);
   const rates = { clean: outDomain.rejection, ...rejections(evidence) };
