@@ -150,6 +150,7 @@ export type {
   ScoresResult,
   SeparationResult,
   TauPoint,
+  TemperatureResult,
   Told,
 } from "./src/measure/results.ts";
 export {
