@@ -8,7 +8,7 @@ import { predict } from "../src/evaluate/predict.ts";
 import { batteryOnly } from "../src/experiment/battery.ts";
 import { calibratedBench, halvesOf } from "../src/experiment/calibrated.ts";
 import { job } from "../src/experiment/common.ts";
-import { runConfig, type RunOptions } from "../src/experiment/config.ts";
+import { runConfig } from "../src/experiment/config.ts";
 import { attackResultSchema, evalResultSchema } from "../src/experiment/documents.ts";
 import { evaluateOnly } from "../src/experiment/evaluate.ts";
 import { findOrTrain, openWorkbench } from "../src/experiment/workbench.ts";
@@ -186,7 +186,7 @@ Deno.test("the scaled loss has the slope that differences give, with logits and 
   const model = ofLogits((images) => nn.matmul(nn.reshape(images, [2, 4]), weight));
   const { logits: _, ...bare } = model;
   for (const  of of[model, bare]) {
-    const [part] = temperatureScaled(single([of]), 0.7).attacked;
+    const [part] = temperatureScaled(single([answering]), 0.7).attacked;
     checkGrads(
       (images) => part?.confidenceLoss(images, { draws: draws() }) ?? assert.fail(),
       [[[2, 1, 2, 2], wave(8, 0.9)]],
