@@ -185,7 +185,7 @@ Deno.test("the scaled loss has the slope that differences give, with logits and 
   const weight = nn.constant(Float32Array.from(wave(12, 0.2), (v) => 2 * v), [4, 3]);
   const model = ofLogits((images) => nn.matmul(nn.reshape(images, [2, 4]), weight));
   const { logits: _, ...bare } = model;
-  for (const  of of[model, bare]) {
+  for (const answering of [model, bare]) {
     const [part] = temperatureScaled(single([answering]), 0.7).attacked;
     checkGrads(
       (images) => part?.confidenceLoss(images, { draws: draws() }) ?? assert.fail(),
@@ -215,7 +215,7 @@ Deno.test("the halves are disjoint, cover the set in its order, and are the seed
   const [a, b] = [fit, rest].map(({ labels }) => Array.from(labels));
   assert.ok(a && b);
   assert.deepEqual([...a, ...b].toSorted((x, y) => x - y), Array.from(set.labels));
-  for (const  of of[a, b]) assert.deepEqual(of, of.toSorted((x, y) => x - y));
+  for (const half of [a, b]) assert.deepEqual(half, half.toSorted((x, y) => x - y));
   assert.deepEqual(Array.from(fit.images), a);
   assert.deepEqual(halvesOf(set, 3), { fit, rest });
   assert.notDeepEqual(Array.from(halvesOf(set, 4).fit.labels), a);
