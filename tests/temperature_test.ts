@@ -224,7 +224,7 @@ Deno.test("the halves are disjoint, cover the set in its order, and are the seed
 Deno.test("an ensemble of SNGPs is calibrated in `eval` and `attack`, by half of the images, and verified", () =>
   inFolder(async (savePath) => {
     const flags = [
-      ...["--mode", "sngp_ensemble", "--limit", "60", "--epochs", "15", "--lr", "0.03"],
+      ...["--mode", "sngp_ensemble", "--limit", "60", "--epochs", "8", "--lr", "0.05"],
       ...["--save-path", savePath, "--temperature-scaling"],
     ];
     const made = async (command: string, ...more: string[]): Promise<string> => {
