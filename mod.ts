@@ -153,6 +153,7 @@ export type {
   ScoresResult,
   SeparationResult,
   TauPoint,
+  TemperatureResult,
   Told,
 } from "./src/measure/results.ts";
 export {

@@ -19,6 +19,7 @@ import { runStates, sortKeys } from "../runs/list.ts";
 import {
   attacking,
   attackingOn,
+  calibrated,
   domains,
   experiment,
   nameOf,
@@ -48,6 +49,7 @@ export const commands = {
       used,
       domains,
       scored,
+      calibrated,
       attacking,
       attackingOn,
       protocol,
@@ -65,6 +67,7 @@ export const commands = {
       used,
       domains,
       scored,
+      calibrated,
       attacking,
       protocol,
       training("use"),

@@ -318,6 +318,9 @@ export const attacking = object("Attack", {
 /** By what images are told apart besides. */
 export const scored = object("Scores", { scores: of("scores", { metavar: "NAMES" }) });
 
+/** What a table, whose rows are set beside published ones, leaves as it was published. */
+export const calibrated = object("Calibration", { temperatureScaling: of("temperatureScaling") });
+
 /** What a table, whose rows are attacks out-domain, leaves no choice of. */
 export const attackingOn = object("Attack", {
   on: of("on"),

@@ -21,6 +21,7 @@ import {
   stepsText,
   targetName,
   tau,
+  temperatureText,
   title,
 } from "../report/words.ts";
 import { evalVerdict, meanNote, verdict } from "../report/verdicts.ts";
@@ -41,6 +42,7 @@ export function showAttack(result: AttackResult, width = columns()): string {
     heading(result, result.seeds),
     ...trainedLine(result),
     result.inDomain ? inDomain(result.inDomain) : result.withoutInDomain?.reason ?? "",
+    ...temperatureText(result),
     `out-domain: ${counted(outDomain.count, "image")} of ${outDomain.name}${readText(outDomain)}`,
     `attack: ${attack.name}, epsilon ${shownRadius(epsilonAttack)}, ${stepsText(attack)}` +
     attackChoices(attack).map((choice) => `, ${choice}`).join("") +
@@ -86,6 +88,7 @@ export function showEval(result: EvalResult, width = columns()): string {
     heading(result, result.seeds),
     ...trainedLine(result),
     inDomain(result.inDomain),
+    ...temperatureText(result),
     ...readText(outDomain) === "" ? [] : [
       `out-domain: ${counted(outDomain.count, "image")} of ${outDomain.name}${readText(outDomain)}`,
     ],

@@ -8,7 +8,13 @@ import { seedsText } from "../experiment/seeds.ts";
 import { counted, ofLabels, percent, shown, shownRadius } from "../measure/shown.ts";
 import { modelTitle } from "../methods/mod.ts";
 import { batteryVerdict, surrogateLines, winnersOf } from "../report/battery_words.ts";
-import { normName, posteriorText, shortScoreName, title } from "../report/words.ts";
+import {
+  normName,
+  posteriorText,
+  shortScoreName,
+  temperatureText,
+  title,
+} from "../report/words.ts";
 import { columns, tableText, wrapped } from "./format.ts";
 
 /**
@@ -29,6 +35,7 @@ export function showBattery(result: BatteryResult, width = columns()): string {
     }${battery.keepLabel ? ", the predicted class kept" : ""}: ${
       counted(attacked.in, "image")
     } of ${inDomain.name}, ${counted(attacked.out, "image")} of ${outDomain.name}`,
+    ...temperatureText(result),
     ...wrapped([batteryVerdict(result)], width),
     `accuracy: ${ofLabels(accuracy.clean, "accuracy")}, after every member ${
       accuracy.clean !== null && accuracy.robust === null

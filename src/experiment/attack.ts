@@ -17,6 +17,7 @@ import type { RunResults } from "../runs/folder.ts";
 import { attackArchives, shownImages } from "./archives.ts";
 import { attackFigures, makeAttack } from "./attack_figures.ts";
 import { common, job, meanOptions, modelsOf, posteriorsArchive } from "./common.ts";
+import { calibratedBench, checkTemperature } from "./calibrated.ts";
 import { attackNameOf, procedureFor, type RunConfig } from "./config.ts";
 import { type AttackResult, attackResultSchema } from "./documents.ts";
 import { evaluateInDomain } from "./evaluate.ts";
@@ -97,6 +98,7 @@ async function openToAttack(
   const bench = opened.use(await openWorkbench(config, "use", reporter));
   checkParts(bench, parts, attackSettings(config, parts.attack));
   checkScores(bench);
+  await checkTemperature(bench);
   opened.move();
   return bench;
 }
@@ -122,14 +124,16 @@ export function checkParts(bench: Setup, parts: Parts, settings: AttackSettings)
 }
 
 async function attackOn(
-  bench: Workbench,
+  trained: Workbench,
   { attack, objective }: Parts,
   models: readonly LoadedModel[],
   reporter: Reporter,
   clock: Clock,
   keep: number,
 ): Promise<RunResults & Omit<AttackRun, "result"> & { readonly document: AttackResult }> {
-  const { config } = bench;
+  const { config } = trained;
+  const calibrated = await clock.time("work", () => calibratedBench(trained, reporter));
+  const { bench, temperature } = calibrated;
   const outDomain = await outDomainOf(bench);
   const work: AttackJob = {
     ...job(bench, outDomain, reporter),
@@ -149,7 +153,7 @@ async function attackOn(
     const asked = { ...work, ...means, subject };
     const evaluated = isWithout(config)
       ? undefined
-      : () => evaluateInDomain(scored.bench, reporter);
+      : async () => await evaluateInDomain(scored.bench, await calibrated.test(), reporter);
     const made = await makeAttack(asked, evaluated, { ...config, checkedBy: bench.subject });
     const { inDomain, attacked: { clean } } = made;
     if (!fits || !inDomain) return { ...made, fits, scores: undefined };
@@ -164,6 +168,7 @@ async function attackOn(
     ...modelsOf(models),
     ...attackFigures(work, made, meanOptions(bench)),
     ...isWithout(config) && { withoutInDomain: withoutInDomain(bench) },
+    ...temperature && { temperature },
     ...made.scores && { scores: made.scores },
     seconds: { setup: clock.setup, train: clock.train, attack: clock.work },
   });

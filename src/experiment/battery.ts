@@ -33,12 +33,13 @@ import { batteryFigures, type Sides } from "./battery_figures.ts";
 import { forgetOutcomes, outcomesIn } from "./battery_kept.ts";
 import { type BatteryPlan, planOf, withScoreMembers } from "./battery_members.ts";
 import { common, job, modelsOf, posteriorsArchive, readFacts } from "./common.ts";
+import { type Calibrated, calibratedBench, checkTemperature } from "./calibrated.ts";
 import type { RunConfig } from "./config.ts";
 import { type Evaluated, evaluateInDomain } from "./evaluate.ts";
 import { partsOf } from "./parts.ts";
 import { recorded } from "./recorded.ts";
 import { checkScores, scoredBench, scoresArchive, scoresResult } from "./scored.ts";
-import { limited, meansSetOf, outDomainOf } from "./setup.ts";
+import { meansSetOf, outDomainOf } from "./setup.ts";
 import type { KeptSurrogate } from "./surrogate.ts";
 import { findOrTrain, type LoadedModel, openWorkbench, type Workbench } from "./workbench.ts";
 
@@ -52,6 +53,7 @@ export async function battery(config: RunConfig, reporter: Reporter): Promise<Ba
   const parts = await partsOf(config);
   using bench = await openWorkbench(config, "use", reporter);
   checkScores(bench);
+  await checkTemperature(bench);
   const plan = await planOf(bench, parts);
   const setup = {
     ...bench,
@@ -114,11 +116,12 @@ async function batteryOn(
   folder?: string,
 ): Promise<RunResults & { readonly document: BatteryResult }> {
   const { config } = trained;
-  using scored = await scoredBench(trained, reporter);
+  const calibrated = await calibratedBench(trained, reporter);
+  using scored = await scoredBench(calibrated.bench, reporter);
   const { bench, fits } = scored;
   const plan = withScoreMembers(config, planned, fits);
   const whole = {
-    in: limited(await bench.sets.inDomain.images("test"), config),
+    in: await calibrated.test(),
     out: await outDomainOf(bench),
   };
   const index = { in: sampleOf(whole.in, config), out: sampleOf(whole.out, config) };
@@ -131,7 +134,7 @@ async function batteryOn(
   const { members, leftOut } = plan;
   leftOut.forEach(({ name, why }) => reporter.note(`${name} is left out: ${why}`));
   const made = await clock.time("work", async () => {
-    const inDomain = await evaluateInDomain(bench, reporter);
+    const inDomain = await evaluateInDomain(bench, whole.in, reporter);
     const clean = {
       in: turnedScores(answersAt(inDomain.answers, index.in)),
       out: turnedScores(await predict(job(bench, sets.out, reporter))),
@@ -155,7 +158,7 @@ async function batteryOn(
     }
   });
   return {
-    document: documentOf(bench, models, { ...made, sets, index, plan, fits }, clock),
+    document: documentOf(bench, models, { ...made, ...calibrated, sets, index, plan, fits }, clock),
     archives: {
       ...batteryArchives(made, { set: sets.out, numbers: index.out }, members),
       ...scoresArchive(fits),
@@ -207,12 +210,13 @@ interface Made {
   readonly index: Readonly<Record<BatterySide, Uint32Array>>;
   readonly plan: BatteryPlan;
   readonly fits: ScoreFits | undefined;
+  readonly temperature: Calibrated["temperature"];
 }
 
 function documentOf(
   bench: Workbench,
   models: readonly LoadedModel[],
-  { inDomain, clean, sides, sets, index, plan, fits }: Made,
+  { inDomain, clean, sides, sets, index, plan, fits, temperature }: Made,
   clock: Clock,
 ): BatteryResult {
   const { config } = bench;
@@ -259,6 +263,7 @@ function documentOf(
       listSha256,
       ...readFacts(sets.out),
     },
+    ...temperature && { temperature },
     ...fits && { scoreFits: scoresResult(fits) },
     ...batteryFigures({ clean, sides, members, right }, seed),
     seconds: { setup: clock.setup, train: clock.train, attack: clock.work },

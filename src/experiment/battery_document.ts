@@ -6,8 +6,8 @@
 import { z } from "zod";
 import { type InitName, inits, type NormName, norms, sides } from "../attack/mod.ts";
 import { described, type Schema } from "../base/schema.ts";
-import type { EstimateResult, ScoresResult } from "../measure/results.ts";
-import { estimateSchema, scoresSchema } from "../measure/schema.ts";
+import type { EstimateResult, ScoresResult, TemperatureResult } from "../measure/results.ts";
+import { estimateSchema, scoresSchema, temperatureSchema } from "../measure/schema.ts";
 import { commonSchema, inDomainSchema, readSchema } from "./documents.ts";
 import type { InDomain, ModelFacts, ReadFacts, RunFacts } from "./results.ts";
 
@@ -97,6 +97,8 @@ export interface BatteryResult extends RunFacts, ModelFacts {
     readonly runs: number;
     readonly seconds: number;
   }[];
+  /** The temperature that the answer was calibrated by; not there where none was asked for. */
+  readonly temperature?: TemperatureResult | undefined;
   /** The further scores that were asked for; not there where none were. */
   readonly scoreFits?: ScoresResult | undefined;
   /** By score. */
@@ -174,6 +176,7 @@ export const batteryFigureSchemas = {
   }),
   accuracy: z.strictObject({ clean: share.nullable(), robust: share.nullable() }),
   cost: z.array(cost),
+  temperature: temperatureSchema.optional(),
   scoreFits: scoresSchema.optional(),
   scores: z.record(z.string(), score),
 } as const;

@@ -44,6 +44,7 @@ import { batteries, type BatteryName } from "./batteries.ts";
 import { attackOnFiles, modelFileEntries, modelFilesOf, settledByFiles } from "./model_files.ts";
 import type { CompleteOptions, RunConfig, RunOptions } from "./options.ts";
 import {
+  answerEntries,
   attacking,
   batch,
   count,
@@ -52,7 +53,6 @@ import {
   nameOr,
   ofNetworks,
   same,
-  scoresEntry,
   told,
   training,
 } from "./told.ts";
@@ -239,7 +239,7 @@ export const optionEntries = {
     "Whether every attack of a battery sees every image, or those alone that some score still tells",
     { otherwise: same("full"), ...attacking },
   ),
-  scores: scoresEntry,
+  ...answerEntries,
   norm: told(
     z.enum(Object.keys(norms) as [NormName, ...NormName[]]).optional(),
     "Norm that the radius is measured in",

@@ -28,7 +28,7 @@ import { single } from "../methods/mod.ts";
 import type { Device } from "../nn/mod.ts";
 import { type Job, knownLabels, predict } from "../evaluate/predict.ts";
 import type { Answers } from "../measure/answers.ts";
-import { limited, outDomainOf } from "./setup.ts";
+import { outDomainOf } from "./setup.ts";
 import { type Reporter, silent } from "../base/reporter.ts";
 import { type EvalResult, evalResultSchema, type InDomain } from "./documents.ts";
 import { common, job, meanOptions, modelsOf, posteriorsArchive, readFacts } from "./common.ts";
@@ -37,6 +37,7 @@ import { answersArchive } from "./archives.ts";
 import type { ScoreFits } from "../evaluate/fit_scores.ts";
 import type { RunResults } from "../runs/folder.ts";
 import { checkEvaluation } from "./without_in_domain.ts";
+import { type Calibrated, calibratedBench, checkTemperature } from "./calibrated.ts";
 import { recorded } from "./recorded.ts";
 import { checkScores, scoredBench, scoresArchive, scoresResult } from "./scored.ts";
 import {
@@ -61,6 +62,7 @@ export async function evaluate(
   const clock = new Clock();
   using bench = await openWorkbench(config, "use", reporter);
   checkScores(bench);
+  await checkTemperature(bench);
   const setup = { ...bench, byMeans: config.scores !== undefined };
   const made = await recorded("eval", setup, reporter, {
     models: (r) => findOrTrain(bench, r, clock),
@@ -74,25 +76,28 @@ export async function evaluateOnly(config: RunConfig, reporter: Reporter): Promi
   const clock = new Clock();
   using bench = await openWorkbench(config, "use", reporter);
   checkScores(bench);
+  await checkTemperature(bench);
   const models = await findOrTrain(bench, reporter, clock);
   return (await evaluateOn(bench, models, reporter, clock)).document;
 }
 
 async function evaluateOn(
-  bench: Workbench,
+  trained: Workbench,
   models: readonly LoadedModel[],
   reporter: Reporter,
   clock: Clock,
 ): Promise<RunResults & { readonly document: EvalResult }> {
+  const calibrated = await clock.time("work", () => calibratedBench(trained, reporter));
+  const { bench, temperature } = calibrated;
   const made = await clock.time("work", async () => {
     using scored = await scoredBench(bench, reporter);
     const outSet = await outDomainOf(bench);
     const clean = await predict(job(scored.bench, outSet, reporter));
-    const inDomain = await evaluateInDomain(scored.bench, reporter);
+    const inDomain = await evaluateInDomain(scored.bench, await calibrated.test(), reporter);
     const detection = detectionOf(inDomain.answers, { clean }, bench.config.seed);
     return { inDomain, clean, outSet, detection, fits: scored.fits };
   });
-  const document = evalDocument(bench, { models, ...made }, clock);
+  const document = evalDocument(bench, { models, temperature, ...made }, clock);
   const { clean, fits } = made;
   return {
     document,
@@ -106,8 +111,9 @@ async function evaluateOn(
 
 function evalDocument(
   bench: Workbench,
-  { models, inDomain, clean, outSet, detection, fits }: {
+  { models, temperature, inDomain, clean, outSet, detection, fits }: {
     readonly models: readonly LoadedModel[];
+    readonly temperature: Calibrated["temperature"];
     readonly inDomain: Evaluated;
     readonly clean: Answers;
     readonly outSet: ImageSet;
@@ -129,6 +135,7 @@ function evalDocument(
       ...uncertainties(clean, meanOptions(bench)),
     },
     detection,
+    ...temperature && { temperature },
     ...fits && { scores: scoresResult(fits) },
     calibration: inDomain.calibration,
     confident: confidentShares(inDomain.answers, { clean }),
@@ -164,9 +171,12 @@ export interface Evaluated {
   readonly work: Job;
 }
 
-/** The test set: the model's quality on it, and what out-domain images are told apart from. */
-export async function evaluateInDomain(bench: Workbench, reporter: Reporter): Promise<Evaluated> {
-  const set = limited(await bench.sets.inDomain.images("test"), bench.config);
+/** The test images: the model's quality on them, and what out-domain images are told apart from. */
+export async function evaluateInDomain(
+  bench: Workbench,
+  set: ImageSet,
+  reporter: Reporter,
+): Promise<Evaluated> {
   return await evaluateOnSet(job(bench, set, reporter), meanOptions(bench));
 }
 

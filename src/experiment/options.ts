@@ -112,6 +112,11 @@ export interface RunOptions extends ChosenDifferences, ChosenHyperparameters {
    * commas between them; none when not given.
    */
   readonly scores?: string | undefined;
+  /**
+   * Whether the answer is calibrated by a temperature, which is fitted on half of the in-domain test images: figures are
+   * then of the other half. Not when not given.
+   */
+  readonly temperatureScaling?: boolean | undefined;
   /** Norm of the attack's ball; L-infinity when not given. */
   readonly norm?: NormName | undefined;
   /** Iterations of pgd, apgd or square, 1 to 10,000; 10, 100 or 2,000 when not given. */
@@ -164,6 +169,8 @@ export interface CompleteOptions extends RunOptions {
   readonly keepLabel: boolean;
   /** Make the checks that cost as much as the attack itself, too. */
   readonly thorough: boolean;
+  /** Whether the answer is calibrated by a temperature that half of the in-domain test images fit. */
+  readonly temperatureScaling: boolean;
   /** Keep every attacked image with the run. */
   readonly saveImages: boolean;
   /** Whether convolutions are never computed by Winograd's tiles. */

@@ -94,11 +94,18 @@ export function differenceEntry(option: ProtocolOption): z.ZodType {
   });
 }
 
-/** The entry of the scores by which images are told apart besides. */
-export const scoresEntry = told(
-  z.string().refine((of) => chosenScores(of) !== undefined, {
-    error: `choose all, or of ${Object.keys(scores).join(",")}, with commas between them`,
-  }).optional(),
-  "Tell images apart by these scores too, and attack each by itself: all, or names with commas between them (docs/scores.md)",
-  { otherwise: same("the method's own"), acts: ["evaluation", "attack"] },
-);
+/** The entries of what is told of an answer besides, and of what is done to it first. */
+export const answerEntries = {
+  scores: told(
+    z.string().refine((of) => chosenScores(of) !== undefined, {
+      error: `choose all, or of ${Object.keys(scores).join(",")}, with commas between them`,
+    }).optional(),
+    "Tell images apart by these scores too, and attack each by itself: all, or names with commas between them (docs/scores.md)",
+    { otherwise: same("the method's own"), acts: ["evaluation", "attack"] },
+  ),
+  temperatureScaling: told(
+    z.boolean().default(false),
+    "Calibrate the answer by a temperature, fitted on half of the in-domain test images, which figures leave out (docs/scores.md)",
+    { acts: ["evaluation", "attack"] },
+  ),
+};

@@ -74,6 +74,13 @@ export function checkWithout(config: RunConfig, purpose: "train" | "use"): void 
       `${named}, or leave out --scores`,
     );
   }
+  if (config.temperatureScaling) {
+    throw cannot(
+      "fit a temperature",
+      "it is fitted on half of them",
+      `${named}, or leave out --temperature-scaling`,
+    );
+  }
   const { on = "out" } = config;
   if (on !== "out") {
     throw cannot("attack", `--on ${on} attacks them`, `${named}, or leave out --on`);

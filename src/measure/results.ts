@@ -158,6 +158,14 @@ export interface ScoresResult {
   readonly leftOut: readonly { readonly name: string; readonly why: string }[];
 }
 
+/** A temperature that the answer was calibrated by: `softmax(log p / T)`. */
+export interface TemperatureResult {
+  /** T: above 1 it makes the model less sure, below 1 surer. */
+  readonly value: number;
+  /** The in-domain test images that it was fitted on; figures in-domain are of the others. */
+  readonly set: { readonly name: string; readonly count: number };
+}
+
 /** Attacks on one score after the other, each by the score's own slope. */
 export interface ScoreAttacks {
   /** Images of the sample that the attacks were made on. */
@@ -181,6 +189,8 @@ export interface ScoreAttacks {
 
 /** What an evaluation tells besides. */
 export interface EvalEvidence {
+  /** The temperature that the answer was calibrated by; not there where none was asked for. */
+  readonly temperature?: TemperatureResult | undefined;
   /** The scores that were asked for; not there where none were. */
   readonly scores?: ScoresResult | undefined;
   /** Detectors by every score. */
@@ -195,6 +205,8 @@ export interface EvalEvidence {
 
 /** What an attack tells besides. */
 export interface AttackEvidence {
+  /** The temperature that the answer was calibrated by; not there where none was asked for. */
+  readonly temperature?: TemperatureResult | undefined;
   /** The scores that were asked for, and the attacks on each; not there where none were. */
   readonly scores?: ScoresResult & { readonly attacks: ScoreAttacks } | undefined;
   /** Detectors by every score, before and after; null without in-domain images. */

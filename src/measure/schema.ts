@@ -110,6 +110,12 @@ export const scoresSchema = z.strictObject({
   leftOut: z.array(z.strictObject({ name: z.string(), why: z.string() })),
 });
 
+/** {@linkcode TemperatureResult}. */
+export const temperatureSchema = z.strictObject({
+  value: z.number().positive(),
+  set: z.strictObject({ name: z.string(), count: z.int() }),
+});
+
 /** {@linkcode ScoreAttacks}. */
 export const scoreAttacksSchema = z.strictObject({
   images: z.int(),
@@ -129,6 +135,7 @@ export const attackedScoresSchema = scoresSchema.extend({ attacks: scoreAttacksS
 
 /** What an evaluation tells besides. */
 export const evalEvidence = {
+  temperature: temperatureSchema.optional(),
   scores: scoresSchema.optional(),
   detection: detectionSchema,
   calibration: calibrationSchema.nullable(),
@@ -144,6 +151,7 @@ export const attackedTauSchema = tauSchema.extend({
 
 /** What an attack tells besides; what needs in-domain images is null without them. */
 export const attackEvidence = {
+  temperature: temperatureSchema.optional(),
   scores: attackedScoresSchema.optional(),
   detection: attackedDetectionSchema.nullable(),
   calibration: calibrationSchema.nullable(),

@@ -57,6 +57,7 @@ export type {
 export { type ImageShape, type Network, networkOf, networks } from "../networks/mod.ts";
 export { type GpKernel, gpKernels } from "./gp_kernels.ts";
 export { ofLogits, single } from "./single.ts";
+export { temperatureScaled } from "./temperature_scaled.ts";
 export { type ImportedFor, type ImportedModel, importedModel } from "./imported.ts";
 export { importedEnding, isImported } from "../networks/mod.ts";
 

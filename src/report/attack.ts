@@ -17,6 +17,7 @@ import {
   subjectTitle,
   targetName,
   tau,
+  temperatureText,
 } from "./words.ts";
 import { verdict } from "./verdicts.ts";
 import { draw, inks, svg } from "./charts.ts";
@@ -50,6 +51,7 @@ const elsewhere = [
   "procedure",
   "hyperparameters",
   "posterior",
+  "temperature",
   "epsilonAttack",
   "attack",
   "withoutInDomain",
@@ -91,6 +93,7 @@ export async function attackPage(content: AttackContent): Promise<string> {
     ...attackChoices(attack),
     ...(target === undefined ? [] : [`steered to ${target}`]),
     `${outDomain.count} images of ${outDomain.name}`,
+    ...temperatureText(figures),
   ];
   return page(
     `${subjectTitle(figures)} attacked, epsilon ${shownRadius(epsilonAttack)}, ${

@@ -15,7 +15,14 @@ import { page } from "./page.ts";
 import { pngOf } from "./pictures.ts";
 import { fittedParts } from "./scores.ts";
 import { configuration, furtherFigures } from "./sections.ts";
-import { normName, posteriorText, scoreName, shortScoreName, title } from "./words.ts";
+import {
+  normName,
+  posteriorText,
+  scoreName,
+  shortScoreName,
+  temperatureText,
+  title,
+} from "./words.ts";
 
 /** What the page shows of the figures. */
 const shownFigures = [
@@ -23,6 +30,7 @@ const shownFigures = [
   "procedure",
   "hyperparameters",
   "posterior",
+  "temperature",
   "scores",
   "scoreFits",
   "cost",
@@ -42,6 +50,7 @@ export async function batteryPage(content: BatteryContent): Promise<string> {
     `battery ${battery.name}, ${battery.mode}`,
     normName(battery.norm),
     `${attacked.in} images of ${inDomain.name}, ${attacked.out} of ${outDomain.name}`,
+    ...temperatureText(figures),
   ];
   return page(
     `${title(mode)} under the battery ${battery.name}, epsilon ${shownRadius(epsilonAttack)}, ${

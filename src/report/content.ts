@@ -10,7 +10,7 @@ import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
 import type { Predictions } from "../measure/metrics.ts";
 import { posteriorSchema } from "../experiment/documents.ts";
-import { attackedScoreSchema } from "../measure/schema.ts";
+import { attackedScoreSchema, temperatureSchema } from "../measure/schema.ts";
 import { checkFiles, type NamedArray, readArchive, readFigures, readRun } from "../runs/folder.ts";
 import { type Run } from "../runs/schema.ts";
 
@@ -85,6 +85,7 @@ const attackFigures = named.extend({
   withoutInDomain: z.looseObject({ reason: z.string(), classes: z.number(), classNames })
     .optional(),
   outDomain,
+  temperature: temperatureSchema.optional(),
   clean: uncertainty,
   adversarial: z.preprocess(renamed, uncertainty.extend({ distance: z.number() })),
   inDomainAttack: z.looseObject({
@@ -103,7 +104,11 @@ function renamed(value: unknown): unknown {
   return { ...others, distance };
 }
 
-const evalFigures = named.extend({ inDomain, outDomain: outDomain.extend(uncertainty.shape) });
+const evalFigures = named.extend({
+  inDomain,
+  temperature: temperatureSchema.optional(),
+  outDomain: outDomain.extend(uncertainty.shape),
+});
 const best = z.looseObject({ epoch: z.number(), accuracy: z.number() });
 const trainFigures = named.extend({
   data: z.looseObject({ name: z.string(), count: z.number(), ...read }),

@@ -6,7 +6,7 @@
 import { seedsText } from "../experiment/seeds.ts";
 import { modelTitle } from "../methods/mod.ts";
 import { ofLabels, shown } from "../measure/shown.ts";
-import { posteriorText, tau, title } from "./words.ts";
+import { posteriorText, tau, temperatureText, title } from "./words.ts";
 import { evalVerdict } from "./verdicts.ts";
 import { draw } from "./charts.ts";
 import type { EvalContent } from "./content.ts";
@@ -37,6 +37,7 @@ const elsewhere = [
   "procedure",
   "hyperparameters",
   "posterior",
+  "temperature",
   ...[
     "count",
     "classes",
@@ -63,6 +64,7 @@ export async function evalPage(content: EvalContent): Promise<string> {
     ...posteriorText(figures.posterior),
     `protocol ${protocol}`,
     `${inDomain.count} images of ${inDomain.name}, ${outDomain.count} of ${outDomain.name}`,
+    ...temperatureText(figures),
   ];
   const evidence = evidenceOf(figures);
   const rates = { clean: outDomain.rejection, ...rejections(evidence) };

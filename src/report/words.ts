@@ -8,8 +8,9 @@
 import { preparedText } from "../../data/mod.ts";
 import { type Attack, attacks, type Norm, norms } from "../attack/mod.ts";
 import { shortened } from "../base/errors.ts";
-import { counted, plain } from "../measure/shown.ts";
+import { brief, counted, plain } from "../measure/shown.ts";
 import type { CheckName } from "../measure/check.ts";
+import type { TemperatureResult } from "../measure/results.ts";
 import { isImported, type Method, methods } from "../methods/mod.ts";
 import type { AttackResult, PosteriorResult, ReadFacts } from "../experiment/documents.ts";
 import { ownMode } from "../experiment/verify.ts";
@@ -41,6 +42,19 @@ export function attackChoices(
     ...init ? [`start ${init}`] : [],
     ...restarts ? [counted(restarts, "restart")] : [],
     ...eot !== undefined && eot > 1 ? [`${eot} draws a step`] : [],
+  ];
+}
+
+/** What is said of a calibrated answer; nothing of one that is as the method gives it. */
+export function temperatureText(
+  { temperature }: { readonly temperature?: TemperatureResult | undefined },
+): string[] {
+  if (!temperature) return [];
+  const { value, set } = temperature;
+  return [
+    `temperature ${brief(value)}, fitted on ${
+      counted(set.count, "image")
+    } of ${set.name}, which the figures leave out`,
   ];
 }
 
