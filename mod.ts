@@ -60,7 +60,7 @@ export {
   type Preprocess,
 } from "./src/onnx/mod.ts";
 export { battery } from "./src/experiment/battery.ts";
-export type { BatteryResult, BatteryScore, ToldResult } from "./src/experiment/battery_document.ts";
+export type { BatteryResult, BatteryScore } from "./src/experiment/battery_document.ts";
 export {
   batteries,
   type Battery,
@@ -147,10 +147,12 @@ export type {
   EvalEvidence,
   Left,
   ScoreAttacks,
+  ScoreMatrix,
   ScoresResult,
   SeparationResult,
   TauPoint,
   Told,
+  ToldResult,
 } from "./src/measure/results.ts";
 export {
   accuracy,

@@ -1,6 +1,7 @@
 /** `--scores` through the program: what is fitted, told, attacked, kept and refused. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import type * as mirage from "../mod.ts";
 import { attackOnly } from "../src/experiment/attack.ts";
 import { batteryOnly } from "../src/experiment/battery.ts";
 import { runConfig, type RunOptions } from "../src/experiment/config.ts";
@@ -75,20 +76,73 @@ Deno.test("every score is attacked by its own slope, which lowers it more than t
       assert.deepEqual(made[name], without[name], name);
     }
     const { attacks } = made.scores ?? assert.fail();
-    assert.deepEqual([attacks.images, attacks.on], [60, "out"]);
+    assert.deepEqual([attacks.images, attacks.on], [{ in: 0, out: 60 }, "out"]);
+    const { out: matrix, ...otherSides } = attacks.matrix;
+    assert.ok(matrix);
+    assert.deepEqual(otherSides, { in: null, both: null });
+    assert.deepEqual(Object.keys(matrix), Object.keys(made.detection?.scores ?? {}));
     const names = Object.keys(attacks.results);
     assert.deepEqual(names, ["maxProbability", "energy", "gaussian", "knn", "ddu"]);
-    for (const [name, { clean, adaptive, others }] of Object.entries(attacks.results)) {
-      assert.deepEqual(clean.auroc.value, made.detection?.scores[name]?.clean.auroc.value);
-      assert.deepEqual(adaptive.auroc.value, others[name]?.auroc, name);
+    const told = ({ auroc, fprAt95Tpr }: mirage.SeparationResult): mirage.ToldResult => ({
+      auroc,
+      fprAt95Tpr,
+    });
+    // The sample is all there is, so that the matrix has the detectors' figures, intervals included.
+    for (const [name, row] of Object.entries(matrix)) {
+      const detector = made.detection?.scores[name] ?? assert.fail();
+      assert.deepEqual(Object.keys(row), ["clean", "transfer", ...names]);
+      assert.deepEqual(row["clean"], told(detector.clean), name);
+      assert.deepEqual(row["transfer"], told(detector.attacked), name);
+    }
+    for (const [name, { clean, adaptive }] of Object.entries(attacks.results)) {
+      assert.deepEqual(told(clean), matrix[name]?.["clean"], name);
+      assert.deepEqual(told(adaptive), matrix[name]?.[name], name);
       assert.ok((adaptive.auroc.value ?? NaN) < (clean.auroc.value ?? NaN), name);
-      assert.deepEqual(Object.keys(others), Object.keys(made.detection?.scores ?? {}));
     }
     for (const name of ["gaussian", "knn", "ddu"]) {
       const transfer = made.detection?.scores[name]?.attacked.auroc.value ?? NaN;
       assert.ok((attacks.results[name]?.adaptive.auroc.value ?? NaN) < transfer, name);
     }
   }));
+
+Deno.test("scores are attacked on the images that the run attacks, in its direction, and on both sides", () =>
+  inFolder(async (savePath) => {
+    await trained(savePath, { ...small, epochs: 4 });
+    const made = async (options: Partial<RunOptions>) => {
+      const config = { ...small, epochs: 4, savePath, attack: "pgd", steps: 3, scores: "gaussian" };
+      const result = await attackOnly(runConfig({ ...config, ...options } as RunOptions), silent);
+      const { attacks } = result.scores ?? assert.fail();
+      return { attacks, result };
+    };
+    const area = (of: Cells | null | undefined, attack: string): number =>
+      of?.["gaussian"]?.[attack]?.auroc.value ?? NaN;
+    const { attacks, result } = await made({ on: "both" });
+    const { out, in: own, both } = attacks.matrix;
+    assert.deepEqual([attacks.on, attacks.images], ["both", { in: 60, out: 60 }]);
+    const inDomain = result.inDomainAttack?.scores["gaussian"] ?? assert.fail();
+    const wanted = [
+      result.detection?.scores["gaussian"]?.attacked,
+      inDomain.clean,
+      inDomain.attacked,
+    ];
+    [out, own, both].forEach((matrix, i) => {
+      const { auroc, fprAt95Tpr } = wanted[i] ?? assert.fail();
+      assert.deepEqual(matrix?.["gaussian"]?.["transfer"], { auroc, fprAt95Tpr });
+      assert.ok(area(matrix, "gaussian") < area(matrix, "clean"));
+    });
+    assert.ok(area(both, "gaussian") < Math.min(area(out, "gaussian"), area(own, "gaussian")));
+    assert.deepEqual(
+      attacks.results["gaussian"]?.adaptive.auroc,
+      both?.["gaussian"]?.["gaussian"]?.auroc,
+    );
+    // Either side alone is what it is beside the other.
+    const alone = await made({ on: "in" });
+    assert.deepEqual(alone.attacks.matrix, { out: null, in: own, both: null });
+    const under = await made({ direction: "under" });
+    assert.ok(area(under.attacks.matrix.out, "gaussian") > area(out, "clean"));
+  }));
+
+type Cells = mirage.ScoreMatrix;
 
 Deno.test("a battery has a member more for every score, after which it is adaptive", () =>
   inFolder(async (savePath) => {

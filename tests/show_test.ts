@@ -19,7 +19,7 @@ function result(before: number, after: number, change: Partial<AttackResult> = {
   const rejection = (at09: number): Record<string, number> =>
     Object.fromEntries([1, 2, 3, 4, 5, 6, 7, 8, 9].map((t) => [`0.${t}`, t === 9 ? at09 : 0]));
   return attackResultSchema.parse({
-    schema: "mirage/attack@9",
+    schema: "mirage/attack@10",
     mode: "sngp",
     model: "LeNet_SNGP",
     protocol: "paper",

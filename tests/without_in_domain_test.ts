@@ -61,7 +61,7 @@ testWithShared(
       );
       checkNulls(made);
       assert.deepEqual([made.schema, made.withoutInDomain?.classes, made.outDomain.count], [
-        "mirage/attack@9",
+        "mirage/attack@10",
         10,
         6,
       ]);

@@ -150,14 +150,14 @@ async function attackOn(
       ? undefined
       : () => evaluateInDomain(scored.bench, reporter);
     const made = await makeAttack(asked, evaluated, { ...config, checkedBy: bench.subject });
-    const { inDomain, attacked: { clean } } = made;
+    const { inDomain } = made;
     if (!fits || !inDomain) return { ...made, fits, scores: undefined };
-    const scoring = { ...asked, on: config.on };
-    const attacks = await attackScores(scoring, fits, inDomain, clean, bench.subject);
+    const scoring = { ...asked, on: config.on, direction: config.direction };
+    const attacks = await attackScores(scoring, fits, { ...made, inDomain }, bench.subject);
     return { ...made, fits, scores: { ...scoresResult(fits), attacks } };
   });
   const document = attackResultSchema.parse({
-    schema: "mirage/attack@9",
+    schema: "mirage/attack@10",
     ...common(bench),
     seeds: bench.modelSeeds,
     ...modelsOf(models),

@@ -145,7 +145,7 @@ export const commonSchema = { ...common, ...models, trained } as const;
 
 /** {@linkcode AttackResult}. */
 export const attackDocument = z.strictObject({
-  schema: z.literal("mirage/attack@9"),
+  schema: z.literal("mirage/attack@10"),
   ...common,
   ...models,
   trained,

@@ -260,7 +260,7 @@ async function attackOn(
     }
   });
   const document = attackResultSchema.parse({
-    schema: "mirage/attack@9",
+    schema: "mirage/attack@10",
     mode: ownMode,
     model: name,
     protocol,

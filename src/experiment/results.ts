@@ -147,7 +147,7 @@ export interface WithoutInDomain {
 /** What `attack --json` prints. */
 export interface AttackResult extends RunFacts, ModelFacts, AttackEvidence {
   /** The document's format. */
-  readonly schema: "mirage/attack@9";
+  readonly schema: "mirage/attack@10";
   /** Radius of the attack in its norm; pixels are in [0, 1]. */
   readonly epsilonAttack: number;
   /** How the images were attacked. */

@@ -6,17 +6,19 @@
 import type { NamedArray } from "../checkpoint/safetensors.ts";
 import { type AttackJob, attackSet } from "../evaluate/attack_set.ts";
 import { fitScores, knownScores, type ScoreFits, withScores } from "../evaluate/fit_scores.ts";
-import { imagePredictor, type Job } from "../evaluate/predict.ts";
+import { imagePredictor } from "../evaluate/predict.ts";
 import { chosen, evenSample, ResidentSet } from "../evaluate/resident_set.ts";
 import { type Answers, answersAt } from "../measure/answers.ts";
-import { apartBy, areasBy } from "../measure/evidence.ts";
 import type { ScoreAttacks, ScoresResult } from "../measure/results.ts";
+import { type AttackedDomain, scoreAttackFigures } from "../measure/score_attacks.ts";
 import type { Subject } from "../methods/mod.ts";
 import { release } from "../nn/mod.ts";
 import { chosenScores, type ScoreChoice } from "../scores/mod.ts";
 import type { Reporter } from "../base/reporter.ts";
+import type { AttackMade } from "./attack_figures.ts";
 import { job } from "./common.ts";
 import type { RunConfig } from "./config.ts";
+import type { Evaluated } from "./evaluate.ts";
 import { meansSetOf } from "./setup.ts";
 import type { Workbench } from "./workbench.ts";
 
@@ -87,52 +89,83 @@ const sampleSize = 200;
 
 /**
  * Attacks every score by its own slope, on an evenly spread sample: the attack of the run, which lowers minus the
- * score in the place of its objective. Where in-domain images alone are attacked, so they are here.
+ * score in the place of its objective. Out-domain images are raised and those in-domain lowered, where the run's
+ * attack asks for no other direction; which are attacked is what the run attacks.
  *
  * @param out the attack on out-domain images
- * @param inDomain the evaluation in-domain, and its answers
- * @param clean answers to the clean out-domain images
+ * @param made by the run: the evaluation in-domain, and its attacks
  * @param bare the subject without scores
  */
 export async function attackScores(
   { on = "out", ...out }: AttackJob & Pick<RunConfig, "on">,
   fits: ScoreFits,
-  inDomain: { readonly work: Job; readonly answers: Answers },
-  clean: Answers,
+  made: Pick<AttackMade, "attacked" | "inDomainAttack"> & { readonly inDomain: Evaluated },
   bare: Subject,
 ): Promise<ScoreAttacks> {
-  const inside = on === "in";
-  const work = inside ? { ...out, ...inDomain.work } : out;
+  const { inDomain, attacked, inDomainAttack } = made;
+  const { direction = "under" } = out;
+  const isAttacked = (side: "in" | "out"): boolean => on === side || on === "both";
+  const domain = async (
+    side: "in" | "out",
+    work: AttackJob,
+    whole: Answers,
+    transfer: Answers | undefined,
+  ): Promise<AttackedDomain> => {
+    if (!transfer || !isAttacked(side)) return { whole, sample: undefined };
+    const index = evenSample(work.set.count, sampleSize);
+    const sample = {
+      clean: answersAt(whole, index),
+      transfer: answersAt(transfer, index),
+      ...await attackEach(work, index, fits, bare),
+    };
+    return { whole, sample };
+  };
+  const own = { ...out, ...inDomain.work, direction };
+  const domains = {
+    out: await domain("out", out, attacked.clean, attacked.adversarial),
+    in: await domain("in", own, inDomain.answers, inDomainAttack?.attacked.adversarial),
+  };
+  const images = (side: "in" | "out", { set }: AttackJob): number =>
+    isAttacked(side) ? Math.min(set.count, sampleSize) : 0;
+  return {
+    images: { in: images("in", own), out: images("out", out) },
+    on,
+    ...scoreAttackFigures(on, domains, fits.fitted.map(({ name }) => name), out.seed),
+  };
+}
+
+/**
+ * Answers to a sample under the attack on each score.
+ *
+ * @param index of the sample in the set
+ * @param bare the subject without scores
+ */
+async function attackEach(
+  work: AttackJob,
+  index: Uint32Array,
+  fits: ScoreFits,
+  bare: Subject,
+): Promise<Record<string, Answers>> {
   const { set: whole, device } = work;
-  const index = evenSample(whole.count, sampleSize);
   const set = new ResidentSet(chosen(whole.set, index), index);
-  const { direction = inside ? "under" : "over", seed } = out;
   const explain = { explain: false, time: false };
   const common = {
     ...work,
     // What is told of the images is asked once, and not by every attack's own programs.
     subject: bare,
-    ...{ set, direction, explain, keep: index.length },
+    ...{ set, explain, keep: index.length },
     ...{ means: undefined, target: undefined },
   };
   const batchSize = Math.min(work.batchSize, index.length);
-  const before = answersAt(inside ? inDomain.answers : clean, index);
   try {
     using predicting = await imagePredictor({ ...work, explain, batchSize }, whole.set.shape);
-    const made: [string, ScoreAttacks["results"][string]][] = [];
+    const made: [string, Answers][] = [];
     for (const { name, objective } of fits.fitted) {
       const title = `score: ${name}`;
       const { examples } = await attackSet({ ...common, objective, title });
-      const adversarial = await predicting.run(examples.adversarial);
-      const apart = (answers: Answers): readonly [Answers, Answers] =>
-        inside ? [answers, clean] : [inDomain.answers, answers];
-      made.push([name, {
-        clean: apartBy(name, ...apart(before), seed),
-        adaptive: apartBy(name, ...apart(adversarial), seed),
-        others: areasBy(...apart(adversarial)),
-      }]);
+      made.push([name, await predicting.run(examples.adversarial)]);
     }
-    return { images: index.length, on: inside ? "in" : "out", results: Object.fromEntries(made) };
+    return Object.fromEntries(made);
   } finally {
     release(device, set.parameters);
   }
