@@ -15,14 +15,15 @@ import { type Method, methods } from "../methods/mod.ts";
 import { iterationOf } from "../methods/protocol.ts";
 import type { RunResults } from "../runs/folder.ts";
 import { attackArchives, shownImages } from "./archives.ts";
-import { attackFigures, makeAttack } from "./attack_figures.ts";
+import { attackFigures } from "./attack_figures.ts";
 import { common, job, meanOptions, modelsOf } from "./common.ts";
 import { attackNameOf, procedureFor, type RunConfig } from "./config.ts";
 import { type AttackResult, attackResultSchema } from "./documents.ts";
 import { evaluateInDomain } from "./evaluate.ts";
 import { type Parts, partsOf, tryParts } from "./parts.ts";
 import { recorded } from "./recorded.ts";
-import { attackScores, checkScores, scoredBench, scoresArchive, scoresResult } from "./scored.ts";
+import { checkScores, scoredBench, scoresArchive } from "./scored.ts";
+import { makeScoredAttack } from "./scored_attack.ts";
 import { checkObjective, isWithout, withoutInDomain } from "./without_in_domain.ts";
 import { meansSetOf, outDomainOf, type Setup } from "./setup.ts";
 import {
@@ -149,12 +150,7 @@ async function attackOn(
     const evaluated = isWithout(config)
       ? undefined
       : () => evaluateInDomain(scored.bench, reporter);
-    const made = await makeAttack(asked, evaluated, { ...config, checkedBy: bench.subject });
-    const { inDomain } = made;
-    if (!fits || !inDomain) return { ...made, fits, scores: undefined };
-    const scoring = { ...asked, on: config.on, direction: config.direction };
-    const attacks = await attackScores(scoring, fits, { ...made, inDomain }, bench.subject);
-    return { ...made, fits, scores: { ...scoresResult(fits), attacks } };
+    return await makeScoredAttack(asked, fits, evaluated, config, bench.subject);
   });
   const document = attackResultSchema.parse({
     schema: "mirage/attack@10",

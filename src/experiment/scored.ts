@@ -4,9 +4,9 @@
  * @module
  */
 import type { NamedArray } from "../checkpoint/safetensors.ts";
-import { type AttackJob, attackSet } from "../evaluate/attack_set.ts";
+import { type Attacked, type AttackJob, attackSet } from "../evaluate/attack_set.ts";
 import { fitScores, knownScores, type ScoreFits, withScores } from "../evaluate/fit_scores.ts";
-import { imagePredictor } from "../evaluate/predict.ts";
+import { imagePredictor, type Job } from "../evaluate/predict.ts";
 import { chosen, evenSample, ResidentSet } from "../evaluate/resident_set.ts";
 import { type Answers, answersAt } from "../measure/answers.ts";
 import type { ScoreAttacks, ScoresResult } from "../measure/results.ts";
@@ -15,10 +15,8 @@ import type { Subject } from "../methods/mod.ts";
 import { release } from "../nn/mod.ts";
 import { chosenScores, type ScoreChoice } from "../scores/mod.ts";
 import type { Reporter } from "../base/reporter.ts";
-import type { AttackMade } from "./attack_figures.ts";
 import { job } from "./common.ts";
 import type { RunConfig } from "./config.ts";
-import type { Evaluated } from "./evaluate.ts";
 import { meansSetOf } from "./setup.ts";
 import type { Workbench } from "./workbench.ts";
 
@@ -84,6 +82,15 @@ export function scoresArchive(
   return { scores: new Map(arrays) };
 }
 
+/** What a run made before its scores are attacked by themselves. */
+export interface RunMade {
+  /** The evaluation in-domain, and its answers. */
+  readonly inDomain: { readonly work: Job; readonly answers: Answers };
+  readonly attacked: Pick<Attacked, "clean" | "adversarial">;
+  /** The attack on in-domain images, where one was made. */
+  readonly inDomainAttack: { readonly attacked: Pick<Attacked, "adversarial"> } | undefined;
+}
+
 /** Images that every score is attacked on by itself. */
 const sampleSize = 200;
 
@@ -93,16 +100,14 @@ const sampleSize = 200;
  * attack asks for no other direction; which are attacked is what the run attacks.
  *
  * @param out the attack on out-domain images
- * @param made by the run: the evaluation in-domain, and its attacks
  * @param bare the subject without scores
  */
 export async function attackScores(
   { on = "out", ...out }: AttackJob & Pick<RunConfig, "on">,
   fits: ScoreFits,
-  made: Pick<AttackMade, "attacked" | "inDomainAttack"> & { readonly inDomain: Evaluated },
+  { inDomain, attacked, inDomainAttack }: RunMade,
   bare: Subject,
 ): Promise<ScoreAttacks> {
-  const { inDomain, attacked, inDomainAttack } = made;
   const { direction = "under" } = out;
   const isAttacked = (side: "in" | "out"): boolean => on === side || on === "both";
   const domain = async (
