@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { ImageSet } from "../../data/mod.ts";
 import type { NamedArray } from "../checkpoint/safetensors.ts";
 import { type Attacked, type AttackJob, attackSet } from "../evaluate/attack_set.ts";
 import { fitScores, knownScores, type ScoreFits, withScores } from "../evaluate/fit_scores.ts";
@@ -15,16 +16,20 @@ import type { Subject } from "../methods/mod.ts";
 import { release } from "../nn/mod.ts";
 import { chosenScores, type ScoreChoice } from "../scores/mod.ts";
 import type { Reporter } from "../base/reporter.ts";
-import { job } from "./common.ts";
-import type { RunConfig } from "./config.ts";
+import { evalBatch, type RunConfig } from "./config.ts";
 import { meansSetOf } from "./setup.ts";
 import type { Workbench } from "./workbench.ts";
 
-/** A workbench whose subject tells the scores that were asked for, and what these have learned. */
-export interface Scored extends Disposable {
-  readonly bench: Workbench;
+/** A subject that tells the scores that were asked for, and what these have learned. */
+export interface ScoredSubject extends Disposable {
+  readonly subject: Subject;
   /** Undefined where none were asked for. */
   readonly fits: ScoreFits | undefined;
+}
+
+/** The same with its workbench. */
+export interface Scored extends ScoredSubject {
+  readonly bench: Workbench;
 }
 
 function askedOf({ scores }: RunConfig): ScoreChoice | undefined {
@@ -47,19 +52,37 @@ export function checkScores({ config, subject }: Workbench): void {
  * @throws UserError when one that is named cannot be had or fitted
  */
 export async function scoredBench(bench: Workbench, reporter: Reporter): Promise<Scored> {
-  const asked = askedOf(bench.config);
-  if (!asked) return { bench, fits: undefined, [Symbol.dispose](): void {} };
-  const training = await meansSetOf(bench);
-  const { set: _, ...rest } = job(bench, training, reporter);
-  const fits = await fitScores(rest, training, asked);
+  const { config, device, subject } = bench;
+  const asked = askedOf(config);
+  const training = asked && await meansSetOf(bench);
+  const batchSize = config.batchSize ?? evalBatch;
+  const work = { device, subject, batchSize, reporter, explain: config };
+  const scored = await scoredSubject(work, training, asked);
+  return { ...scored, bench: { ...bench, subject: scored.subject } };
+}
+
+/**
+ * Fits scores on images that a subject learned from.
+ *
+ * @param asked none where it is undefined
+ * @throws UserError when one that is named cannot be had or fitted
+ */
+export async function scoredSubject(
+  work: Omit<Job, "set" | "seed">,
+  training: ImageSet | undefined,
+  asked: ScoreChoice | undefined,
+): Promise<ScoredSubject> {
+  const { device, subject, reporter } = work;
+  if (!asked || !training) return { subject, fits: undefined, [Symbol.dispose](): void {} };
+  const fits = await fitScores(work, training, asked);
   for (const { name, why } of fits.leftOut) {
     reporter.note(`The score "${name}" is left out: ${why}`);
   }
   return {
-    bench: { ...bench, subject: withScores(bench.subject, fits.fitted) },
+    subject: withScores(subject, fits.fitted),
     fits,
     [Symbol.dispose](): void {
-      release(bench.device, fits.fitted.flatMap(({ parameters }) => parameters));
+      release(device, fits.fitted.flatMap(({ parameters }) => parameters));
     },
   };
 }
