@@ -2,20 +2,22 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type * as mirage from "../mod.ts";
-import { attackOnly } from "../src/experiment/attack.ts";
-import { batteryOnly } from "../src/experiment/battery.ts";
+import { attack, attackOnly } from "../src/experiment/attack.ts";
+import { battery, batteryOnly } from "../src/experiment/battery.ts";
 import { runConfig, type RunOptions } from "../src/experiment/config.ts";
 import { evaluate, evaluateOnly } from "../src/experiment/evaluate.ts";
 import { openSetup } from "../src/experiment/setup.ts";
 import { builtFor } from "../src/experiment/workbench.ts";
 import { sha256Of } from "../src/base/digest.ts";
 import { silent } from "../src/base/reporter.ts";
-import { readSafetensors } from "../src/checkpoint/safetensors.ts";
+import { readSafetensors, writeSafetensors } from "../src/checkpoint/safetensors.ts";
 import { tableResultSchema } from "../src/experiment/table_document.ts";
 import { knownScores } from "../src/evaluate/fit_scores.ts";
 import type { MethodName } from "../src/methods/mod.ts";
 import { chosenScores, scores } from "../src/scores/mod.ts";
+import { verify } from "../src/experiment/verify.ts";
 import { task } from "./program.ts";
+import { folderOf } from "./run_folder.ts";
 import { sharedPath, testWithShared } from "./shared.ts";
 import { inFolder, onlyRun } from "./support.ts";
 import { trained } from "./trained.ts";
@@ -161,6 +163,30 @@ Deno.test("a battery has a member more for every score, after which it is adapti
     assert.deepEqual(made.scoreFits?.leftOut, []);
   }));
 
+Deno.test("runs with scores are verified, fits and attacks included, and what was done to a fit is found", () =>
+  inFolder(async (savePath) => {
+    await trained(savePath, small);
+    const options = { ...small, savePath, scores: "gaussian,maxLogit" } as const;
+    const folders = [
+      await folderOf(evaluate, options),
+      await folderOf(attack, options),
+      await folderOf(battery, { ...options, battery: "fast", on: "out" }),
+    ];
+    for (const folder of folders) {
+      const { verified, figures, differences } = await verify(folder);
+      assert.ok(verified && figures > 100, JSON.stringify(differences));
+      const path = join(folder, "scores.safetensors");
+      const { tensors, metadata } = await readSafetensors(path);
+      const { data } = tensors.get("gaussian.centre") ?? assert.fail(`${[...tensors.keys()]}`);
+      data[0] = (data[0] ?? 0) + 1;
+      await writeSafetensors(path, { tensors, metadata });
+      await assert.rejects(
+        verify(folder),
+        /^UserError: Cannot use ".*scores\.safetensors": it is not the file that the run left/,
+      );
+    }
+  }));
+
 testWithShared(
   "a classifier out of an ONNX file has every score that its features and logits give",
   ["reference/onnx/lenet_view.onnx"],
@@ -230,7 +256,19 @@ Deno.test("a table tells AUROC by every score that was asked for, clean, by tran
     // The last radius: a score that is attacked itself falls below what is left of it by transfer.
     const { gaussian } = row.attacked.at(-1)?.scores ?? {};
     assert.ok((gaussian?.adaptive.mean ?? NaN) < (gaussian?.transfer.mean ?? NaN));
-    const folder = await onlyRun(join(cwd, "trained_models"), "table");
+    // They are those of an attack with the same seed, on the model that the table trained.
+    const savePath = join(cwd, "trained_models");
+    const { epsilon, scores: told = {} } = row.attacked.at(-1) ?? assert.fail();
+    const same = { mode: "sngp", limit: 60, epochs: 1, savePath, epsilonAttack: epsilon } as const;
+    const one = await attackOnly(runConfig({ ...same, scores: "energy,gaussian" }), silent);
+    for (const [name, { transfer, adaptive }] of Object.entries(told)) {
+      const { clean, attacked } = one.detection?.scores[name] ?? assert.fail();
+      const own = one.scores?.attacks.results[name] ?? assert.fail();
+      assert.deepEqual(row.clean.scores?.[name]?.values, [clean.auroc.value]);
+      assert.deepEqual(transfer.values, [attacked.auroc.value]);
+      assert.deepEqual(adaptive.values, [own.adaptive.auroc.value]);
+    }
+    const folder = await onlyRun(savePath, "table");
     const text = await task("table", [...asked, "--scores", "energy,gaussian"], { cwd });
     assert.match(text.stdout, /## Scores: AUROC\n/);
     assert.match(text.stdout, /single Gaussian|gaussian/i);
