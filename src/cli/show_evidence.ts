@@ -121,7 +121,7 @@ export function showScoreAttacks({ scores }: AttackResult, width: number): strin
   return [
     `Every score, fitted on ${training.count} images of ${training.name}, attacked by its own slope (adaptive) on ${
       attackedImages(attacks)
-    }, and by the attack above (transfer):`,
+    }, and by the attack above on the same (transfer):`,
     tableText(
       ["score", "AUROC clean", "transfer", "adaptive", "FPR95 clean", "adaptive"],
       rows,
