@@ -60,7 +60,7 @@ export {
   type Preprocess,
 } from "./src/onnx/mod.ts";
 export { battery } from "./src/experiment/battery.ts";
-export type { BatteryResult, BatteryScore, ToldResult } from "./src/experiment/battery_document.ts";
+export type { BatteryResult, BatteryScore } from "./src/experiment/battery_document.ts";
 export {
   batteries,
   type Battery,
@@ -150,11 +150,13 @@ export type {
   EvalEvidence,
   Left,
   ScoreAttacks,
+  ScoreMatrix,
   ScoresResult,
   SeparationResult,
   TauPoint,
   TemperatureResult,
   Told,
+  ToldResult,
 } from "./src/measure/results.ts";
 export {
   accuracy,
@@ -299,4 +301,5 @@ export {
   type ResNetOptions,
   SpectralLeNet,
 } from "./src/networks/mod.ts";
+export type { ScoreChoice, ScoreName } from "./src/scores/mod.ts";
 export * as nn from "./src/nn/mod.ts";

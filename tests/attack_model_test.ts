@@ -47,6 +47,55 @@ Deno.test("`attackModel()` on a baseline's network, and on its logits alone, has
     }
   }));
 
+Deno.test("`attackModel()` attacks every score with the figures of `attack --scores`, and verifies it", () =>
+  inFolder(async (savePath) => {
+    const [limit, names] = [60, ["energy", "gaussian"] as const];
+    const checkpoint = await trained(savePath, { epochs: 2, limit });
+    const run = { mode: "baseline", attack: "pgd", steps: 2, checkpoint, savePath, limit } as const;
+    const wanted = await mirage.attack(mirage.runConfig({ ...run, scores: names.join(",") }));
+    using device = await nn.openDevice();
+    const model = new mirage.Classifier("LeNet", { random: new nn.Random(0) });
+    await mirage.loadCheckpoint(model, checkpoint);
+    const training = mirage.limit(await mirage.loadEmbedded("train"), limit);
+    const common = { device, savePath, ...await sets(limit), epsilon, steps: 2, training };
+    const asked = { ...common, model, scores: names };
+    const { result, folder } = await mirage.attackModel(asked);
+    assert.deepEqual(Object.keys(result.scores?.attacks.results ?? {}), names);
+    assert.deepEqual(plain(result), plain(wanted));
+    const { verified } = await mirage.verifyModel(folder, asked);
+    assert.ok(verified);
+
+    const logits = (x: nn.Tensor): nn.Tensor => model.logits(x);
+    const all = await mirage.attackModel({ ...common, logits, scores: "all" });
+    const left = all.result.scores?.leftOut.map(({ name }) => name) ?? [];
+    assert.ok(left.includes("knn") && !left.includes("energy"), `${left}`);
+    const one = mirage.ofLogits(logits);
+    const two = { ...mirage.single([one]), attacked: [one, one] };
+    const wrong: readonly (readonly [object, RegExp])[] = [
+      [
+        { logits, scores: ["knn"] },
+        /^UserError: Cannot score by "knn": the model has no features; choose /,
+      ],
+      [
+        { model, scores: ["mine"] },
+        /^UserError: Cannot score by mine: give "all", or a list of maxPr/,
+      ],
+      [{ model, scores: [] }, /^UserError: Cannot score by : give "all", /],
+      [
+        { model, scores: "all", training: undefined },
+        /^UserError: Cannot fit scores without images /,
+      ],
+      [
+        { subject: two, scores: "all" },
+        /^UserError: Cannot score a subject of 2 parts/,
+      ],
+    ];
+    for (const [options, says] of wrong) {
+      const given = { ...common, ...options } as mirage.OwnAttack;
+      await assert.rejects(mirage.attackModel(given), says);
+    }
+  }));
+
 Deno.test("a subject of a function, or written by hand, is all that the pieces ask for besides device and set", () =>
   inFolder(async (savePath) => {
     using device = await nn.openDevice();

@@ -11,6 +11,7 @@ import {
   thresholdKeeping,
 } from "../src/measure/detection.ts";
 import type { Predictions } from "../src/measure/metrics.ts";
+import { estimatePairs, type Pair } from "../src/measure/paired.ts";
 import { philox } from "../src/nn/graph/philox.ts";
 import { xoshiro } from "../src/measure/xoshiro.ts";
 import { fc } from "./property.ts";
@@ -188,6 +189,25 @@ Deno.test("a bootstrap of thousands of scores takes about a second of one proces
   const { user, system } = process.threadCpuUsage(start);
   const seconds = (user + system) / 1e6;
   assert.ok(seconds > 0 && seconds < 4, `${seconds} s`);
+});
+
+Deno.test("`estimatePairs()` gives to the bit what `estimate()` gives of every pair by itself", () => {
+  const score = fc.oneof(fc.integer({ min: -2, max: 2 }), fc.double(), fc.constant(NaN));
+  const set = (length: number): fc.Arbitrary<number[]> =>
+    fc.array(score, { minLength: length, maxLength: length });
+  const sizes = fc.tuple(fc.integer({ min: 0, max: 30 }), fc.integer({ min: 0, max: 30 }));
+  const sets = sizes.chain(([p, n]) => fc.tuple(set(p), set(p), set(n), set(n)));
+  fc.assert(
+    fc.property(sets, fc.integer({ min: 0, max: 9 }), ([a, b, c, d], seed) => {
+      const options = { ...bootstrap, resamples: 50, seed };
+      const pairs: Pair[] = [[a, c], [a, d], [b, d]];
+      const wanted = pairs.map(([own, other]) => {
+        const { auroc, fprAt95Tpr } = estimate(own, other, options);
+        return { auroc, fprAt95Tpr };
+      });
+      assert.deepEqual(estimatePairs(pairs, options), wanted);
+    }),
+  );
 });
 
 Deno.test("`calibration()` gives hand values, with bins closed on the right", () => {

@@ -44,6 +44,7 @@ Deno.test({
         eval: await folderOf(evaluate, { savePath }),
         train: await folderOf(train, { savePath }),
         other: await folderOf(attack, { savePath, epsilonAttack: 0.25, steps: 3 }),
+        scores: await folderOf(attack, { savePath, mode: "baseline", scores: "all" }),
       };
       const page = async (name: string, content: string): Promise<string> => {
         await Deno.writeTextFile(join(savePath, name), content);
@@ -51,6 +52,13 @@ Deno.test({
       };
       const pages: [images: number, path: string][] = [
         [54, await page("attack.html", await report([folders.attack]))],
+        [
+          54,
+          await page(
+            "scores.html",
+            (await report([folders.scores])).replaceAll("<details", "<details open"),
+          ),
+        ],
         [0, await page("eval.html", await report([folders.eval]))],
         [0, await page("train.html", await report([folders.train]))],
         [0, await page("all.html", await report(Object.values(folders)))],

@@ -1,20 +1,25 @@
 /** `--scores` through the program: what is fitted, told, attacked, kept and refused. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { attackOnly } from "../src/experiment/attack.ts";
-import { batteryOnly } from "../src/experiment/battery.ts";
+import type * as mirage from "../mod.ts";
+import { attack, attackOnly } from "../src/experiment/attack.ts";
+import { battery, batteryOnly } from "../src/experiment/battery.ts";
 import { runConfig, type RunOptions } from "../src/experiment/config.ts";
 import { evaluate, evaluateOnly } from "../src/experiment/evaluate.ts";
 import { openSetup } from "../src/experiment/setup.ts";
 import { builtFor } from "../src/experiment/workbench.ts";
 import { sha256Of } from "../src/base/digest.ts";
 import { silent } from "../src/base/reporter.ts";
-import { readSafetensors } from "../src/checkpoint/safetensors.ts";
+import { readSafetensors, writeSafetensors } from "../src/checkpoint/safetensors.ts";
 import { tableResultSchema } from "../src/experiment/table_document.ts";
 import { knownScores } from "../src/evaluate/fit_scores.ts";
 import type { MethodName } from "../src/methods/mod.ts";
+import { evidenceOf } from "../src/report/evidence.ts";
+import { scoresSection } from "../src/report/scores.ts";
 import { chosenScores, scores } from "../src/scores/mod.ts";
+import { verify } from "../src/experiment/verify.ts";
 import { task } from "./program.ts";
+import { folderOf } from "./run_folder.ts";
 import { sharedPath, testWithShared } from "./shared.ts";
 import { inFolder, onlyRun } from "./support.ts";
 import { trained } from "./trained.ts";
@@ -75,20 +80,110 @@ Deno.test("every score is attacked by its own slope, which lowers it more than t
       assert.deepEqual(made[name], without[name], name);
     }
     const { attacks } = made.scores ?? assert.fail();
-    assert.deepEqual([attacks.images, attacks.on], [60, "out"]);
+    assert.deepEqual([attacks.images, attacks.on], [{ in: 0, out: 60 }, "out"]);
+    const { out: matrix, ...otherSides } = attacks.matrix;
+    assert.ok(matrix);
+    assert.deepEqual(otherSides, { in: null, both: null });
+    assert.deepEqual(Object.keys(matrix), Object.keys(made.detection?.scores ?? {}));
     const names = Object.keys(attacks.results);
     assert.deepEqual(names, ["maxProbability", "energy", "gaussian", "knn", "ddu"]);
-    for (const [name, { clean, adaptive, others }] of Object.entries(attacks.results)) {
-      assert.deepEqual(clean.auroc.value, made.detection?.scores[name]?.clean.auroc.value);
-      assert.deepEqual(adaptive.auroc.value, others[name]?.auroc, name);
+    const told = ({ auroc, fprAt95Tpr }: mirage.SeparationResult): mirage.ToldResult => ({
+      auroc,
+      fprAt95Tpr,
+    });
+    // The sample is all there is, so that the matrix has the detectors' figures, intervals included.
+    for (const [name, row] of Object.entries(matrix)) {
+      const detector = made.detection?.scores[name] ?? assert.fail();
+      assert.deepEqual(Object.keys(row), ["clean", "transfer", ...names]);
+      assert.deepEqual(row["clean"], told(detector.clean), name);
+      assert.deepEqual(row["transfer"], told(detector.attacked), name);
+    }
+    for (const [name, { clean, adaptive }] of Object.entries(attacks.results)) {
+      assert.deepEqual(told(clean), matrix[name]?.["clean"], name);
+      assert.deepEqual(told(adaptive), matrix[name]?.[name], name);
       assert.ok((adaptive.auroc.value ?? NaN) < (clean.auroc.value ?? NaN), name);
-      assert.deepEqual(Object.keys(others), Object.keys(made.detection?.scores ?? {}));
     }
     for (const name of ["gaussian", "knn", "ddu"]) {
       const transfer = made.detection?.scores[name]?.attacked.auroc.value ?? NaN;
       assert.ok((attacks.results[name]?.adaptive.auroc.value ?? NaN) < transfer, name);
     }
   }));
+
+Deno.test("scores are attacked on the images that the run attacks, in its direction, and on both sides", () =>
+  inFolder(async (savePath) => {
+    await trained(savePath, { ...small, epochs: 4 });
+    const made = async (options: Partial<RunOptions>) => {
+      const config = { ...small, epochs: 4, savePath, attack: "pgd", steps: 3, scores: "gaussian" };
+      const result = await attackOnly(runConfig({ ...config, ...options } as RunOptions), silent);
+      const { attacks } = result.scores ?? assert.fail();
+      return { attacks, result };
+    };
+    const area = (of: Cells | null | undefined, attack: string): number =>
+      of?.["gaussian"]?.[attack]?.auroc.value ?? NaN;
+    const { attacks, result } = await made({ on: "both" });
+    const { out, in: own, both } = attacks.matrix;
+    assert.deepEqual([attacks.on, attacks.images], ["both", { in: 60, out: 60 }]);
+    const inDomain = result.inDomainAttack?.scores["gaussian"] ?? assert.fail();
+    const wanted = [
+      result.detection?.scores["gaussian"]?.attacked,
+      inDomain.clean,
+      inDomain.attacked,
+    ];
+    [out, own, both].forEach((matrix, i) => {
+      const { auroc, fprAt95Tpr } = wanted[i] ?? assert.fail();
+      assert.deepEqual(matrix?.["gaussian"]?.["transfer"], { auroc, fprAt95Tpr });
+      assert.ok(area(matrix, "gaussian") < area(matrix, "clean"));
+    });
+    assert.ok(area(both, "gaussian") < Math.min(area(out, "gaussian"), area(own, "gaussian")));
+    assert.deepEqual(
+      attacks.results["gaussian"]?.adaptive.auroc,
+      both?.["gaussian"]?.["gaussian"]?.auroc,
+    );
+    // Either side alone is what it is beside the other.
+    const alone = await made({ on: "in" });
+    assert.deepEqual(alone.attacks.matrix, { out: null, in: own, both: null });
+    const under = await made({ direction: "under" });
+    assert.ok(area(under.attacks.matrix.out, "gaussian") > area(out, "clean"));
+  }));
+
+type Cells = mirage.ScoreMatrix;
+
+Deno.test("a page shows the matrix of each side that is attacked, and of an older run what scores were fitted on", () => {
+  const estimate = (value: number) => ({ value, low: value - 0.1, high: value + 0.1 });
+  const cell = (value: number): mirage.ToldResult => ({
+    auroc: estimate(value),
+    fprAt95Tpr: estimate(1 - value),
+  });
+  const row = { clean: cell(0.8), transfer: cell(0.7), gaussian: cell(0.125) };
+  const apart = {
+    ...cell(0.8),
+    auprIn: estimate(0.5),
+    auprOut: estimate(0.5),
+    rejected: 0.5,
+  };
+  const fitted = { training: { name: "digits", count: 60 }, digest: "0".repeat(64), leftOut: [] };
+  const attacks: mirage.ScoreAttacks = {
+    images: { in: 0, out: 200 },
+    on: "out",
+    results: { gaussian: { clean: apart, adaptive: apart } },
+    matrix: { out: { entropy: row, gaussian: row }, in: null, both: null },
+  };
+  const page = (figures: Record<string, unknown>): string =>
+    scoresSection(evidenceOf({ scores: { ...fitted, ...figures } }))?.text ?? assert.fail();
+  const text = page({ attacks });
+  assert.match(text, /on 200 out-domain images, evenly spread/);
+  // Twice in either figure's matrix, once where its score is attacked by itself.
+  assert.equal(text.split("0.125").length - 1, 3);
+  assert.equal(text.split("0.875").length - 1, 3);
+  assert.equal(text.split("<details>").length - 1, 1);
+  const both = page({
+    attacks: { ...attacks, on: "both", matrix: { ...attacks.matrix, both: {} } },
+  });
+  assert.equal(both.split("<details>").length - 1, 2);
+  const older = page({ attacks: { images: 200, on: "out", results: {} } });
+  assert.match(older, /fitted on 60 images of digits/);
+  assert.doesNotMatch(older, /AUROC/);
+});
 
 Deno.test("a battery has a member more for every score, after which it is adaptive", () =>
   inFolder(async (savePath) => {
@@ -105,6 +200,30 @@ Deno.test("a battery has a member more for every score, after which it is adapti
     assert.ok((adaptive.out ?? NaN) < (transfer.out ?? NaN));
     assert.ok((won.out["apgd score gaussian"] ?? NaN) > 0.9);
     assert.deepEqual(made.scoreFits?.leftOut, []);
+  }));
+
+Deno.test("runs with scores are verified, fits and attacks included, and what was done to a fit is found", () =>
+  inFolder(async (savePath) => {
+    await trained(savePath, small);
+    const options = { ...small, savePath, scores: "gaussian,maxLogit" } as const;
+    const folders = [
+      await folderOf(evaluate, options),
+      await folderOf(attack, options),
+      await folderOf(battery, { ...options, battery: "fast", on: "out" }),
+    ];
+    for (const folder of folders) {
+      const { verified, figures, differences } = await verify(folder);
+      assert.ok(verified && figures > 100, JSON.stringify(differences));
+      const path = join(folder, "scores.safetensors");
+      const { tensors, metadata } = await readSafetensors(path);
+      const { data } = tensors.get("gaussian.centre") ?? assert.fail(`${[...tensors.keys()]}`);
+      data[0] = (data[0] ?? 0) + 1;
+      await writeSafetensors(path, { tensors, metadata });
+      await assert.rejects(
+        verify(folder),
+        /^UserError: Cannot use ".*scores\.safetensors": it is not the file that the run left/,
+      );
+    }
   }));
 
 testWithShared(
@@ -176,7 +295,19 @@ Deno.test("a table tells AUROC by every score that was asked for, clean, by tran
     // The last radius: a score that is attacked itself falls below what is left of it by transfer.
     const { gaussian } = row.attacked.at(-1)?.scores ?? {};
     assert.ok((gaussian?.adaptive.mean ?? NaN) < (gaussian?.transfer.mean ?? NaN));
-    const folder = await onlyRun(join(cwd, "trained_models"), "table");
+    // They are those of an attack with the same seed, on the model that the table trained.
+    const savePath = join(cwd, "trained_models");
+    const { epsilon, scores: told = {} } = row.attacked.at(-1) ?? assert.fail();
+    const same = { mode: "sngp", limit: 60, epochs: 1, savePath, epsilonAttack: epsilon } as const;
+    const one = await attackOnly(runConfig({ ...same, scores: "energy,gaussian" }), silent);
+    for (const [name, { transfer, adaptive }] of Object.entries(told)) {
+      const { clean, attacked } = one.detection?.scores[name] ?? assert.fail();
+      const own = one.scores?.attacks.results[name] ?? assert.fail();
+      assert.deepEqual(row.clean.scores?.[name]?.values, [clean.auroc.value]);
+      assert.deepEqual(transfer.values, [attacked.auroc.value]);
+      assert.deepEqual(adaptive.values, [own.adaptive.auroc.value]);
+    }
+    const folder = await onlyRun(savePath, "table");
     const text = await task("table", [...asked, "--scores", "energy,gaussian"], { cwd });
     assert.match(text.stdout, /## Scores: AUROC\n/);
     assert.match(text.stdout, /single Gaussian|gaussian/i);

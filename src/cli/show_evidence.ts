@@ -5,7 +5,15 @@
  */
 import type { ChecksResult } from "../measure/schema.ts";
 import type { AttackResult, EvalResult } from "../experiment/documents.ts";
-import { noLabels, ofLabels, percent, round, shown, withInterval } from "../measure/shown.ts";
+import {
+  attackedImages,
+  noLabels,
+  ofLabels,
+  percent,
+  round,
+  shown,
+  withInterval,
+} from "../measure/shown.ts";
 import { shortScoreName } from "../report/words.ts";
 import { tableText } from "./format.ts";
 
@@ -98,23 +106,22 @@ function cleanTable({ detection }: EvalResult, width: number): string {
  *
  * @param width columns of the terminal
  */
-export function showScoreAttacks({ scores, detection }: AttackResult, width: number): string[] {
-  if (!scores || !detection) return [];
-  const { attacks: { images, on, results }, training } = scores;
-  const rows = Object.entries(results).map(([name, { clean, adaptive }]) => {
-    const { attacked } = detection.scores[name] ?? {};
-    return [
-      shortScoreName(name),
-      shown(clean.auroc.value, "area"),
-      attacked && on === "out" ? shown(attacked.auroc.value, "area") : "",
-      withInterval(adaptive.auroc),
-      shown(clean.fprAt95Tpr.value, "share"),
-      shown(adaptive.fprAt95Tpr.value, "share"),
-    ];
-  });
+export function showScoreAttacks({ scores }: AttackResult, width: number): string[] {
+  if (!scores) return [];
+  const { attacks, training } = scores;
+  const matrix = attacks.matrix[attacks.on];
+  const rows = Object.entries(attacks.results).map(([name, { clean, adaptive }]) => [
+    shortScoreName(name),
+    shown(clean.auroc.value, "area"),
+    shown(matrix?.[name]?.["transfer"]?.auroc.value, "area"),
+    withInterval(adaptive.auroc),
+    shown(clean.fprAt95Tpr.value, "share"),
+    shown(adaptive.fprAt95Tpr.value, "share"),
+  ]);
   return [
-    `Every score, fitted on ${training.count} images of ${training.name}, attacked by its own slope (adaptive) on ${images} ` +
-    `${on}-domain images, and by the attack above (transfer):`,
+    `Every score, fitted on ${training.count} images of ${training.name}, attacked by its own slope (adaptive) on ${
+      attackedImages(attacks)
+    }, and by the attack above on the same (transfer):`,
     tableText(
       ["score", "AUROC clean", "transfer", "adaptive", "FPR95 clean", "adaptive"],
       rows,

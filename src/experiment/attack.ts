@@ -15,7 +15,7 @@ import { type Method, methods } from "../methods/mod.ts";
 import { iterationOf } from "../methods/protocol.ts";
 import type { RunResults } from "../runs/folder.ts";
 import { attackArchives, shownImages } from "./archives.ts";
-import { attackFigures, makeAttack } from "./attack_figures.ts";
+import { attackFigures } from "./attack_figures.ts";
 import { common, job, meanOptions, modelsOf, posteriorsArchive } from "./common.ts";
 import { calibratedBench, checkTemperature } from "./calibrated.ts";
 import { attackNameOf, procedureFor, type RunConfig } from "./config.ts";
@@ -23,7 +23,8 @@ import { type AttackResult, attackResultSchema } from "./documents.ts";
 import { evaluateInDomain } from "./evaluate.ts";
 import { type Parts, partsOf, tryParts } from "./parts.ts";
 import { recorded } from "./recorded.ts";
-import { attackScores, checkScores, scoredBench, scoresArchive, scoresResult } from "./scored.ts";
+import { checkScores, scoredBench, scoresArchive } from "./scored.ts";
+import { makeScoredAttack } from "./scored_attack.ts";
 import { checkObjective, isWithout, withoutInDomain } from "./without_in_domain.ts";
 import { meansSetOf, outDomainOf, type Setup } from "./setup.ts";
 import {
@@ -154,12 +155,7 @@ async function attackOn(
     const evaluated = isWithout(config)
       ? undefined
       : async () => await evaluateInDomain(scored.bench, await calibrated.test(), reporter);
-    const made = await makeAttack(asked, evaluated, { ...config, checkedBy: bench.subject });
-    const { inDomain, attacked: { clean } } = made;
-    if (!fits || !inDomain) return { ...made, fits, scores: undefined };
-    const scoring = { ...asked, on: config.on };
-    const attacks = await attackScores(scoring, fits, inDomain, clean, bench.subject);
-    return { ...made, fits, scores: { ...scoresResult(fits), attacks } };
+    return await makeScoredAttack(asked, fits, evaluated, config, bench.subject);
   });
   const document = attackResultSchema.parse({
     schema: "mirage/attack@10",

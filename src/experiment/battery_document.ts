@@ -6,18 +6,10 @@
 import { z } from "zod";
 import { type InitName, inits, type NormName, norms, sides } from "../attack/mod.ts";
 import { described, type Schema } from "../base/schema.ts";
-import type { EstimateResult, ScoresResult, TemperatureResult } from "../measure/results.ts";
-import { estimateSchema, scoresSchema, temperatureSchema } from "../measure/schema.ts";
+import type { ScoresResult, TemperatureResult, ToldResult } from "../measure/results.ts";
+import { scoresSchema, temperatureSchema, toldSchema as told } from "../measure/schema.ts";
 import { commonSchema, inDomainSchema, readSchema } from "./documents.ts";
 import type { InDomain, ModelFacts, ReadFacts, RunFacts } from "./results.ts";
-
-/** AUROC and FPR95 with intervals. */
-export interface ToldResult {
-  /** Area under the ROC curve, 0 to 1. */
-  readonly auroc: EstimateResult;
-  /** Share of out-domain images let through where 95 % of the in-domain ones are, 0 to 1. */
-  readonly fprAt95Tpr: EstimateResult;
-}
 
 /** What the battery made of one score. */
 export interface BatteryScore {
@@ -110,7 +102,6 @@ export interface BatteryResult extends RunFacts, ModelFacts {
 const share = z.number().min(0).max(1);
 const pair = z.strictObject({ clean: share, worst: share.nullable() });
 const areas = z.strictObject({ out: share.nullable(), both: share.nullable() });
-const told = z.strictObject({ auroc: estimateSchema, fprAt95Tpr: estimateSchema });
 const won = z.record(z.string(), share);
 
 const score = z.strictObject({

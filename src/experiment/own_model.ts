@@ -34,12 +34,20 @@ import {
 import { checkLifted } from "../onnx/mod.ts";
 import { checkFiles, readFigures, readRun, type RunResults, type RunSpec } from "../runs/folder.ts";
 import { attackArchives, shownImages } from "./archives.ts";
-import { attackFigures, type AttackMade, makeAttack } from "./attack_figures.ts";
+import { attackFigures, type AttackMade } from "./attack_figures.ts";
 import { evalBatch } from "./config.ts";
 import { type AttackResult, attackResultSchema } from "./documents.ts";
-import { checkOptions, type OwnAttack, type OwnModel, type OwnRun } from "./own_options.ts";
+import {
+  askedScores,
+  checkOptions,
+  type OwnAttack,
+  type OwnModel,
+  type OwnRun,
+} from "./own_options.ts";
 import { evaluateOnSet } from "./evaluate.ts";
 import { recordedByOutcome } from "./recorded.ts";
+import { scoredSubject, scoresArchive } from "./scored.ts";
+import { makeScoredAttack } from "./scored_attack.ts";
 import { sourceDigests } from "./source_digests.ts";
 import { compared, ownMode, type VerifyResult } from "./verify.ts";
 
@@ -118,6 +126,7 @@ function statedOf(options: OwnAttack): {
   const { name = "own model", protocol = "paper", seed = 0, batchSize = evalBatch } = options;
   const { settings, objective, target, keepLabel, eot } = attackOf(options);
   const { on, direction, thorough, training } = options;
+  const scores = askedScores(options);
   const { init, restarts } = settings;
   const identified = ({ name, count, sha256, listSha256 }: ImageSet): object => ({
     name,
@@ -142,12 +151,12 @@ function statedOf(options: OwnAttack): {
       projectStart: settings.projectStart,
       keepBest: settings.keepBest,
       ...(target === undefined ? {} : { targeted: target }),
-      ...otherwise({ on, direction, thorough, keepLabel, eot, init, restarts }),
+      ...otherwise({ on, direction, thorough, keepLabel, eot, init, restarts, scores }),
     },
     data: {
       test: identified(options.inDomain),
       outDomain: identified(options.outDomain),
-      ...(objective.means && training ? { classMeans: identified(training) } : {}),
+      ...((objective.means || scores) && training ? { classMeans: identified(training) } : {}),
     },
   };
 }
@@ -249,11 +258,15 @@ async function attackOn(
   const mean: MeanOptions = procedure.mean === "batches" ? { batchSize } : {};
   const made = await clock.time("work", async () => {
     const { means } = await meansFor(work, () => Promise.resolve(training));
+    using scored = await scoredSubject(common, training, askedScores(options));
+    const { subject, fits } = scored;
     try {
-      return await makeAttack(
-        { ...work, means },
-        () => evaluateOnSet({ ...common, set: new ResidentSet(inDomain) }, mean),
+      return await makeScoredAttack(
+        { ...work, subject, means },
+        fits,
+        () => evaluateOnSet({ ...common, subject, set: new ResidentSet(inDomain) }, mean),
         options,
+        common.subject,
       );
     } finally {
       release(device, means ?? []);
@@ -276,9 +289,11 @@ async function attackOn(
     checkpoints: [],
     trained: [null],
     ...attackFigures(work, made, mean),
+    ...made.scores && { scores: made.scores },
     seconds: { setup: clock.setup, train: 0, attack: clock.work },
   });
-  return { ...made, document, archives: attackArchives(saveImages, made) };
+  const archives = { ...attackArchives(saveImages, made), ...scoresArchive(made.fits) };
+  return { ...made, document, archives };
 }
 
 /** Refuses sets of different shapes, and logits of one image that another changes. */

@@ -25,6 +25,7 @@ import type { Reporter } from "../base/reporter.ts";
 import type { Answering, Subject } from "../methods/mod.ts";
 import type { Protocol } from "../methods/protocol.ts";
 import type { Device, Tensor } from "../nn/mod.ts";
+import { chosenScores, type ScoreChoice, scores } from "../scores/mod.ts";
 import { evalBatch } from "./config.ts";
 import type { AttackResult } from "./documents.ts";
 
@@ -51,8 +52,13 @@ export type OwnAttack = OwnModel & {
   readonly inDomain: ImageSet;
   /** Images that it should not know, to be attacked. */
   readonly outDomain: ImageSet;
-  /** Labelled images that the model learned from, for an objective that needs them: see `Objective.means`. */
+  /** Labelled images that the model learned from, for `scores`, and an objective that needs them: see `Objective.means`. */
   readonly training?: ImageSet;
+  /**
+   * Scores to tell images apart by besides, each attacked by itself (docs/scores.md): by their names, or all that the model
+   * gives. They are fitted on `training`.
+   */
+  readonly scores?: ScoreChoice;
   /** What results call the model; "own model" when not given. */
   readonly name?: string;
   /** Radius of the ball in its norm, 0 to 1000; pixels are in 0 to 1. */
@@ -106,9 +112,8 @@ export interface OwnRun {
 }
 
 /** Refuses numbers out of their range, and names that a program without types may give. */
-export function checkOptions(
-  { epsilon, steps = 10, batchSize = evalBatch, target, ...options }: OwnAttack,
-): void {
+export function checkOptions(asked: OwnAttack): void {
+  const { epsilon, steps = 10, batchSize = evalBatch, target, ...options } = asked;
   const known = (what: string, value: unknown, names: readonly string[]): void => {
     if (typeof value !== "string" || names.includes(value)) return;
     throw new UserError(
@@ -148,6 +153,7 @@ export function checkOptions(
   within("steps", steps, 1, 10_000);
   within("batchSize", batchSize, 1, 65_536);
   within("target", target ?? 0, 0, 65_535);
+  checkScores(asked);
   const { inDomain, outDomain, training = inDomain } = options;
   for (const { name, count } of [inDomain, outDomain, training]) {
     if (count > 0) continue;
@@ -155,4 +161,32 @@ export function checkOptions(
       `Cannot attack with ${shortened(name)}: it has no images; give a set with at least one`,
     );
   }
+}
+
+/** The scores that are asked for; undefined where none are. */
+export function askedScores({ scores: asked }: Pick<OwnAttack, "scores">): ScoreChoice | undefined {
+  if (asked === undefined) return undefined;
+  const chosen = chosenScores(String(asked));
+  if (chosen) return chosen;
+  throw new UserError(
+    `Cannot score by ${shortened(String(asked))}: give "all", or a list of ${
+      Object.keys(scores).join(", ")
+    }, each once`,
+  );
+}
+
+/** Refuses scores that there are not, that nothing is there to fit on, or of several images at once. */
+function checkScores(options: OwnAttack): void {
+  if (!askedScores(options)) return;
+  const { training } = options;
+  if (!training) {
+    throw new UserError(
+      "Cannot fit scores without images that the model learned from: give them, with labels, as `training`",
+    );
+  }
+  if (!("subject" in options) || options.subject.attacked.length === 1) return;
+  throw new UserError(
+    `Cannot score a subject of ${options.subject.attacked.length} parts with an image each: a score is of one ` +
+      "image; give a subject of one part, which may be of several members",
+  );
 }

@@ -3,28 +3,33 @@
  *
  * @module
  */
+import type { ImageSet } from "../../data/mod.ts";
 import type { NamedArray } from "../checkpoint/safetensors.ts";
-import { type AttackJob, attackSet } from "../evaluate/attack_set.ts";
+import { type Attacked, type AttackJob, attackSet } from "../evaluate/attack_set.ts";
 import { fitScores, knownScores, type ScoreFits, withScores } from "../evaluate/fit_scores.ts";
 import { imagePredictor, type Job } from "../evaluate/predict.ts";
 import { chosen, evenSample, ResidentSet } from "../evaluate/resident_set.ts";
 import { type Answers, answersAt } from "../measure/answers.ts";
-import { apartBy, areasBy } from "../measure/evidence.ts";
 import type { ScoreAttacks, ScoresResult } from "../measure/results.ts";
+import { type AttackedDomain, scoreAttackFigures } from "../measure/score_attacks.ts";
 import type { Subject } from "../methods/mod.ts";
 import { release } from "../nn/mod.ts";
 import { chosenScores, type ScoreChoice } from "../scores/mod.ts";
 import type { Reporter } from "../base/reporter.ts";
-import { job } from "./common.ts";
-import type { RunConfig } from "./config.ts";
+import { evalBatch, type RunConfig } from "./config.ts";
 import { meansSetOf } from "./setup.ts";
 import type { Workbench } from "./workbench.ts";
 
-/** A workbench whose subject tells the scores that were asked for, and what these have learned. */
-export interface Scored extends Disposable {
-  readonly bench: Workbench;
+/** A subject that tells the scores that were asked for, and what these have learned. */
+export interface ScoredSubject extends Disposable {
+  readonly subject: Subject;
   /** Undefined where none were asked for. */
   readonly fits: ScoreFits | undefined;
+}
+
+/** The same with its workbench. */
+export interface Scored extends ScoredSubject {
+  readonly bench: Workbench;
 }
 
 function askedOf({ scores }: RunConfig): ScoreChoice | undefined {
@@ -47,19 +52,37 @@ export function checkScores({ config, subject }: Workbench): void {
  * @throws UserError when one that is named cannot be had or fitted
  */
 export async function scoredBench(bench: Workbench, reporter: Reporter): Promise<Scored> {
-  const asked = askedOf(bench.config);
-  if (!asked) return { bench, fits: undefined, [Symbol.dispose](): void {} };
-  const training = await meansSetOf(bench);
-  const { set: _, ...rest } = job(bench, training, reporter);
-  const fits = await fitScores(rest, training, asked);
+  const { config, device, subject } = bench;
+  const asked = askedOf(config);
+  const training = asked && await meansSetOf(bench);
+  const batchSize = config.batchSize ?? evalBatch;
+  const work = { device, subject, batchSize, reporter, explain: config };
+  const scored = await scoredSubject(work, training, asked);
+  return { ...scored, bench: { ...bench, subject: scored.subject } };
+}
+
+/**
+ * Fits scores on images that a subject learned from.
+ *
+ * @param asked none where it is undefined
+ * @throws UserError when one that is named cannot be had or fitted
+ */
+export async function scoredSubject(
+  work: Omit<Job, "set" | "seed">,
+  training: ImageSet | undefined,
+  asked: ScoreChoice | undefined,
+): Promise<ScoredSubject> {
+  const { device, subject, reporter } = work;
+  if (!asked || !training) return { subject, fits: undefined, [Symbol.dispose](): void {} };
+  const fits = await fitScores(work, training, asked);
   for (const { name, why } of fits.leftOut) {
     reporter.note(`The score "${name}" is left out: ${why}`);
   }
   return {
-    bench: { ...bench, subject: withScores(bench.subject, fits.fitted) },
+    subject: withScores(subject, fits.fitted),
     fits,
     [Symbol.dispose](): void {
-      release(bench.device, fits.fitted.flatMap(({ parameters }) => parameters));
+      release(device, fits.fitted.flatMap(({ parameters }) => parameters));
     },
   };
 }
@@ -82,57 +105,95 @@ export function scoresArchive(
   return { scores: new Map(arrays) };
 }
 
+/** What a run made before its scores are attacked by themselves. */
+export interface RunMade {
+  /** The evaluation in-domain, and its answers. */
+  readonly inDomain: { readonly work: Job; readonly answers: Answers };
+  readonly attacked: Pick<Attacked, "clean" | "adversarial">;
+  /** The attack on in-domain images, where one was made. */
+  readonly inDomainAttack: { readonly attacked: Pick<Attacked, "adversarial"> } | undefined;
+}
+
 /** Images that every score is attacked on by itself. */
 const sampleSize = 200;
 
 /**
  * Attacks every score by its own slope, on an evenly spread sample: the attack of the run, which lowers minus the
- * score in the place of its objective. Where in-domain images alone are attacked, so they are here.
+ * score in the place of its objective. Out-domain images are raised and those in-domain lowered, where the run's
+ * attack asks for no other direction; which are attacked is what the run attacks.
  *
  * @param out the attack on out-domain images
- * @param inDomain the evaluation in-domain, and its answers
- * @param clean answers to the clean out-domain images
  * @param bare the subject without scores
  */
 export async function attackScores(
   { on = "out", ...out }: AttackJob & Pick<RunConfig, "on">,
   fits: ScoreFits,
-  inDomain: { readonly work: Job; readonly answers: Answers },
-  clean: Answers,
+  { inDomain, attacked, inDomainAttack }: RunMade,
   bare: Subject,
 ): Promise<ScoreAttacks> {
-  const inside = on === "in";
-  const work = inside ? { ...out, ...inDomain.work } : out;
+  const { direction = "under" } = out;
+  const isAttacked = (side: "in" | "out"): boolean => on === side || on === "both";
+  const domain = async (
+    side: "in" | "out",
+    work: AttackJob,
+    whole: Answers,
+    transfer: Answers | undefined,
+  ): Promise<AttackedDomain> => {
+    if (!transfer || !isAttacked(side)) return { whole, sample: undefined };
+    const index = evenSample(work.set.count, sampleSize);
+    const sample = {
+      clean: answersAt(whole, index),
+      transfer: answersAt(transfer, index),
+      ...await attackEach(work, index, fits, bare),
+    };
+    return { whole, sample };
+  };
+  const own = { ...out, ...inDomain.work, direction };
+  const domains = {
+    out: await domain("out", out, attacked.clean, attacked.adversarial),
+    in: await domain("in", own, inDomain.answers, inDomainAttack?.attacked.adversarial),
+  };
+  const images = (side: "in" | "out", { set }: AttackJob): number =>
+    isAttacked(side) ? Math.min(set.count, sampleSize) : 0;
+  return {
+    images: { in: images("in", own), out: images("out", out) },
+    on,
+    ...scoreAttackFigures(on, domains, fits.fitted.map(({ name }) => name), out.seed),
+  };
+}
+
+/**
+ * Answers to a sample under the attack on each score.
+ *
+ * @param index of the sample in the set
+ * @param bare the subject without scores
+ */
+async function attackEach(
+  work: AttackJob,
+  index: Uint32Array,
+  fits: ScoreFits,
+  bare: Subject,
+): Promise<Record<string, Answers>> {
   const { set: whole, device } = work;
-  const index = evenSample(whole.count, sampleSize);
   const set = new ResidentSet(chosen(whole.set, index), index);
-  const { direction = inside ? "under" : "over", seed } = out;
   const explain = { explain: false, time: false };
   const common = {
     ...work,
     // What is told of the images is asked once, and not by every attack's own programs.
     subject: bare,
-    ...{ set, direction, explain, keep: index.length },
+    ...{ set, explain, keep: index.length },
     ...{ means: undefined, target: undefined },
   };
   const batchSize = Math.min(work.batchSize, index.length);
-  const before = answersAt(inside ? inDomain.answers : clean, index);
   try {
     using predicting = await imagePredictor({ ...work, explain, batchSize }, whole.set.shape);
-    const made: [string, ScoreAttacks["results"][string]][] = [];
+    const made: [string, Answers][] = [];
     for (const { name, objective } of fits.fitted) {
       const title = `score: ${name}`;
       const { examples } = await attackSet({ ...common, objective, title });
-      const adversarial = await predicting.run(examples.adversarial);
-      const apart = (answers: Answers): readonly [Answers, Answers] =>
-        inside ? [answers, clean] : [inDomain.answers, answers];
-      made.push([name, {
-        clean: apartBy(name, ...apart(before), seed),
-        adaptive: apartBy(name, ...apart(adversarial), seed),
-        others: areasBy(...apart(adversarial)),
-      }]);
+      made.push([name, await predicting.run(examples.adversarial)]);
     }
-    return { images: index.length, on: inside ? "in" : "out", results: Object.fromEntries(made) };
+    return Object.fromEntries(made);
   } finally {
     release(device, set.parameters);
   }

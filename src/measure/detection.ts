@@ -84,7 +84,7 @@ export function estimate(
 ): Record<keyof Separation, Estimate> {
   const ranked = rank(inDomain, outDomain);
   const whole = separation(inDomain, outDomain);
-  const word = xoshiro(philox([seed >>> 0, Math.floor(seed / 2 ** 32)], [0, 0, 0, 0]));
+  const word = wordsOf(seed);
   const [positives, negatives] = [new Uint32Array(ranked.groups), new Uint32Array(ranked.groups)];
   const drawn = figures.map(() => new Float64Array(resamples));
   for (let i = 0; i < resamples; i++) {
@@ -93,13 +93,22 @@ export function estimate(
     const found = measure(positives, negatives, [ranked.inDomain.length, ranked.outDomain.length]);
     figures.forEach((name, k) => (drawn[k] ?? new Float64Array())[i] = found[name]);
   }
-  const tail = (1 - confidence) / 2;
-  const estimates = figures.map((name, k) => {
-    const sorted = (drawn[k] ?? new Float64Array()).sort();
-    const [low, high] = [quantile(sorted, tail), quantile(sorted, 1 - tail)];
-    return [name, { value: whole[name], low, high }];
-  });
+  const estimates = figures.map((name, k) => [
+    name,
+    { value: whole[name], ...endsOf(drawn[k] ?? new Float64Array(), confidence) },
+  ]);
   return Object.fromEntries(estimates);
+}
+
+/** The words that resamples are drawn by, 0 to 2^32 - 1: those of a seed are always the same. */
+export function wordsOf(seed: number): () => number {
+  return xoshiro(philox([seed >>> 0, Math.floor(seed / 2 ** 32)], [0, 0, 0, 0]));
+}
+
+/** The ends of the percentile interval of resampled figures, which are sorted in place. */
+export function endsOf(drawn: Float64Array, confidence: number): Omit<Estimate, "value"> {
+  const [sorted, tail] = [drawn.sort(), (1 - confidence) / 2];
+  return { low: quantile(sorted, tail), high: quantile(sorted, 1 - tail) };
 }
 
 /**
@@ -154,7 +163,7 @@ function rank(inDomain: Scores, outDomain: Scores): Ranked {
 }
 
 /** Scores in f64 with a rank for every one: NaN below all, both zeros equal. */
-function ordered(scores: Scores): Float64Array {
+export function ordered(scores: Scores): Float64Array {
   return Float64Array.from(scores, (score) => Number.isNaN(score) ? -Infinity : score + 0);
 }
 
@@ -165,8 +174,13 @@ function count(ranks: Uint32Array, groups: number): Uint32Array {
   return counts;
 }
 
-/** The counts of as many ranks drawn with replacement; their bias, n / 2^32, is beyond notice. */
-function redraw(ranks: Uint32Array, counts: Uint32Array, word: () => number): void {
+/**
+ * The counts of as many ranks drawn with replacement; their bias, n / 2^32, is beyond notice.
+ *
+ * @param ranks of images: those of the same places are drawn by the same words
+ * @param counts by rank, written anew
+ */
+export function redraw(ranks: Uint32Array, counts: Uint32Array, word: () => number): void {
   const n = ranks.length;
   counts.fill(0);
   for (let i = 0; i < n; i++) {

@@ -10,7 +10,6 @@ import {
   type BootstrapOptions,
   type Estimate,
   estimate,
-  separation,
   shareBelow,
   thresholdKeeping,
 } from "./detection.ts";
@@ -100,21 +99,6 @@ export function apartBy(
   const [a, b] = [own ?? new Float64Array(), other ?? new Float64Array()];
   const { auroc, auprIn, auprOut, fprAt95Tpr } = estimate(a, b, { ...bootstrap, seed });
   return { auroc, auprIn, auprOut, fprAt95Tpr, rejected: shareBelow(b, thresholdKeeping(a)) };
-}
-
-/** AUROC and FPR95 by every score, without intervals. */
-export function areasBy(
-  inDomain: Answers,
-  outDomain: Answers,
-): Record<string, Readonly<Record<"auroc" | "fprAt95Tpr", number | null>>> {
-  const others = scoresOf(outDomain);
-  return Object.fromEntries(
-    Object.entries(scoresOf(inDomain)).map(([name, score]) => {
-      const other = others[name];
-      const found = separation(upright(score), other ? upright(other) : new Float64Array());
-      return [name, { auroc: finite(found.auroc), fprAt95Tpr: finite(found.fprAt95Tpr) }];
-    }),
-  );
 }
 
 /** Attacked in-domain images by one score. */
@@ -241,7 +225,8 @@ export function epsilonPoint(
   };
 }
 
-function finiteEnds({ value, low, high }: Estimate): EpsilonPoint["entropy"] {
+/** A figure and its interval with null for what no valid row gave. */
+export function finiteEnds({ value, low, high }: Estimate): EpsilonPoint["entropy"] {
   return { value: finite(value), low: finite(low), high: finite(high) };
 }
 

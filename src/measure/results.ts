@@ -14,6 +14,14 @@ export interface EstimateResult {
   readonly high: number | null;
 }
 
+/** AUROC and FPR95 with intervals. */
+export interface ToldResult {
+  /** Area under the ROC curve, 0 to 1. */
+  readonly auroc: EstimateResult;
+  /** Share of out-domain images let through where 95 % of the in-domain ones are, 0 to 1. */
+  readonly fprAt95Tpr: EstimateResult;
+}
+
 /** In-domain images against out-domain ones, by one score: see {@linkcode Separation} for the figures. */
 export interface SeparationResult {
   /** Area under the ROC curve, 0 to 1. */
@@ -166,25 +174,32 @@ export interface TemperatureResult {
   readonly set: { readonly name: string; readonly count: number };
 }
 
+/**
+ * By score, then by attack, how the score tells images apart: as they were (`clean`), under the run's own attack
+ * (`transfer`), and under that on each score, by its name.
+ */
+export type ScoreMatrix = Readonly<Record<string, Readonly<Record<string, ToldResult>>>>;
+
 /** Attacks on one score after the other, each by the score's own slope. */
 export interface ScoreAttacks {
-  /** Images of the sample that the attacks were made on. */
-  readonly images: number;
+  /** Images of each set that the attacks were made on, evenly spread; 0 of one that was not attacked. */
+  readonly images: { readonly in: number; readonly out: number };
   /** Which images these are. */
-  readonly on: "in" | "out";
+  readonly on: "out" | "in" | "both";
   /** By the score that was attacked. */
   readonly results: Readonly<
     Record<string, {
-      /** How the score tells the sample as it was from the images of the other domain. */
+      /** How the score tells the sample as it was from the images of the other domain; both samples where both are. */
       readonly clean: SeparationResult;
       /** The same after the attack on this score. */
       readonly adaptive: SeparationResult;
-      /** By every score, this one too, after the same attack; null where a figure has no images. */
-      readonly others: Readonly<
-        Record<string, { readonly auroc: number | null; readonly fprAt95Tpr: number | null }>
-      >;
     }>
   >;
+  /**
+   * By every score under every attack: out-domain images attacked, those in-domain, both; null where they were not. The
+   * images of a domain that is not attacked are all there are.
+   */
+  readonly matrix: Readonly<Record<"out" | "in" | "both", ScoreMatrix | null>>;
 }
 
 /** What an evaluation tells besides. */

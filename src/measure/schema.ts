@@ -13,6 +13,9 @@ const figure = z.number().nullable();
 /** A figure with its interval; null where no image gave one. */
 export const estimateSchema = z.strictObject({ value: figure, low: figure, high: figure });
 
+/** AUROC and FPR95 with intervals: {@linkcode ToldResult}. */
+export const toldSchema = z.strictObject({ auroc: estimateSchema, fprAt95Tpr: estimateSchema });
+
 /**
  * In-domain images against out-domain ones: see `Separation` for the figures. `rejected` is the share of
  * out-domain images beyond the threshold.
@@ -75,10 +78,14 @@ export const calibrationSchema = z.strictObject({
 const leftSchema = z.strictObject({ rejected: share, entropy: figure });
 
 /** The same of out-domain images: the area under the ROC curve of this one decision, (1 + TPR - FPR) / 2. */
-const toldSchema = leftSchema.extend({ auroc: figure });
+const decisionSchema = leftSchema.extend({ auroc: figure });
 
 /** A point of the curves against tau. */
-export const tauSchema = z.strictObject({ tau: share, inDomain: leftSchema, clean: toldSchema });
+export const tauSchema = z.strictObject({
+  tau: share,
+  inDomain: leftSchema,
+  clean: decisionSchema,
+});
 
 /** A point of the curves against the radius, with 95 % intervals; 0 is the clean images. */
 export const epsilonSchema = z.strictObject({
@@ -116,18 +123,18 @@ export const temperatureSchema = z.strictObject({
   set: z.strictObject({ name: z.string(), count: z.int() }),
 });
 
+/** {@linkcode ScoreMatrix}. */
+const matrix = z.record(z.string(), z.record(z.string(), toldSchema)).nullable();
+
 /** {@linkcode ScoreAttacks}. */
 export const scoreAttacksSchema = z.strictObject({
-  images: z.int(),
-  on: z.enum(["in", "out"]),
+  images: z.strictObject({ in: z.int(), out: z.int() }),
+  on: z.enum(["out", "in", "both"]),
   results: z.record(
     z.string(),
-    z.strictObject({
-      clean: separationSchema,
-      adaptive: separationSchema,
-      others: z.record(z.string(), z.strictObject({ auroc: figure, fprAt95Tpr: figure })),
-    }),
+    z.strictObject({ clean: separationSchema, adaptive: separationSchema }),
   ),
+  matrix: z.strictObject({ out: matrix, in: matrix, both: matrix }),
 });
 
 /** Scores with the attacks on each, as an attack has them. */
@@ -146,7 +153,7 @@ export const evalEvidence = {
 /** A point of an attack's curves against tau; null in-domain where there are no such images. */
 export const attackedTauSchema = tauSchema.extend({
   inDomain: leftSchema.nullable(),
-  attacked: toldSchema,
+  attacked: decisionSchema,
 });
 
 /** What an attack tells besides; what needs in-domain images is null without them. */

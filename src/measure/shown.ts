@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { ScoreAttacks } from "./results.ts";
 
 /** Digits behind the point, by what a figure is. */
 const digits = {
@@ -117,6 +118,13 @@ export function brief(value: number): string {
 /** `1 epoch`, `20 epochs`. */
 export function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** `200 out-domain images`, `200 out-domain images and 60 in-domain images`: those that scores are attacked on. */
+export function attackedImages({ images }: Pick<ScoreAttacks, "images">): string {
+  if (images.in === 0) return counted(images.out, "out-domain image");
+  if (images.out === 0) return counted(images.in, "in-domain image");
+  return `${counted(images.out, "out-domain image")} and ${counted(images.in, "in-domain image")}`;
 }
 
 function unsigned(text: string): string {

@@ -53,7 +53,6 @@ import type {
   Model,
   ModelOptionsOf,
   Score,
-  Subject,
   TrainContext,
   TrainStep,
 } from "./types.ts";
@@ -125,15 +124,8 @@ export const due: MethodOf<typeof own> = {
   samples: true,
   startNoise: 0,
   create: (model, options) => new Due(model, options),
-  subject,
+  subject: single,
 };
-
-/** The model by itself; an attack sees it by as many samples as it takes at a step. */
-function subject(models: readonly Model[]): Subject {
-  const [model] = models;
-  const alone = single(models);
-  return model instanceof Due ? { ...alone, attacked: [model.underAttack()] } : alone;
-}
 
 /** An encoder under a sparse Gaussian process. */
 export class Due implements Model {

@@ -41,15 +41,7 @@ import { type Attackable, labelOf, type LossOptions } from "../attack/mod.ts";
 import { type Features, modelsOf, networkOf } from "../networks/mod.ts";
 import type { Own, ValuesOf } from "./options.ts";
 import { single } from "./single.ts";
-import type {
-  MethodOf,
-  Model,
-  ModelOptionsOf,
-  Score,
-  Subject,
-  TrainContext,
-  TrainStep,
-} from "./types.ts";
+import type { MethodOf, Model, ModelOptionsOf, Score, TrainContext, TrainStep } from "./types.ts";
 
 const own = {
   hyperparameters: {
@@ -100,15 +92,8 @@ export const mcDropout: MethodOf<typeof own> = {
   samples: true,
   startNoise: 0,
   create: (model, options) => new McDropout(model, options),
-  subject,
+  subject: single,
 };
-
-/** The model by itself; an attack sees it by as many passes as it takes at a step. */
-function subject(models: readonly Model[]): Subject {
-  const [model] = models;
-  const alone = single(models);
-  return model instanceof McDropout ? { ...alone, attacked: [model.underAttack()] } : alone;
-}
 
 /** An encoder whose features are dropped at random before its last layer. */
 export class McDropout implements Model {

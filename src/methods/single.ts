@@ -12,7 +12,7 @@ import type { Answering, Subject } from "./types.ts";
 export function single([model]: readonly Answering[]): Subject {
   if (!model) throw new Error("Unreachable: a subject without a model");
   return {
-    attacked: [model],
+    attacked: [model.underAttack?.() ?? model],
     logProbabilities: ([x], draws) => model.logProbabilities(given(x), draws),
     readings: ([x], draws) => model.readings?.(given(x), draws) ?? {},
     scores: ([x], draws) => model.scores?.(given(x), draws) ?? {},

@@ -75,6 +75,8 @@ export interface Answering extends Attackable {
   readings?(images: Tensor, draws: Draws): Readonly<Record<string, Reading>>;
   /** Scores of its own, by name, besides those that every method's probabilities give. */
   scores?(images: Tensor, draws: Draws): Readonly<Record<string, Score>>;
+  /** The model as an attack sees it, where that is not as it answers: by fewer samples. */
+  underAttack?(): Attackable;
 }
 
 /** One trained thing under one method. */

@@ -5,7 +5,7 @@
  * @module
  */
 import { seedsText } from "../experiment/seeds.ts";
-import { ofLabels, percent, shown, shownRadius, withInterval } from "../measure/shown.ts";
+import { ofLabels, percent, shown, shownRadius } from "../measure/shown.ts";
 import { modelTitle } from "../methods/mod.ts";
 import { batteryVerdict, surrogateLines, winnersOf } from "./battery_words.ts";
 import { type Chart, draw, palette } from "./charts.ts";
@@ -14,7 +14,7 @@ import { type Html, markup, paragraph, section, table } from "./html.ts";
 import { page } from "./page.ts";
 import { pngOf } from "./pictures.ts";
 import { fittedParts } from "./scores.ts";
-import { configuration, furtherFigures } from "./sections.ts";
+import { configuration, furtherFigures, stacked } from "./sections.ts";
 import {
   normName,
   posteriorText,
@@ -101,7 +101,7 @@ function columnsTable({ figures: { scores } }: BatteryContent): Html {
       scoreName(name),
       ...(["clean", "in", "out", "both"] as const).map((of) => {
         const told = columns[of];
-        return told ? interval(told.auroc) : "";
+        return told ? stacked(told.auroc) : "";
       }),
       shown(adaptive.both ?? adaptive.out, "area"),
       shown(transfer.both ?? transfer.out, "area"),
@@ -110,12 +110,6 @@ function columnsTable({ figures: { scores } }: BatteryContent): Html {
       shown(rejected.worst, "share"),
     ]),
   );
-}
-
-/** A figure, and its interval below it. */
-function interval(estimate: Parameters<typeof withInterval>[0]): Html {
-  const [value = "", ...ends] = withInterval(estimate).split(" ");
-  return markup`${value}<br><span class="interval">${ends.join(" ")}</span>`;
 }
 
 /** Shares of images by member, a bar a score. */

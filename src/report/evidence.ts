@@ -12,6 +12,7 @@ import {
   checksSchema,
   epsilonSchema,
   estimateSchema,
+  scoresSchema,
 } from "../measure/schema.ts";
 import { changed, ofLabels, percent, shown, withInterval } from "../measure/shown.ts";
 import { draw } from "./charts.ts";
@@ -52,7 +53,10 @@ const schema = z.object({
     epsilon: z.array(epsilonSchema).catch([]),
   }).optional().catch(undefined),
   checks: checksSchema.optional().catch(undefined),
-  scores: attackedScoresSchema.partial({ attacks: true }).optional().catch(undefined),
+  // Of older runs' attacks on scores the figures are others.
+  scores: attackedScoresSchema.partial({ attacks: true })
+    .or(z.object({ ...scoresSchema.shape, attacks: z.unknown().transform(() => undefined) }))
+    .optional().catch(undefined),
 });
 
 /** Runs of older versions call the checks by another name. */

@@ -4,47 +4,57 @@
  *
  * @module
  */
-import type { ScoresResult } from "../measure/results.ts";
+import type { ScoreMatrix, ScoresResult } from "../measure/results.ts";
 import type { Evidence } from "./evidence.ts";
-import { counted, shown, withInterval } from "../measure/shown.ts";
-import { type Content, type Html, markup, paragraph, section, table } from "./html.ts";
-import { numbers } from "./sections.ts";
+import { attackedImages, counted, withInterval } from "../measure/shown.ts";
+import { type Content, type Html, markup, paragraph, section } from "./html.ts";
+import { numbers, stacked } from "./sections.ts";
 import { scoreName, shortScoreName } from "./words.ts";
 
 /** The scores' section; none of a run that asked for none. */
-export function scoresSection({ scores, detection }: Evidence): Html | null {
+export function scoresSection({ scores }: Evidence): Html | null {
   if (!scores) return null;
   const { attacks } = scores;
   if (!attacks) return section("Scores that were fitted", fittedParts(scores));
-  const { images, on, results } = attacks;
-  const whose = on === "in" ? "in-domain" : "out-domain";
+  const { on, results, matrix } = attacks;
   return section(
     "Every score attacked by itself",
     paragraph(
       "about",
-      `The attack of this run on ${images} ${whose} images, evenly spread, with minus the score itself in the ` +
-        `place of its objective (adaptive), beside the run's own attack on all of them (transfer), by ` +
+      `The attack of this run on ${
+        attackedImages(attacks)
+      }, evenly spread, with minus the score itself in the ` +
+        "place of its objective (adaptive), beside the run's own attack on the same images (transfer), by " +
         "AUROC and FPR95 with their intervals.",
     ),
-    ...[["AUROC", "auroc"], ["FPR95", "fprAt95Tpr"]].map(([figure = "", key = ""]) =>
+    ...told.map(([figure, key]) =>
       numbers(
         [figure, "clean", "transfer", "adaptive"],
-        Object.entries(results).map(([name, { clean, adaptive }]) => {
-          const of = key as "auroc" | "fprAt95Tpr";
-          const transfer = detection?.scores[name]?.attacked;
-          return [
-            scoreName(name),
-            interval(clean[of]),
-            transfer && on === "out" ? interval(transfer[of]) : "",
-            interval(adaptive[of]),
-          ];
-        }),
+        Object.keys(results).map((name) => [
+          scoreName(name),
+          ...["clean", "transfer", name].map((attack) => {
+            const cell = matrix[on]?.[name]?.[attack];
+            return cell ? interval(cell[key]) : "";
+          }),
+        ]),
       )
     ),
-    matrix(results),
+    Object.entries(sideWords).map(([side, words]) => {
+      const of = matrix[side as keyof typeof matrix];
+      return of && matrixParts(of, words);
+    }),
     fittedParts(scores),
   );
 }
+
+const told = [["AUROC", "auroc"], ["FPR95", "fprAt95Tpr"]] as const;
+
+/** What is attacked, in words. */
+const sideWords = {
+  out: "out-domain images attacked",
+  in: "in-domain images attacked",
+  both: "both attacked",
+} as const;
 
 /** On what scores were fitted, and which were left out. */
 export function fittedParts({ training, leftOut }: ScoresResult): Content {
@@ -64,16 +74,28 @@ function interval(estimate: Parameters<typeof withInterval>[0]): string {
   return withInterval(estimate).replace(", ", ",\u00a0");
 }
 
-type Results = NonNullable<NonNullable<Evidence["scores"]>["attacks"]>["results"];
-
-/** AUROC by every score where each one is attacked. */
-function matrix(results: Results): Content {
-  const names = [...new Set(Object.values(results).flatMap(({ others }) => Object.keys(others)))];
-  const rows = Object.entries(results).map(([name, { others }]) => [
-    shortScoreName(name),
-    ...names.map((of) => shown(others[of]?.auroc, "area")),
-  ]);
-  return markup`<details><summary>AUROC by every score, where each one is attacked</summary>
-<div class="numbers">${table(["attacked", ...names.map(shortScoreName)], rows)}</div></details>
+/** AUROC and FPR95 by every score, a row each, under every attack. */
+function matrixParts(matrix: ScoreMatrix, attacked: string): Content {
+  const attacks = Object.keys(Object.values(matrix)[0] ?? {});
+  const head = attacks.map((attack) =>
+    ["clean", "transfer"].includes(attack) ? attack : `on ${shortScoreName(attack)}`
+  );
+  return markup`<details><summary>Every score under every attack, ${attacked}</summary>
+${
+    told.map(([figure, key]) =>
+      markup`<div class="matrix">${
+        numbers(
+          [figure, ...head],
+          Object.entries(matrix).map(([name, cells]) => [
+            shortScoreName(name),
+            ...attacks.map((attack) => {
+              const cell = cells[attack];
+              return cell ? stacked(cell[key]) : "";
+            }),
+          ]),
+        )
+      }</div>`
+    )
+  }</details>
 `;
 }

@@ -7,7 +7,7 @@ import { isAbsolute } from "node:path";
 import { z } from "zod";
 import { preparedText } from "../../data/mod.ts";
 import { type ProtocolOption, protocolOptions } from "../methods/protocol.ts";
-import { brief, ofLabels } from "../measure/shown.ts";
+import { brief, ofLabels, withInterval } from "../measure/shown.ts";
 import { roleName, words } from "./words.ts";
 import { meanNote } from "./verdicts.ts";
 import { flatten } from "../runs/figures.ts";
@@ -17,6 +17,12 @@ import { type Content, Html, markup, paragraph, section, table } from "./html.ts
 /** A table of numbers, set to the right. */
 export function numbers(...given: Parameters<typeof table>): Html {
   return markup`<div class="numbers">${table(...given)}</div>`;
+}
+
+/** A figure, and its interval below it. */
+export function stacked(...given: Parameters<typeof withInterval>): Html {
+  const [value = "", ...ends] = withInterval(...given).split(" ");
+  return markup`${value}<br><span class="interval">${ends.join(" ")}</span>`;
 }
 
 /** How the tables' figures are averaged, where that makes a difference. */
