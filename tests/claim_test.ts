@@ -64,21 +64,24 @@ Deno.test("a claim of this machine whose process has ended is taken over at once
     assert.equal(claimsIn(folder).length, 1);
   }));
 
-for (const of of ["neither names its machine", "only the other does not"]) {
-  const sys = of.startsWith("only");
+for (const who of ["neither names its machine", "only the other does not"]) {
+  const sys = who.startsWith("only");
   const permissions = { sys, read: true, write: true, env: true };
-  Deno.test({ name: `a claim is only taken over by its age where ${of}`, permissions }, () =>
-    inFolder(async (folder) => {
-      assert.equal(hostName() !== undefined, sys);
-      await claimOf(undefined, folder, 20);
-      await Deno.writeTextFile(join(folder, lockName), "");
-      assert.equal(await isHeld(folder), true);
-      assert.match(await refusal(hold(folder, silent)), /process 7 has been working there/);
-      await claimOf(undefined, folder, 400);
-      assert.equal(await isHeld(folder), false);
-      await using _ = await hold(folder, silent);
-      assert.ok(!claimsIn(folder).includes(`${claimPrefix}unnamed`));
-    }));
+  Deno.test(
+    { name: `a claim is only taken over by its age where ${who}`, permissions },
+    () =>
+      inFolder(async (folder) => {
+        assert.equal(hostName() !== undefined, sys);
+        await claimOf(undefined, folder, 20);
+        await Deno.writeTextFile(join(folder, lockName), "");
+        assert.equal(await isHeld(folder), true);
+        assert.match(await refusal(hold(folder, silent)), /process 7 has been working there/);
+        await claimOf(undefined, folder, 400);
+        assert.equal(await isHeld(folder), false);
+        await using _ = await hold(folder, silent);
+        assert.ok(!claimsIn(folder).includes(`${claimPrefix}unnamed`));
+      }),
+  );
 }
 
 Deno.test("a claim that is silent is waited for, and refused when it is renewed after all", () =>
