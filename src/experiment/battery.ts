@@ -38,7 +38,7 @@ import { type Evaluated, evaluateInDomain } from "./evaluate.ts";
 import { partsOf } from "./parts.ts";
 import { recorded } from "./recorded.ts";
 import { checkScores, scoredBench, scoresArchive, scoresResult } from "./scored.ts";
-import { limited, meansSetOf, outDomainOf } from "./setup.ts";
+import { meansSetOf, outDomainOf } from "./setup.ts";
 import type { KeptSurrogate } from "./surrogate.ts";
 import { findOrTrain, type LoadedModel, openWorkbench, type Workbench } from "./workbench.ts";
 
@@ -118,7 +118,7 @@ async function batteryOn(
   const { bench, fits } = scored;
   const plan = withScoreMembers(config, planned, fits);
   const whole = {
-    in: limited(await bench.sets.inDomain.images("test"), config),
+    in: await bench.sets.inDomain.images("test", config.limit),
     out: await outDomainOf(bench),
   };
   const index = { in: sampleOf(whole.in, config), out: sampleOf(whole.out, config) };

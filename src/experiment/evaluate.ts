@@ -28,7 +28,7 @@ import { single } from "../methods/mod.ts";
 import type { Device } from "../nn/mod.ts";
 import { type Job, knownLabels, predict } from "../evaluate/predict.ts";
 import type { Answers } from "../measure/answers.ts";
-import { limited, outDomainOf } from "./setup.ts";
+import { outDomainOf } from "./setup.ts";
 import { type Reporter, silent } from "../base/reporter.ts";
 import { type EvalResult, evalResultSchema, type InDomain } from "./documents.ts";
 import { common, job, meanOptions, modelsOf, readFacts } from "./common.ts";
@@ -160,7 +160,7 @@ export interface Evaluated {
 
 /** The test set: the model's quality on it, and what out-domain images are told apart from. */
 export async function evaluateInDomain(bench: Workbench, reporter: Reporter): Promise<Evaluated> {
-  const set = limited(await bench.sets.inDomain.images("test"), bench.config);
+  const set = await bench.sets.inDomain.images("test", bench.config.limit);
   return await evaluateOnSet(job(bench, set, reporter), meanOptions(bench));
 }
 

@@ -8,7 +8,7 @@ import { type ImageSet, isOwnName } from "../../data/mod.ts";
 import { checkpointsOf, type RunConfig } from "./config.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
-import { limited, meansSetOf, openSetup, outDomainOf, type Setup } from "./setup.ts";
+import { meansSetOf, openSetup, outDomainOf, type Setup } from "./setup.ts";
 import { checkModules } from "./parts.ts";
 import { concerning } from "../methods/protocol.ts";
 import { sourceDigests } from "./source_digests.ts";
@@ -106,7 +106,7 @@ async function setsOf(
 ): Promise<Record<string, ImageSet>> {
   return {
     ...(checkpointsOf(config) ? {} : { train: await trainingSet() }),
-    ...(isWithout(config) ? {} : { test: limited(await sets.inDomain.images("test"), config) }),
+    ...(isWithout(config) ? {} : { test: await sets.inDomain.images("test", config.limit) }),
     ...(command === "train" ? {} : { outDomain: await outDomainOf({ config, sets }) }),
     ...(byMeans ? { classMeans: await meansSetOf({ config, sets }) } : {}),
   };

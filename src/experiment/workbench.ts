@@ -22,15 +22,7 @@ import {
   useExactConvolutions,
   useTuning,
 } from "../nn/mod.ts";
-import {
-  augmentOf,
-  builtModel,
-  heldOut,
-  limited,
-  openSetup,
-  type Setup,
-  trainBatchOf,
-} from "./setup.ts";
+import { augmentOf, builtModel, heldOut, openSetup, type Setup, trainBatchOf } from "./setup.ts";
 import { givenCheckpoints } from "./named.ts";
 import { isWithout, remark } from "./without_in_domain.ts";
 import { leftToTrain, titleOf, tooMany, trainingState } from "./pending.ts";
@@ -188,9 +180,9 @@ export async function tellOwn(
 ): Promise<void> {
   const used = [
     ...inDomain.set.own && !isWithout(config)
-      ? [...toTrain ? [await trainingSet()] : [], limited(await inDomain.images("test"), config)]
+      ? [...toTrain ? [await trainingSet()] : [], await inDomain.images("test", config.limit)]
       : [],
-    ...outDomain?.set.own ? [limited(await outDomain.images("test"), config)] : [],
+    ...outDomain?.set.own ? [await outDomain.images("test", config.limit)] : [],
   ];
   if (isWithout(config)) reporter.note(remark);
   for (const note of used.flatMap((set) => ownNote(set) ?? [])) reporter.note(note);
@@ -346,7 +338,7 @@ async function splitForSelection(
 ): Promise<{ learn: Uint32Array; select: ImageSet }> {
   if (procedure.selection === "test") {
     const learn = Uint32Array.from({ length: set.count }, (_, i) => i);
-    return { learn, select: limited(await sets.inDomain.images("test"), trainingConfig) };
+    return { learn, select: await sets.inDomain.images("test", trainingConfig.limit) };
   }
   const order = new Random(seed).fork("validation").permutation(set.count);
   const held = heldOut(set);

@@ -18,7 +18,7 @@ import {
 } from "../experiment/config.ts";
 import { givenCheckpoints } from "../experiment/named.ts";
 import { type Parts, partsOf } from "../experiment/parts.ts";
-import { limited, openSetup, outDomainOf, type Setup } from "../experiment/setup.ts";
+import { openSetup, outDomainOf, type Setup } from "../experiment/setup.ts";
 import { surrogateSeedsOf } from "../experiment/used_models.ts";
 import { circumstances } from "../runs/agreement.ts";
 import type { Run } from "../runs/schema.ts";
@@ -161,7 +161,7 @@ function rowDigest({ config, network, ...rest }: RowIdentity): string {
 
 async function look(config: RunConfig, purpose: "train" | "use"): Promise<Known> {
   const setup = await openSetup(config, purpose);
-  const test = limited(await setup.sets.inDomain.images("test"), config);
+  const test = await setup.sets.inDomain.images("test", config.limit);
   const outDomain = purpose === "use" ? await outDomainOf(setup) : undefined;
   return {
     setup,
