@@ -138,7 +138,7 @@ Deno.test("a model is taught a folder's classes, its run verified, and refused w
         }
       }
     }
-    files["zoo/test/cat/broken.jpg"] = Uint8Array.of(0xff, 0xd8, 0xff, 0xe0);
+    files["zoo/test/cat/0-broken.jpg"] = Uint8Array.of(0xff, 0xd8, 0xff, 0xe0);
     await write(cwd, files);
     const zoo = [
       "--mode",
@@ -159,7 +159,7 @@ Deno.test("a model is taught a folder's classes, its run verified, and refused w
     assert.match(stderr, /^Of zoo train \(own images\) 12 images are used; 12 resized$/m);
     assert.match(
       stderr,
-      /^Of zoo \(own images\) 12 images are used; 1 file left out .*\(cat\/broken\.jpg\)/m,
+      /^Of zoo \(own images\) 12 images are used; 1 file left out .*\(cat\/0-broken\.jpg\)/m,
     );
     const path = member?.best.path ?? "";
     assert.match(path, /LeNet.seed_0.own-zoo-[0-9a-f]{8}.best\.safetensors$/);
