@@ -14,7 +14,7 @@ import { concerning } from "../methods/protocol.ts";
 import { sourceDigests } from "./source_digests.ts";
 import { convolutionsOf, type Device } from "../nn/mod.ts";
 import { versions } from "../base/version.ts";
-import { circumstances } from "../runs/agreement.ts";
+import { circumstances, inIdentity } from "../runs/agreement.ts";
 import {
   checkModels,
   checkSurrogate,
@@ -56,7 +56,7 @@ export async function runSpec(
   const options = Object.fromEntries(
     Object.entries(config).filter(([name, value]) =>
       value !== undefined && !circumstances.has(name)
-    ),
+    ).map(([name, value]) => [name, inIdentity(name, value)]),
   );
   const adapter = { ...setup.device.adapter };
   return {
