@@ -67,7 +67,8 @@ export interface DataSet {
   /**
    * Reads a part.
    *
+   * @param most images that `limit` is to leave: of images of the user's own no others are read; all when not given
    * @throws UserError when a file is missing or damaged
    */
-  load(dataPath: string, split: Split): Promise<ImageSet>;
+  load(dataPath: string, split: Split, most?: number): Promise<ImageSet>;
 }

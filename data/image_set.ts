@@ -36,6 +36,8 @@ export interface ImageSet {
   readonly listSha256?: string;
   /** Files passed over because they are empty, broken or of another size, by relative name. */
   readonly skipped?: readonly string[];
+  /** Files that were not looked at, because fewer images were asked for; 0 when not given. */
+  readonly unread?: number;
   /** Images of kinds that are not read, by relative name. */
   readonly others?: readonly string[];
   /** What was done to each image of the user's own so that a network takes it, [N]: a bit for each of `preparations`. */
@@ -68,8 +70,7 @@ export function limit(set: ImageSet, n: number): ImageSet {
   const ranges: { start: number; end: number }[] = [];
   let start = 0;
   for (const [index, size] of groups.entries()) {
-    const share = Math.floor(n / groups.length) + (index < n % groups.length ? 1 : 0);
-    ranges.push({ start, end: start + Math.min(share, size) });
+    ranges.push({ start, end: start + Math.min(shareOf(n, index, groups.length), size) });
     start += size;
   }
   const { files, prepared } = set;
@@ -85,9 +86,15 @@ export function limit(set: ImageSet, n: number): ImageSet {
     ...(set.groups && { groups: ranges.map(({ start, end }) => end - start) }),
     ...(files && { files: ranges.flatMap(({ start, end }) => files.slice(start, end)) }),
     ...(set.skipped && { skipped: set.skipped }),
+    ...(set.unread && { unread: set.unread }),
     ...(set.others && { others: set.others }),
     ...(prepared && { prepared: gather(prepared, ranges, 1) }),
   });
+}
+
+/** How many of the first `n` images of a set are of one of its folders, of so many. */
+export function shareOf(n: number, index: number, folders: number): number {
+  return Math.floor(n / folders) + (index < n % folders ? 1 : 0);
 }
 
 /** How many images something was done to so that a network takes them, by what; nothing that was done to none. */

@@ -7,12 +7,11 @@ import { resolve } from "node:path";
 import { shortened, UserError } from "../src/base/errors.ts";
 import { display } from "../src/base/files.ts";
 import { commandOf } from "../src/base/invocation.ts";
-import { once } from "../src/base/once.ts";
 import type { DataSet } from "./data_set.ts";
 import { loadEmbedded } from "./embedded.ts";
 import { checkDataPath } from "./files.ts";
 import type { Split } from "./idx.ts";
-import type { ImageSet } from "./image_set.ts";
+import { type ImageSet, limit } from "./image_set.ts";
 import { type DataPath, ownSet } from "./own.ts";
 import type { OwnOptions } from "./own_parts.ts";
 import { allSets, isSetName, partsOf, type SetName, sets } from "./sets.ts";
@@ -33,10 +32,10 @@ export interface OpenSet {
   /** The set itself. */
   readonly set: DataSet;
   /**
-   * Its images to train on or to evaluate on, read once, when first asked for. Rejects with a `UserError`
-   * where a file is missing or damaged, or images and set contradict each other.
+   * Its images to train on or to evaluate on, read once, when first asked for: all, or so many as `limit` leaves. Rejects
+   * with a `UserError` where a file is missing or damaged, or images and set contradict each other.
    */
-  readonly images: (split: Split) => Promise<ImageSet>;
+  readonly images: (split: Split, most?: number) => Promise<ImageSet>;
 }
 
 /** Sets that were found. */
@@ -121,7 +120,7 @@ export async function openSets(
     const { images, ...found } = opened(set, path, load, set === inside);
     if (!set.own || set !== inside || !own?.taught) return { ...found, images };
     const { taught: classes } = own;
-    return { ...found, images: async (split) => ({ classes, ...await images(split) }) };
+    return { ...found, images: async (split, most) => ({ classes, ...await images(split, most) }) };
   };
   return {
     inDomain: open(inside),
@@ -158,13 +157,21 @@ function noSet(own: OwnSettings | undefined): DataSet {
 
 /** A set whose parts are read once, and held against what it says of them. */
 function opened(set: DataSet, path: string, load: DataSet["load"], isTaught: boolean): OpenSet {
-  const read = async (split: Split): Promise<ImageSet> => {
-    const images = await load(path, split);
-    checkImages(set, images, isTaught);
-    return images;
+  const read = async (split: Split, most?: number): Promise<ImageSet> => {
+    // Only of a folder of images some can be read without the others.
+    if (most !== undefined && !set.own) return limit(await images(split), most);
+    const found = await load(path, split, most);
+    checkImages(set, found, isTaught);
+    return found;
   };
-  const parts = { train: once(() => read("train")), test: once(() => read("test")) };
-  return { set, images: (split) => parts[split]() };
+  const parts = new Map<string, Promise<ImageSet>>();
+  const images = (split: Split, most?: number): Promise<ImageSet> => {
+    const key = `${split} ${most ?? "all"}`;
+    const found = parts.get(key) ?? read(split, most);
+    parts.set(key, found);
+    return found;
+  };
+  return { set, images };
 }
 
 /**

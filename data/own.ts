@@ -9,7 +9,7 @@ import { isFile } from "../src/base/files.ts";
 import type { DataSet } from "./data_set.ts";
 import { isFolder } from "./files.ts";
 import type { Split } from "./idx.ts";
-import { type ImageSet, preparedCounts } from "./image_set.ts";
+import { type ImageSet, limit, preparedCounts } from "./image_set.ts";
 import { ownArrays } from "./own_arrays.ts";
 import { endings, ownFolder } from "./own_folder.ts";
 import { cannotUse, ownName, type OwnOptions, ownTitle } from "./own_parts.ts";
@@ -75,12 +75,10 @@ export async function ownSet(path: string, options: OwnOptions): Promise<DataSet
     },
     find: () => Promise.resolve(undefined),
     missing: () => Promise.resolve([]),
-    load(_, split): Promise<ImageSet> {
+    async load(_, split, most): Promise<ImageSet> {
       const part = found.parts[split];
-      if (part) return part.load();
-      return Promise.reject(
-        cannotUse(path, "there are no images to train on", "put them in its folder train"),
-      );
+      if (part) return most === undefined ? await part.load() : limit(await part.load(most), most);
+      throw cannotUse(path, "there are no images to train on", "put them in its folder train");
     },
   };
 }
@@ -125,7 +123,7 @@ const shownNames = 3;
  * to the others. In a sentence; undefined where there is no more than their number.
  */
 export function ownNote(set: ImageSet): string | undefined {
-  const { name, count, skipped = [], others = [] } = set;
+  const { name, count, skipped = [], others = [], unread = 0 } = set;
   const prepared = preparedText(preparedCounts(set));
   const names = skipped.slice(0, shownNames).map((file) => shortened(file, 40)).join(", ");
   const more = skipped.length > shownNames ? ", ..." : "";
@@ -139,8 +137,9 @@ export function ownNote(set: ImageSet): string | undefined {
       : [`${files(others.length)} of kinds that are not read (${endings(others)}) passed over`],
     ...prepared === "" ? [] : [prepared],
   ];
+  const rest = unread === 0 ? "" : `, and ${files(unread)} not looked at`;
   if (parts.length === 0) return undefined;
-  return `Of ${name} ${count === 1 ? "1 image is" : `${count} images are`} used; ${
+  return `Of ${name} ${count === 1 ? "1 image is" : `${count} images are`} used${rest}; ${
     parts.join("; ")
   }`;
 }

@@ -65,7 +65,8 @@ export async function ownArrays(path: string, options: OwnOptions): Promise<OwnI
     parts[split] = {
       count: layout.count,
       labelled: classes !== undefined,
-      load: () => Promise.resolve(load(path, split, { images, layout, classes }, options)),
+      load: (most) =>
+        Promise.resolve(load(path, split, { images, layout, classes, most }, options)),
     };
   }
   const { test } = parts;
@@ -241,23 +242,24 @@ function pixelsOf(path: string, { dtype, bytes }: StoredArray): ArrayLike<number
 /** Levels of 255 by which a pixel may be off a whole one: what f32 makes of a 255th. */
 const hair = 1e-3;
 
-/** Reads one part. */
+/** Reads one part, or its first images. */
 function load(
   path: string,
   split: Split,
-  { images, layout, classes }: {
+  { images, layout, classes, most = Infinity }: {
     readonly images: StoredArray;
     readonly layout: Layout;
     readonly classes: Uint16Array | undefined;
+    readonly most: number | undefined;
   },
   options: OwnOptions,
 ): ImageSet {
-  const { count, channels, height, width, strides: [perImage, perChannel, perRow, perColumn] } =
-    layout;
+  const { channels, height, width, strides: [perImage, perChannel, perRow, perColumn] } = layout;
+  const count = Math.min(layout.count, most);
   const { imageShape: shape, resize } = options;
   checkCount(path, count, options);
   if (!resize && (height !== shape[1] || width !== shape[2])) {
-    throw otherSizes(path, new Map([[`${width}x${height}`, count]]), count, options);
+    throw otherSizes(path, new Map([[`${width}x${height}`, layout.count]]), layout.count, options);
   }
   const pixels = pixelsOf(path, images);
   const scale = images.dtype === "U8" ? 1 : 255;
@@ -283,7 +285,7 @@ function load(
   return imageSet({
     name: ownName(path, split),
     images: bytes,
-    labels: classes,
+    labels: classes?.subarray(0, count),
     ...options.classes && { classes: options.classes },
     shape,
     source: path,

@@ -8,7 +8,7 @@ import { shortened, UserError } from "../src/base/errors.ts";
 import { explain } from "../src/base/files.ts";
 import { byCodeUnit, isFolder, readIfFile } from "./files.ts";
 import type { Split } from "./idx.ts";
-import { type ImageSet, imageSet, imageSize } from "./image_set.ts";
+import { type ImageSet, imageSet, imageSize, shareOf } from "./image_set.ts";
 import { isJpeg, jpegSize, readJpeg } from "./jpeg.ts";
 import {
   bitsOf,
@@ -63,9 +63,9 @@ export async function ownFolder(path: string, options: OwnOptions): Promise<OwnI
   const found = classesOf(path, Object.values(groups).flat());
   const classes = found.length === 0 ? options.classes : ordered(path, found, options.classes);
   const partOf = (split: Split, of: readonly Group[]): OwnPart => ({
-    count: of.reduce((sum, { listing }) => sum + listing.files.length, 0),
+    count: filesIn(of),
     labelled: of.every(({ folder }) => folder !== ""),
-    load: () => load({ path, split, at: at(split), groups: of, classes }, options),
+    load: (most) => load({ path, split, at: at(split), groups: of, classes, most }, options),
   });
   const { test, train } = groups;
   const parts = {
@@ -195,60 +195,150 @@ interface Source {
   readonly at: string;
   readonly groups: readonly Group[];
   readonly classes: readonly string[] | undefined;
+  /** Images that `limit` is to leave; all when not given. */
+  readonly most: number | undefined;
 }
 
-/** Reads one part. */
-async function load(source: Source, options: OwnOptions): Promise<ImageSet> {
-  const { path, split, at, groups, classes } = source;
-  const shape = options.imageShape;
-  const count = groups.reduce((sum, { listing }) => sum + listing.files.length, 0);
-  checkCount(path, count, options);
-  const images = new Uint8Array(count * imageSize(shape));
-  const prepared = new Uint8Array(count);
-  const [files, skipped, reasons]: [string[], string[], string[]] = [[], [], []];
-  const [labels, sizes]: [number[], number[]] = [[], []];
-  const unlike = new Map<string, number>();
-  for (const { folder, listing } of groups) {
-    const label = classes?.indexOf(folder) ?? 0;
-    let taken = 0;
-    for (const name of listing.files) {
-      const file = within(folder, name);
-      const found = await readImage(join(at, folder, name), options, unlike.size > 0);
-      if ("size" in found) unlike.set(found.size, (unlike.get(found.size) ?? 0) + 1);
-      else if ("bytes" in found) {
-        images.set(found.bytes, files.length * imageSize(shape));
-        prepared[files.length] = bitsOf(found.prepared);
-        files.push(file);
-        labels.push(label);
-        taken++;
-      } else {
-        skipped.push(file);
-        reasons.push(found.reason);
-      }
-    }
-    sizes.push(taken);
+/** A group as far as it was read. */
+interface Progress {
+  readonly group: Group;
+  /** Files that are images of the network's size, and the place of each one's pixels. */
+  readonly taken: { readonly file: string; readonly place: number }[];
+  /** Files that are none, with why. */
+  readonly skipped: { readonly file: string; readonly reason: string }[];
+  /** Images of other sizes. */
+  others: number;
+}
+
+/** Files of a progress that were looked at. */
+function lookedAt({ taken, skipped, others }: Progress): number {
+  return taken.length + skipped.length + others;
+}
+
+/** The images of a part as they are read, in places in the order of reading. */
+class Reading {
+  readonly #source: Source;
+  readonly #options: OwnOptions;
+  readonly progress: readonly Progress[];
+  /** Pixels and what was done to each image, by place. */
+  readonly images: Uint8Array<ArrayBuffer>;
+  readonly prepared: Uint8Array<ArrayBuffer>;
+  /** Images of other sizes, by size. */
+  readonly unlike = new Map<string, number>();
+  #places = 0;
+
+  /** @param most images to be held */
+  constructor(source: Source, options: OwnOptions, most: number) {
+    this.#source = source;
+    this.#options = options;
+    this.progress = source.groups.map((group) => ({ group, taken: [], skipped: [], others: 0 }));
+    this.images = new Uint8Array(most * imageSize(options.imageShape));
+    this.prepared = new Uint8Array(most);
   }
-  if (unlike.size > 0) throw otherSizes(path, unlike, count - skipped.length, options);
-  if (files.length === 0) {
-    const [file = "", reason = ""] = [skipped[0], reasons[0]];
+
+  /** Images that were found, those of other sizes with them. */
+  get count(): number {
+    return this.progress.reduce((sum, { taken, others }) => sum + taken.length + others, 0);
+  }
+
+  /** Reads on in a group while there are files and `wants` says so. */
+  async readOn(progress: Progress, wants: () => boolean): Promise<void> {
+    const { folder, listing: { files } } = progress.group;
+    for (const name of files.slice(lookedAt(progress))) {
+      if (!wants()) return;
+      const file = within(folder, name);
+      const path = join(this.#source.at, folder, name);
+      const found = await readImage(path, this.#options, this.unlike.size > 0);
+      if ("size" in found) {
+        this.unlike.set(found.size, (this.unlike.get(found.size) ?? 0) + 1);
+        progress.others++;
+      } else if ("bytes" in found) {
+        const place = this.#places++;
+        this.images.set(found.bytes, place * imageSize(this.#options.imageShape));
+        this.prepared[place] = bitsOf(found.prepared);
+        progress.taken.push({ file, place });
+      } else progress.skipped.push({ file, reason: found.reason });
+    }
+  }
+}
+
+/** Looks at no more files of a part than it takes to know which images `limit` leaves, those of every class in turn. */
+async function readPart(source: Source, options: OwnOptions): Promise<Reading> {
+  const { path, groups, most = Infinity } = source;
+  const count = filesIn(groups);
+  checkCount(path, Math.min(count, most), options);
+  const reading = new Reading(source, options, Math.min(count, most + 1));
+  for (const [i, progress] of reading.progress.entries()) {
+    const share = shareOf(most, i, groups.length);
+    await reading.readOn(progress, () => progress.taken.length + progress.others < share);
+  }
+  // Where a class has too few, the others have them all, unless there are more of all than are asked for.
+  if (reading.count < most) {
+    for (const progress of reading.progress) {
+      await reading.readOn(progress, () => reading.count <= most);
+    }
+  }
+  return reading;
+}
+
+/** Reads one part: all images, or those of which `limit` leaves so many. */
+async function load(source: Source, options: OwnOptions): Promise<ImageSet> {
+  const { path, split, groups, classes } = source;
+  const shape = options.imageShape;
+  const { progress, unlike, count, images, prepared } = await readPart(source, options);
+  if (unlike.size > 0) throw otherSizes(path, unlike, count, options);
+  const taken = progress.flatMap(({ taken }) => taken);
+  const skipped = progress.flatMap(({ skipped }) => skipped);
+  const unread = filesIn(groups) - progress.reduce((sum, of) => sum + lookedAt(of), 0);
+  if (taken.length === 0) {
+    const [{ file, reason } = { file: "", reason: "" }] = skipped;
     const which = `"${shortened(file, 60)}": ${shortened(reason, 120)}`;
-    throw cannotUse(path, `none of its ${count} files can be read (${which})`, "name others");
+    throw cannotUse(
+      path,
+      `none of its ${skipped.length} files can be read (${which})`,
+      "name others",
+    );
   }
   const isLabelled = groups.some(({ folder }) => folder !== "");
+  const labelOf = ({ group: { folder } }: Progress): number => classes?.indexOf(folder) ?? 0;
   return imageSet({
     name: ownName(path, split),
-    images: images.slice(0, files.length * imageSize(shape)),
-    ...isLabelled && { labels, groups: sizes },
+    images: inOrder(images, taken, imageSize(shape)),
+    ...isLabelled && {
+      labels: progress.flatMap((of) => of.taken.map(() => labelOf(of))),
+      groups: progress.map(({ taken }) => taken.length),
+    },
     ...classes && { classes },
     shape,
     source: path,
-    files,
-    skipped,
+    files: taken.map(({ file }) => file),
+    skipped: skipped.map(({ file }) => file),
+    ...unread > 0 && { unread },
     others: groups.flatMap(({ folder, listing }) =>
       listing.others.map((name) => within(folder, name))
     ),
-    prepared: prepared.slice(0, files.length),
+    prepared: Uint8Array.from(taken, ({ place }) => prepared[place] ?? 0),
   });
+}
+
+/** Pixels of images, one after the other, out of their places. */
+function inOrder(
+  images: Uint8Array<ArrayBuffer>,
+  taken: readonly { readonly place: number }[],
+  size: number,
+): Uint8Array<ArrayBuffer> {
+  const there = taken.length * size === images.length;
+  if (there && taken.every(({ place }, i) => place === i)) return images;
+  const sorted = new Uint8Array(taken.length * size);
+  taken.forEach(({ place }, i) => {
+    sorted.set(images.subarray(place * size, (place + 1) * size), i * size);
+  });
+  return sorted;
+}
+
+/** Files of groups that may be images. */
+function filesIn(groups: readonly Group[]): number {
+  return groups.reduce((sum, { listing }) => sum + listing.files.length, 0);
 }
 
 /** A file's name relative to the part. */

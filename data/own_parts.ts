@@ -28,9 +28,10 @@ export interface OwnPart {
   /**
    * Reads them.
    *
+   * @param most images that `limit` is to leave, with no more looked at than that takes; all when not given
    * @throws UserError when they cannot be read, or are not what the network takes
    */
-  readonly load: () => Promise<ImageSet>;
+  readonly load: (most?: number) => Promise<ImageSet>;
 }
 
 /** The user's own images: those to evaluate on, and those to train on where there are any. */
@@ -61,7 +62,7 @@ export function checkCount(path: string, count: number, { imageShape }: OwnOptio
   throw cannotUse(
     path,
     `${count} images of ${imageShape.join("x")} are ${bytes} bytes, more than ${mostBytes}`,
-    "name fewer",
+    "name fewer, or take fewer by --limit",
   );
 }
 

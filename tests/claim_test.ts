@@ -1,7 +1,7 @@
 /** One process at a time in a folder, between machines: others are played by the files that they would leave. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { Claim, claimPrefix } from "../src/base/claim.ts";
+import { Claim, claimPrefix, hostName } from "../src/base/claim.ts";
 import { UserError } from "../src/base/errors.ts";
 import { hold, isHeld, lockName } from "../src/base/lock.ts";
 import { inFolder } from "./support.ts";
@@ -9,8 +9,12 @@ import { inFolder } from "./support.ts";
 const silent = (): void => {};
 
 /** A claim as another process leaves it, not renewed for some seconds. */
-async function claimOf(host: string, folder: string, seconds: number): Promise<string> {
-  const path = join(folder, `${claimPrefix}${host}`);
+async function claimOf(
+  host: string | undefined,
+  folder: string,
+  seconds: number,
+): Promise<string> {
+  const path = join(folder, `${claimPrefix}${host ?? "unnamed"}`);
   const since = new Date(Date.now() - 1000 * seconds - 60_000).toISOString();
   await Deno.writeTextFile(path, JSON.stringify({ pid: 7, since, host }));
   const time = new Date(Date.now() - 1000 * seconds);
@@ -59,6 +63,26 @@ Deno.test("a claim of this machine whose process has ended is taken over at once
     await using _ = await hold(folder, silent);
     assert.equal(claimsIn(folder).length, 1);
   }));
+
+for (const who of ["neither names its machine", "only the other does not"]) {
+  const sys = who.startsWith("only");
+  const permissions = { sys, read: true, write: true, env: true };
+  Deno.test(
+    { name: `a claim is only taken over by its age where ${who}`, permissions },
+    () =>
+      inFolder(async (folder) => {
+        assert.equal(hostName() !== undefined, sys);
+        await claimOf(undefined, folder, 20);
+        await Deno.writeTextFile(join(folder, lockName), "");
+        assert.equal(await isHeld(folder), true);
+        assert.match(await refusal(hold(folder, silent)), /process 7 has been working there/);
+        await claimOf(undefined, folder, 400);
+        assert.equal(await isHeld(folder), false);
+        await using _ = await hold(folder, silent);
+        assert.ok(!claimsIn(folder).includes(`${claimPrefix}unnamed`));
+      }),
+  );
+}
 
 Deno.test("a claim that is silent is waited for, and refused when it is renewed after all", () =>
   inFolder(async (folder) => {

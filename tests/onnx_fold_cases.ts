@@ -190,6 +190,12 @@ export const cases: readonly Case[] = [
     f32(-0.25, 5),
     { attributes: { fmod: 1 } },
   ],
+  [
+    "is 1 of 1, as in IEEE 754",
+    "Pow",
+    [f32(1, -1, 1), f32(Infinity, -Infinity, NaN)],
+    f32(1, 1, 1),
+  ],
   ["is exact", "Pow", [i64(3, -2, -1, 0, 10), i64(20, 3, 4, 0, 15)], i64(3 ** 20, -8, 1, 1, 1e15)],
   ["has the base's type", "Pow", [f32(2, 4), i64(-1, 3)], f32(0.5, 64)],
   ["takes the least", "Min", [i64(1, 5), i64(3), scalar("int64", 4)], i64(1, 3)],

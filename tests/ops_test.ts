@@ -304,3 +304,37 @@ Deno.test("`binaryCrossEntropy()` stays finite on the device where p is 0 or 1, 
       assert.ok(Math.abs(g - (slopes[i] ?? NaN)) <= 1e7, `gradient ${g}`)
     );
   }));
+
+Deno.test("powers of infinity, zero and one are those of IEEE 754, by a number and by a tensor", () =>
+  withDevice(async (device) => {
+    const bases = Float32Array.of(-Infinity, Infinity, 0, 1, -1, -2, NaN);
+    // As NumPy 2.4 (C's pow) has them; its power by the number 1/2 alone is the square root, NaN of -infinity.
+    const expected: readonly (readonly [exponent: number, powers: readonly number[]])[] = [
+      [0.5, [Infinity, Infinity, 0, 1, NaN, NaN, NaN]],
+      [-0.5, [0, 0, Infinity, 1, NaN, NaN, NaN]],
+      [1.5, [Infinity, Infinity, 0, 1, NaN, NaN, NaN]],
+      [3, [-Infinity, Infinity, 0, 1, -1, -8, NaN]],
+      [-3, [0, 0, Infinity, 1, -1, -0.125, NaN]],
+      [67, [-Infinity, Infinity, 0, 1, -1, -(2 ** 67), NaN]],
+      [-67, [0, 0, Infinity, 1, -1, -(2 ** -67), NaN]],
+      [66, [Infinity, Infinity, 0, 1, 1, 2 ** 66, NaN]],
+      [Infinity, [Infinity, Infinity, 0, 1, 1, Infinity, NaN]],
+      [-Infinity, [0, 0, Infinity, 1, 1, 0, NaN]],
+    ];
+    const x = nn.constant(bases);
+    for (const [exponent, powers] of expected) {
+      const tensor = nn.pow(x, nn.constant(exponent, [bases.length]));
+      const forms = Number.isFinite(exponent) ? [nn.pow(x, exponent), tensor] : [tensor];
+      for (const y of forms) {
+        using program = await nn.compile(device, { outputs: [y] });
+        program.run();
+        for (const found of [values(y), [...await program.read(y)]]) {
+          const right = found.every((v, i) => {
+            const e = powers[i] ?? NaN;
+            return Object.is(v, e) || v === e || Math.abs(v - e) <= 1e-4 * Math.abs(e);
+          });
+          assert.ok(right, `to the power of ${exponent}: ${found}, not ${powers}`);
+        }
+      }
+    }
+  }));

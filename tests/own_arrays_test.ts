@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import {
   type DataSet,
+  limit,
   loadOwnImages,
   type OwnOptions,
   ownSet,
@@ -77,7 +78,9 @@ Deno.test("arrays are read in every layout and type, from .npy, .npz and .safete
       ),
     });
     for (const name of [...Object.keys(files), "g.safetensors"]) {
-      const set = await loadOwnImages(join(folder, name), photos);
+      const path = join(folder, name);
+      const set = await loadOwnImages(path, photos);
+      assert.deepEqual(await (await ownSet(path, photos)).load("", "test", 1), limit(set, 1));
       assert.deepEqual([...set.images], pixels, name);
       const isLabelled = /^[e-g]/.test(name);
       assert.deepEqual([set.labelled ?? true, [...set.labels]], [

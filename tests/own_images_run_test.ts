@@ -21,6 +21,9 @@ import {
 } from "../src/methods/mod.ts";
 import { procedureOf } from "../src/methods/protocol.ts";
 import { constant, dim, matmul, Random, reshape, type Tensor } from "../src/nn/mod.ts";
+import { runConfig } from "../src/experiment/config.ts";
+import { leftToTrain } from "../src/experiment/pending.ts";
+import { openSetup } from "../src/experiment/setup.ts";
 import { runsFolder } from "../src/runs/folder.ts";
 import { png } from "./data_support.ts";
 import { npy } from "./npy_writer.ts";
@@ -112,11 +115,13 @@ Deno.test("an exported set gives the set's own figures to the last digit, as a f
     assert.ok(accuracy);
     assert.deepEqual(checks.results, others);
     assert.ok(!warnings.some((warning) => warning.includes("guessing")));
-    const { stdout } = await task(
-      "eval",
-      [...quick, "--checkpoint", checkpoint, "--in-domain", "digits", "--out-domain", "letters"],
-      { cwd },
-    );
+    const evaluated = (digits: string, letters: string): Promise<Outcome> => {
+      const sets = ["--in-domain", digits, "--out-domain", letters];
+      return task("eval", [...quick, "--checkpoint", checkpoint, ...sets], { cwd });
+    };
+    const { stdout } = await evaluated("./digits", "letters/");
+    // The same run by other words, which `onlyRun()` and `runs` see to below.
+    assert.equal((await evaluated("digits", "./letters")).code, 0);
     assert.match(stdout, /of digits \(own images\), accuracy –, Brier –, NLL – \(no labels\)\n/);
     assert.match(stdout, /^Of 20 images of no class that it knows /m);
     assert.match(stdout, /ECE –; /);
@@ -126,6 +131,29 @@ Deno.test("an exported set gives the set's own figures to the last digit, as a f
     assert.ok(page.includes(">accuracy in-domain</th><td>–</td>"));
     const { stdout: runs } = await task("runs", ["--of", "eval"], { cwd });
     assert.match(runs, /–/);
+  }));
+
+Deno.test("images to train on behind --limit are not read where there is no training on them", () =>
+  inFolder(async (folder) => {
+    const files = ["train", "test"].flatMap((split) =>
+      ["ant", "bee"].flatMap((name) =>
+        [28, 20].map((size) => [`zoo/${split}/${name}/${size === 28 ? 0 : 1}.png`, png(1, size)])
+      )
+    );
+    await write(folder, Object.fromEntries(files));
+    const options = {
+      mode: "baseline",
+      inDomain: `${folder}/zoo`,
+      savePath: join(folder, "models"),
+    } as const;
+    const setup = await openSetup(runConfig({ ...options, limit: 2 }), "use");
+    const { count, unread } = await setup.trainingSet();
+    assert.deepEqual([count, unread], [2, 2]);
+    assert.match(
+      (await leftToTrain(setup)).begins.join(),
+      /training one for \d+ epochs on the first 2 images \(--limit\)$/,
+    );
+    await assert.rejects(openSetup(runConfig(options), "use"), /2 of 4 images have 20x20/);
   }));
 
 Deno.test("a model is taught a folder's classes, its run verified, and refused when an image has changed", () =>
@@ -138,7 +166,7 @@ Deno.test("a model is taught a folder's classes, its run verified, and refused w
         }
       }
     }
-    files["zoo/test/cat/broken.jpg"] = Uint8Array.of(0xff, 0xd8, 0xff, 0xe0);
+    files["zoo/test/cat/0-broken.jpg"] = Uint8Array.of(0xff, 0xd8, 0xff, 0xe0);
     await write(cwd, files);
     const zoo = [
       "--mode",
@@ -159,7 +187,7 @@ Deno.test("a model is taught a folder's classes, its run verified, and refused w
     assert.match(stderr, /^Of zoo train \(own images\) 12 images are used; 12 resized$/m);
     assert.match(
       stderr,
-      /^Of zoo \(own images\) 12 images are used; 1 file left out .*\(cat\/broken\.jpg\)/m,
+      /^Of zoo \(own images\) 12 images are used; 1 file left out .*\(cat\/0-broken\.jpg\)/m,
     );
     const path = member?.best.path ?? "";
     assert.match(path, /LeNet.seed_0.own-zoo-[0-9a-f]{8}.best\.safetensors$/);
@@ -169,6 +197,9 @@ Deno.test("a model is taught a folder's classes, its run verified, and refused w
     assert.deepEqual([made.inDomain.classNames, made.inDomain.classes], [["ant", "bee", "cat"], 3]);
     assert.deepEqual([made.inDomain.skipped, made.inDomain.prepared], [1, { resized: 12 }]);
     assert.equal(made.outDomain.name, "embedded letters");
+    // The training on all of them is found where fewer are asked for.
+    const behind = await task("eval", [...zoo.slice(0, -1), "3", "--json"], { cwd });
+    assert.deepEqual(evalResultSchema.parse(printed(behind)).checkpoints, [path]);
 
     // The same model, named: its classes are told by its arrays.
     const named = [
@@ -228,7 +259,7 @@ Deno.test("a model is taught a folder's classes, its run verified, and refused w
     const runs = [...Deno.readDirSync(runsFolder(savePath))].filter(({ name }) =>
       name.startsWith("eval-")
     );
-    assert.equal(runs.length, 4);
+    assert.equal(runs.length, 5);
   }));
 
 const refused: readonly (readonly [args: string[], says: RegExp])[] = [

@@ -173,6 +173,63 @@ Deno.test("files that are broken are left out, counted and named; those of other
     );
   }));
 
+Deno.test("no more files are looked at than the images that are asked for take, and these are those of all", () =>
+  inFolder(async (folder) => {
+    const broken = Uint8Array.of(1);
+    const zoo = {
+      ...Object.fromEntries([1, 2, 3, 4, 5, 6].map((n) => [`a/${n}.png`, png(n)])),
+      ...{ "b/1.png": broken, "b/2.png": png(12), "b/3.png": broken },
+      ...{ "c/1.png": png(21), "c/2.png": broken, "c/3.png": png(23), "c/4.png": png(24) },
+    };
+    const beside = Object.fromEntries(
+      Object.entries(zoo).map(([name, bytes]) => [name.replace("/", ""), bytes]),
+    );
+    const seen: (number | undefined)[][] = [];
+    for (const [name, files] of [["zoo", zoo], ["beside", beside]] as const) {
+      const path = join(folder, name);
+      await write(path, files);
+      const set = await ownSet(path, digits);
+      const all = await set.load("", "test");
+      assert.deepEqual([all.count, all.skipped?.length, all.unread], [10, 3, undefined]);
+      for (let n = 1; n <= 14; n++) {
+        const { skipped = [], unread = 0, ...found } = await set.load("", "test", n);
+        const { skipped: _, ...whole } = limit(all, n);
+        assert.deepEqual(found, whole, `${n}`);
+        assert.ok(skipped.every((file) => all.skipped?.includes(file)));
+        seen.push([found.count, skipped.length, unread]);
+      }
+    }
+    const [zoos, besides] = [seen.slice(0, 14), seen.slice(14)];
+    // Three images are one of each class; of seven a class lacks one, so that all others are counted.
+    assert.deepEqual([zoos[2], zoos[5], zoos[9], zoos[13]], [
+      [3, 1, 9],
+      [5, 3, 3],
+      [10, 3, 0],
+      [10, 3, 0],
+    ]);
+    assert.deepEqual([besides[0], besides[5], besides[6], besides[9]], [
+      [1, 0, 12],
+      [6, 0, 7],
+      [7, 1, 5],
+      [10, 3, 0],
+    ]);
+    const few = await ownSet(join(folder, "beside"), digits);
+    assert.equal(
+      ownNote(await few.load("", "test", 7)),
+      "Of beside (own images) 7 images are used, and 5 files not looked at; " +
+        "1 file left out that cannot be read (b1.png)",
+    );
+  }));
+
+Deno.test("images of another size are refused among those that are asked for, and not looked for behind them", () =>
+  inFolder(async (folder) => {
+    await write(folder, { "a.png": png(1), "b.png": png(2), "c.png": png(1, 5), "d.png": png(3) });
+    const set = await ownSet(folder, digits);
+    assert.equal((await set.load("", "test", 2)).count, 2);
+    await assert.rejects(set.load("", "test", 3), says(/1 of 3 images have 5x5/));
+    await assert.rejects(set.load("", "test"), says(/1 of 4 images have 5x5/));
+  }));
+
 /** What is wrong with folders: their files, and what is said. */
 const wrongFolders: readonly (readonly [
   files: Record<string, Uint8Array>,

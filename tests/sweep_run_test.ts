@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { sweepPage } from "../src/report/mod.ts";
 import { bySeed, type Collected, csvOf, seedOf } from "../src/sweep/collect.ts";
 import { readPlan, type Row } from "../src/sweep/plan.ts";
-import { rowFolder } from "../src/sweep/state.ts";
+import { rowFolder, writeOutcome } from "../src/sweep/state.ts";
 import { ended, type Outcome, startTask, task } from "./program.ts";
 import { secondDriver, testWithSecondDriver } from "./second_driver.ts";
 import { inFolder } from "./support.ts";
@@ -95,6 +95,26 @@ async function rowAt(folder: string, index: number): Promise<Row> {
   assert.ok(row);
   return row;
 }
+
+Deno.test("rows whose training failed have failed with it, until it is tried again", () =>
+  inFolder(async (folder) => {
+    await planned(folder, {
+      command: "attack",
+      grid: { epsilonAttack: [0.1, 0.3] },
+      options: small,
+    });
+    const path = join(folder, "sweep.jsonl");
+    const sentence = "Cannot continue training: it broke";
+    await writeOutcome(path, await rowAt(folder, 0), { state: "failed", sentence, seconds: 1 });
+    const { rows, failed, missing } = await status(folder);
+    assert.deepEqual([failed, missing], [3, 0]);
+    const needed = `It needs row 0, a training, which failed: ${sentence}`;
+    assert.deepEqual(rows.map((row) => row.sentence), [sentence, needed, needed]);
+    const run = await sweep(folder, ["run", "sweep.jsonl"]);
+    assert.match(run.stdout, /^0 finished, 3 failed before: sweep retry has them run again$/m);
+    await sweep(folder, ["retry", "sweep.jsonl"]);
+    assert.equal((await status(folder))["missing"], 3);
+  }));
 
 Deno.test("two at once leave what the commands leave one after the other, to the last bit", () =>
   inFolder(async (folder) => {

@@ -37,15 +37,13 @@ export async function loadAttack(path: ModulePath): Promise<Own<Attack>> {
     objective: [optional((of) => isKey(of, objectives)), `one of ${words(objectives)}`],
     adaptive: [optional((of) => of === true), "true"],
     gradientFree: [optional((of) => of === true), "true"],
-    norms: [optional(areOf(Object.keys(norms))), `a list of ${words(norms)}`],
   });
-  const { name, objective, adaptive, gradientFree, norms: known } = made;
+  const { name, objective, adaptive, gradientFree } = made;
   const attack: Attack = {
     name,
     ...objective && { objective },
     ...adaptive && { adaptive },
     ...gradientFree && { gradientFree },
-    ...known && { norms: known },
     settings(epsilon, options): AttackSettings {
       const settings = module.guarded("settings()", () => made.settings(epsilon, options));
       checkSettings(module, settings, epsilon);

@@ -81,8 +81,6 @@ export interface Attack {
   readonly objective?: ObjectiveName;
   /** Whether it finds its steps' lengths by itself: a stronger one makes more of them. */
   readonly adaptive?: true;
-  /** Norms that it knows; every one when not given. */
-  readonly norms?: readonly NormName[];
   /** Whether it looks at losses alone, and never at a gradient. */
   readonly gradientFree?: true;
   /** The settings for a radius; options about which the attack leaves no choice are passed over. */

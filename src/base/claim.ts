@@ -88,7 +88,8 @@ export class Claim {
   /**
    * Claims a folder whose lock of the operating system this process has.
    *
-   * @param sure whether that lock holds on this machine, so that whoever claimed the folder here has ended
+   * @param sure whether that lock holds on this machine, so that whoever is known to have claimed the folder here
+   *   has ended
    * @param note told when it is waited for what becomes of another machine's
    * @returns the claim, or the owner of another that stands
    */
@@ -104,7 +105,7 @@ export class Claim {
     while (true) {
       const now = await written(path, text);
       const ended = (other: Other): boolean =>
-        now - other.time > staleAfter || sure && other.owner?.host === owner.host;
+        now - other.time > staleAfter || sure && isOfHere(other);
       const others = await othersIn(folder, path);
       const standing = others.filter((other) => !ended(other));
       const [first] = standing;
@@ -167,13 +168,15 @@ export class Claim {
   }
 }
 
-/** Whether a process of another machine claims a folder, by this machine's clock: good enough to show. */
+/** Whether a process claims a folder that may be another machine's, by this machine's clock: good enough to show. */
 export async function isClaimed(folder: string): Promise<boolean> {
-  const host = hostName();
   const others = await othersIn(folder);
-  return others.some(({ owner, time }) =>
-    owner?.host !== undefined && owner.host !== host && Date.now() - time < staleAfter
-  );
+  return others.some((other) => !isOfHere(other) && Date.now() - other.time < staleAfter);
+}
+
+/** Whether a claim is known to be of this machine: where either's name may not be asked for, only its age tells. */
+function isOfHere({ owner }: Pick<Other, "owner">): boolean {
+  return owner?.host !== undefined && owner.host === hostName();
 }
 
 /** `process 12 on node7`. */

@@ -135,9 +135,9 @@ async function run(
   const row = index === undefined ? undefined : rowAt(plan, index + asked.offset, asked.plan);
   if (row && gpus.length === 0) return await runOne(plan, row, asked, reporter, end);
   rowsRun("rows", end);
-  const failedBefore = row ? [] : await failedRows(plan, asked.plan);
-  const rows = row ? [row] : plan.rows.filter((of) => !failedBefore.includes(of));
   if (!row) await adopt(plan, asked.plan);
+  const failedBefore = new Set(row ? [] : await failedRows(plan, asked.plan));
+  const rows = row ? [row] : plan.rows.filter((of) => !failedBefore.has(of));
   const result = await runJobs(plan, rows, {
     path: asked.plan,
     jobs: asked.jobs ?? 1,
@@ -145,7 +145,7 @@ async function run(
     firstGpu: numberIn("SLURM_LOCALID") ?? 0,
     say: reporter.note,
   });
-  return answerOf(result, failedBefore);
+  return answerOf(result, [...failedBefore]);
 }
 
 async function runOne(
@@ -217,9 +217,7 @@ async function status({ plan: path }: Of<"status">): Promise<SweepAnswer> {
   const statuses = await statusOf(await readPlan(path), path);
   const of = (state: RowStatus["state"]): RowStatus[] =>
     statuses.filter((status) => status.state === state);
-  const failed = of("failed").flatMap(({ row, outcome }) =>
-    outcome?.state === "failed" ? [{ index: row.index, row, sentence: outcome.sentence }] : []
-  );
+  const failed = of("failed");
   const running = of("running").map(({ row }) => row);
   const counts = {
     finished: of("finished").length,
@@ -229,17 +227,17 @@ async function status({ plan: path }: Of<"status">): Promise<SweepAnswer> {
   };
   const lines = [
     ...running.map((row) => `row ${row.index} runs: ${wordsOf(row)}`),
-    ...failed.map(({ index, sentence }) => `row ${index} failed: ${sentence}`),
+    ...failed.map(({ row, sentence }) => `row ${row.index} failed: ${sentence}`),
     Object.entries(counts).map(([state, count]) => `${count} ${state}`).join(", "),
   ];
   const document = {
     schema: "mirage/sweep-status@1",
     ...counts,
-    rows: statuses.map(({ row, state, outcome }) => ({
+    rows: statuses.map(({ row, state, outcome, sentence = null }) => ({
       index: row.index,
       state,
       run: outcome?.state === "finished" ? outcome.run : null,
-      sentence: outcome?.state === "failed" ? outcome.sentence : null,
+      sentence,
     })),
   };
   return { document, text: lines.join("\n"), code: 0 };

@@ -15,7 +15,7 @@ import { temperatureScaled } from "../methods/mod.ts";
 import { Random, release } from "../nn/mod.ts";
 import { temperatureOf } from "../scores/mod.ts";
 import { job } from "./common.ts";
-import { limited, type Setup } from "./setup.ts";
+import type { Setup } from "./setup.ts";
 import type { Workbench } from "./workbench.ts";
 
 /** A workbench whose subject answers at the temperature that its test images fit. */
@@ -68,7 +68,7 @@ export async function calibratedBench(bench: Workbench, reporter: Reporter): Pro
 
 /** The in-domain test images, as --limit leaves them. */
 async function testSetOf({ config, sets }: Pick<Setup, "config" | "sets">): Promise<ImageSet> {
-  return limited(await sets.inDomain.images("test"), config);
+  return await sets.inDomain.images("test", config.limit);
 }
 
 /**

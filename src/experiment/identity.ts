@@ -8,7 +8,7 @@ import { type ImageSet, isOwnName } from "../../data/mod.ts";
 import { checkpointsOf, type RunConfig } from "./config.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import { display } from "../base/files.ts";
-import { limited, meansSetOf, openSetup, outDomainOf, type Setup } from "./setup.ts";
+import { meansSetOf, openSetup, outDomainOf, type Setup } from "./setup.ts";
 import { taughtBy } from "./posterior.ts";
 import { checkModules } from "./parts.ts";
 import { type Method, methods, networkOf, ofUse, ownOf } from "../methods/mod.ts";
@@ -16,7 +16,7 @@ import { concerning } from "../methods/protocol.ts";
 import { sourceDigests } from "./source_digests.ts";
 import { convolutionsOf, type Device } from "../nn/mod.ts";
 import { versions } from "../base/version.ts";
-import { circumstances } from "../runs/agreement.ts";
+import { circumstances, inIdentity } from "../runs/agreement.ts";
 import {
   checkModels,
   checkSurrogate,
@@ -58,7 +58,7 @@ export async function runSpec(
   const options = Object.fromEntries(
     Object.entries(config).filter(([name, value]) =>
       value !== undefined && !circumstances.has(name)
-    ),
+    ).map(([name, value]) => [name, inIdentity(name, value)]),
   );
   const adapter = { ...setup.device.adapter };
   return {
@@ -113,7 +113,7 @@ async function setsOf(
   const train = given ? posterior && await taughtBy(setup) : await setup.trainingSet();
   return {
     ...(train ? { train } : {}),
-    ...(isWithout(config) ? {} : { test: limited(await sets.inDomain.images("test"), config) }),
+    ...(isWithout(config) ? {} : { test: await sets.inDomain.images("test", config.limit) }),
     ...(command === "train" ? {} : { outDomain: await outDomainOf({ config, sets }) }),
     ...(byMeans ? { classMeans: await meansSetOf({ config, sets }) } : {}),
   };

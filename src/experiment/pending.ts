@@ -68,15 +68,21 @@ export interface LeftToTrain {
   readonly remarks: readonly string[];
 }
 
+/** ` on the first 100 of 8000 images (--limit)`; empty where all are learned from. */
+async function limitIn({ sets, trainingSet }: Setup): Promise<string> {
+  const { count, unread = 0 } = await trainingSet();
+  // How many of the other files are images nobody has looked at.
+  if (unread > 0) return ` on the first ${count} images (--limit)`;
+  const whole = await sets.inDomain.images("train");
+  return count < whole.count ? ` on the first ${count} of ${whole.count} images (--limit)` : "";
+}
+
 /** What is left to train before a run's models can be used: those that no --checkpoint names. */
 export async function leftToTrain(setup: Setup): Promise<LeftToTrain> {
   const { seeds, config } = setup;
   const network = titleOf(setup);
-  const whole = await setup.sets.inDomain.images("train");
   const { count: images } = await setup.trainingSet();
-  const limit = images < whole.count
-    ? ` on the first ${images} of ${whole.count} images (--limit)`
-    : "";
+  const limit = await limitIn(setup);
   const states: TrainingState[] = [];
   for (const seed of seeds) states.push(await trainingState(setup, seed));
   // Members that learned for longer than others would weigh as much: all are brought as far.

@@ -4,9 +4,10 @@
  * @module
  */
 import { join } from "node:path";
-import { type ChosenSets, type ImageSet, limit, type OpenSets, openSets } from "../../data/mod.ts";
+import { type ChosenSets, type ImageSet, type OpenSets, openSets } from "../../data/mod.ts";
 import { checkpointPaths } from "../checkpoint/checkpoint.ts";
 import { checkpointFormat, type Statement } from "../checkpoint/statement.ts";
+import { readExtras } from "../checkpoint/stored.ts";
 import {
   checkpointsOf,
   listedMembers,
@@ -16,7 +17,7 @@ import {
   trainBatch,
 } from "./config.ts";
 import { UserError } from "../base/errors.ts";
-import { isFile } from "../base/files.ts";
+import { explain, isFile } from "../base/files.ts";
 import {
   distinguishing,
   type Hyperparameters,
@@ -210,12 +211,11 @@ async function settleTraining(
   purpose: "train" | "use",
   seed: number,
 ): Promise<Settled> {
-  const { limit: _, ...unlimited } = setup.config;
+  const { limit, ...unlimited } = setup.config;
   const purposes = purpose === "train" ? ["train"] as const : ["use", "train"] as const;
   const candidates = [setup.config, unlimited].map((config) => {
-    const trainingSet = once(async () =>
-      limited(await setup.sets.inDomain.images("train"), config)
-    );
+    const most = config === unlimited ? undefined : limit;
+    const trainingSet = once(() => setup.sets.inDomain.images("train", most));
     return purposes.map((as): Settled => {
       const trainingConfig = {
         ...config,
@@ -229,7 +229,13 @@ async function settleTraining(
   const [first] = asked;
   if (!first) throw new Error("Unreachable: no training to settle on");
   if (purpose === "train" || checkpointsOf(setup.config)) return first;
+  const { own, name } = setup.sets.inDomain.set;
   for (const candidate of [...whole, ...asked]) {
+    // Images of the user's own are not all read in search of a training on them where there is none on so many.
+    if (own && limit !== undefined && whole.includes(candidate)) {
+      const folder = trainingsFolder({ ...setup, ...candidate }, seed);
+      if (!await hasTrainingBeyond(limit, folder, name)) continue;
+    }
     if (await isFile(checkpointPaths(await candidate.trainingFolder(seed)).last)) return candidate;
   }
   return first;
@@ -283,6 +289,21 @@ function folderOf(
     ...sets.inDomain.set.own && { classes: sets.inDomain.set.classes },
   }));
   return join(
+    trainingsFolder({ trainingConfig: config, method, network }, seed),
+    `${sets.embedded ? "embedded" : sets.inDomain.set.name}-${key.slice(0, 8)}`,
+  );
+}
+
+/** The folder of all trainings of a seed, whatever else they differ in. */
+function trainingsFolder(
+  { trainingConfig: config, method, network }:
+    & Pick<Unsettled, "method" | "network">
+    & Pick<Setup, "trainingConfig">,
+  seed: number,
+): string {
+  const of = networkOf(network);
+  const own = distinguishing(of, ownOf(method, of, config));
+  return join(
     config.savePath,
     method.family,
     network,
@@ -293,8 +314,30 @@ function folderOf(
       folder === undefined || own[name] === undefined ? [] : [`${folder}_${own[name]}`]
     ),
     `seed_${seed}`,
-    `${sets.embedded ? "embedded" : sets.inDomain.set.name}-${key.slice(0, 8)}`,
   );
+}
+
+/** Whether a folder of trainings has one on more than so many images of a set, or one that does not say it. */
+async function hasTrainingBeyond(count: number, folder: string, set: string): Promise<boolean> {
+  for (const name of await namesIn(folder)) {
+    if (!name.startsWith(`${set}-`)) continue;
+    const last = await readExtras(checkpointPaths(join(folder, name)).last).catch((error) => {
+      if (error instanceof UserError) return null;
+      throw error;
+    });
+    if (last === null || last && last.statement.data.count > count) return true;
+  }
+  return false;
+}
+
+/** What lies in a folder; nothing where there is none. */
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw explain(error, "read", folder);
+  }
 }
 
 /** Pixels by which training images are shifted at random. */
@@ -309,11 +352,6 @@ export function trainBatchOf({ trainBatchSize }: RunConfig): number {
   return trainBatchSize ?? trainBatch;
 }
 
-/** The part of a set that --limit leaves. */
-export function limited(set: ImageSet, { limit: n }: RunConfig): ImageSet {
-  return n === undefined ? set : limit(set, n);
-}
-
 /**
  * The images that class means of features are taken over: the first of the training set by --limit, whichever of
  * it the models learned from, so that a run that is made again from its models has the same.
@@ -323,7 +361,7 @@ export function limited(set: ImageSet, { limit: n }: RunConfig): ImageSet {
 export async function meansSetOf(
   { config, sets }: Pick<Setup, "config" | "sets">,
 ): Promise<ImageSet> {
-  return limited(await sets.inDomain.images("train"), config);
+  return await sets.inDomain.images("train", config.limit);
 }
 
 /**
@@ -335,5 +373,5 @@ export async function outDomainOf(
   { config, sets }: Pick<Setup, "config" | "sets">,
 ): Promise<ImageSet> {
   if (!sets.outDomain) throw new Error("Unreachable: a training shows no images out of domain");
-  return limited(await sets.outDomain.images("test"), config);
+  return await sets.outDomain.images("test", config.limit);
 }

@@ -28,7 +28,7 @@ import {
   useExactConvolutions,
   useTuning,
 } from "../nn/mod.ts";
-import { augmentOf, builtModel, limited, openSetup, type Setup, trainBatchOf } from "./setup.ts";
+import { augmentOf, builtModel, openSetup, type Setup, trainBatchOf } from "./setup.ts";
 import { givenCheckpoints } from "./named.ts";
 import { isWithout, remark } from "./without_in_domain.ts";
 import { checkPosteriors, fitPosteriors, type FittedPosterior } from "./posterior.ts";
@@ -206,9 +206,9 @@ export async function tellOwn(
 ): Promise<void> {
   const used = [
     ...inDomain.set.own && !isWithout(config)
-      ? [...toTrain ? [await trainingSet()] : [], limited(await inDomain.images("test"), config)]
+      ? [...toTrain ? [await trainingSet()] : [], await inDomain.images("test", config.limit)]
       : [],
-    ...outDomain?.set.own ? [limited(await outDomain.images("test"), config)] : [],
+    ...outDomain?.set.own ? [await outDomain.images("test", config.limit)] : [],
   ];
   if (isWithout(config)) reporter.note(remark);
   for (const note of used.flatMap((set) => ownNote(set) ?? [])) reporter.note(note);
@@ -364,7 +364,7 @@ async function splitForSelection(
 ): Promise<{ learn: Uint32Array; select: ImageSet }> {
   const { learn, held } = partsFor(procedure.selection, seed, set);
   if (held.length === 0) {
-    return { learn, select: limited(await sets.inDomain.images("test"), trainingConfig) };
+    return { learn, select: await sets.inDomain.images("test", trainingConfig.limit) };
   }
   return { learn, select: { ...chosen(set, held), name: `${set.name} (held out)` } };
 }

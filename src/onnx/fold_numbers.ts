@@ -133,12 +133,19 @@ function power(call: HostCall): HostTensor {
     throw call.refused("it computes with truth values");
   }
   const round = rounding(call, base.type);
-  if (isFloat(base)) return pairwise(call, base, exponent, (a, b) => round(a ** b));
+  if (isFloat(base)) {
+    return pairwise(call, base, exponent, (a, b) => round(hasPowersOne(a, b) ? 1 : a ** b));
+  }
   return pairwise(call, base, exponent, (a, b) => {
     // Of large numbers a ** b may be rounded; and beyond 64 bits no integer type holds it.
     if (Math.abs(a) <= 1 || b < 0 || b > 64) return round(a ** b);
     return round(Number.isInteger(b) ? Number(BigInt(a) ** BigInt(b)) : a ** b);
   });
+}
+
+/** Where IEEE 754 has 1, and JavaScript has NaN. */
+function hasPowersOne(base: number, exponent: number): boolean {
+  return base === 1 || base === -1 && Math.abs(exponent) === Infinity;
 }
 
 function unary(f: (value: number) => number): HostRule {

@@ -17,6 +17,7 @@ import {
   type Tensor,
   where,
 } from "../nn/mod.ts";
+import { shortened } from "../base/errors.ts";
 import type { Rule, Site } from "./value.ts";
 
 /**
@@ -39,7 +40,10 @@ const reshaped: Rule = (site) => {
   const shape = site.batch.lifting?.reshaped(name, x.shape, target) ?? lifted(site, x, target);
   const known = shape.reduce((a, n) => n < 0 ? a : a * n, 1);
   if (shape.filter((n) => n < 0).length > 1 || size(x.shape) % known !== 0) {
-    throw site.refused(`it makes [${written.join(", ")}] of [${x.shape.join(", ")}]`);
+    const sizes = `it makes [${shortened(written.join(", "), 60)}] of [${x.shape.join(", ")}]`;
+    throw site.refused(
+      `${sizes}; export the model for images of this size, with a batch of any size (dynamic_axes)`,
+    );
   }
   return reshape(x, shape);
 };
@@ -274,7 +278,10 @@ const real = new Set([1, 10, 11, 16]);
 
 const cast: Rule = (site) => {
   if (real.has(site.number("to", 1))) return site.tensor(0);
-  throw site.refused("it makes whole numbers of what follows from the images");
+  throw site.refused(
+    "it makes whole numbers of what follows from the images; export the model without it, or " +
+      "name an earlier value by --output",
+  );
 };
 
 /** By the operators' names. */

@@ -6,6 +6,7 @@
  */
 import { shortened, UserError } from "../base/errors.ts";
 import { constant, Parameter, show, size, type Tensor } from "../nn/mod.ts";
+import { elementKinds } from "./elements.ts";
 import type { Lifting } from "./lifting.ts";
 import type { HostTensor, OnnxNode } from "./model.ts";
 
@@ -14,6 +15,18 @@ export type Value =
   | { readonly kind: "host"; readonly array: HostTensor }
   | { readonly kind: "tensor"; readonly tensor: Tensor };
 
+/** Operators whose parameters are learned: an infinite one is of a training that went wrong, and no bound or mask. */
+const learned: ReadonlySet<string> = new Set([
+  "BatchNormalization",
+  "Conv",
+  "ConvTranspose",
+  "Gemm",
+  "GroupNormalization",
+  "InstanceNormalization",
+  "LayerNormalization",
+  "MatMul",
+]);
+
 /** Elements from which an array of the file is held on the device once for all programs. */
 const worthHolding = 64;
 
@@ -21,10 +34,25 @@ const worthHolding = 64;
 export class Weights {
   readonly #held = new Map<string, Parameter>();
   readonly #from = new Map<string, HostTensor>();
+  readonly #notFinite = new WeakMap<HostTensor, { readonly at: number | undefined }>();
 
   /** What is held, by name. */
   get state(): ReadonlyMap<string, Parameter> {
     return this.#held;
+  }
+
+  /** Where an array has its first NaN, else its first number that is infinite as f32; undefined where all are finite. */
+  notFinite(array: HostTensor): number | undefined {
+    const before = this.#notFinite.get(array);
+    if (before) return before.at;
+    const { data } = array;
+    const isBad = (value: number): boolean => !Number.isFinite(Math.fround(value));
+    // Of whole numbers none is.
+    const first = elementKinds[array.type].range ? -1 : data.findIndex(isBad);
+    const none = first < 0 ? -1 : data.findIndex(Number.isNaN);
+    const at = first < 0 ? undefined : none < 0 ? first : none;
+    this.#notFinite.set(array, { at });
+    return at;
   }
 
   /** The values as f32; bool as 0 and 1. */
@@ -85,10 +113,22 @@ export class Site {
   /** An input as a tensor; undefined where it is left out. */
   optional(at: number): Tensor | undefined {
     const value = this.inputs[at];
-    if (!value) return undefined;
-    return value.kind === "tensor"
-      ? value.tensor
-      : this.weights.tensor(this.node.inputs[at] ?? "", value.array);
+    if (value?.kind !== "host") return value?.tensor;
+    const name = this.node.inputs[at] ?? "";
+    this.#checkNumbers(name, value.array);
+    return this.weights.tensor(name, value.array);
+  }
+
+  /** Refuses NaN, and as what is learned numbers that are infinite in 32 bits. */
+  #checkNumbers(name: string, array: HostTensor): void {
+    const bad = this.weights.notFinite(array);
+    if (bad === undefined) return;
+    const number = array.data[bad] ?? NaN;
+    if (!Number.isNaN(number) && !learned.has(this.node.op)) return;
+    const beyond = Number.isFinite(number) ? ", which is more than 32 bits hold" : "";
+    throw this.refused(
+      `"${shortened(name, 60)}" holds ${number} at ${bad}${beyond}; train the model again`,
+    );
   }
 
   /** All inputs as tensors. */

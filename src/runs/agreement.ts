@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { normalize } from "node:path";
 import { z } from "zod";
 import { digestOf } from "../base/digest.ts";
 import { shortened, shownValue } from "../base/errors.ts";
@@ -34,6 +35,15 @@ const settled: ReadonlySet<string> = new Set([
 
 type Options = Readonly<Record<string, unknown>>;
 
+/**
+ * An option as it names a run: of a path of images its plain form, so that `./zoo/` and `zoo` name the same run. What
+ * lies there is in the run's digests; a path from elsewhere, relative or absolute, is left another one.
+ */
+export function inIdentity(name: string, value: unknown): unknown {
+  if (name !== "inDomain" && name !== "outDomain" || typeof value !== "string") return value;
+  return normalize(value).replace(/(?<=.)[\\/]+$/, "");
+}
+
 const record = z.record(z.string(), z.unknown());
 
 /** In what a run contradicts itself, in half a sentence; undefined where it does not. */
@@ -44,7 +54,8 @@ export function contradiction(
   const isTable = command === "table";
   const [asked, made] = isTable ? [inOne(config), inOne(options)] : [config, options];
   for (const name of new Set([...Object.keys(asked), ...Object.keys(made)])) {
-    if (circumstances.has(name) || same(asked[name], made[name])) continue;
+    if (circumstances.has(name)) continue;
+    if (same(inIdentity(name, asked[name]), inIdentity(name, made[name]))) continue;
     if (asked[name] === undefined && !isTable && settled.has(name)) continue;
     return `its config says ${told(asked, name)}, its identity ${told(made, name)}`;
   }

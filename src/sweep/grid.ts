@@ -81,8 +81,13 @@ export async function readGrid(path: string): Promise<Point[]> {
 function blocksOf(text: string, cannot: (why: string) => UserError): Block[] {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = JSON.parse(text, (key, value) => {
+      // Objects would lose it on the way, without a word.
+      if (key === "__proto__") throw cannot(`there is no option "${key}"`);
+      return value;
+    });
   } catch (error) {
+    if (error instanceof UserError) throw error;
     const why = error instanceof Error ? shortened(error.message) : "it cannot be parsed";
     throw cannot(`it is no JSON (${why})`);
   }

@@ -68,11 +68,16 @@ export async function runJobs(
 
 type Start = (args: readonly string[], env: Record<string, string>) => Deno.ChildProcess;
 
+/** Whether a row may start, has to wait, or needs one that did not finish. */
+type Readiness = "ready" | "wait" | { readonly failed: Row };
+
 class Jobs {
-  readonly #plan: Plan;
   readonly #settings: JobSettings;
   readonly #start: Start;
-  readonly #open: Row[];
+  readonly #byDigest: ReadonlyMap<string, Row>;
+  readonly #open: Set<Row>;
+  /** Open rows of which it is known that they had not finished before. */
+  readonly #unfinished = new Set<Row>();
   readonly #count: number;
   readonly #running = new Map<Row, { readonly slot: number; readonly child: Deno.ChildProcess }>();
   readonly #result = {
@@ -84,10 +89,10 @@ class Jobs {
   #stopping = false;
 
   constructor(plan: Plan, rows: readonly Row[], settings: JobSettings, start: Start) {
-    this.#plan = plan;
+    this.#byDigest = new Map(plan.rows.map((row) => [row.digest, row]));
     this.#settings = settings;
     this.#start = start;
-    this.#open = [...rows];
+    this.#open = new Set(rows);
     this.#count = rows.length;
   }
 
@@ -97,9 +102,10 @@ class Jobs {
       for (const { child } of this.#running.values()) child.kill(signal);
     });
     const ending = new Set<Promise<void>>();
-    while (this.#open.length > 0 || ending.size > 0) {
+    while (this.#open.size > 0 || ending.size > 0) {
       if (this.#stopping) {
-        this.#result.stopped.push(...this.#open.splice(0).map(({ index }) => index));
+        for (const { index } of this.#open) this.#result.stopped.push(index);
+        this.#open.clear();
       }
       const row = this.#running.size < this.#settings.jobs ? await this.#next() : undefined;
       // Told to stop while it was looked for: nobody would tell a process that starts now.
@@ -108,50 +114,75 @@ class Jobs {
       } else if (row) {
         const end = this.#make(row).finally(() => ending.delete(end));
         ending.add(end);
-      } else if (this.#open.length > 0 || ending.size > 0) {
+      } else if (this.#open.size > 0 || ending.size > 0) {
         await Promise.race([...ending, new Promise((wake) => setTimeout(wake, pause))]);
       }
     }
     return this.#result;
   }
 
-  /** The next row that may start now, taken out of those that are open; undefined where all of them wait. */
+  /**
+   * The next row that may start now, taken out of those that are open; undefined where all of them wait. Of a row that
+   * waits for a training nothing is read again before that has ended, and of the training once, however many wait.
+   */
   async #next(): Promise<Row | undefined> {
+    const { path } = this.#settings;
+    const looked = new Map<string, Readiness>();
     for (const row of [...this.#open]) {
-      const { path } = this.#settings;
-      if ((await outcomeOf(path, row))?.state === "finished") {
-        this.#take(row);
-        this.#result.before.push(row.index);
-        continue;
-      }
-      const ready = await this.#readiness(row);
-      if (ready === "wait" || await isHeld(rowFolder(path, row))) continue;
-      this.#take(row);
+      if (this.#stopping) break;
+      const before = this.#unfinished.has(row);
+      if (!before && await this.#finishedBefore(row)) continue;
+      const ready = await this.#readiness(row, looked);
+      if (ready === "wait") continue;
+      // Another process may have finished it while it waited.
+      if (before && await this.#finishedBefore(row)) continue;
+      if (await isHeld(rowFolder(path, row))) continue;
+      this.#open.delete(row);
       if (ready === "ready") return row;
       this.#fail(row, `it needs row ${ready.failed.index}, which did not finish`);
     }
     return undefined;
   }
 
-  /** Whether the trainings that a row needs are there. */
-  async #readiness(row: Row): Promise<"ready" | "wait" | { readonly failed: Row }> {
+  /** Whether a row had finished; it is then no longer open. */
+  async #finishedBefore(row: Row): Promise<boolean> {
+    const { state } = await outcomeOf(this.#settings.path, row) ?? {};
+    if (state !== "finished") {
+      this.#unfinished.add(row);
+      return false;
+    }
+    this.#open.delete(row);
+    this.#result.before.push(row.index);
+    return true;
+  }
+
+  /**
+   * Whether the trainings that a row needs are there.
+   *
+   * @param looked what was found of trainings, by their digest: each is looked at once
+   */
+  async #readiness(row: Row, looked: Map<string, Readiness>): Promise<Readiness> {
     for (const digest of row.needs) {
-      const needed = this.#plan.rows.find((other) => other.digest === digest);
-      if (!needed) throw new Error("Unreachable: a row needs one that the plan has not");
-      const outcome = await outcomeOf(this.#settings.path, needed);
-      if (outcome?.state === "finished") continue;
-      const { failed, stopped } = this.#result;
-      const ended = [...failed.map(({ index }) => index), ...stopped].includes(needed.index);
-      const coming = this.#open.includes(needed) || this.#running.has(needed);
-      if (ended || outcome?.state === "failed" && !coming) return { failed: needed };
-      // One that was not asked for the row makes by itself, unless another process is at it.
-      if (coming || await isHeld(rowFolder(this.#settings.path, needed))) return "wait";
+      const found = looked.get(digest) ?? await this.#readinessOf(digest);
+      looked.set(digest, found);
+      if (found !== "ready") return found;
     }
     return "ready";
   }
 
-  #take(row: Row): void {
-    this.#open.splice(this.#open.indexOf(row), 1);
+  /** Whether a training is there, or may be made by the row that needs it. */
+  async #readinessOf(digest: string): Promise<Readiness> {
+    const needed = this.#byDigest.get(digest);
+    if (!needed) throw new Error("Unreachable: a row needs one that the plan has not");
+    const outcome = await outcomeOf(this.#settings.path, needed);
+    if (outcome?.state === "finished") return "ready";
+    const { failed, stopped } = this.#result;
+    const ended = failed.some(({ index }) => index === needed.index) ||
+      stopped.includes(needed.index);
+    const coming = this.#open.has(needed) || this.#running.has(needed);
+    if (ended || outcome?.state === "failed" && !coming) return { failed: needed };
+    // One that was not asked for the row makes by itself, unless another process is at it.
+    return coming || await isHeld(rowFolder(this.#settings.path, needed)) ? "wait" : "ready";
   }
 
   /** Runs a row in a process of its own, to its end. */

@@ -41,6 +41,8 @@ export interface RowStatus {
   readonly row: Row;
   readonly state: RowState;
   readonly outcome: Outcome | undefined;
+  /** What it failed with: its own sentence, or that of the training that it needs. */
+  readonly sentence?: string;
 }
 
 /** The folder of a plan's states. */
@@ -125,9 +127,29 @@ export async function statusOf(plan: Plan, path: string): Promise<RowStatus[]> {
       : await isHeld(rowFolder(path, row))
       ? "running"
       : outcome?.state ?? "missing";
-    statuses.push({ row, state, outcome });
+    const sentence = state === "failed" && outcome?.state === "failed"
+      ? { sentence: outcome.sentence }
+      : {};
+    statuses.push({ row, state, outcome, ...sentence });
   }
-  return statuses;
+  return withTrainings(statuses);
+}
+
+/** Rows whose training failed have failed with it: none of them runs before that is tried again. */
+function withTrainings(statuses: readonly RowStatus[]): RowStatus[] {
+  const failed = new Map<string, RowStatus>();
+  // Trainings come before the rows that need them.
+  return statuses.map((status): RowStatus => {
+    const { row, state } = status;
+    const needed = row.needs.map((digest) => failed.get(digest)).find((of) => of !== undefined);
+    const found: RowStatus = state !== "missing" || !needed ? status : {
+      ...status,
+      state: "failed",
+      sentence: `It needs row ${needed.row.index}, a training, which failed: ${needed.sentence}`,
+    };
+    if (found.state === "failed") failed.set(row.digest, found);
+    return found;
+  });
 }
 
 /**
@@ -137,7 +159,9 @@ export async function statusOf(plan: Plan, path: string): Promise<RowStatus[]> {
  */
 export async function adopt(plan: Plan, path: string): Promise<number> {
   const statuses = await statusOf(plan, path);
-  const open = statuses.filter(({ state }) => state === "missing").map(({ row }) => row);
+  const isOpen = ({ state, outcome }: RowStatus): boolean =>
+    state === "missing" || state === "failed" && outcome === undefined;
+  const open = statuses.filter(isOpen).map(({ row }) => row);
   const taken = new Set(
     statuses.flatMap(({ outcome }) => outcome?.state === "finished" ? [outcome.run] : []),
   );

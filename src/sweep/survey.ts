@@ -18,9 +18,9 @@ import {
 } from "../experiment/config.ts";
 import { givenCheckpoints } from "../experiment/named.ts";
 import { type Parts, partsOf } from "../experiment/parts.ts";
-import { limited, openSetup, outDomainOf, type Setup } from "../experiment/setup.ts";
+import { openSetup, outDomainOf, type Setup } from "../experiment/setup.ts";
 import { surrogateSeedsOf } from "../experiment/used_models.ts";
-import { circumstances } from "../runs/agreement.ts";
+import { circumstances, inIdentity } from "../runs/agreement.ts";
 import type { Run } from "../runs/schema.ts";
 import type { RowCommand } from "./grid.ts";
 
@@ -155,13 +155,13 @@ export function digestOfRun(run: Run): string | undefined {
 function rowDigest({ config, network, ...rest }: RowIdentity): string {
   const options = Object.entries(config).filter(([name, value]) =>
     value !== undefined && !places.has(name)
-  );
+  ).map(([name, value]) => [name, inIdentity(name, value)]);
   return digestOf({ ...rest, options: { ...Object.fromEntries(options), model: network } });
 }
 
 async function look(config: RunConfig, purpose: "train" | "use"): Promise<Known> {
   const setup = await openSetup(config, purpose);
-  const test = limited(await setup.sets.inDomain.images("test"), config);
+  const test = await setup.sets.inDomain.images("test", config.limit);
   const outDomain = purpose === "use" ? await outDomainOf(setup) : undefined;
   return {
     setup,

@@ -75,13 +75,14 @@ async function trainingsOf(
       add(await draft.known.setup.trainingFolder(seed), seed).makers.push(draft);
     }
   }
+  const hasMakers = found.size > 0;
   for (const draft of drafts.filter(({ command }) => command !== "train")) {
     if (checkpointsOf(draft.config) !== undefined) continue;
     const { limit, ...unlimited } = draft.config;
     for (const seed of seedsOf(draft)) {
       let folder = await draft.known.setup.trainingFolder(seed);
       // A run takes a model of all images where there is one: this sweep may make it.
-      if (limit !== undefined && found.size > 0) {
+      if (limit !== undefined && hasMakers) {
         const { setup } = await survey.known(draft.command, unlimited as RunConfig);
         const whole = await setup.trainingFolder(seed);
         if ((found.get(whole)?.makers.length ?? 0) > 0) folder = whole;

@@ -16,7 +16,6 @@ import {
   type Operand,
   reciprocal,
   scale,
-  sign,
   square,
   step,
   sub,
@@ -29,8 +28,12 @@ import { constant, size, type Tensor, withVjp } from "../graph/tensor.ts";
 const mostProducts = 64;
 
 /**
- * `x^exponent`, NaN where x is below 0 and the exponent is no whole number; 1 where the exponent is 0. Whole numbers
- * up to 64 in magnitude are made of products; others, and tensors, are `e^(exponent log|x|)` with its sign.
+ * `x^exponent`, NaN where x is finite, below 0 and the exponent is no whole number; 1 where the exponent is 0. Whole
+ * numbers up to 64 in magnitude are made of products; others, and tensors, are `e^(exponent log|x|)` with its sign.
+ *
+ * Infinity and zero have the powers that IEEE 754 (`pow`) gives them: -infinity to 1/2 is +infinity, and to -1/2 is 0,
+ * as of PyTorch with a tensor as exponent (with the number 1/2 it takes the square root, NaN). The sign of a zero is
+ * left aside, but where the power is made of products.
  *
  * The derivative by x is `exponent x^(exponent - 1)`, at x = 0 too. That by an exponent which is a tensor is
  * `x^exponent log x`: NaN where x is below 0, and 0 where x is 0 and the exponent is not below it, as PyTorch has it.
@@ -63,19 +66,24 @@ function wholePower(x: Tensor, n: number): Tensor {
   return n % 2 === 0 ? even : mul(even, x);
 }
 
-/** By logarithms; x below 0 has powers of whole exponents only. */
+/** By logarithms; x below 0 has powers of whole exponents only, but for -infinity, whose powers are +infinity's. */
 function realPower(x: Tensor, exponent: number, whole: boolean): Tensor {
-  const magnitude = exp(scale(log(whole ? abs(x) : x), exponent));
-  return whole && exponent % 2 !== 0 ? mul(sign(x), magnitude) : magnitude;
+  const base = whole ? abs(x) : where(equal(x, -Infinity), constant(Infinity), x);
+  const magnitude = exp(scale(log(base), exponent));
+  // Not by the sign of x: 0 has powers below 0, which are infinite.
+  return whole && exponent % 2 !== 0 ? where(step(neg(x)), neg(magnitude), magnitude) : magnitude;
 }
 
 function tensorPower(x: Tensor, exponent: Tensor): Tensor {
   const half = scale(exponent, 0.5);
   const whole = equal(floor(exponent), exponent);
   const odd = mul(whole, sub(1, equal(floor(half), half)));
-  const negative = where(whole, sub(1, scale(odd, 2)), constant(NaN));
+  const broken = where(equal(x, -Infinity), constant(1), constant(NaN));
+  const negative = where(whole, sub(1, scale(odd, 2)), broken);
   const signed = where(step(neg(x)), negative, constant(1));
-  const magnitude = exp(mul(exponent, log(abs(x))));
+  // 1 has the powers 1, that of an infinite exponent, too.
+  const one = equal(abs(x), 1);
+  const magnitude = where(one, constant(1), exp(mul(exponent, log(abs(x)))));
   const value = where(equal(exponent, 0), constant(1), mul(signed, magnitude));
   return withVjp(value, [x, exponent], (g, y) => {
     const zero = equal(x, 0);
