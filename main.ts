@@ -189,9 +189,10 @@ function layout(): Layout {
 
 /** What is told when a run is stopped, by what there is of it. */
 const runStops = {
-  nothing: "Stopped; nothing was kept: run the command again",
+  nothing: "Stopped; there is nothing to go on from yet: the same command begins anew",
   epochs: "Stopped; the same command goes on from the last finished epoch",
   models: "Stopped; what was trained is kept: the same command goes on with it",
+  attacks: "Stopped; the finished attacks are kept: the same command goes on with the next",
 } as const satisfies Record<Kept, string>;
 
 /** What is told when another command is stopped. */

@@ -11,7 +11,7 @@ import { described } from "../base/schema.ts";
 import { readFigures, readRun, runsFolder } from "./folder.ts";
 import { type Run, type RunCommand, runCommands } from "./schema.ts";
 
-/** How far a run has come: an unfinished one goes on by the same command. */
+/** How far a run has come: an unfinished one is made by the same command, from what it left, if anything. */
 export type RunState = "finished" | "running" | "unfinished" | "damaged";
 
 /** All of them. */
