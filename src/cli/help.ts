@@ -29,13 +29,13 @@ const common: ReadonlySet<string> = new Set([
   "--attack",
   "--battery",
   "--epsilon-attack",
-  "--steps",
+  "--in-domain",
+  "--out-domain",
   "--checkpoint",
   "--epochs",
   "--seeds",
   "--ablate",
   "--limit",
-  "--data-path",
   "--json",
 ]);
 
@@ -87,7 +87,7 @@ function pageOf({ command, action, all }: HelpAsked, { width, colors }: Layout):
   };
   const sections = page.sections.map((section): DocSection => ({
     ...section,
-    entries: section.entries.filter(shown).map(inBrackets),
+    entries: section.entries.filter(shown).map((entry) => inBrackets(entry, run && !all ? 2 : 6)),
   }));
   const help = formatDocPage(commandOf(typed.join(" ")), {
     ...page,
@@ -124,12 +124,16 @@ function flagActsIn(command: (typeof long)[number], flag: string): boolean {
   return name === undefined || actsIn(command, name);
 }
 
-/** An entry with its choices and its default in its text, so that they wrap as the rest does. */
-function inBrackets({ default: usual, choices, ...entry }: DocEntry): DocEntry {
+/**
+ * An entry with its choices and its default in its text, so that they wrap as the rest does.
+ *
+ * @param many choices that are shown of more than six
+ */
+function inBrackets({ default: usual, choices, ...entry }: DocEntry, many: number): DocEntry {
   const values = choices?.flatMap((term) => term.type === "value" ? [term.value] : []) ?? [];
   // Every mode, of what else is many the first ones.
-  const first = modes.some((mode) => values.includes(mode)) ? modes.length : 6;
-  const some = values.length > first ? [...values.slice(0, first), "..."] : values;
+  const first = modes.some((mode) => values.includes(mode)) ? modes.length : many;
+  const some = values.length > Math.max(first, 6) ? [...values.slice(0, first), "..."] : values;
   const added = [
     values.length > 0 ? ` (${some.join(", ")})` : "",
     usual ? ` [${formatMessage(usual, { quotes: false })}]` : "",
