@@ -78,7 +78,7 @@ async function answer(
     return { document, text: showVerify(document), ok: document.verified };
   }
   if (invocation.command === "report") {
-    const document = await writeReport(invocation.runs, invocation.page);
+    const document = await writeReport(invocation.runs, invocation.page, terminal.note);
     const afterwards = async (): Promise<boolean> => {
       if (invocation.open) await openPage(document.report);
       return true;

@@ -1,6 +1,6 @@
 /** Reports: what is on the pages, that nothing gets out of its place. */
 import assert from "node:assert/strict";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { decode } from "fast-png";
 import { leaveReport, reportResultSchema, writeReport } from "../src/cli/report.ts";
 import { UserError } from "../src/base/errors.ts";
@@ -150,6 +150,16 @@ Deno.test("trainings, evaluations and comparisons have pages of their own", () =
       (e) => e instanceof UserError && /the run is not finished/.test(e.message),
     );
     await assert.rejects(report([]), UserError);
+
+    const some = await writeReport([evaluated, trained], out, (message) => said.push(message));
+    assert.deepEqual(some.runs, [trained]);
+    assert.equal(said.at(-1), `Warning: left out as not finished: ${basename(evaluated)}`);
+    await Deno.remove(join(trained, "metrics.json"));
+    await assert.rejects(
+      writeReport([evaluated, trained], out),
+      (e) =>
+        e instanceof UserError && /: none of them is finished \(eval-.*, train-/.test(e.message),
+    );
   }));
 
 Deno.test("names that nobody knows are shown as they are", () =>

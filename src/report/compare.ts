@@ -64,6 +64,11 @@ function settingsOf(content: RunContent): Record<string, unknown> {
   return Object.fromEntries(Object.entries(all).filter(([key]) => !implied.has(key)));
 }
 
+/** A setting's value for people. */
+function settingText(key: string, value: unknown): string {
+  return key === "epsilonAttack" && typeof value === "number" ? shownRadius(value) : String(value);
+}
+
 /** The method and whatever differs among runs of one method. */
 function labels(contents: readonly RunContent[]): Label {
   const differs = new Set<string>();
@@ -79,7 +84,7 @@ function labels(contents: readonly RunContent[]): Label {
   const named = (content: RunContent, without?: string): string => {
     const own = settingsOf(content);
     const parts = [...differs].filter((key) => key !== without && own[key] !== undefined)
-      .map((key) => `${optionName(key)} ${own[key]}`);
+      .map((key) => `${optionName(key)} ${settingText(key, own[key])}`);
     return [title(content.figures.mode), ...parts].join(", ");
   };
   const alike = [...Map.groupBy(contents, (content) => named(content)).values()]
@@ -101,7 +106,9 @@ function inCommon(contents: readonly RunContent[]): Html {
     paragraph("about", "What all the runs share; what they do not is in their names."),
     table(
       ["option", "value"],
-      same.map(([key, value]) => [optionName(key), markup`<code>${String(value)}</code>`]),
+      same.map((
+        [key, value],
+      ) => [optionName(key), markup`<code>${settingText(key, value)}</code>`]),
     ),
   );
 }
@@ -181,8 +188,7 @@ function attackTable(attacks: readonly AttackContent[], label: Label): Html {
 function seedTable(attacks: readonly AttackContent[], label: Label): Html | null {
   const groups = Map.groupBy(
     attacks,
-    (content) =>
-      `${label(content, "seed")}; attack's epsilon ${shownRadius(content.figures.epsilonAttack)}`,
+    (content) => `${label(content, "seed")}; attack's epsilon ${content.figures.epsilonAttack}`,
   );
   const rows = [...groups.values()].filter((group) => group.length > 1).map((group) => {
     type Of = (figures: AttackContent["figures"]) => number | null | undefined;
