@@ -38,7 +38,7 @@ export async function comparePage(contents: readonly RunContent[]): Promise<stri
       "about",
       `${methods.join(", ")}. H: mean entropy out-domain in nats; `,
       `R: share of the images rejected at a confidence of ${tau}; `,
-      "AUROC: by the largest probability, in brackets its interval.",
+      "AUROC: by the maximum softmax probability (MSP), in brackets its interval.",
     ),
     attacks.length > 0 ? await attackParts(attacks) : null,
     evals.length > 0 ? evalPart(evals) : null,
@@ -280,7 +280,7 @@ async function epsilonCharts(attacks: readonly AttackContent[], label: Label): P
           ...axes,
           title: "AUROC",
           alt:
-            "How well in-domain and out-domain images are told apart by the largest probability, against " +
+            "How well in-domain and out-domain images are told apart by MSP, against " +
             "the radius of the attack; 0.5 is chance.",
           y: "AUROC",
           share: true,
@@ -320,7 +320,7 @@ async function bars(attacks: readonly AttackContent[], label: Label): Promise<Ht
     ...areaKnown(attacks)
       ? [pairBars(rows(areasOf), {
         title: "AUROC before and after",
-        alt: "AUROC by the largest probability of each run, clean and attacked.",
+        alt: "AUROC by MSP of each run, clean and attacked.",
         x: "AUROC",
         share: true,
         kind: "area",
