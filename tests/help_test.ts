@@ -38,7 +38,14 @@ Deno.test("`--help` of a command shows what people use in 80 columns, and says h
     assert.doesNotMatch(table.stdout, /file\s+of\s+yours/);
     const { stdout } = await task("attack", ["--help"], { cwd });
     const titles = [...stdout.matchAll(/^([A-Z].*):$/gm)].map(([, title]) => title);
-    assert.deepEqual(titles, ["Experiment", "Data sets", "Attack", "Protocol", "Training", "Data and output"]);
+    assert.deepEqual(titles, [
+      "Experiment",
+      "Data sets",
+      "Attack",
+      "Protocol",
+      "Training",
+      "Data and output",
+    ]);
     for (const flag of ["--in-domain", "--out-domain", "--model-file", "--checkpoint"]) {
       assert.match(stdout, new RegExp(`^  ${flag} `, "m"));
     }

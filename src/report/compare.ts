@@ -119,7 +119,7 @@ function lead(attacks: readonly AttackContent[], label: Label): Html | null {
     (clean.rejection[tau] ?? 0) - (adversarial.rejection[tau] ?? 0);
   const sorted = attacks.toSorted((a, b) => drop(b) - drop(a));
   const [most, least] = [sorted[0], sorted.at(-1)];
-  if (!most || !least || most === least) return null;
+  if (!most || !least || drop(most) === drop(least)) return null;
   const told = (content: AttackContent): string => {
     const { clean, adversarial } = content.figures;
     return `${label(content)} (from ${percent(clean.rejection[tau] ?? 0)} to ${
@@ -279,8 +279,7 @@ async function epsilonCharts(attacks: readonly AttackContent[], label: Label): P
         ? [lines(curve(measures.area), {
           ...axes,
           title: "AUROC",
-          alt:
-            "How well in-domain and out-domain images are told apart by MSP, against " +
+          alt: "How well in-domain and out-domain images are told apart by MSP, against " +
             "the radius of the attack; 0.5 is chance.",
           y: "AUROC",
           share: true,

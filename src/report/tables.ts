@@ -148,8 +148,7 @@ async function charts(rows: readonly TableRow[], epsilons: readonly number[]): P
   const area = lines(line(({ auroc }) => spread(auroc, 1)), {
     ...axes,
     title: "AUROC: Mirage",
-    alt:
-      "AUROC by MSP against the attack's radius, a line a row; 0.5 is chance",
+    alt: "AUROC by MSP against the attack's radius, a line a row; 0.5 is chance",
     y: "AUROC",
     share: true,
     format: ".1f",
