@@ -154,7 +154,7 @@ async function main(): Promise<number> {
     showChoices: true,
     aboveError: "none",
     messageFormatter: formatComplaint,
-    stderr: sayOfParser,
+    stderr: (text) => sayOfParser(text, args),
     onExit: (code) => Deno.exit(code),
   });
   const { command } = invocation;

@@ -395,8 +395,4 @@ Deno.test("`showAttack()` shows table, verdict, warnings, broken files and times
   assert.match(text, /ECE 0.0125; .* in-domain 90.0 %, out-domain 20.0 %, attacked 88.0 %/);
   assert.match(text, /checks: 1 of 2 hold; .* 200 images .* by 0.910, under noise .* by 0.050/);
   assert.match(text, /on a GPU: setup 1.0 s, train 0.0 s, attack 2.0 s/);
-  const file = { model: "a.onnx", trained: [null], checkpoints: ["m/a.onnx"] } as const;
-  const imported = showAttack({ ...result(0.8, 0.12), ...file });
-  assert.match(imported, /^trained: a model file does not say how long and on what$/m);
-  assert.match(imported, /^model file: m\/a\.onnx$/m);
 });

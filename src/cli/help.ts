@@ -113,6 +113,12 @@ function isArgument(term: Usage[number]): boolean {
   return term.type === "argument";
 }
 
+/** The flags of a command, as its whole help shows them. */
+export function flagsOf(command: CommandName): ReadonlySet<string> {
+  const sections = getDocPage(commands[command], [command])?.sections ?? [];
+  return new Set(sections.flatMap(({ entries }) => entries.flatMap((of) => flagIn(of) ?? [])));
+}
+
 /** The flag that an entry is about, if it is about one. */
 function flagIn({ term }: DocEntry): string | undefined {
   return term.type === "option" ? term.names[0] : undefined;
