@@ -12,7 +12,7 @@ import { commandLine, commands, type Invocation } from "./src/cli/commands.ts";
 import { formatComplaint, sayOfParser } from "./src/cli/complaints.ts";
 import { failure } from "./src/cli/failure.ts";
 import { nameOf, normalise } from "./src/cli/flags.ts";
-import { helpAsked, helpOf, type Layout } from "./src/cli/help.ts";
+import { helpAsked, helpOf, type Layout, overview } from "./src/cli/help.ts";
 import { leaveReport, openPage, pageOf, writeReport } from "./src/cli/report.ts";
 import { stopBars, terminal } from "./src/cli/reporter.ts";
 import { say } from "./src/cli/stderr.ts";
@@ -139,6 +139,10 @@ async function main(): Promise<number> {
   const help = helpAsked(args);
   if (help) {
     await print(helpOf(help, layout()));
+    return 0;
+  }
+  if (args.length === 1 && ["--help", "help"].includes(args[0] ?? "")) {
+    await print(overview(layout()));
     return 0;
   }
   const named = Object.entries(commands).find(([name]) => name === args[0])?.[1];

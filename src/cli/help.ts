@@ -8,7 +8,7 @@ import { type DocEntry, type DocSection, formatDocPage } from "@optique/core/doc
 import { formatMessage, type Message, message, text } from "@optique/core/message";
 import { getDocPage } from "@optique/core/parser";
 import type { Usage } from "@optique/core/usage";
-import { commandOf } from "../base/invocation.ts";
+import { commandOf, inOneFile } from "../base/invocation.ts";
 import { modes, optionEntries } from "../experiment/config.ts";
 import { commands } from "./commands.ts";
 import { actsIn, flagFor } from "./effect.ts";
@@ -73,6 +73,28 @@ export function helpOf(asked: HelpAsked, layout: Layout): string {
   if (command !== "sweep" || action !== undefined || !all) return pageOf(asked, layout);
   return Object.keys(sweepCommands).map((of) => pageOf({ ...asked, action: of }, layout))
     .join("\n\n");
+}
+
+/** What Mirage is, and its commands, a line each. */
+export function overview({ width, colors }: Layout): string {
+  const entry = (name: string, description: Message): DocEntry => ({
+    term: { type: "command", name },
+    description,
+  });
+  const entries = Object.entries(commands).map(([name, parser]) =>
+    entry(name, getDocPage(parser, [name])?.brief ?? getDocPage(parser, [name])?.description ?? [])
+  );
+  const completion = entry("completion", message`Print a shell's script that completes commands`);
+  const help = formatDocPage(commandOf("COMMAND"), {
+    brief: message`Mirage attacks the uncertainty of deep nets on out-domain images`,
+    usage: [{ type: "literal", value: "[OPTION...]" }],
+    // A clone has no task of that name.
+    sections: [{ entries: inOneFile() ? [...entries, completion] : entries }],
+    footer: message`${text(commandOf("attack --mode sngp"))} is a start; ${
+      text(commandOf("COMMAND --help"))
+    } shows the options of a command`,
+  }, { colors, maxWidth: width, termWidth: "auto" });
+  return help.replaceAll(/ +$/gm, "").trimEnd();
 }
 
 function pageOf({ command, action, all }: HelpAsked, { width, colors }: Layout): string {

@@ -275,7 +275,7 @@ export const optionEntries = {
   ),
   limit: told(
     count.optional(),
-    "The first N images of each set, the training set too; a model of all images is used where there is one",
+    "The first N of each set, in training too; attack and eval use a model of all images where there is one",
   ),
   saveImages: told(z.boolean().default(false), "Keep every attacked image with the run", attacking),
   exactConvolutions: told(
