@@ -6,6 +6,15 @@ set "root=%~dp0"
 set "tools=%root%.tools"
 set "pinned=2.9.6"
 
+rem A task of deno.json that is no command of Deno's own, as test is, wants the word task before it.
+for %%c in (bench compile eval pack test) do if /i "%~1"=="%%c" goto find
+if "%~1"=="" goto find
+findstr /r /c:"^    .%~1.: .deno " "%root%deno.json" >nul 2>nul
+if errorlevel 1 goto find
+echo Cannot run "%~1" by itself: it is a task of this project; type %~n0 task %~1>&2
+exit /b 1
+
+:find
 call :check && goto run
 set "PATH=%tools%\bin;%PATH%"
 call :check && goto run

@@ -12,7 +12,7 @@ import { commandLine, commands, type Invocation } from "./src/cli/commands.ts";
 import { formatComplaint, sayOfParser } from "./src/cli/complaints.ts";
 import { failure } from "./src/cli/failure.ts";
 import { nameOf, normalise } from "./src/cli/flags.ts";
-import { helpAsked, helpOf, type Layout } from "./src/cli/help.ts";
+import { helpAsked, helpOf, type Layout, overview } from "./src/cli/help.ts";
 import { leaveReport, openPage, pageOf, writeReport } from "./src/cli/report.ts";
 import { stopBars, terminal } from "./src/cli/reporter.ts";
 import { say } from "./src/cli/stderr.ts";
@@ -78,7 +78,7 @@ async function answer(
     return { document, text: showVerify(document), ok: document.verified };
   }
   if (invocation.command === "report") {
-    const document = await writeReport(invocation.runs, invocation.page);
+    const document = await writeReport(invocation.runs, invocation.page, terminal.note);
     const afterwards = async (): Promise<boolean> => {
       if (invocation.open) await openPage(document.report);
       return true;
@@ -141,6 +141,10 @@ async function main(): Promise<number> {
     await print(helpOf(help, layout()));
     return 0;
   }
+  if (args.length === 1 && ["--help", "help"].includes(args[0] ?? "")) {
+    await print(overview(layout()));
+    return 0;
+  }
   const named = Object.entries(commands).find(([name]) => name === args[0])?.[1];
   const invocation: Invocation = run(named ?? commandLine, {
     programName: "mirage",
@@ -154,7 +158,7 @@ async function main(): Promise<number> {
     showChoices: true,
     aboveError: "none",
     messageFormatter: formatComplaint,
-    stderr: sayOfParser,
+    stderr: (text) => sayOfParser(text, args),
     onExit: (code) => Deno.exit(code),
   });
   const { command } = invocation;
@@ -189,9 +193,10 @@ function layout(): Layout {
 
 /** What is told when a run is stopped, by what there is of it. */
 const runStops = {
-  nothing: "Stopped; nothing was kept: run the command again",
+  nothing: "Stopped; there is nothing to go on from yet: the same command begins anew",
   epochs: "Stopped; the same command goes on from the last finished epoch",
   models: "Stopped; what was trained is kept: the same command goes on with it",
+  attacks: "Stopped; the finished attacks are kept: the same command goes on with the next",
 } as const satisfies Record<Kept, string>;
 
 /** What is told when another command is stopped. */

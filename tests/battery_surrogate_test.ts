@@ -101,7 +101,7 @@ Deno.test("the surrogate is trained, used, kept and told of; a run that is broke
       for (const text of [page, showBattery(result, 400)]) {
         assert.ok(text.includes("made on the model of seed 1, trained alike (SHA-256 "));
       }
-      assert.ok(page.includes("in which its max p is the worst"));
+      assert.ok(page.includes("in which its MSP is the worst"));
       // Another model has come in its place since, of which a run would be another one; `verify` has a copy.
       const [own = "", other = ""] = run.checkpoints.map(({ source }) => source);
       await transplant(own, other);

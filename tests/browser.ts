@@ -25,6 +25,8 @@ export interface Findings {
   readonly overlapping: readonly string[];
   /** Elements that reach beyond the right edge, and texts that are cut off at a chart's edge. */
   readonly beyond: readonly string[];
+  /** Tables that scroll although there is room beside them. */
+  readonly cramped: readonly string[];
   readonly background: string;
 }
 
@@ -63,8 +65,11 @@ const inspection = `(() => {
       return wide > 1 && high > least / 3 ? [name(texts[i]) + " / " + name(texts[i + 1 + j])] : [];
     }));
   });
+  const cramped = [...document.querySelectorAll(".wide")].filter((e) =>
+    e.scrollWidth > e.clientWidth + 1 && e.getBoundingClientRect().right < width - 40);
   return {
     overlapping,
+    cramped: cramped.map(name),
     images: document.images.length,
     broken: [...document.images].filter((i) => !i.complete || i.naturalWidth === 0).map((i) => i.alt),
     scrollWidth: document.documentElement.scrollWidth,

@@ -172,6 +172,43 @@ denowTest("works through a symbolic link and keeps deno's status", async (projec
   assert.match(stdout, new RegExp(`<--config><${root}/deno.json>`));
 });
 
+denowTest(
+  "says of a task that stands alone how it is typed, and of one that is none where all are",
+  async ({ root, stub, denow }) => {
+    const config = await Deno.readTextFile(new URL("deno.json", repository));
+    await Deno.writeTextFile(`${root}/deno.json`, config);
+    await stub("deno", stubs.deno("2.9.6"));
+    const tasks = Object.keys(JSON.parse(config).tasks);
+    const { stdout } = await new Deno.Command("deno", { args: ["help"], env: { NO_COLOR: "1" } })
+      .output();
+    const ofDeno = [...new TextDecoder().decode(stdout).matchAll(/^ {2}([a-z-]+) {2}/gm)]
+      .map(([, name]) => name);
+    assert.ok(tasks.includes("attack") && ofDeno.includes("test"));
+    for (const name of tasks) {
+      const { code, stdout, stderr } = await denow([name, "--json"]);
+      if (ofDeno.includes(name)) {
+        assert.deepEqual([code, stderr], [0, ""], name);
+        assert.match(stdout, new RegExp(`^<2\\.9\\.6><${name}>`));
+      } else {
+        const said = `Cannot run "${name}" by itself: it is a task of this project; ` +
+          `type ${root}/denow task ${name}\n`;
+        assert.deepEqual([code, stdout, stderr], [1, "", said]);
+      }
+    }
+    for (const args of [["task", "atack"], ["task", "zod", "--json"]]) {
+      const { code, stdout, stderr } = await denow(args);
+      const said = `Cannot run "${args[1]}": there is no such task; ` +
+        `${root}/denow task mirage --help lists what there is\n`;
+      assert.deepEqual([code, stdout, stderr], [1, "", said]);
+    }
+    for (const args of [["task"], ["task", "--help"], ...tasks.map((name) => ["task", name])]) {
+      assert.deepEqual((await denow(args)).stderr, "");
+    }
+    // A package of the same file is no task.
+    assert.equal((await denow(["vega"])).code, 0);
+  },
+);
+
 denowTest("leaves the backend alone where it is not Linux", async ({ stub, denow }) => {
   await stub("deno", stubs.deno("2.9.6"));
   await stub("uname", "echo Darwin");

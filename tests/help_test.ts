@@ -33,9 +33,22 @@ Deno.test("`--help` of a command shows what people use in 80 columns, and says h
       assert.doesNotMatch(whole.stdout, /shows the rest/);
       assert.deepEqual(flagsIn(short).filter((flag) => !flagsIn(whole).includes(flag)), []);
     }
+    const table = await task("table", ["--help-all"], { cwd });
+    // It would be refused: see `withoutModules`.
+    assert.doesNotMatch(table.stdout, /file\s+of\s+yours/);
     const { stdout } = await task("attack", ["--help"], { cwd });
     const titles = [...stdout.matchAll(/^([A-Z].*):$/gm)].map(([, title]) => title);
-    assert.deepEqual(titles, ["Experiment", "Attack", "Protocol", "Training", "Data and output"]);
+    assert.deepEqual(titles, [
+      "Experiment",
+      "Data sets",
+      "Attack",
+      "Protocol",
+      "Training",
+      "Data and output",
+    ]);
+    for (const flag of ["--in-domain", "--out-domain", "--model-file", "--checkpoint"]) {
+      assert.match(stdout, new RegExp(`^  ${flag} `, "m"));
+    }
     const text = stdout.replaceAll(/\s+/g, " ");
     assert.ok(text.includes("--protocol NAME paper: as published, faults included; corrected: "));
     assert.ok(text.includes("--attack NAME The algorithm of the attack"));

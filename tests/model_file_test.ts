@@ -165,6 +165,16 @@ Deno.test("the command line imports a file that a test wrote", () =>
     // Whatever the small network is, it is read, and no fault of the program's.
     assert.notEqual(code, 70, stderr);
     assert.match(stderr, /small\.onnx|kept in/);
+    const few = ["--preprocess", "mean=0.5:0.1,std=1"];
+    const refused = await task(
+      "attack",
+      ["--model-file", "small.onnx", "--in-domain", "mnist", ...few],
+      { cwd },
+    );
+    assert.match(
+      refused.stderr,
+      /images of 1 channel by 2 mean values: give one, or one a channel/,
+    );
   }));
 
 Deno.test("where no set says how many classes there are, the first member does", async () => {

@@ -134,7 +134,7 @@ for (const { name, as = name, sets = digits, epsilon = 0.1 } of nets) {
           const scores = detection.scores;
           const of = (score: string): number | null | undefined =>
             scores[score]?.[part === "clean" ? "clean" : "attacked"].auroc.value;
-          near(`${part} AUROC of max p`, of("maxProbability"), wanted.auroc.msp, 1.5e-3);
+          near(`${part} AUROC of MSP`, of("maxProbability"), wanted.auroc.msp, 1.5e-3);
           near(`${part} AUROC of entropy`, of("entropy"), wanted.auroc.entropy, 1.5e-3);
         }
       }),

@@ -81,10 +81,10 @@ Deno.test("what is no radius is told with what was typed, and help shows how to 
     assert.equal([...stdout.replaceAll(/\s+/g, " ").matchAll(/as 0\.1 or 8\/255;/g)].length, 2);
   }));
 
-Deno.test("a radius in 255ths is shown as it was written, and any other as the number that it is", () => {
-  const radii = [8 / 255, 1 / 255, 0.016, 0.1, 0.2, 0.3, 0, 1, 0.0123456789];
+Deno.test("a radius in 255ths is shown as it was written, and any other by six digits at most", () => {
+  const radii = [8 / 255, 1 / 255, 0.016, 0.1, 0.2, 0.3, 0, 1, 0.0123456789, Math.fround(0.1)];
   assert.deepEqual(
     radii.map(shownRadius),
-    ["8/255", "1/255", "0.016", "0.1", "0.2", "0.3", "0", "1", "0.0123456789"],
+    ["8/255", "1/255", "0.016", "0.1", "0.2", "0.3", "0", "1", "0.0123457", "0.1"],
   );
 });

@@ -28,7 +28,7 @@ async function manyNames(
     );
 }
 
-const looks: readonly Look[] = [1280, 390].flatMap((width) => [
+const looks: readonly Look[] = [1200, 390].flatMap((width) => [
   { width, dark: false },
   { width, dark: true },
 ]);
@@ -85,6 +85,7 @@ Deno.test({
               scrollWidth: how.width,
               beyond: [],
               overlapping: [],
+              cramped: [],
             };
             assert.deepEqual(found, right, `${path} at ${how.width}`);
           }

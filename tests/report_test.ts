@@ -1,6 +1,6 @@
 /** Reports: what is on the pages, that nothing gets out of its place. */
 import assert from "node:assert/strict";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { decode } from "fast-png";
 import { leaveReport, reportResultSchema, writeReport } from "../src/cli/report.ts";
 import { UserError } from "../src/base/errors.ts";
@@ -83,7 +83,10 @@ Deno.test("the page of an attack holds verdict, tables, charts, images and how i
     assert.equal(count(page, /<details>/g), 2);
     assert.equal(count(page.split("<details>")[0] ?? "", /<img /g), 6 * 3);
     holds(page, /<p>Image \d+, letter [A-J]: digit \d \(\d+ %\) → <b>digit \d \(\d+ %\)<\/b>/);
-    holds(page, /AUROC by the largest probability<\/th><td>[\d.]+ \[[\d.]+,\u00a0[\d.]+\]/);
+    holds(
+      page,
+      /AUROC by the maximum softmax probability \(MSP\)<\/th><td>[\d.]+ \[[\d.]+,\u00a0[\d.]+\]/,
+    );
     assert.equal(count(page, /<svg /g), 18 + 2 + 3 + 2);
     holds(page, /Every point is of the same 64 out-domain images; at 0 they are clean/);
     assert.equal(count(page, /alt="Image \d+: perturbation/g), 18);
@@ -150,6 +153,16 @@ Deno.test("trainings, evaluations and comparisons have pages of their own", () =
       (e) => e instanceof UserError && /the run is not finished/.test(e.message),
     );
     await assert.rejects(report([]), UserError);
+
+    const some = await writeReport([evaluated, trained], out, (message) => said.push(message));
+    assert.deepEqual(some.runs, [trained]);
+    assert.equal(said.at(-1), `Warning: left out as not finished: ${basename(evaluated)}`);
+    await Deno.remove(join(trained, "metrics.json"));
+    await assert.rejects(
+      writeReport([evaluated, trained], out),
+      (e) =>
+        e instanceof UserError && /: none of them is finished \(eval-.*, train-/.test(e.message),
+    );
   }));
 
 Deno.test("names that nobody knows are shown as they are", () =>

@@ -173,6 +173,7 @@ Deno.test("`runs` and `verify` print nothing that moves the cursor, whatever sta
     members: 2,
     protocol: hostile,
     attack: hostile,
+    battery: null,
     epsilon: 0.1,
     targeted: 3,
     limit: null,
@@ -197,8 +198,8 @@ Deno.test("`runs` and `verify` print nothing that moves the cursor, whatever sta
     verified: false,
   } as const;
   const shown = [
-    showRuns({ schema: "mirage/runs@3", folder: hostile, runs: [row] }),
-    showRuns({ schema: "mirage/runs@3", folder: hostile, runs: [] }),
+    showRuns({ schema: "mirage/runs@4", folder: hostile, runs: [row] }),
+    showRuns({ schema: "mirage/runs@4", folder: hostile, runs: [] }),
     showVerify({ ...verified, differences }),
     showVerify({ ...verified, differences: [], verified: true }),
   ];

@@ -221,7 +221,7 @@ Deno.test("`verdict()` speaks of AUROC, and of a model that knows nothing", () =
   const scores = { maxProbability: { clean: separation(0.9), attacked: separation(0.4) } };
   assert.match(
     verdict({ ...result(0.8, 0.1), detection: { scores } }),
-    /; AUROC by max p went from 0\.900 to 0\.400\. No pixel/,
+    /; AUROC by MSP went from 0\.900 to 0\.400\. No pixel/,
   );
   const accuracy = { holds: false, warning: "The model is no better than guessing" };
   assert.match(

@@ -6,10 +6,10 @@ import { inFolder } from "./support.ts";
 
 const endless = "--mode baseline --limit 32 --epochs 100000 --save-path models".split(" ");
 
-/** Starts a command, sends it a signal when it has said something, and returns how it ended. */
+/** Starts a command, sends it a signal when it has said something or left a file, and returns how it ended. */
 async function stopped(
   folder: string,
-  when: RegExp | "epoch",
+  when: RegExp | { readonly file: RegExp },
   signal: Deno.Signal,
   [name, ...args]: readonly [string, ...string[]] = ["train", ...endless],
 ): Promise<{ readonly code: number; readonly stderr: string }> {
@@ -19,15 +19,16 @@ async function stopped(
   const listening = (async () => {
     for await (const piece of child.stderr.pipeThrough(new TextDecoderStream())) {
       stderr += piece;
-      if (when !== "epoch" && when.test(stderr)) {
+      if (when instanceof RegExp && when.test(stderr)) {
         when = /^$/;
         child.kill(signal);
       }
     }
   })();
-  if (when === "epoch") {
+  if (!(when instanceof RegExp)) {
+    const { file } = when;
     for await (const { paths } of watcher) {
-      if (paths.some((path) => path.endsWith("last.safetensors"))) break;
+      if (paths.some((path) => file.test(path))) break;
     }
     child.kill(signal);
   }
@@ -49,7 +50,7 @@ for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]
     ignore: Deno.build.os === "windows",
     fn: () =>
       inFolder(async (folder) => {
-        const first = await stopped(folder, "epoch", signal);
+        const first = await stopped(folder, { file: /last\.safetensors$/ }, signal);
         assert.equal(first.code, code, first.stderr);
         assert.match(
           first.stderr,
@@ -69,7 +70,8 @@ for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]
 }
 
 Deno.test({
-  name: "a run that is stopped says what there is of it: nothing, epochs, or what it trained",
+  name:
+    "a run that is stopped says what there is to go on from: nothing, what it trained, or attacks",
   ignore: Deno.build.os === "windows",
   fn: () =>
     inFolder(async (folder) => {
@@ -79,7 +81,9 @@ Deno.test({
       ];
       const attacking = /attack [^\n]*\d% \| /;
       const early = await stopped(folder, /There is no/, "SIGINT", [...attack, "--epochs", "99"]);
-      assert.match(early.stderr, /\nStopped; nothing was kept: run the command again\n$/);
+      const nothing =
+        /\nStopped; there is nothing to go on from yet: the same command begins anew\n$/;
+      assert.match(early.stderr, nothing);
       const trained = await stopped(folder, attacking, "SIGINT", [...attack, "--epochs", "1"]);
       assert.match(
         trained.stderr,
@@ -91,7 +95,27 @@ Deno.test({
       }
       const given = await stopped(folder, attacking, "SIGINT", [...attack, "--checkpoint", best]);
       assert.equal(given.code, 130);
-      assert.match(given.stderr, /\nStopped; nothing was kept: run the command again\n$/);
+      assert.match(given.stderr, nothing);
+      // What stands there is the log of a run that is told to be unfinished, and no more.
+      const { stdout } = await task("runs", ["--save-path", "models", "--json"], { cwd: folder });
+      const runs: { readonly folder: string; readonly state: string }[] = JSON.parse(stdout).runs;
+      assert.deepEqual(runs.map(({ state }) => state), ["unfinished", "unfinished"]);
+      for (const { folder: run } of runs) {
+        const names = [...Deno.readDirSync(join(folder, run))].map(({ name }) => name).sort();
+        assert.deepEqual(names, [".lock", "log.jsonl", "run.json"]);
+      }
+      const member = { file: /members\/[^/]*-0\.safetensors$/ };
+      const battery = "--mode baseline --battery fast --batch-size 40 --save-path models";
+      const some = await stopped(folder, member, "SIGINT", [
+        "attack",
+        ...battery.split(" "),
+        "--checkpoint",
+        best,
+      ]);
+      assert.match(
+        some.stderr,
+        /\nStopped; the finished attacks are kept: the same command goes on with the next\n$/,
+      );
     }),
 });
 

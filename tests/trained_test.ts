@@ -54,6 +54,10 @@ Deno.test("a result says how long its models learned, from what, and where nobod
       showEval(ensemble),
       /^trained: seed 0: \d epochs? on 20 images of .*; seed 1: the checkpoint does not say how long/m,
     );
+    const file = { model: "a.onnx", trained: [null], checkpoints: ["m/a.onnx"] };
+    const imported = showAttack({ ...result, ...file });
+    assert.match(imported, /^trained: a model file does not say how long and on what$/m);
+    assert.match(imported, /^model file: m\/a\.onnx$/m);
   }));
 
 Deno.test("a run that trains first goes by the best epoch, as one does that finds the model", () =>

@@ -16,6 +16,7 @@ Deno.test("`runs` fits a terminal of any width, and leaves nothing out", () => {
     members: 10,
     protocol: "corrected",
     attack: "fgsm",
+    battery: null,
     targeted: 3,
     limit: 5000,
     epsilon: 0.016,
@@ -35,9 +36,20 @@ Deno.test("`runs` fits a terminal of any width, and leaves nothing out", () => {
     targeted: null,
     epsilon: null,
   } as const;
-  const runs = [row, { ...training, entropyAttacked: null, rejectedAttacked: null, images: 1 }];
+  const battery: RunRow = {
+    ...row,
+    command: "battery",
+    attack: null,
+    battery: "fast",
+    epsilon: 8 / 255,
+  };
+  const runs = [
+    row,
+    { ...training, entropyAttacked: null, rejectedAttacked: null, images: 1 },
+    { ...battery, targeted: null },
+  ];
   for (const width of [300, 80, 40]) {
-    const text = showRuns({ schema: "mirage/runs@3", folder: "trained_models/runs", runs }, width);
+    const text = showRuns({ schema: "mirage/runs@4", folder: "trained_models/runs", runs }, width);
     for (const line of text.split("\n")) assert.ok(line.length <= width, line);
     for (
       const figure of [
@@ -47,6 +59,7 @@ Deno.test("`runs` fits a terminal of any width, and leaves nothing out", () => {
         "4999",
         "5000",
         "fgsm 0.016 to class 3",
+        "battery fast 8/255",
         "corrected",
         "0.9321",
         "1.250",

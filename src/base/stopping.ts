@@ -28,8 +28,8 @@ export function stop(): void {
   }
 }
 
-/** What there is of a run's work when it is stopped, beyond what was there before. */
-export type Kept = "nothing" | "epochs" | "models";
+/** What a run that is stopped can go on from, beyond what was there before; its log is nothing of the kind. */
+export type Kept = "nothing" | "epochs" | "models" | "attacks";
 
 let reached: Kept = "nothing";
 
@@ -41,7 +41,7 @@ export function keep(now: Kept): void {
   waiting?.();
 }
 
-/** Has something done when the work next leaves what it can go on from; once its models are there, it does not. */
+/** Has something done when the work next leaves what it can go on from; once its models are there, only a battery does. */
 export function whenKept(then: () => void): void {
   waiting = then;
 }

@@ -32,6 +32,7 @@ import {
   scored,
   shared,
   tableModes,
+  tableProtocol,
   taught,
   training,
   used,
@@ -132,7 +133,7 @@ export const commands = {
           ),
         ),
       }),
-      protocol,
+      tableProtocol,
       training("use"),
       owned("use", true),
       scored,
@@ -146,17 +147,17 @@ export const commands = {
     object({
       command: constant("runs"),
       ...runsIn,
-      mode: optional(option("--mode", choice(modes, near), {
+      mode: optional(option("--mode", choice(modes, { ...near, metavar: "NAME" }), {
         description: message`Only runs of this method`,
       })),
-      of: optional(option("--of", choice(runCommands, near), {
+      of: optional(option("--of", choice(runCommands, { ...near, metavar: "NAME" }), {
         description: message`Only runs of this command`,
       })),
-      state: optional(option("--state", choice(runStates, near), {
+      state: optional(option("--state", choice(runStates, { ...near, metavar: "NAME" }), {
         description: message`Only runs in this state`,
       })),
       sort: withDefault(
-        option("--sort", choice(sortKeys.map(nameOf), near), {
+        option("--sort", choice(sortKeys.map(nameOf), { ...near, metavar: "NAME" }), {
           description: message`What to sort by: the newest, or the smallest figure first`,
         }),
         "started",
@@ -185,7 +186,7 @@ export const commands = {
         argument(path({ metavar: "RUN" }), {
           description: message`Folders of runs; several are compared in one page`,
         }),
-        { min: 1 },
+        { min: 1, errors: { tooFew: message`Expected the folder of a run.` } },
       ),
       page: optional(option("--out", path({ metavar: "FILE" }), {
         description:
@@ -204,7 +205,7 @@ export const commands = {
     object({
       command: constant("data"),
       names: multiple(
-        argument(choice(setNames, near), {
+        argument(choice(setNames, { ...near, metavar: "SET" }), {
           description: message`Data sets to download; none shows what is there`,
         }),
       ),

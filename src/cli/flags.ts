@@ -41,6 +41,8 @@ interface Typed {
   /** What stands for its value; `N` for whole numbers, `NUMBER` for others, `NAME` for words when not given. */
   readonly metavar?: NonEmptyString;
   readonly purpose?: Purpose;
+  /** What is said of it where the schema's description is of more than the command takes. */
+  readonly about?: string;
   /** The largest value, where only the command line has one. */
   readonly max?: number;
   /** The default, where the schema has none. */
@@ -64,9 +66,9 @@ export function flagOf(name: string): `--${string}` {
 export function flagFrom(
   name: string,
   schema: z.ZodType,
-  { metavar, purpose = "use", max, otherwise }: Typed = {},
+  { metavar, purpose = "use", about: said = schema.description ?? "", max, otherwise }: Typed = {},
 ): Parser<"sync", unknown> {
-  const about = text(schema.description ?? "");
+  const about = text(said);
   const facts = optionFacts.get(schema) ?? {};
   const fallback = schema instanceof z.ZodDefault ? schema.def.defaultValue : otherwise;
   const inner = unwrapped(schema);
@@ -334,11 +336,18 @@ export const tableModes = [
 ];
 
 /** The published procedure or the corrected one, and every difference by itself. */
-export const protocol = object("Protocol", {
+const procedures = {
   protocol: of("protocol"),
   ...Object.fromEntries(
     protocolOptionNames.map((name) => [name, of(name)]),
   ) as { [K in keyof Procedure]: Parser<"sync", Procedure[K] | undefined> },
+};
+export const protocol = object("Protocol", procedures);
+
+/** The same of a table, which is made of Mirage's own attacks alone. */
+export const tableProtocol = object("Protocol", {
+  ...procedures,
+  attack: of("attack", { about: "The algorithm of the attack: as published, or one for all" }),
 });
 
 /** Flags in the original's snake_case, as ours: `--batch_size 8` means `--batch-size 8`. */

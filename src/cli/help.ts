@@ -8,7 +8,7 @@ import { type DocEntry, type DocSection, formatDocPage } from "@optique/core/doc
 import { formatMessage, type Message, message, text } from "@optique/core/message";
 import { getDocPage } from "@optique/core/parser";
 import type { Usage } from "@optique/core/usage";
-import { commandOf } from "../base/invocation.ts";
+import { commandOf, inOneFile } from "../base/invocation.ts";
 import { modes, optionEntries } from "../experiment/config.ts";
 import { commands } from "./commands.ts";
 import { actsIn, flagFor } from "./effect.ts";
@@ -29,13 +29,13 @@ const common: ReadonlySet<string> = new Set([
   "--attack",
   "--battery",
   "--epsilon-attack",
-  "--steps",
+  "--in-domain",
+  "--out-domain",
   "--checkpoint",
   "--epochs",
   "--seeds",
   "--ablate",
   "--limit",
-  "--data-path",
   "--json",
 ]);
 
@@ -75,6 +75,28 @@ export function helpOf(asked: HelpAsked, layout: Layout): string {
     .join("\n\n");
 }
 
+/** What Mirage is, and its commands, a line each. */
+export function overview({ width, colors }: Layout): string {
+  const entry = (name: string, description: Message): DocEntry => ({
+    term: { type: "command", name },
+    description,
+  });
+  const entries = Object.entries(commands).map(([name, parser]) =>
+    entry(name, getDocPage(parser, [name])?.brief ?? getDocPage(parser, [name])?.description ?? [])
+  );
+  const completion = entry("completion", message`Print a shell's script that completes commands`);
+  const help = formatDocPage(commandOf("COMMAND"), {
+    brief: message`Mirage attacks the uncertainty of deep nets on out-domain images`,
+    usage: [{ type: "literal", value: "[OPTION...]" }],
+    // A clone has no task of that name.
+    sections: [{ entries: inOneFile() ? [...entries, completion] : entries }],
+    footer: message`${text(commandOf("attack --mode sngp"))} is a start; ${
+      text(commandOf("COMMAND --help"))
+    } shows the options of a command`,
+  }, { colors, maxWidth: width, termWidth: "auto" });
+  return help.replaceAll(/ +$/gm, "").trimEnd();
+}
+
 function pageOf({ command, action, all }: HelpAsked, { width, colors }: Layout): string {
   const typed = action === undefined ? [command] : [command, action];
   const page = getDocPage(commands[command], typed);
@@ -87,7 +109,7 @@ function pageOf({ command, action, all }: HelpAsked, { width, colors }: Layout):
   };
   const sections = page.sections.map((section): DocSection => ({
     ...section,
-    entries: section.entries.filter(shown).map(inBrackets),
+    entries: section.entries.filter(shown).map((entry) => inBrackets(entry, run && !all ? 2 : 6)),
   }));
   const help = formatDocPage(commandOf(typed.join(" ")), {
     ...page,
@@ -113,6 +135,12 @@ function isArgument(term: Usage[number]): boolean {
   return term.type === "argument";
 }
 
+/** The flags of a command, as its whole help shows them. */
+export function flagsOf(command: CommandName): ReadonlySet<string> {
+  const sections = getDocPage(commands[command], [command])?.sections ?? [];
+  return new Set(sections.flatMap(({ entries }) => entries.flatMap((of) => flagIn(of) ?? [])));
+}
+
 /** The flag that an entry is about, if it is about one. */
 function flagIn({ term }: DocEntry): string | undefined {
   return term.type === "option" ? term.names[0] : undefined;
@@ -124,12 +152,16 @@ function flagActsIn(command: (typeof long)[number], flag: string): boolean {
   return name === undefined || actsIn(command, name);
 }
 
-/** An entry with its choices and its default in its text, so that they wrap as the rest does. */
-function inBrackets({ default: usual, choices, ...entry }: DocEntry): DocEntry {
+/**
+ * An entry with its choices and its default in its text, so that they wrap as the rest does.
+ *
+ * @param many choices that are shown of more than six
+ */
+function inBrackets({ default: usual, choices, ...entry }: DocEntry, many: number): DocEntry {
   const values = choices?.flatMap((term) => term.type === "value" ? [term.value] : []) ?? [];
   // Every mode, of what else is many the first ones.
-  const first = modes.some((mode) => values.includes(mode)) ? modes.length : 6;
-  const some = values.length > first ? [...values.slice(0, first), "..."] : values;
+  const first = modes.some((mode) => values.includes(mode)) ? modes.length : many;
+  const some = values.length > Math.max(first, 6) ? [...values.slice(0, first), "..."] : values;
   const added = [
     values.length > 0 ? ` (${some.join(", ")})` : "",
     usual ? ` [${formatMessage(usual, { quotes: false })}]` : "",

@@ -7,8 +7,10 @@
 import { basename, join, resolve } from "node:path";
 import { z } from "zod";
 import { writeAtomic } from "../base/atomic.ts";
-import { UserError } from "../base/errors.ts";
+import { shortened, UserError } from "../base/errors.ts";
+import { display } from "../base/files.ts";
 import { commandOf } from "../base/invocation.ts";
+import { readFigures, readRun } from "../runs/folder.ts";
 import { failure } from "./failure.ts";
 
 /** What `report --json` prints. */
@@ -34,20 +36,44 @@ export function pageOf(folders: readonly string[], out?: string): string {
 }
 
 /**
- * Writes the page about a run into its folder, or the page that compares several into the current one.
+ * Writes the page about a run into its folder, or the page that compares several into the current one. Of several,
+ * those that are not finished are left out.
  *
  * @param out another place for the page
+ * @param note told which runs are left out
  * @throws UserError when there is nothing to report on, or the page cannot be written
  */
 export async function writeReport(
   folders: readonly string[],
   out?: string,
+  note: (message: string) => void = () => {},
 ): Promise<ReportResult> {
   const { report } = await import("../report/mod.ts");
-  const runs = [...new Map(folders.map((folder) => [resolve(folder), folder])).values()];
-  const path = pageOf(runs, out);
+  const named = [...new Map(folders.map((folder) => [resolve(folder), folder])).values()];
+  const runs = named.length > 1 ? await finishedOf(named, note) : named;
+  const path = pageOf(named, out);
   await writeAtomic(path, await report(runs));
   return reportResultSchema.parse({ schema: "mirage/report@1", report: path, runs });
+}
+
+/** Those of several runs that are finished; `note` is told of the others, if they are not all. */
+async function finishedOf(
+  folders: readonly string[],
+  note: (message: string) => void,
+): Promise<string[]> {
+  const finished: string[] = [];
+  const others: string[] = [];
+  for (const folder of folders) {
+    (await readFigures(folder, await readRun(folder)) ? finished : others).push(folder);
+  }
+  const names = shortened(others.map((folder) => display(basename(folder))).join(", "), 400);
+  if (finished.length === 0) {
+    throw new UserError(
+      `Cannot report on these ${folders.length} runs: none of them is finished (${names}); repeat their commands`,
+    );
+  }
+  if (others.length > 0) note(`Warning: left out as not finished: ${names}`);
+  return finished;
 }
 
 /** Leaves a report in the folder of a run; where that fails, says so, and costs nothing else. */

@@ -157,19 +157,23 @@ function heading(
 }
 
 /** What the models have learned, one after the other where they differ. */
-function trainedLine({ trained, posterior, seed }: AttackResult | EvalResult): string[] {
+function trainedLine(
+  { trained, posterior, seed, model: network }: AttackResult | EvalResult,
+): string[] {
   if (trained.length === 0) return [];
+  const silent = isImported(network) ? "a model file" : "the checkpoint";
   const lines = trained.map((model) =>
     model
       ? `${counted(model.epochs, "epoch")} on ${
         counted(model.data.count, "image")
       } of ${model.data.name}`
-      : "the checkpoint does not say how long and on what"
+      : `${silent} does not say how long and on what`
   );
   const alike = lines.every((line) => line === lines[0]);
   const each = alike ? lines.slice(0, 1) : lines.map((line, i) => `seed ${seed + i}: ${line}`);
+  const several = alike && lines.length > 1 && trained[0];
   return [
-    `trained: ${each.join("; ")}${alike && lines.length > 1 ? " each" : ""}`,
+    `trained: ${each.join("; ")}${several ? " each" : ""}`,
     ...posteriorText(posterior),
   ];
 }
@@ -237,7 +241,7 @@ function footer(
     .map(([phase, s]) => `${phase} ${s.toFixed(1)} s`).join(", ");
   const device = adapter.description || adapter.device || adapter.vendor;
   return [
-    ...paths.map((path) => `checkpoint: ${path}`),
+    ...paths.map((path) => `${isImported(result.model) ? "model file" : "checkpoint"}: ${path}`),
     `on ${device}${adapter.software ? " (software)" : ""}: ${times}`,
   ].join("\n");
 }

@@ -10,7 +10,7 @@ import { duration } from "../base/lock.ts";
 import { modelTitle, ofMethod } from "../methods/mod.ts";
 import type { RunRow, RunsResult } from "../runs/list.ts";
 import type { VerifyResult } from "../experiment/verify.ts";
-import { counted, type FigureKind, noLabels, shown } from "../measure/shown.ts";
+import { counted, type FigureKind, noLabels, shown, shownRadius } from "../measure/shown.ts";
 import { columns, fittingTable, tableText, wrapped } from "./format.ts";
 
 /** Columns that hold no numbers. */
@@ -121,9 +121,13 @@ function cellsOf(row: RunRow): {
   };
 }
 
-/** `pgd 0.1 to class 3`: the attack, its radius, and where it steers. */
-function attackOf({ attack, epsilon, targeted }: RunRow): string {
-  const parts = [attack, epsilon, targeted === null ? null : `to class ${targeted}`];
+/** `pgd 0.1 to class 3`, `battery fast 0.1`: the attack or the battery, its radius, and where it steers. */
+function attackOf({ attack, battery, epsilon, targeted }: RunRow): string {
+  const parts = [
+    battery === null ? attack : `battery ${battery}`,
+    epsilon === null ? null : shownRadius(epsilon),
+    targeted === null ? null : `to class ${targeted}`,
+  ];
   return parts.filter((of) => of !== null).map((of) => shortened(String(of), 20)).join(" ");
 }
 

@@ -33,7 +33,7 @@ export function showTable(
   const sections = [
     `# ${inDomain} against ${outDomain.name} (${pair}), protocol ${protocol}${training}${network}`,
     `${outDomain.count} out-domain images. H is the mean entropy in nats, R the share of images ` +
-    "rejected at a confidence of 0.9, AUROC by the largest probability, which the paper does not report. Each cell: ours (mean, +- half of the 95 % interval over " +
+    "rejected at a confidence of 0.9, AUROC by MSP (maximum softmax probability), which the paper does not report. Each cell: ours (mean, +- half of the 95 % interval over " +
     "repetitions where there are several), the paper's figure, and the difference where both were made alike.",
     `## Table 1: epsilon ${first}`,
     markdown(

@@ -34,7 +34,7 @@ export function stopsRow(signal: Deno.Signal, end: (code: number) => void): bool
   const seconds = patience.get(signal);
   if (running === "none" || seconds === undefined) return false;
   const stop = (): void => end(tryAgain);
-  if (told || kept() === "models") stop();
+  if (told || kept() === "models" || kept() === "attacks") stop();
   told = true;
   whenKept(stop);
   setTimeout(stop, seconds * 1000);

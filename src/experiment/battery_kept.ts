@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { makeFolder } from "../base/atomic.ts";
 import { UserError } from "../base/errors.ts";
 import { isFile } from "../base/files.ts";
+import { keep } from "../base/stopping.ts";
 import { type NamedArray, readSafetensors, writeSafetensors } from "../checkpoint/safetensors.ts";
 import type { BatterySide, MemberOutcome, Outcomes } from "../evaluate/battery.ts";
 
@@ -31,7 +32,9 @@ export function outcomesIn(folder: string | undefined): Outcomes {
       const path = pathOf(side, member);
       if (!await isFile(path)) return undefined;
       try {
-        return decoded(await readSafetensors(path));
+        const made = decoded(await readSafetensors(path));
+        if (made) keep("attacks");
+        return made;
       } catch (error) {
         // What is damaged is made again.
         if (error instanceof UserError) return undefined;
@@ -41,6 +44,7 @@ export function outcomesIn(folder: string | undefined): Outcomes {
     async write(side, member, outcome): Promise<void> {
       await makeFolder(members);
       await writeSafetensors(pathOf(side, member), encoded(outcome));
+      keep("attacks");
     },
   };
 }

@@ -118,7 +118,7 @@ const iterating = (Object.keys(attacks) as AttackName[]).filter((name) => {
 });
 
 /** What may stand in the place of a set. */
-const orOwn = "or a folder, .npz, .npy or .safetensors file of images of your own (docs/data.md)";
+const orOwn = "or a path of your images (docs/data.md)";
 
 /** The schema of each option. */
 export const optionEntries = {
@@ -127,12 +127,12 @@ export const optionEntries = {
   ...modelFileEntries,
   inDomain: told(
     nameOr([...setNames, none], isDataPath).optional(),
-    `Set that models are trained and tested on, ${orOwn}; none: attack a trained model without`,
+    `Set to train and test on, ${orOwn}; none: a trained model alone`,
     { otherwise: same(ofNetworks(({ inDomain }) => inDomain)) },
   ),
   outDomain: told(
     nameOr(setNames, isDataPath).optional(),
-    `Set of what models do not know, which they are evaluated on and attacked with, ${orOwn}`,
+    `Set of what models do not know, to attack, ${orOwn}`,
     {
       otherwise: same(ofNetworks(({ outDomain }) => outDomain)),
       acts: ["evaluation", "attack"],
@@ -231,7 +231,7 @@ export const optionEntries = {
   ),
   battery: told(
     z.enum(Object.keys(batteries) as [BatteryName, ...BatteryName[]]).optional(),
-    "Attacks of which every image gets the worst: see docs/attacks.md",
+    "Several attacks, of which every image gets the worst",
     { otherwise: same("one attack"), ...attacking },
   ),
   batteryMode: told(
@@ -275,8 +275,7 @@ export const optionEntries = {
   ),
   limit: told(
     count.optional(),
-    "The first N images of each set (N/10 of each folder), the training set too; attack and eval use a " +
-      "model of all images where there is one",
+    "The first N of each set, in training too; attack and eval use a model of all images where there is one",
   ),
   saveImages: told(z.boolean().default(false), "Keep every attacked image with the run", attacking),
   exactConvolutions: told(

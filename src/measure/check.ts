@@ -42,7 +42,7 @@ export interface AttackChecks {
  * - `epsilon`: effect of the attack, and of one with half the radius.
  * - `convergence`: effect of the attack, and of a stronger one in the same ball: five times the steps, ten
  *   at least, each of 2.5 epsilon / steps at least, the best iterate kept. It must not do more by 0.05, nor
- *   bring AUROC by max p down by more than 0.02.
+ *   bring AUROC by MSP down by more than 0.02.
  * - `randomAnswers`: largest difference of an image's largest probability between two draws, and what is allowed.
  * - `atRest`: share of the whole way of the mean lowest loss that lies in the last tenth of the steps, at most 5 %, and
  *   that loss before and after it.

@@ -131,8 +131,12 @@ function unsigned(text: string): string {
   return text.replace(/^-(0\.?0*)$/, "$1");
 }
 
-/** A radius: as the fraction of 255 that it is where its digits run on, as those of 8/255 do, else as it is. */
+/**
+ * A radius: as it is, or where its digits run on, as the fraction of 255 that it is, as those of 8/255 do, else by six
+ * digits, as those of 0.1 in f32 do.
+ */
 export function shownRadius(epsilon: number): string {
+  if (`${epsilon}`.length <= 8) return `${epsilon}`;
   const levels = Math.round(epsilon * 255);
-  return `${epsilon}`.length > 8 && levels / 255 === epsilon ? `${levels}/255` : `${epsilon}`;
+  return levels / 255 === epsilon ? `${levels}/255` : `${Number(epsilon.toPrecision(6))}`;
 }

@@ -252,11 +252,11 @@ function preprocessed(images: Tensor, by: Preprocess | undefined): Tensor {
   if (!by) return images;
   const perChannel = (name: "mean" | "std"): Tensor => {
     const values = by[name];
-    if (values.length !== 1 && values.length !== dim(images, 1)) {
+    const channels = dim(images, 1);
+    if (values.length !== 1 && values.length !== channels) {
       throw new UserError(
-        `Cannot preprocess images of ${
-          dim(images, 1)
-        } channels by ${values.length} ${name} values: ` +
+        `Cannot preprocess images of ${channels} channel${channels === 1 ? "" : "s"} by ` +
+          `${values.length} ${name} values: ` +
           "give one, or one a channel",
       );
     }

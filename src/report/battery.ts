@@ -187,8 +187,8 @@ function pictures({ figures, examples, ofWorst }: BatteryContent): Html | null {
         ),
       ]),
       ofWorst
-        ? "each as that run of its member left it in which its max p is the worst; below it that max p"
-        : "each as its member's last run left it; below it max p, the worst of all its runs",
+        ? "each as that run of its member left it in which its MSP is the worst; below it that MSP"
+        : "each as its member's last run left it; below it MSP, the worst of all its runs",
     ),
   );
 }

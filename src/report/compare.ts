@@ -38,7 +38,7 @@ export async function comparePage(contents: readonly RunContent[]): Promise<stri
       "about",
       `${methods.join(", ")}. H: mean entropy out-domain in nats; `,
       `R: share of the images rejected at a confidence of ${tau}; `,
-      "AUROC: by the largest probability, in brackets its interval.",
+      "AUROC: by the maximum softmax probability (MSP), in brackets its interval.",
     ),
     attacks.length > 0 ? await attackParts(attacks) : null,
     evals.length > 0 ? evalPart(evals) : null,
@@ -64,6 +64,11 @@ function settingsOf(content: RunContent): Record<string, unknown> {
   return Object.fromEntries(Object.entries(all).filter(([key]) => !implied.has(key)));
 }
 
+/** A setting's value for people. */
+function settingText(key: string, value: unknown): string {
+  return key === "epsilonAttack" && typeof value === "number" ? shownRadius(value) : String(value);
+}
+
 /** The method and whatever differs among runs of one method. */
 function labels(contents: readonly RunContent[]): Label {
   const differs = new Set<string>();
@@ -79,7 +84,7 @@ function labels(contents: readonly RunContent[]): Label {
   const named = (content: RunContent, without?: string): string => {
     const own = settingsOf(content);
     const parts = [...differs].filter((key) => key !== without && own[key] !== undefined)
-      .map((key) => `${optionName(key)} ${own[key]}`);
+      .map((key) => `${optionName(key)} ${settingText(key, own[key])}`);
     return [title(content.figures.mode), ...parts].join(", ");
   };
   const alike = [...Map.groupBy(contents, (content) => named(content)).values()]
@@ -101,7 +106,9 @@ function inCommon(contents: readonly RunContent[]): Html {
     paragraph("about", "What all the runs share; what they do not is in their names."),
     table(
       ["option", "value"],
-      same.map(([key, value]) => [optionName(key), markup`<code>${String(value)}</code>`]),
+      same.map((
+        [key, value],
+      ) => [optionName(key), markup`<code>${settingText(key, value)}</code>`]),
     ),
   );
 }
@@ -112,7 +119,7 @@ function lead(attacks: readonly AttackContent[], label: Label): Html | null {
     (clean.rejection[tau] ?? 0) - (adversarial.rejection[tau] ?? 0);
   const sorted = attacks.toSorted((a, b) => drop(b) - drop(a));
   const [most, least] = [sorted[0], sorted.at(-1)];
-  if (!most || !least || most === least) return null;
+  if (!most || !least || drop(most) === drop(least)) return null;
   const told = (content: AttackContent): string => {
     const { clean, adversarial } = content.figures;
     return `${label(content)} (from ${percent(clean.rejection[tau] ?? 0)} to ${
@@ -181,8 +188,7 @@ function attackTable(attacks: readonly AttackContent[], label: Label): Html {
 function seedTable(attacks: readonly AttackContent[], label: Label): Html | null {
   const groups = Map.groupBy(
     attacks,
-    (content) =>
-      `${label(content, "seed")}; attack's epsilon ${shownRadius(content.figures.epsilonAttack)}`,
+    (content) => `${label(content, "seed")}; attack's epsilon ${content.figures.epsilonAttack}`,
   );
   const rows = [...groups.values()].filter((group) => group.length > 1).map((group) => {
     type Of = (figures: AttackContent["figures"]) => number | null | undefined;
@@ -273,8 +279,7 @@ async function epsilonCharts(attacks: readonly AttackContent[], label: Label): P
         ? [lines(curve(measures.area), {
           ...axes,
           title: "AUROC",
-          alt:
-            "How well in-domain and out-domain images are told apart by the largest probability, against " +
+          alt: "How well in-domain and out-domain images are told apart by MSP, against " +
             "the radius of the attack; 0.5 is chance.",
           y: "AUROC",
           share: true,
@@ -314,7 +319,7 @@ async function bars(attacks: readonly AttackContent[], label: Label): Promise<Ht
     ...areaKnown(attacks)
       ? [pairBars(rows(areasOf), {
         title: "AUROC before and after",
-        alt: "AUROC by the largest probability of each run, clean and attacked.",
+        alt: "AUROC by MSP of each run, clean and attacked.",
         x: "AUROC",
         share: true,
         kind: "area",

@@ -118,7 +118,7 @@ function interval(estimate: z.infer<typeof estimateSchema>): string {
   return withInterval(estimate).replace(", ", ",\u00a0");
 }
 
-/** AUROC by max p, before and after; none of a run that has no figures of it. */
+/** AUROC by MSP, before and after; none of a run that has no figures of it. */
 export function areaValues(
   { detection }: Evidence,
 ): { readonly [Set in "clean" | "attacked"]?: z.infer<typeof estimateSchema> | undefined } {
@@ -133,7 +133,7 @@ export function areas(evidence: Evidence): [clean: string, attacked: string] {
   return [told(clean), told(attacked)];
 }
 
-/** A row with AUROC by max p, before and after, where there are figures of it. */
+/** A row with AUROC by MSP, before and after, where there are figures of it. */
 export function areaRow({ detection }: Evidence): Content[][] {
   const { clean, attacked } = detection?.scores["maxProbability"] ?? {};
   if (!clean || !attacked) return [];
@@ -146,7 +146,7 @@ export function areaRow({ detection }: Evidence): Content[][] {
   ]];
 }
 
-/** A row with AUROC by max p on clean images, where there are figures of it. */
+/** A row with AUROC by MSP on clean images, where there are figures of it. */
 export function cleanAreaRow({ detection }: Evidence): Content[][] {
   const { clean } = detection?.scores["maxProbability"] ?? {};
   return clean ? [[`AUROC by the ${scoreName("maxProbability")}`, interval(clean.auroc)]] : [];

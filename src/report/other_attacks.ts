@@ -33,7 +33,7 @@ export function inDomainVerdict(
     : counted(inDomain.count, "in-domain image");
   return `Of ${images}, attacked to make the model ${
     made.direction === "under" ? "less sure" : "surer"
-  }, ${right}; of 95 % that max p kept it keeps ${percent(kept)}. By no more than ${
+  }, ${right}; of 95 % that MSP kept it keeps ${percent(kept)}. By no more than ${
     plain(made.distance)
   } was any changed.`;
 }

@@ -79,7 +79,7 @@ export async function sweepPage(
       "about",
       "H: mean entropy out-domain in nats; ",
       `R: share of the images rejected at a confidence of ${tau}; `,
-      "AUROC: by the largest probability. A blank is a figure that such a run does not have.",
+      "AUROC: by the maximum softmax probability (MSP). A blank is a figure that such a run does not have.",
     ),
     section("Over seeds", meansTable(groups, used, named)),
     await curves(groups),

@@ -60,7 +60,7 @@ export async function tablesPage(folder: string): Promise<string> {
     paragraph(
       "about",
       `H: mean entropy out-domain in nats; R: share of the images rejected at a confidence of ${tau}; `,
-      "AUROC: by the largest probability, of which the paper has no figures. In brackets the paper's figure. Ours are means over repetitions, with half of the 95 % interval; in charts it is an upright line.",
+      "AUROC: by the maximum softmax probability (MSP), of which the paper has no figures. In brackets the paper's figure. Ours are means over repetitions, with half of the 95 % interval; in charts it is an upright line.",
     ),
     section("Against the radius", await charts(rows, epsilons)),
     figuresSection(made),
@@ -148,8 +148,7 @@ async function charts(rows: readonly TableRow[], epsilons: readonly number[]): P
   const area = lines(line(({ auroc }) => spread(auroc, 1)), {
     ...axes,
     title: "AUROC: Mirage",
-    alt:
-      "AUROC by the largest probability against the attack's radius, a line a row; 0.5 is chance",
+    alt: "AUROC by MSP against the attack's radius, a line a row; 0.5 is chance",
     y: "AUROC",
     share: true,
     format: ".1f",

@@ -254,7 +254,7 @@ function passed({ clean, adversarial, outDomain }: AttackFigures): string {
   return `about ${Math.round(share * outDomain.count)}`;
 }
 
-/** AUROC by the largest probability, before and after. */
+/** AUROC by MSP, before and after. */
 function areas({ detection }: AttackFigures): string {
   const { clean, attacked } = detection?.scores["maxProbability"] ?? {};
   const [before, after] = [clean?.auroc.value ?? null, attacked?.auroc.value ?? null];

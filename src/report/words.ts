@@ -104,14 +104,14 @@ export function targetName(
 
 /** What scores are called in a sentence, and in a narrow column. */
 const scoreNames: Names<readonly [name: string, short: string]> = {
-  maxProbability: ["largest probability", "max p"],
+  maxProbability: ["maximum softmax probability (MSP)", "MSP"],
   maxKernel: ["largest kernel value", "max K"],
   maxLogKernel: ["largest log kernel value", "max log K"],
   mutualInformation: ["mutual information", "mutual inf."],
   maxLogit: ["largest logit", "max logit"],
   gen: ["generalised entropy (GEN)", "GEN"],
   margin: ["gap between the two largest logits", "margin"],
-  scaledProbability: ["largest probability after temperature scaling", "scaled max p"],
+  scaledProbability: ["MSP after temperature scaling", "scaled MSP"],
   odin: ["ODIN", "ODIN"],
   mahalanobis: ["Mahalanobis distance", "Mahalanobis"],
   relativeMahalanobis: ["relative Mahalanobis distance", "relative Mah."],

@@ -11,7 +11,7 @@ import { described } from "../base/schema.ts";
 import { readFigures, readRun, runsFolder } from "./folder.ts";
 import { type Run, type RunCommand, runCommands } from "./schema.ts";
 
-/** How far a run has come: an unfinished one goes on by the same command. */
+/** How far a run has come: an unfinished one is made by the same command, from what it left, if anything. */
 export type RunState = "finished" | "running" | "unfinished" | "damaged";
 
 /** All of them. */
@@ -44,6 +44,8 @@ export interface RunRow {
   readonly protocol: string | null;
   /** The attack's name. */
   readonly attack: string | null;
+  /** The battery's name; null of a single attack. */
+  readonly battery: string | null;
   /** The attack's radius in its norm; pixels are in [0, 1]. */
   readonly epsilon: number | null;
   /** The class that an attack steers to. */
@@ -71,7 +73,7 @@ export interface RunRow {
 /** What `runs --json` prints. */
 export interface RunsResult {
   /** The document's format. */
-  readonly schema: "mirage/runs@3";
+  readonly schema: "mirage/runs@4";
   /** The folder that the runs lie in. */
   readonly folder: string;
   /** The runs that were asked for, in the order that was asked for. */
@@ -81,7 +83,7 @@ export interface RunsResult {
 const hyperparameters = z.record(z.string(), z.union([z.string(), z.number()]));
 
 const runsResultSchema = described<RunsResult>().by(z.strictObject({
-  schema: z.literal("mirage/runs@3"),
+  schema: z.literal("mirage/runs@4"),
   folder: z.string(),
   runs: z.array(z.strictObject({
     folder: z.string(),
@@ -93,6 +95,7 @@ const runsResultSchema = described<RunsResult>().by(z.strictObject({
     members: z.int().nullable(),
     protocol: z.string().nullable(),
     attack: z.string().nullable(),
+    battery: z.string().nullable(),
     epsilon: figure,
     targeted: z.int().nullable(),
     limit: z.int().nullable(),
@@ -155,7 +158,7 @@ export async function listRuns(savePath: string, query: RunsQuery): Promise<Runs
     return sort === "started" ? -sign : sign;
   };
   wanted.sort((a, b) => order(a, b) || (a.folder < b.folder ? -1 : 1));
-  return runsResultSchema.parse({ schema: "mirage/runs@3", folder, runs: wanted });
+  return runsResultSchema.parse({ schema: "mirage/runs@4", folder, runs: wanted });
 }
 
 async function describeRun(folder: string): Promise<RunRow> {
@@ -165,6 +168,7 @@ async function describeRun(folder: string): Promise<RunRow> {
     model: null,
     seed: null,
     protocol: null,
+    battery: null,
     epsilon: null,
     limit: null,
     ...noFigures,
@@ -172,9 +176,8 @@ async function describeRun(folder: string): Promise<RunRow> {
   };
   try {
     const run = await readRun(folder);
-    const { mode, model, seed, protocol, epsilonAttack, limit } = runOptionsSchema.parse(
-      run.config,
-    );
+    const options = runOptionsSchema.parse(run.config);
+    const { mode, model, seed, protocol, battery, epsilonAttack, limit } = options;
     return {
       folder,
       command: run.command,
@@ -182,6 +185,7 @@ async function describeRun(folder: string): Promise<RunRow> {
       model: model ?? null,
       seed: seed ?? null,
       protocol: protocol ?? null,
+      battery: battery ?? null,
       epsilon: run.command === "attack" || run.command === "battery" ? epsilonAttack ?? null : null,
       limit: limit ?? null,
       ...await outcome(folder, run),
@@ -212,6 +216,7 @@ const runOptionsSchema = z.object({
   model: z.string().optional(),
   seed: z.int().optional(),
   protocol: z.string().optional(),
+  battery: z.string().optional(),
   epsilonAttack: z.number().optional(),
   limit: z.int().nullish(),
 });

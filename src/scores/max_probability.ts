@@ -1,5 +1,5 @@
 /**
- * The largest probability.
+ * The maximum softmax probability (MSP).
  *
  * Paper: D. Hendrycks and K. Gimpel, "A baseline for detecting misclassified and out-of-distribution examples
  * in neural networks", ICLR 2017.
@@ -13,7 +13,7 @@ import type { Score } from "./types.ts";
 /** `max_c p_c`. An attack raises its logarithm, whose slope does not vanish with p. */
 export const maxProbability: Score = {
   name: "maxProbability",
-  about: "the largest probability",
+  about: "the maximum softmax probability (MSP)",
   score: (model, images) => exp(max(logProbabilitiesOf(model, images))),
   surrogate: (model, images) => max(logProbabilitiesOf(model, images)),
 };

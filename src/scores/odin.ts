@@ -1,5 +1,5 @@
 /**
- * The largest probability at a high temperature, of an image that was first moved towards it.
+ * The maximum softmax probability at a high temperature, of an image that was first moved towards it.
  *
  * Paper: S. Liang et al., "Enhancing the reliability of out-of-distribution image detection in neural networks",
  * ICLR 2018, eq. 1 and 2, with the temperature 1000 and the step 0.0014 of its experiments. The moved image is
@@ -35,7 +35,7 @@ const length = 0.0014;
  */
 export const odin: Score = {
   name: "odin",
-  about: "the largest probability at temperature 1000, of the image moved by 0.0014 towards it",
+  about: "MSP at temperature 1000, of the image moved by 0.0014 towards it",
   needs: ["logits"],
   score: (model, images) => exp(logLargest(model, images)),
   surrogate: logLargest,
