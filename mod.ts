@@ -72,7 +72,12 @@ export { train } from "./src/experiment/train.ts";
 export { type NetworkTraining, trainNetwork } from "./src/train/network.ts";
 export type { LoadedModel, TrainedOn } from "./src/experiment/workbench.ts";
 export type { FittedPosterior } from "./src/experiment/posterior.ts";
-export type { PosteriorImages } from "./src/evaluate/fit_posterior.ts";
+export {
+  type LaplaceAround,
+  laplaceAround,
+  type PosteriorImages,
+} from "./src/evaluate/fit_posterior.ts";
+export type { LaplaceOptions } from "./src/methods/laplace.ts";
 export { table, type TableOptions } from "./src/experiment/table.ts";
 export { tableResultSchema } from "./src/experiment/table_document.ts";
 export {

@@ -5,6 +5,7 @@ import { limit, loadEmbedded } from "../data/mod.ts";
 import { UserError } from "../src/base/errors.ts";
 import { loadCheckpoint } from "../src/checkpoint/checkpoint.ts";
 import { encodeSafetensors, readSafetensors } from "../src/checkpoint/safetensors.ts";
+import { laplaceAround } from "../src/evaluate/fit_posterior.ts";
 import { trainingAnswers } from "../src/evaluate/fit_scores.ts";
 import { jobOf } from "../src/evaluate/predict.ts";
 import { ResidentSet } from "../src/evaluate/resident_set.ts";
@@ -17,6 +18,7 @@ import { type Reporter, silent } from "../src/base/reporter.ts";
 import { Classifier } from "../src/methods/classifier.ts";
 import { Laplace } from "../src/methods/laplace.ts";
 import { single } from "../src/methods/mod.ts";
+import { differences } from "../src/runs/figures.ts";
 import { LeNet } from "../src/networks/mod.ts";
 import * as nn from "../src/nn/mod.ts";
 import type { ImageSet } from "../data/mod.ts";
@@ -286,6 +288,34 @@ Deno.test("models around which there is no posterior are refused in a sentence",
       /Cannot use laplace without in-domain images: its posterior is over images that/,
     );
   }));
+
+Deno.test("around functions of one's own it is the same as around their network, and is refused where these are not linear", () =>
+  withDevice(async (device) => {
+    const classifier = new Classifier("LeNet", { random: new nn.Random(3) });
+    for (const { data } of classifier.state.values()) data.forEach((v, i) => data[i] = 2.5 * v);
+    nn.push(device, classifier.state.values());
+    const training = limit(await loadEmbedded("train"), 120);
+    const [logits, features] = [
+      (images: nn.Tensor) => classifier.logits(images),
+      (images: nn.Tensor) => classifier.features(images),
+    ];
+    const model = await laplaceAround({ device, logits, features, training, priorPrecision: 2 });
+    assert.ok(model instanceof Laplace);
+    const dense = denseOf(rowsOf(await answersOf(device, classifier, training)), 2);
+    const largest = dense.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+    dense.forEach((v, i) => near(model.precision.data[i], v, 1e-4 * largest));
+    const squared = (images: nn.Tensor): nn.Tensor => nn.square(features(images));
+    await assert.rejects(
+      laplaceAround({ device, logits, features: squared, training, name: "mine" }),
+      /"mine": its logits are no linear function of its features; give what its last linear layer/,
+    );
+  }));
+
+Deno.test("digests of what was fitted are compared where not a bit may differ", () => {
+  const [a, b] = ["a", "b"].map((digest) => ({ posterior: { digest }, entropy: 1 }));
+  assert.equal(differences(a, b, 0).length, 1);
+  assert.deepEqual(differences(a, b, 0.01), []);
+});
 
 Deno.test("a precision that a GPU's binding does not hold is refused before it is made", () => {
   const wide = (columns: number) => (images: nn.Tensor): nn.Tensor =>

@@ -212,7 +212,7 @@ export const runsIn = { savePath: of("savePath", { metavar: "DIR" }) };
 const which = {
   mode: withDefault(
     option("--mode", choice([...modes, ...attackModes], { ...near, metavar: "NAME" }), {
-      description: message`Method; ${text("attack_X")} is ${text("attack --mode X")}`,
+      description: message`Method, also as ${text("attack_X")}`,
     }),
     defaultMethod,
   ),

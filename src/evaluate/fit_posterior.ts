@@ -5,12 +5,22 @@
  */
 import type { ImageSet } from "../../data/mod.ts";
 import { shortened, UserError } from "../base/errors.ts";
-import type { Posterior } from "../methods/mod.ts";
-import { compile, halving, input, type Program, release } from "../nn/mod.ts";
+import { silent } from "../base/reporter.ts";
+import { Laplace, type LaplaceOptions } from "../methods/laplace.ts";
+import { type Answering, isImported, type Posterior } from "../methods/mod.ts";
+import {
+  compile,
+  type Device,
+  halving,
+  input,
+  type Program,
+  release,
+  type Tensor,
+} from "../nn/mod.ts";
 import { lastLayerOf } from "../scores/mod.ts";
 import { explainPrograms } from "./explain.ts";
 import { trainingAnswers } from "./fit_scores.ts";
-import type { Job } from "./predict.ts";
+import { evalBatch, type Job } from "./predict.ts";
 import { chosen, evenSample, ResidentSet } from "./resident_set.ts";
 
 /** How the pass is made. */
@@ -106,10 +116,46 @@ export async function checkLinear(
   throw new UserError(
     `Cannot put a Laplace approximation around "${shortened(model, 80)}": ${
       found === "not linear"
-        ? "its logits are no linear function of its features; name the node that its last linear layer " +
-          "takes by --features, or use --mode baseline"
+        ? `its logits are no linear function of its features; ${
+          isImported(model)
+            ? "name the node that its last linear layer takes by --features, or use --mode baseline"
+            : "give what its last linear layer takes"
+        }`
         : `${sample.count} images cannot tell whether its logits are a linear function of its features; ` +
           "give more training images than it has features"
     }`,
   );
+}
+
+/** A classifier of the user's own, and how Laplace's approximation is put around it. */
+export interface LaplaceAround extends Partial<LaplaceOptions> {
+  /** The GPU that the classifier's parameters are on. */
+  readonly device: Device;
+  /** Images `[B, C, H, W]` with pixels from 0 to 1, to logits `[B, K]`: a linear function of the features. */
+  readonly logits: (images: Tensor) => Tensor;
+  /** The same images to what the last linear layer takes, `[B, D]`. */
+  readonly features: (images: Tensor) => Tensor;
+  /** The images that it learned from; no labels are taken. */
+  readonly training: ImageSet;
+  /** What messages call it; "own model" when not given. */
+  readonly name?: string;
+}
+
+/**
+ * A last-layer Laplace approximation around a classifier of the user's own, fitted: a model for `attackModel()`.
+ *
+ * @param options prior precision 1, probit and 100 samples where they are not given
+ * @throws UserError where there is none: the logits are no linear function of the features, or these are too many
+ */
+export async function laplaceAround(
+  { device, logits, features, training, name = "own model", ...options }: LaplaceAround,
+): Promise<Answering> {
+  const usual = { priorPrecision: 1, laplacePrediction: "probit", laplaceSamples: 100 } as const;
+  const own = { name, imageShape: training.shape, logits, features };
+  const model = new Laplace(own, { ...usual, ...options });
+  const explain = { explain: false, time: false };
+  const job = { device, batchSize: evalBatch, reporter: silent, explain };
+  await checkLinear(job, name, model, training);
+  await fitPosterior(job, model, training);
+  return model;
 }

@@ -20,9 +20,10 @@ import type { Setup } from "./setup.ts";
 
 /** The posterior of a model, and the images that it was fitted on. */
 export interface FittedPosterior {
+  /** The images that the model learned from, as far as that is known. */
   readonly images: PosteriorImages;
-  /** `[K, D + 1, D + 1]`, in f32. */
-  readonly precision: NamedArray;
+  /** `[K, D + 1, D + 1]` of K classes and D features, in f32. */
+  readonly precision: { readonly shape: readonly number[]; readonly data: Float32Array };
 }
 
 /** A set-up with what it uses. */
