@@ -38,8 +38,15 @@ exit /b 1
 :run
 set "INIT_CWD=%CD%"
 set "DENO_NO_UPDATE_CHECK=1"
-if /i "%~1"=="task" cd /d "%root%"
+if /i "%~1"=="task" goto task
 deno %*
+exit /b %errorlevel%
+
+rem Only the packages that a program imports are fetched: see denow. The arguments after "task" follow.
+:task
+cd /d "%root%"
+set arguments=%*
+deno task --node-modules-dir=manual%arguments:*task=%
 exit /b %errorlevel%
 
 rem Whether the deno found first on PATH runs and is new enough.

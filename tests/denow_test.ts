@@ -116,8 +116,8 @@ for (const version of ["2.9.0", "2.10.1", "3.0.0"]) {
   denowTest(`uses deno ${version} from PATH`, async ({ root, elsewhere, stub, denow }) => {
     await stub("deno", stubs.deno(version));
     const { code, stdout, stderr } = await denow(["task", "attack", "a b", "", "$x*"]);
-    const expected =
-      `<${version}><task><--config><${root}/deno.json><attack><a b><><$x*> ${elsewhere} 1 vulkan\n`;
+    const expected = `<${version}><task><--node-modules-dir=manual><--config><${root}/deno.json>` +
+      `<attack><a b><><$x*> ${elsewhere} 1 vulkan\n`;
     assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: expected, stderr: "" });
     assert.equal(await exists(`${root}/.tools`), false);
   });

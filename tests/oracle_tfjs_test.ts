@@ -1,6 +1,8 @@
 /** Forward and first-order results against TensorFlow.js on its CPU backend. */
 import assert from "node:assert/strict";
-import * as tf from "@tensorflow/tfjs";
+import "@tensorflow/tfjs-backend-cpu";
+import * as tf from "@tensorflow/tfjs-core";
+import "@tensorflow/tfjs-layers"; // brings the derivatives of the ops
 import * as nn from "../src/nn/mod.ts";
 import { wave } from "./check_grads.ts";
 import { withDevice } from "./support.ts";
@@ -43,7 +45,10 @@ const value = (shape: number[], phase: number): { shape: number[]; data: Float32
 });
 
 /** `[B, C, H, W]` data as the NHWC tensor TensorFlow.js wants on its CPU. */
-const channelsLast = (x: tf.Tensor4D): tf.Tensor4D => x.transpose([0, 2, 3, 1]);
+const channelsLast = (x: tf.Tensor): tf.Tensor4D => tf.transpose(x as tf.Tensor4D, [0, 2, 3, 1]);
+
+/** And back. */
+const channelsFirst = (x: tf.Tensor): tf.Tensor => tf.transpose(x, [0, 3, 1, 2]);
 
 for (const [stride, padding] of [[1, 0], [2, 1]] as const) {
   Deno.test(`\`conv2d()\` agrees with TensorFlow.js, stride ${stride}, padding ${padding}`, () =>
@@ -52,13 +57,14 @@ for (const [stride, padding] of [[1, 0], [2, 1]] as const) {
       const [x, w] = [value([2, 3, 9, 9], 1), value([5, 3, 3, 3], 2)];
       const actual = await ours(device, (a, b) => nn.conv2d(a, b, { stride, padding }), [x, w]);
       const f = (a: tf.Tensor, b: tf.Tensor): tf.Tensor =>
-        tf.conv2d(
-          channelsLast(a as tf.Tensor4D),
-          (b as tf.Tensor4D).transpose([2, 3, 1, 0]),
-          stride,
-          padding,
-        )
-          .transpose([0, 3, 1, 2]);
+        channelsFirst(
+          tf.conv2d(
+            channelsLast(a),
+            tf.transpose(b as tf.Tensor4D, [2, 3, 1, 0]),
+            stride,
+            padding,
+          ),
+        );
       compare(await theirs(f, [x, w]), actual);
     }));
 }
@@ -70,7 +76,7 @@ for (const [window, stride] of [[2, 2], [3, 2]] as const) {
       const x = value([2, 3, 7, 9], 1);
       const actual = await ours(device, (a) => nn.maxPool2d(a, window, stride), [x]);
       const f = (a: tf.Tensor): tf.Tensor =>
-        tf.maxPool(channelsLast(a as tf.Tensor4D), window, stride, 0).transpose([0, 3, 1, 2]);
+        channelsFirst(tf.maxPool(channelsLast(a), window, stride, 0));
       compare(await theirs(f, [x]), actual);
     }));
 }

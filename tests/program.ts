@@ -18,14 +18,14 @@ export interface Surroundings {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Runs `deno task NAME ARGS` in a folder, to its end. */
+/** Runs `deno task NAME ARGS` in a folder, as `denow` does, to its end. */
 export async function task(
   name: string,
   args: readonly string[],
   { cwd, env }: Surroundings,
 ): Promise<Outcome> {
   const command = new Deno.Command(Deno.execPath(), {
-    args: ["task", "--quiet", "--config", config, name, ...args],
+    args: ["task", "--quiet", "--node-modules-dir=manual", "--config", config, name, ...args],
     cwd,
     stdin: "null",
     env: { NO_COLOR: "1", INIT_CWD: cwd, ...env },

@@ -3,8 +3,9 @@
  *
  * @module
  */
-import * as tf from "@tensorflow/tfjs";
 import "@tensorflow/tfjs-backend-webgpu";
+import * as tf from "@tensorflow/tfjs-core";
+import "@tensorflow/tfjs-layers"; // brings the derivatives of the ops
 import type { Contender, Runner, Workload, WorkloadName } from "../../workload.ts";
 import { leNet, resNet18 } from "./networks.ts";
 import { attack, train } from "./steps.ts";
@@ -28,7 +29,7 @@ export async function tfjs(): Promise<Contender> {
   await tf.ready();
   return {
     name: "TensorFlow.js",
-    version: tf.version.tfjs,
+    version: tf.version_core,
     where: "WebGPU",
     prepare: (workload) => Promise.resolve(versions[workload.name]?.(workload)),
   };

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import * as tf from "@tensorflow/tfjs";
+import * as tf from "@tensorflow/tfjs-core";
 import type { Weights, Workload } from "../../workload.ts";
 
 /** Tensors by PyTorch's names. */
@@ -21,9 +21,9 @@ export function tensorsOf(weights: Weights): Tensors {
   for (const [name, { shape, data }] of weights) {
     const t = tf.tensor(data, [...shape]);
     found[name] = shape.length === 4
-      ? t.transpose([2, 3, 1, 0])
+      ? tf.transpose(t, [2, 3, 1, 0])
       : shape.length === 2
-      ? t.transpose()
+      ? tf.transpose(t)
       : t;
   }
   return found;
@@ -31,7 +31,7 @@ export function tensorsOf(weights: Weights): Tensors {
 
 /** Images `[B, H, W, C]` and labels one-hot, `[B, 10]`. */
 export function inputs({ images, labels, shape }: Workload): { x: tf.Tensor; y: tf.Tensor } {
-  const x = tf.tensor(images, [...shape]).transpose([0, 2, 3, 1]);
+  const x = tf.transpose(tf.tensor(images, [...shape]), [0, 2, 3, 1]);
   return { x, y: tf.oneHot(tf.tensor1d(labels, "int32"), 10) };
 }
 
@@ -48,7 +48,7 @@ export const leNet: Network = (x, w) => {
   };
   const b = layer(layer(x, "conv1.0", 2), "conv2.0", "valid");
   // PyTorch flattens channels first.
-  const flat = b.transpose([0, 3, 1, 2]).reshape([-1, 400]);
+  const flat = tf.reshape(tf.transpose(b, [0, 3, 1, 2]), [-1, 400]);
   return dense(tf.relu(dense(flat, w, "fc_1.0")), w, "fc_2.0");
 };
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import * as tf from "@tensorflow/tfjs";
+import * as tf from "@tensorflow/tfjs-core";
 import { attackSteps, type Runner, training, type Weights, type Workload } from "../../workload.ts";
 import { crossEntropy, inputs, type Network, type Tensors, tensorsOf } from "./networks.ts";
 
