@@ -160,6 +160,18 @@ async function asEarlier(folder: string): Promise<void> {
   assert.ok(page.includes("as its member&#39;s last run left it"));
 }
 
+Deno.test("a surrogate under Laplace has a posterior of its own, over the images of its training", () =>
+  quickly(() =>
+    inFolder(async (savePath) => {
+      const { result, notes } = await made(plus(savePath, { mode: "laplace" }));
+      assert.match(notes, /attacks by way of seed 1: another model,/);
+      assert.doesNotMatch(notes, /The posterior is fitted on/);
+      assert.deepEqual(result.posterior?.training, [{ name: "embedded digits train", count: 20 }]);
+      const { differences, verified } = await verify(await onlyRun(savePath, "battery"));
+      assert.deepEqual([differences, verified], [[], true]);
+    })
+  ));
+
 Deno.test("of a named model it is one of the next seed, trained alike, or it is left out and said why", () =>
   quickly(() =>
     inFolder(async (savePath) => {
