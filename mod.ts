@@ -306,5 +306,4 @@ export {
   type ResNetOptions,
   SpectralLeNet,
 } from "./src/networks/mod.ts";
-export type { ScoreChoice, ScoreName } from "./src/scores/mod.ts";
 export * as nn from "./src/nn/mod.ts";

@@ -235,7 +235,7 @@ async function attackOn(
   options: OwnAttack,
   reporter: Reporter,
 ): Promise<Omit<OwnAttackMade, "convolutions">> {
-  const { device, inDomain, outDomain, name = "own model", protocol = "paper" } = options;
+  const { device, inDomain, outDomain, protocol = "paper" } = options;
   const { seed = 0, batchSize = evalBatch, saveImages = false, training } = options;
   await checkFit(options);
   const clock = new Clock();
@@ -254,12 +254,11 @@ async function attackOn(
     set: new ResidentSet(outDomain),
     keep: saveImages ? outDomain.count : shownImages,
   };
-  const procedure = procedureOf(protocol);
-  const mean: MeanOptions = procedure.mean === "batches" ? { batchSize } : {};
+  const mean: MeanOptions = procedureOf(protocol).mean === "batches" ? { batchSize } : {};
   const made = await clock.time("work", async () => {
-    const { means } = await meansFor(work, () => Promise.resolve(training));
     using scored = await scoredSubject(common, training, askedScores(options));
     const { subject, fits } = scored;
+    const { means } = await meansFor(work, () => Promise.resolve(training));
     try {
       return await makeScoredAttack(
         { ...work, subject, means },
@@ -274,12 +273,26 @@ async function attackOn(
   });
   const document = attackResultSchema.parse({
     schema: "mirage/attack@10",
-    mode: ownMode,
-    model: name,
+    ...factsOf(options),
+    ...attackFigures(work, made, mean),
+    ...made.scores && { scores: made.scores },
+    seconds: { setup: clock.setup, train: 0, attack: clock.work },
+  });
+  const archives = { ...attackArchives(saveImages, made), ...scoresArchive(made.fits) };
+  return { ...made, document, archives };
+}
+
+/** What a document says of the model, and of where and how the run was made. */
+function factsOf(
+  { device, name = "own model", protocol = "paper", seed = 0 }: OwnAttack,
+): Readonly<Record<string, unknown>> {
+  const [procedure, concerned] = [procedureOf(protocol), { mode: ownMode, model: name }];
+  return {
+    ...concerned,
     protocol,
     procedure: {
-      ...concerning(procedure, { mode: ownMode, model: name }, "evaluation"),
-      ...concerning(procedure, { mode: ownMode, model: name }, "attack"),
+      ...concerning(procedure, concerned, "evaluation"),
+      ...concerning(procedure, concerned, "attack"),
     },
     hyperparameters: {},
     seed,
@@ -288,12 +301,7 @@ async function attackOn(
     seeds: [null],
     checkpoints: [],
     trained: [null],
-    ...attackFigures(work, made, mean),
-    ...made.scores && { scores: made.scores },
-    seconds: { setup: clock.setup, train: 0, attack: clock.work },
-  });
-  const archives = { ...attackArchives(saveImages, made), ...scoresArchive(made.fits) };
-  return { ...made, document, archives };
+  };
 }
 
 /** Refuses sets of different shapes, and logits of one image that another changes. */

@@ -58,7 +58,7 @@ export type OwnAttack = OwnModel & {
    * Scores to tell images apart by besides, each attacked by itself (docs/scores.md): by their names, or all that the model
    * gives. They are fitted on `training`.
    */
-  readonly scores?: ScoreChoice;
+  readonly scores?: "all" | readonly string[];
   /** What results call the model; "own model" when not given. */
   readonly name?: string;
   /** Radius of the ball in its norm, 0 to 1000; pixels are in 0 to 1. */
