@@ -357,7 +357,7 @@ Deno.test("`mirage attack` leaves a report, `mirage report` makes it again, and 
         /^Cannot read "no": it is no folder of a run; \S+ task runs lists those there are\n$/,
       ],
       [[run, "--out", "no/such/page.html"], /^Cannot write "no\/such\/page.html": its folder does/],
-      [[], /at least 1/],
+      [[], /^Error: Expected the folder of a run\. See \S+ task report --help-all\.\n$/],
     ];
     for (const [args, message] of mistakes) {
       const [code, stdout, stderr] = await mirage(["report", ...args]);
