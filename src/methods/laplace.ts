@@ -54,7 +54,7 @@ import { isImported } from "../networks/mod.ts";
 import { baseline } from "./baseline.ts";
 import { classifiers } from "./classifier.ts";
 import { inversePositiveDefinite } from "./inverse.ts";
-import type { Own, ValuesOf } from "./options.ts";
+import type { Own } from "./options.ts";
 import { single } from "./single.ts";
 import type { Answering, MethodOf, Model, Posterior, Score, Subject } from "./types.ts";
 
@@ -115,9 +115,14 @@ export const laplace: MethodOf<typeof own> = {
 };
 
 /** How a Laplace approximation is made, and answers. */
-export type LaplaceOptions =
-  & ValuesOf<typeof own.hyperparameters>
-  & ValuesOf<typeof own.differences>;
+export interface LaplaceOptions {
+  /** Precision tau of the prior over each weight, more than 0. */
+  readonly priorPrecision: number;
+  /** Whether it answers by MacKay's formula, or by the mean over samples of its logits. */
+  readonly laplacePrediction: "probit" | "samples";
+  /** How many samples, 1 or more. */
+  readonly laplaceSamples: number;
+}
 
 /** A trained classifier, as far as the approximation asks for it. */
 export type LaplaceModel = Pick<Model, "name" | "imageShape" | "logits" | "features">;
