@@ -3,29 +3,38 @@
  *
  * @module
  */
+import { CholeskyDecomposition, Matrix } from "ml-matrix";
 import { UserError } from "../base/errors.ts";
-import { cholesky, evaluate, identity, type Tensor, triangularSolve } from "../nn/mod.ts";
+import { evaluate, type Tensor } from "../nn/mod.ts";
 
 /**
- * The inverse `L^-T L^-1` of a symmetric positive definite matrix `[N, N]` by its Cholesky factor, in f64.
+ * The inverse of a symmetric positive definite matrix `[N, N]` by its Cholesky factor, in f64; its lower triangle is
+ * taken, from which the upper one may differ by rounding.
  *
  * @param name what the matrix is, for the message
  * @throws UserError when it is not positive definite
  */
 export function inversePositiveDefinite(matrix: Tensor, name: string): Float64Array {
   const n = matrix.shape[0] ?? 0;
-  const factor = cholesky(matrix);
-  const whitening = triangularSolve(factor, identity(n));
-  const [l = [], inverse = new Float64Array()] = evaluate([
-    factor,
-    triangularSolve(factor, whitening, true),
-  ]);
-  for (let j = 0; j < n; j++) {
-    if ((l[j * n + j] ?? NaN) > 0) continue;
-    throw new UserError(
-      `Cannot invert "${name}": pivot ${j} is not positive; the model is damaged or was not trained, ` +
-        "train it again",
-    );
+  const [values = []] = evaluate([matrix]);
+  const lower = Matrix.zeros(n, n);
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j <= i; j++) {
+      const value = values[i * n + j] ?? NaN;
+      if (!Number.isFinite(value)) throw notPositive(name, i);
+      lower.set(i, j, value).set(j, i, value);
+    }
   }
-  return inverse;
+  const factorised = new CholeskyDecomposition(lower);
+  const pivots = factorised.lowerTriangularMatrix.diagonal();
+  const bad = pivots.findIndex((pivot) => !(pivot > 0));
+  if (bad >= 0) throw notPositive(name, bad);
+  return Float64Array.from(factorised.solve(Matrix.eye(n)).to1DArray());
+}
+
+function notPositive(name: string, pivot: number): UserError {
+  return new UserError(
+    `Cannot invert "${name}": pivot ${pivot} is not positive; the model is damaged or was not trained, ` +
+      "train it again",
+  );
 }
