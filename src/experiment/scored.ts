@@ -4,10 +4,11 @@
  * @module
  */
 import type { NamedArray } from "../checkpoint/safetensors.ts";
-import { type AttackJob, attackSet } from "../evaluate/attack_set.ts";
+import { attackByEach } from "../evaluate/attack_each.ts";
+import type { AttackJob } from "../evaluate/attack_set.ts";
 import { fitScores, knownScores, type ScoreFits, withScores } from "../evaluate/fit_scores.ts";
 import { imagePredictor, type Job } from "../evaluate/predict.ts";
-import { chosen, evenSample, ResidentSet } from "../evaluate/resident_set.ts";
+import { evenSample } from "../evaluate/resident_set.ts";
 import { type Answers, answersAt } from "../measure/answers.ts";
 import { apartBy, areasBy } from "../measure/evidence.ts";
 import type { ScoreAttacks, ScoresResult } from "../measure/results.ts";
@@ -103,37 +104,32 @@ export async function attackScores(
 ): Promise<ScoreAttacks> {
   const inside = on === "in";
   const work = inside ? { ...out, ...inDomain.work } : out;
-  const { set: whole, device } = work;
+  const { set: whole } = work;
   const index = evenSample(whole.count, sampleSize);
-  const set = new ResidentSet(chosen(whole.set, index), index);
   const { direction = inside ? "under" : "over", seed } = out;
   const explain = { explain: false, time: false };
   const common = {
     ...work,
     // What is told of the images is asked once, and not by every attack's own programs.
     subject: bare,
-    ...{ set, direction, explain, keep: index.length },
+    ...{ direction, explain, title: "scores" },
     ...{ means: undefined, target: undefined },
   };
   const batchSize = Math.min(work.batchSize, index.length);
   const before = answersAt(inside ? inDomain.answers : clean, index);
-  try {
-    using predicting = await imagePredictor({ ...work, explain, batchSize }, whole.set.shape);
-    const made: [string, ScoreAttacks["results"][string]][] = [];
-    for (const { name, objective } of fits.fitted) {
-      const title = `score: ${name}`;
-      const { examples } = await attackSet({ ...common, objective, title });
-      const adversarial = await predicting.run(examples.adversarial);
-      const apart = (answers: Answers): readonly [Answers, Answers] =>
-        inside ? [answers, clean] : [inDomain.answers, answers];
-      made.push([name, {
-        clean: apartBy(name, ...apart(before), seed),
-        adaptive: apartBy(name, ...apart(adversarial), seed),
-        others: areasBy(...apart(adversarial)),
-      }]);
-    }
-    return { images: index.length, on: inside ? "in" : "out", results: Object.fromEntries(made) };
-  } finally {
-    release(device, set.parameters);
+  const objectives = fits.fitted.map(({ objective }) => objective);
+  const attacked = await attackByEach(common, { of: whole.set, index }, objectives);
+  using predicting = await imagePredictor({ ...work, explain, batchSize }, whole.set.shape);
+  const made: [string, ScoreAttacks["results"][string]][] = [];
+  for (const [i, { name }] of fits.fitted.entries()) {
+    const adversarial = await predicting.run(attacked[i] ?? new Float32Array());
+    const apart = (answers: Answers): readonly [Answers, Answers] =>
+      inside ? [answers, clean] : [inDomain.answers, answers];
+    made.push([name, {
+      clean: apartBy(name, ...apart(before), seed),
+      adaptive: apartBy(name, ...apart(adversarial), seed),
+      others: areasBy(...apart(adversarial)),
+    }]);
   }
+  return { images: index.length, on: inside ? "in" : "out", results: Object.fromEntries(made) };
 }

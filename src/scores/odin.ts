@@ -46,11 +46,12 @@ function logLargest(model: Scored, images: Tensor): Tensor {
   return max(logSoftmax(scale(logitsOf(model, moved(model, images)), 1 / temperature)));
 }
 
-/** Images after the step. */
+/** Images after the step, whose slope is that of a node of its own: no other work on these images is in its way. */
 function moved(model: Scored, images: Tensor): Tensor {
-  const z = scale(logitsOf(model, images), 1 / temperature);
+  const from = stopGradient(images);
+  const z = scale(logitsOf(model, from), 1 / temperature);
   const loss = sum(crossEntropy(z, argmax(z)));
-  const [slope = images] = grad(loss, [images]);
+  const [slope = from] = grad(loss, [from]);
   const step = where(
     greater(0, slope),
     constant(-length, images.shape),
