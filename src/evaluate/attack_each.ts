@@ -6,7 +6,7 @@
  */
 import type { ImageSet } from "../../data/mod.ts";
 import type { Attackable, Objective } from "../attack/mod.ts";
-import { concat, dim, halving, logSoftmax, release, size, slice, type Tensor } from "../nn/mod.ts";
+import { concat, dim, halving, release, size, slice, type Tensor } from "../nn/mod.ts";
 import { attackInBatches, attackSet } from "./attack_set.ts";
 import { chosen, ResidentSet } from "./resident_set.ts";
 import type { AttackJob } from "./trace_part.ts";
@@ -18,6 +18,9 @@ export interface Sample {
   /** Their numbers in it. */
   readonly index: Uint32Array;
 }
+
+/** Images of a batch at once, in units of the job's: what each objective has of its own is a small part of the work. */
+const wider = 1;
 
 /**
  * Attacks images by each of several objectives. Each attack is what it is by itself, to f32's rounding: of a model that
@@ -39,18 +42,13 @@ export async function attackByEach(
     return await oneByOne(job, sample, objectives);
   }
   const { length } = sample.index;
-  const most = Math.max(1, Math.floor(job.batchSize / objectives.length));
-  // No batch holds more than a batch of the job, and all of them as many as each other.
-  const n = Math.ceil(length / Math.ceil(length / most));
-  const groups = groupsOf(objectives);
-  const made = await halving(
-    n,
-    (n) => sideBySide(job, sample, groups, n),
+  const rows = Math.floor(wider * job.batchSize / objectives.length);
+  return await halving(
+    Math.min(Math.max(1, rows), length),
+    (n) => sideBySide(job, sample, objectives, n),
     job.reporter,
-    " for each objective",
+    " for each score",
   );
-  const order = groups.flat();
-  return objectives.map((objective) => made[order.indexOf(objective)] ?? new Float32Array());
 }
 
 async function oneByOne(
@@ -71,14 +69,13 @@ async function oneByOne(
   return made;
 }
 
-/** As {@linkcode attackByEach}, in the order of the groups, in batches of n images for each objective. */
+/** As {@linkcode attackByEach}, in batches of n images for each objective: `[objectives, n]` of them. */
 async function sideBySide(
   job: Omit<AttackJob, "set">,
   { of, index }: Sample,
-  groups: readonly (readonly Objective[])[],
+  objectives: readonly Objective[],
   n: number,
 ): Promise<Float32Array[]> {
-  const objectives = groups.flat();
   const batches = Math.ceil(index.length / n);
   // The last batch is filled up with the last image, so that all are of one shape.
   const placed = Array.from(
@@ -91,7 +88,7 @@ async function sideBySide(
   const set = new ResidentSet(chosen(of, placed), placed);
   try {
     const batch = objectives.length * n;
-    const whole = { ...job, set, objective: joint(groups), keep: placed.length };
+    const whole = { ...job, set, objective: joint(objectives), keep: placed.length };
     const { examples: { adversarial } } = await attackInBatches(whole, batch);
     const image = size(of.shape);
     return objectives.map((_, at) => {
@@ -107,48 +104,28 @@ async function sideBySide(
   }
 }
 
-/** Objectives of features, of logits or probabilities, and of both: each group has one pass through what it needs. */
-function groupsOf(objectives: readonly Objective[]): Objective[][] {
-  const groups = new Map<string, Objective[]>();
-  for (const objective of objectives) {
-    const features = objective.needs?.includes("features");
-    const key = !features ? "logits" : objective.needs?.includes("logits") ? "both" : "features";
-    groups.set(key, [...groups.get(key) ?? [], objective]);
-  }
-  return [...groups.values()];
-}
-
-/** Each of several objectives on its own share of a batch, group after group. */
-function joint(groups: readonly (readonly Objective[])[]): Objective {
-  const count = groups.flat().length;
+/** Each of several objectives on its own share of a batch, in their order. */
+function joint(objectives: readonly Objective[]): Objective {
   return {
     name: "each",
     about: "each of several objectives on images of its own",
     loss(model, images, options): Tensor {
-      const n = dim(images, 0) / count;
-      let done = 0;
-      const losses = groups.flatMap((group) => {
-        const of = rowsOf(images, done, group.length * n);
-        done += group.length * n;
-        const share = shares(model, of, n);
-        return group.map((objective, at) => {
-          const { own, seen } = share(at);
+      const n = dim(images, 0) / objectives.length;
+      const at = shares(model, images, n);
+      return concat(
+        objectives.map((objective, i) => {
+          const { own, seen } = at(i);
           return objective.loss(seen, own, options);
-        });
-      });
-      return concat(losses, 0);
+        }),
+        0,
+      );
     },
   };
 }
 
-/** So many rows from one on. */
-function rowsOf(t: Tensor, start: number, count: number): Tensor {
-  return slice(t, t.shape.map((_, axis) => axis === 0 ? start : 0), [count, ...t.shape.slice(1)]);
-}
-
 /**
- * Shares of a group's images, n each, and the model as an objective of one share sees it: what it makes of these images
- * is taken from what it makes of all of the group, which is traced once. No share's values are multiplied into
+ * Shares of a batch, n images each, and the model as an objective of one share sees it: what it makes of these images
+ * is taken from what it makes of the whole batch, which is traced once. No share's values are multiplied into
  * another's, so that what is no number stays in its own.
  */
 function shares(
@@ -162,18 +139,19 @@ function shares(
     made.set(what, found);
     return found;
   };
+  const rows = (t: Tensor, at: number): Tensor =>
+    slice(t, t.shape.map((_, axis) => axis === 0 ? at * n : 0), [n, ...t.shape.slice(1)]);
   return (at) => {
-    const own = rowsOf(images, at * n, n);
+    const own = rows(images, at);
     const shared = (what: string, of: (x: Tensor) => Tensor) => (x: Tensor): Tensor =>
-      x === own ? rowsOf(once(what, () => of(images)), at * n, n) : of(x);
-    const logits = shared("logits", (x) => model.logits?.(x) ?? x);
+      x === own ? rows(once(what, () => of(images)), at) : of(x);
     return {
       own,
       seen: {
-        // The numbers whose softmax the probabilities are, so that one pass gives both.
-        logProbabilities: (x) => logSoftmax(logits(x)),
+        logProbabilities: (x, draws) =>
+          shared("answer", (all) => model.logProbabilities(all, draws))(x),
         confidenceLoss: (x, options) => model.confidenceLoss(x, options),
-        logits,
+        ...model.logits && { logits: shared("logits", (x) => model.logits?.(x) ?? x) },
         ...model.features && { features: shared("features", (x) => model.features?.(x) ?? x) },
       },
     };
