@@ -75,7 +75,7 @@ export async function attackSet(asked: AttackOptions): Promise<Attacked> {
     );
   }
   const batch = Math.min(job.batchSize, job.set.count);
-  return await halving(batch, (n) => attackInBatches(job, n), job.reporter);
+  return await halving(batch, (n) => attackIn(job, n), job.reporter);
 }
 
 /** What a model has that an objective may need, in words. */
@@ -119,8 +119,8 @@ export function knownObjective(
   );
 }
 
-/** As `attackSet`, in batches of the given size, of what is known to be as it must be. */
-export async function attackInBatches(job: AttackJob, batch: number): Promise<Attacked> {
+/** As `attackSet`, in batches of the given size. */
+async function attackIn(job: AttackJob, batch: number): Promise<Attacked> {
   const { device, set, settings, reporter } = job;
   const traced = traceAttack(job, batch);
   const { clean, adversarial } = traced;

@@ -4,11 +4,10 @@
  * @module
  */
 import type { NamedArray } from "../checkpoint/safetensors.ts";
-import { attackByEach } from "../evaluate/attack_each.ts";
-import type { AttackJob } from "../evaluate/attack_set.ts";
+import { type AttackJob, attackSet } from "../evaluate/attack_set.ts";
 import { fitScores, knownScores, type ScoreFits, withScores } from "../evaluate/fit_scores.ts";
 import { imagePredictor, type Job } from "../evaluate/predict.ts";
-import { evenSample } from "../evaluate/resident_set.ts";
+import { chosen, evenSample, ResidentSet } from "../evaluate/resident_set.ts";
 import { type Answers, answersAt } from "../measure/answers.ts";
 import { apartBy, areasBy } from "../measure/evidence.ts";
 import type { ScoreAttacks, ScoresResult } from "../measure/results.ts";
@@ -104,32 +103,37 @@ export async function attackScores(
 ): Promise<ScoreAttacks> {
   const inside = on === "in";
   const work = inside ? { ...out, ...inDomain.work } : out;
-  const { set: whole } = work;
+  const { set: whole, device } = work;
   const index = evenSample(whole.count, sampleSize);
+  const set = new ResidentSet(chosen(whole.set, index), index);
   const { direction = inside ? "under" : "over", seed } = out;
   const explain = { explain: false, time: false };
   const common = {
     ...work,
     // What is told of the images is asked once, and not by every attack's own programs.
     subject: bare,
-    ...{ direction, explain, title: "scores" },
+    ...{ set, direction, explain, keep: index.length },
     ...{ means: undefined, target: undefined },
   };
   const batchSize = Math.min(work.batchSize, index.length);
   const before = answersAt(inside ? inDomain.answers : clean, index);
-  const objectives = fits.fitted.map(({ objective }) => objective);
-  const attacked = await attackByEach(common, { of: whole.set, index }, objectives);
-  using predicting = await imagePredictor({ ...work, explain, batchSize }, whole.set.shape);
-  const made: [string, ScoreAttacks["results"][string]][] = [];
-  for (const [i, { name }] of fits.fitted.entries()) {
-    const adversarial = await predicting.run(attacked[i] ?? new Float32Array());
-    const apart = (answers: Answers): readonly [Answers, Answers] =>
-      inside ? [answers, clean] : [inDomain.answers, answers];
-    made.push([name, {
-      clean: apartBy(name, ...apart(before), seed),
-      adaptive: apartBy(name, ...apart(adversarial), seed),
-      others: areasBy(...apart(adversarial)),
-    }]);
+  try {
+    using predicting = await imagePredictor({ ...work, explain, batchSize }, whole.set.shape);
+    const made: [string, ScoreAttacks["results"][string]][] = [];
+    for (const { name, objective } of fits.fitted) {
+      const title = `score: ${name}`;
+      const { examples } = await attackSet({ ...common, objective, title });
+      const adversarial = await predicting.run(examples.adversarial);
+      const apart = (answers: Answers): readonly [Answers, Answers] =>
+        inside ? [answers, clean] : [inDomain.answers, answers];
+      made.push([name, {
+        clean: apartBy(name, ...apart(before), seed),
+        adaptive: apartBy(name, ...apart(adversarial), seed),
+        others: areasBy(...apart(adversarial)),
+      }]);
+    }
+    return { images: index.length, on: inside ? "in" : "out", results: Object.fromEntries(made) };
+  } finally {
+    release(device, set.parameters);
   }
-  return { images: index.length, on: inside ? "in" : "out", results: Object.fromEntries(made) };
 }
