@@ -82,8 +82,13 @@ export function scoresArchive(
   return { scores: new Map(arrays) };
 }
 
-/** Images that every score is attacked on by itself. */
-const sampleSize = 200;
+/**
+ * How many images every score is attacked on by itself: all scores together on at most half as many as the run
+ * attacks, so that they do not take longer than it, but each on 100 or more, and on no more than 200.
+ */
+export function sampleSize(images: number, scores: number): number {
+  return Math.min(200, Math.max(100, Math.floor(images / (2 * scores))));
+}
 
 /**
  * Attacks every score by its own slope, on an evenly spread sample: the attack of the run, which lowers minus the
@@ -104,7 +109,7 @@ export async function attackScores(
   const inside = on === "in";
   const work = inside ? { ...out, ...inDomain.work } : out;
   const { set: whole, device } = work;
-  const index = evenSample(whole.count, sampleSize);
+  const index = evenSample(whole.count, sampleSize(whole.count, fits.fitted.length));
   const set = new ResidentSet(chosen(whole.set, index), index);
   const { direction = inside ? "under" : "over", seed } = out;
   const explain = { explain: false, time: false };
