@@ -1,6 +1,6 @@
 /**
  * The benchmark: `./denow task bench`, `bench kernels`, `bench scaling`, `bench startup`,
- * `bench experiment`, `bench attacks`, `bench imports`.
+ * `bench experiment`, `bench attacks`, `bench scores`, `bench imports`.
  *
  * @module
  */
@@ -19,6 +19,7 @@ import { measureImports } from "./imports.ts";
 import { measureKernels } from "./kernels.ts";
 import { comparePeers, openContenders, type PeerRow } from "./peers.ts";
 import { measureScaling } from "./scaling.ts";
+import { measureScores } from "./scores.ts";
 import {
   showAttacks,
   showExperiment,
@@ -26,6 +27,7 @@ import {
   showKernels,
   showPeers,
   showScaling,
+  showScores,
   showStartup,
 } from "./show.ts";
 import { measureStartup } from "./startup.ts";
@@ -118,6 +120,14 @@ const parser = or(
     },
   ),
   command(
+    "scores",
+    merge(object({ command: constant("scores") }), object({ ...json, ...rounds(3) })),
+    {
+      description:
+        message`What all scores add to an attack, on a trained model and with its training`,
+    },
+  ),
+  command(
     "imports",
     merge(
       object({ command: constant("imports") }),
@@ -170,6 +180,10 @@ async function answer(
     case "attacks": {
       const report = await measureAttacks(invocation.rounds, say);
       return { document: report, text: showAttacks(report) };
+    }
+    case "scores": {
+      const rows = await measureScores(invocation.rounds, say);
+      return { document: rows, text: showScores(rows) };
     }
     case "experiment": {
       const report = await measureExperiment(invocation.batch, invocation.rounds, say);

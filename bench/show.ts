@@ -10,6 +10,7 @@ import type { ExperimentReport } from "./experiment.ts";
 import type { KernelReport, KernelRow } from "./kernels.ts";
 import type { PeerRow } from "./peers.ts";
 import type { ScalingRow } from "./scaling.ts";
+import type { ScoresRow } from "./scores.ts";
 import type { StartupRow } from "./startup.ts";
 import { showSummary } from "./statistics.ts";
 import { type WorkloadName, workloads } from "./workload.ts";
@@ -93,6 +94,19 @@ export function showAttacks({ where, rows, besideForward, sideBySide }: AttackRe
     sideBySide.map(({ images, runs, gain }) =>
       `\n${runs} restarts of ${images} images side by side: ${showSummary(gain, 2)} times as fast`
     ).join("");
+}
+
+/** Seconds of an attack without scores and with all of them. */
+export function showScores(rows: readonly ScoresRow[]): string {
+  const lines = rows.map(({ model, without, all, ratio }) => [
+    model,
+    showSummary(without),
+    showSummary(all),
+    showSummary(ratio, 2),
+  ]);
+  return `attack --mode sngp on the embedded data, from start to end; medians [quartiles]\n${
+    table(["model", "s without scores", "s with all", "times as long"], lines)
+  }`;
 }
 
 /** A table a network: what an image costs. */

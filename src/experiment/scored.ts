@@ -114,8 +114,13 @@ export interface RunMade {
   readonly inDomainAttack: { readonly attacked: Pick<Attacked, "adversarial"> } | undefined;
 }
 
-/** Images that every score is attacked on by itself. */
-const sampleSize = 200;
+/**
+ * How many images every score is attacked on by itself: all scores together on at most half as many as the run
+ * attacks, so that they do not take longer than it, but each on 100 or more, and on no more than 200.
+ */
+export function sampleSize(images: number, scores: number): number {
+  return Math.min(200, Math.max(100, Math.floor(images / (2 * scores))));
+}
 
 /**
  * Attacks every score by its own slope, on an evenly spread sample: the attack of the run, which lowers minus the
@@ -133,6 +138,8 @@ export async function attackScores(
 ): Promise<ScoreAttacks> {
   const { direction = "under" } = out;
   const isAttacked = (side: "in" | "out"): boolean => on === side || on === "both";
+  const sizeOf = ({ set }: AttackJob): number =>
+    Math.min(set.count, sampleSize(set.count, fits.fitted.length));
   const domain = async (
     side: "in" | "out",
     work: AttackJob,
@@ -140,7 +147,7 @@ export async function attackScores(
     transfer: Answers | undefined,
   ): Promise<AttackedDomain> => {
     if (!transfer || !isAttacked(side)) return { whole, sample: undefined };
-    const index = evenSample(work.set.count, sampleSize);
+    const index = evenSample(work.set.count, sizeOf(work));
     const sample = {
       clean: answersAt(whole, index),
       transfer: answersAt(transfer, index),
@@ -153,8 +160,8 @@ export async function attackScores(
     out: await domain("out", out, attacked.clean, attacked.adversarial),
     in: await domain("in", own, inDomain.answers, inDomainAttack?.attacked.adversarial),
   };
-  const images = (side: "in" | "out", { set }: AttackJob): number =>
-    isAttacked(side) ? Math.min(set.count, sampleSize) : 0;
+  const images = (side: "in" | "out", work: AttackJob): number =>
+    isAttacked(side) ? sizeOf(work) : 0;
   return {
     images: { in: images("in", own), out: images("out", out) },
     on,

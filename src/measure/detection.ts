@@ -66,11 +66,8 @@ const figures = ["auroc", "auprIn", "auprOut", "fprAt95Tpr"] as const;
 /** All figures at once, in O((P + N) log (P + N)); NaN where a set is empty. */
 export function separation(inDomain: Scores, outDomain: Scores): Separation {
   const ranked = rank(inDomain, outDomain);
-  const [positives, negatives] = [ranked.inDomain, ranked.outDomain];
-  return measure(count(positives, ranked.groups), count(negatives, ranked.groups), [
-    positives.length,
-    negatives.length,
-  ]);
+  const [p, n] = [ranked.inDomain.length, ranked.outDomain.length];
+  return measure(walkOf(ranked), new Uint8Array(p + n).fill(1), [p, n]);
 }
 
 /**
@@ -84,13 +81,12 @@ export function estimate(
 ): Record<keyof Separation, Estimate> {
   const ranked = rank(inDomain, outDomain);
   const whole = separation(inDomain, outDomain);
-  const word = wordsOf(seed);
-  const [positives, negatives] = [new Uint32Array(ranked.groups), new Uint32Array(ranked.groups)];
+  const [p, n] = [ranked.inDomain.length, ranked.outDomain.length];
+  const times = drawnTimes(p, n, resamples, seed);
+  const walk = walkOf(ranked);
   const drawn = figures.map(() => new Float64Array(resamples));
   for (let i = 0; i < resamples; i++) {
-    redraw(ranked.inDomain, positives, word);
-    redraw(ranked.outDomain, negatives, word);
-    const found = measure(positives, negatives, [ranked.inDomain.length, ranked.outDomain.length]);
+    const found = measure(walk, times.subarray(i * (p + n), (i + 1) * (p + n)), [p, n]);
     figures.forEach((name, k) => (drawn[k] ?? new Float64Array())[i] = found[name]);
   }
   const estimates = figures.map((name, k) => [
@@ -98,11 +94,6 @@ export function estimate(
     { value: whole[name], ...endsOf(drawn[k] ?? new Float64Array(), confidence) },
   ]);
   return Object.fromEntries(estimates);
-}
-
-/** The words that resamples are drawn by, 0 to 2^32 - 1: those of a seed are always the same. */
-export function wordsOf(seed: number): () => number {
-  return xoshiro(philox([seed >>> 0, Math.floor(seed / 2 ** 32)], [0, 0, 0, 0]));
 }
 
 /** The ends of the percentile interval of resampled figures, which are sorted in place. */
@@ -167,47 +158,89 @@ export function ordered(scores: Scores): Float64Array {
   return Float64Array.from(scores, (score) => Number.isNaN(score) ? -Infinity : score + 0);
 }
 
-/** How many are at each rank. */
-function count(ranks: Uint32Array, groups: number): Uint32Array {
-  const counts = new Uint32Array(groups);
-  for (const rank of ranks) counts[rank] = (counts[rank] ?? 0) + 1;
-  return counts;
+/** Both sets in the order of their scores, the highest first. */
+interface Walk {
+  /** Numbers of the images, those out-domain counted on from those in-domain. */
+  readonly order: Uint32Array;
+  /** 1 at the last image of each score. */
+  readonly last: Uint8Array;
 }
+
+function walkOf({ inDomain, outDomain, groups }: Ranked): Walk {
+  const ranks = new Uint32Array(inDomain.length + outDomain.length);
+  ranks.set(inDomain);
+  ranks.set(outDomain, inDomain.length);
+  const next = new Uint32Array(groups + 1);
+  for (const rank of ranks) next[rank + 1] = (next[rank + 1] ?? 0) + 1;
+  const last = new Uint8Array(ranks.length);
+  for (let rank = 0; rank < groups; rank++) {
+    next[rank + 1] = (next[rank + 1] ?? 0) + (next[rank] ?? 0);
+    last[(next[rank + 1] ?? 0) - 1] = 1;
+  }
+  const order = new Uint32Array(ranks.length);
+  ranks.forEach((rank, image) => {
+    const at = next[rank] ?? 0;
+    order[at] = image;
+    next[rank] = at + 1;
+  });
+  return { order, last };
+}
+
+/** What was drawn last: scores of the same images are told apart by the same resamples. */
+let lastDrawn: { readonly of: string; readonly times: Uint8Array } | undefined;
 
 /**
- * The counts of as many ranks drawn with replacement; their bias, n / 2^32, is beyond notice.
- *
- * @param ranks of images: those of the same places are drawn by the same words
- * @param counts by rank, written anew
+ * How often each image is drawn in every resample of p and n images with replacement, `[resamples, p + n]`; the
+ * draws' bias, p / 2^32, is beyond notice, and so is a chance of one image being drawn 256 times.
  */
-export function redraw(ranks: Uint32Array, counts: Uint32Array, word: () => number): void {
-  const n = ranks.length;
-  counts.fill(0);
-  for (let i = 0; i < n; i++) {
-    const rank = ranks[Math.floor(word() * n / 2 ** 32)] ?? 0;
-    counts[rank] = (counts[rank] ?? 0) + 1;
+export function drawnTimes(p: number, n: number, resamples: number, seed: number): Uint8Array {
+  const of = `${p} ${n} ${resamples} ${seed}`;
+  if (lastDrawn?.of === of) return lastDrawn.times;
+  const word = xoshiro(philox([seed >>> 0, Math.floor(seed / 2 ** 32)], [0, 0, 0, 0]));
+  const times = new Uint8Array(resamples * (p + n));
+  for (let i = 0, start = 0; i < resamples; i++) {
+    for (const size of [p, n]) {
+      for (let k = 0; k < size; k++) {
+        const at = start + Math.floor(word() * size / 2 ** 32);
+        times[at] = (times[at] ?? 0) + 1;
+      }
+      start += size;
+    }
   }
+  lastDrawn = { of, times };
+  return times;
 }
 
-/** One walk from the highest score down over the counts at each rank, of which there are p and n in all. */
+/** One walk from the highest score down, each of the p and n images counted as often as `times` says. */
 function measure(
-  positives: Uint32Array,
-  negatives: Uint32Array,
+  { order, last }: Walk,
+  times: Uint8Array,
   [p, n]: readonly [number, number],
 ): Separation {
-  /** Positives and negatives at or above the rank. */
+  /** Positives and negatives at or above the rank, and of the rank alone. */
   let [above, wrong] = [0, 0];
+  let a = 0;
+  let b = 0;
   let [pairs, auprIn, auprOut] = [0, 0, 0];
   let fprAt95Tpr = NaN;
-  for (let rank = 0; rank < positives.length; rank++) {
-    const [a, b] = [positives[rank] ?? 0, negatives[rank] ?? 0];
-    if (a === 0 && b === 0) continue;
-    pairs += b * (above + a / 2);
-    auprOut += b * (n - wrong) / (n - wrong + p - above);
-    above += a;
-    wrong += b;
-    auprIn += a * above / (above + wrong);
-    if (Number.isNaN(fprAt95Tpr) && above / p >= kept) fprAt95Tpr = wrong / n;
+  for (let at = 0; at < order.length; at++) {
+    const image = order[at] ?? 0;
+    const drawn = times[image] ?? 0;
+    if (image < p) a += drawn;
+    else b += drawn;
+    if (last[at] === 0) continue;
+    if (b > 0) {
+      pairs += b * (above + a / 2);
+      auprOut += b * (n - wrong) / (n - wrong + p - above);
+      wrong += b;
+    }
+    if (a > 0) {
+      above += a;
+      auprIn += a * above / (above + wrong);
+      if (Number.isNaN(fprAt95Tpr) && above / p >= kept) fprAt95Tpr = wrong / n;
+    }
+    a = 0;
+    b = 0;
   }
   return { auroc: pairs / (p * n), auprIn: auprIn / p, auprOut: auprOut / n, fprAt95Tpr };
 }

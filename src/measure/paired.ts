@@ -9,14 +9,13 @@
  */
 import {
   type BootstrapOptions,
+  drawnTimes,
   endsOf,
   type Estimate,
   kept,
   ordered,
-  redraw,
   type Scores,
   type Separation,
-  wordsOf,
 } from "./detection.ts";
 
 /** What is figured of a pair. */
@@ -41,9 +40,12 @@ export function estimatePairs(
   const cells = pairs.map(([a, b]) => new Cell(images[0].sorted(a), images[1].sorted(b)));
   const whole = cells.map((cell) => cell.figures());
   const drawn = cells.map(() => figures.map(() => new Float64Array(resamples)));
-  const word = wordsOf(seed);
+  const [p, n] = [own.length, other.length];
+  const times = drawnTimes(p, n, resamples, seed);
   for (let i = 0; i < resamples; i++) {
-    for (const side of images) side.draw(word);
+    const [start, middle, end] = [i * (p + n), i * (p + n) + p, (i + 1) * (p + n)];
+    images[0].take(times.subarray(start, middle));
+    images[1].take(times.subarray(middle, end));
     cells.forEach((cell, k) => {
       const found = cell.figures();
       figures.forEach((name, at) => (drawn[k]?.[at] ?? new Float64Array())[i] = found[name]);
@@ -60,13 +62,11 @@ export function estimatePairs(
 
 /** The images of one side: their weights, and every set of their scores. */
 class Places {
-  readonly #weights: Uint32Array;
-  readonly #each: Uint32Array;
+  readonly #weights: Uint8Array;
   readonly #sets = new Map<Scores, Sorted>();
 
   constructor(readonly count: number) {
-    this.#weights = new Uint32Array(count).fill(1);
-    this.#each = Uint32Array.from({ length: count }, (_, i) => i);
+    this.#weights = new Uint8Array(count).fill(1);
   }
 
   sorted(scores: Scores): Sorted {
@@ -76,8 +76,9 @@ class Places {
     return made;
   }
 
-  draw(word: () => number): void {
-    redraw(this.#each, this.#weights, word);
+  /** Takes the weights of a resample. */
+  take(weights: Uint8Array): void {
+    this.#weights.set(weights);
     for (const set of this.#sets.values()) set.sum();
   }
 }
@@ -93,9 +94,9 @@ class Sorted {
   /** The place at which 95 % of the weight is reached; n where there is none. */
   last = 0;
   readonly #image: Uint32Array;
-  readonly #drawn: Uint32Array;
+  readonly #drawn: Uint8Array;
 
-  constructor(scores: Scores, drawn: Uint32Array) {
+  constructor(scores: Scores, drawn: Uint8Array) {
     const values = ordered(scores);
     this.#drawn = drawn;
     this.#image = Uint32Array.from(values.keys()).sort((a, b) =>
@@ -107,7 +108,7 @@ class Sorted {
     this.sum();
   }
 
-  /** Takes the weights that were drawn. */
+  /** Sums up the weights that were taken. */
   sum(): void {
     const n = this.weights.length;
     let sum = 0;
