@@ -174,7 +174,8 @@ Deno.test("intervals are those of sets drawn again one by one, whatever was told
     Array.from({ length: n }, (_, i) => Math.round(3 * Math.cos(i * i))),
   ];
   const options = { resamples, confidence: 0.9, seed };
-  for (const [a, b] of [scores(1), scores(2), [scores(1)[0].slice(3), scores(1)[1]], scores(1)]) {
+  const fewer: [number[], number[]] = [scores(1)[0].slice(3), scores(1)[1]];
+  for (const [a, b] of [scores(1), scores(2), fewer, scores(1)]) {
     const word = xoshiro(philox([seed, 0], [0, 0, 0, 0]));
     const again = (of: readonly number[]): number[] =>
       of.map(() => of[Math.floor(word() * of.length / 2 ** 32)] ?? NaN);
