@@ -6,7 +6,6 @@ import { attack, attackOnly } from "../src/experiment/attack.ts";
 import { battery, batteryOnly } from "../src/experiment/battery.ts";
 import { runConfig, type RunOptions } from "../src/experiment/config.ts";
 import { evaluate, evaluateOnly } from "../src/experiment/evaluate.ts";
-import { sampleSize } from "../src/experiment/scored.ts";
 import { openSetup } from "../src/experiment/setup.ts";
 import { builtFor } from "../src/experiment/workbench.ts";
 import { sha256Of } from "../src/base/digest.ts";
@@ -109,12 +108,6 @@ Deno.test("every score is attacked by its own slope, which lowers it more than t
       assert.ok((attacks.results[name]?.adaptive.auroc.value ?? NaN) < transfer, name);
     }
   }));
-
-Deno.test("many scores are attacked on fewer images each, but on 100 where there are so many", () => {
-  const sizes = [[2520, 14], [2520, 6], [2520, 7], [18_724, 14], [60, 1]] as const;
-  const made = sizes.map(([images, scores]) => sampleSize(images, scores));
-  assert.deepEqual(made, [100, 200, 180, 200, 100]);
-});
 
 Deno.test("scores are attacked on the images that the run attacks, in its direction, and on both sides", () =>
   inFolder(async (savePath) => {

@@ -114,13 +114,8 @@ export interface RunMade {
   readonly inDomainAttack: { readonly attacked: Pick<Attacked, "adversarial"> } | undefined;
 }
 
-/**
- * How many images every score is attacked on by itself: all scores together on at most half as many as the run
- * attacks, so that they do not take longer than it, but each on 100 or more, and on no more than 200.
- */
-export function sampleSize(images: number, scores: number): number {
-  return Math.min(200, Math.max(100, Math.floor(images / (2 * scores))));
-}
+/** Images of a domain that every score is attacked on by itself, at most. */
+const sampleSize = 200;
 
 /**
  * Attacks every score by its own slope, on an evenly spread sample: the attack of the run, which lowers minus the
@@ -138,8 +133,7 @@ export async function attackScores(
 ): Promise<ScoreAttacks> {
   const { direction = "under" } = out;
   const isAttacked = (side: "in" | "out"): boolean => on === side || on === "both";
-  const sizeOf = ({ set }: AttackJob): number =>
-    Math.min(set.count, sampleSize(set.count, fits.fitted.length));
+  const sizeOf = ({ set }: AttackJob): number => Math.min(set.count, sampleSize);
   const domain = async (
     side: "in" | "out",
     work: AttackJob,
