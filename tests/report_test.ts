@@ -85,7 +85,7 @@ Deno.test("the page of an attack holds verdict, tables, charts, images and how i
     holds(page, /<p>Image \d+, letter [A-J]: digit \d \(\d+ %\) → <b>digit \d \(\d+ %\)<\/b>/);
     holds(
       page,
-      /AUROC by the maximum softmax probability \(MSP\)<\/th><td>[\d.]+ \[[\d.]+,\u00a0[\d.]+\]/,
+      /AUROC by MSP<\/th><td>[\d.]+ \[[\d.]+,\u00a0[\d.]+\]/,
     );
     assert.equal(count(page, /<svg /g), 18 + 2 + 3 + 2);
     holds(page, /Every point is of the same 64 out-domain images; at 0 they are clean/);

@@ -67,7 +67,7 @@ export async function batteryPage(content: BatteryContent): Promise<string> {
           accuracy.robust === null
             ? ""
             : `, after every member ${shown(accuracy.robust, "accuracy")}`
-        }. Each image counts at the worst of each score over itself and all members.`,
+        }. Each image counts at the worst of each score over itself and all members. MSP: maximum softmax probability.`,
       ),
     ),
     scoreFits ? fittedParts(scoreFits) : null,

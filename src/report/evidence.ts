@@ -139,7 +139,7 @@ export function areaRow({ detection }: Evidence): Content[][] {
   if (!clean || !attacked) return [];
   const [, , by] = changed(clean.auroc.value, attacked.auroc.value, "area");
   return [[
-    `AUROC by the ${scoreName("maxProbability")}`,
+    `AUROC by ${scoreName("maxProbability")}`,
     interval(clean.auroc),
     interval(attacked.auroc),
     by,
@@ -149,7 +149,7 @@ export function areaRow({ detection }: Evidence): Content[][] {
 /** A row with AUROC by MSP on clean images, where there are figures of it. */
 export function cleanAreaRow({ detection }: Evidence): Content[][] {
   const { clean } = detection?.scores["maxProbability"] ?? {};
-  return clean ? [[`AUROC by the ${scoreName("maxProbability")}`, interval(clean.auroc)]] : [];
+  return clean ? [[`AUROC by ${scoreName("maxProbability")}`, interval(clean.auroc)]] : [];
 }
 
 /** Detectors by every score. */
@@ -174,7 +174,7 @@ export function detectionSection({ detection }: Evidence): Html | null {
     paragraph(
       "about",
       `In-domain images are the positive class; in brackets ${share} bootstrap intervals. FPR95: `,
-      "share of the out-domain images let through where 95 % of the in-domain ones are.",
+      "share of the out-domain images let through where 95 % of the in-domain ones are. MSP: maximum softmax probability.",
     ),
     numbers(["score", "clean", ...(attacked ? ["attacked"] : [])], rows),
   );

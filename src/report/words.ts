@@ -104,7 +104,7 @@ export function targetName(
 
 /** What scores are called in a sentence, and in a narrow column. */
 const scoreNames: Names<readonly [name: string, short: string]> = {
-  maxProbability: ["maximum softmax probability (MSP)", "MSP"],
+  maxProbability: ["MSP", "MSP"],
   maxKernel: ["largest kernel value", "max K"],
   maxLogKernel: ["largest log kernel value", "max log K"],
   mutualInformation: ["mutual information", "mutual inf."],
