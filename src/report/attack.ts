@@ -107,7 +107,7 @@ export async function attackPage(content: AttackContent): Promise<string> {
     keyFigures(content),
     await confidenceCharts(content),
     detectionSection(evidence),
-    scoresSection(evidence),
+    await scoresSection(evidence),
     inDomainSection(content),
     await pictures(content),
     await evidenceSections(evidence, attack.on === "in" ? "in-domain" : "out-domain"),

@@ -99,7 +99,7 @@ export async function evalPage(content: EvalContent): Promise<string> {
       qualityTable(inDomain),
     ),
     detectionSection(evidence),
-    scoresSection(evidence),
+    await scoresSection(evidence),
     await evidenceSections(evidence),
     furtherFigures(figures, [...elsewhere, ...shownEvidence(evidence)]),
     configuration(content),

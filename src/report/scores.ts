@@ -7,16 +7,21 @@
 import type { ScoreMatrix, ScoresResult } from "../measure/results.ts";
 import type { Evidence } from "./evidence.ts";
 import { attackedImages, counted, withInterval } from "../measure/shown.ts";
+import { type Chart, draw } from "./charts.ts";
 import { type Content, type Html, markup, paragraph, section } from "./html.ts";
 import { numbers, stacked } from "./sections.ts";
 import { scoreName, shortScoreName } from "./words.ts";
 
 /** The scores' section; none of a run that asked for none. */
-export function scoresSection({ scores }: Evidence): Html | null {
+export async function scoresSection({ scores }: Evidence): Promise<Html | null> {
   if (!scores) return null;
   const { attacks } = scores;
   if (!attacks) return section("Scores that were fitted", fittedParts(scores));
   const { on, results, matrix } = attacks;
+  const sides = Object.entries(sideWords).flatMap(([side, words]) => {
+    const of = matrix[side as keyof typeof matrix];
+    return of ? [[of, words] as const] : [];
+  });
   return section(
     "Every score attacked by itself",
     paragraph(
@@ -27,6 +32,9 @@ export function scoresSection({ scores }: Evidence): Html | null {
         "place of its objective (adaptive), beside the run's own attack on the same images (transfer), by " +
         "AUROC and FPR95 with their intervals.",
     ),
+    markup`<div class="wide map">${await draw(
+      ...sides.map(([of, words]) => matrixChart(of, words)),
+    )}</div>\n`,
     ...told.map(([figure, key]) =>
       numbers(
         [figure, "clean", "transfer", "adaptive"],
@@ -39,10 +47,7 @@ export function scoresSection({ scores }: Evidence): Html | null {
         ]),
       )
     ),
-    Object.entries(sideWords).map(([side, words]) => {
-      const of = matrix[side as keyof typeof matrix];
-      return of && matrixParts(of, words);
-    }),
+    sides.map(([of, words]) => matrixParts(of, words)),
     fittedParts(scores),
   );
 }
@@ -74,12 +79,75 @@ function interval(estimate: Parameters<typeof withInterval>[0]): string {
   return withInterval(estimate).replace(", ", ",\u00a0");
 }
 
+/** The attacks of a matrix, in order, and what they are called. */
+function attacksOf(matrix: ScoreMatrix): { readonly name: string; readonly title: string }[] {
+  return Object.keys(Object.values(matrix)[0] ?? {}).map((name) => ({
+    name,
+    title: ["clean", "transfer"].includes(name) ? name : `on ${shortScoreName(name)}`,
+  }));
+}
+
+/** A square for AUROC by each score under each attack, the score of the best worst case first. */
+function matrixChart(matrix: ScoreMatrix, attacked: string): Chart {
+  const attacks = attacksOf(matrix);
+  const rows = Object.entries(matrix).map(([name, cells]) => {
+    const values = attacks.flatMap(({ name: attack, title }) => {
+      const auroc = cells[attack]?.auroc.value ?? null;
+      return auroc === null ? [] : [{ score: shortScoreName(name), attack: title, auroc }];
+    });
+    return { values, worst: Math.min(...values.map(({ auroc }) => auroc)) };
+  }).toSorted((a, b) => b.worst - a.worst);
+  const values = rows.flatMap(({ values }) => values);
+  const text = {
+    text: { field: "auroc", type: "quantitative", format: ".2f" },
+    // Dark on the pale middle of the scale, pale on its ends.
+    color: {
+      condition: { test: "datum.auroc > 0.18 && datum.auroc < 0.82", value: "#222" },
+      value: "#fff",
+    },
+  } as const;
+  return {
+    title: `AUROC, ${attacked}`,
+    alt: "AUROC of each score (a row, the best at its worst first) under each attack (a column): " +
+      "1 tells all images apart, 0.5 is chance.",
+    data: { values },
+    encoding: {
+      x: {
+        field: "attack",
+        type: "nominal",
+        sort: attacks.map(({ title }) => title),
+        axis: { orient: "top", labelAngle: -45, domain: false, ticks: false, title: null },
+      },
+      y: {
+        field: "score",
+        type: "nominal",
+        sort: rows.flatMap(({ values: [first] }) => first?.score ?? []),
+        axis: { domain: false, ticks: false, title: null },
+      },
+    },
+    layer: [
+      {
+        mark: { type: "rect" },
+        encoding: {
+          color: {
+            field: "auroc",
+            type: "quantitative",
+            scale: { scheme: "redblue", domain: [0, 1] },
+            legend: null,
+          },
+        },
+      },
+      { mark: { type: "text", fontSize: 11 }, encoding: text },
+    ],
+    width: 100 + 44 * attacks.length,
+    height: 24 * rows.length,
+  };
+}
+
 /** AUROC and FPR95 by every score, a row each, under every attack. */
 function matrixParts(matrix: ScoreMatrix, attacked: string): Content {
-  const attacks = Object.keys(Object.values(matrix)[0] ?? {});
-  const head = attacks.map((attack) =>
-    ["clean", "transfer"].includes(attack) ? attack : `on ${shortScoreName(attack)}`
-  );
+  const attacks = attacksOf(matrix);
+  const head = attacks.map(({ title }) => title);
   return markup`<details><summary>Every score under every attack, ${attacked}</summary>
 ${
     told.map(([figure, key]) =>
@@ -88,7 +156,7 @@ ${
           [figure, ...head],
           Object.entries(matrix).map(([name, cells]) => [
             shortScoreName(name),
-            ...attacks.map((attack) => {
+            ...attacks.map(({ name: attack }) => {
               const cell = cells[attack];
               return cell ? stacked(cell[key]) : "";
             }),
