@@ -55,8 +55,10 @@ const inspection = `(() => {
     return a.left < b.left - 1 || a.right > b.right + 1 || a.top < b.top - 1 || a.bottom > b.bottom + 1;
   });
   const overlapping = [...document.querySelectorAll("svg")].flatMap((svg) => {
+    // Boxes of slanted texts, side by side, overlap where the texts do not.
     const texts = [...svg.querySelectorAll("text")]
-      .filter((text) => text.getAttribute("opacity") !== "0" && text.textContent !== "");
+      .filter((text) => text.getAttribute("opacity") !== "0" && text.textContent !== "" &&
+        !text.getAttribute("transform")?.includes("rotate(315)"));
     const boxes = texts.map((text) => text.getBoundingClientRect());
     return boxes.flatMap((a, i) => boxes.slice(i + 1).flatMap((b, j) => {
       const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left);
