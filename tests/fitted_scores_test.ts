@@ -1,7 +1,10 @@
 /** The scores of src/scores by hand, by differences, on the device, and what they refuse. */
 import assert from "node:assert/strict";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { uniform } from "../src/nn/check/case.ts";
 import * as nn from "../src/nn/mod.ts";
+import { scoreName, shortScoreName } from "../src/report/words.ts";
 import {
   energyAt,
   fittedScore,
@@ -13,7 +16,7 @@ import {
 } from "../src/scores/mod.ts";
 import { checkGrads } from "./check_grads.ts";
 import { apart, onHost } from "./scored.ts";
-import { withDevice } from "./support.ts";
+import { inFolder, withDevice } from "./support.ts";
 
 const [width, classes, batch, count] = [5, 3, 4, 60];
 const pixels = 6;
@@ -192,6 +195,35 @@ Deno.test("a fit is refused in a sentence where images do not determine it", () 
 
 Deno.test("docs/scores.md has a row for every score, and for no other", async () => {
   const text = await Deno.readTextFile(new URL("../docs/scores.md", import.meta.url));
-  const rows = [...text.matchAll(/^\| `(\w+)` \| /gm)].map(([, name]) => name);
-  assert.deepEqual(rows, Object.keys(scores));
+  const rows = [...text.matchAll(/^\| `(\w+)` \| (.*?) \| (.*?) \| /gm)];
+  assert.deepEqual(rows.map(([, name]) => name), Object.keys(scores));
+  for (const [, name = "", short, long] of rows) {
+    assert.equal(short, shortScoreName(name));
+    assert.equal(long === "the same" ? short : long, scoreName(name));
+  }
 });
+
+Deno.test("the score that docs/extending.md adds has its types and its value", () =>
+  inFolder(async (cwd) => {
+    const page = await Deno.readTextFile(new URL("../docs/extending.md", import.meta.url));
+    const [, text = assert.fail()] =
+      /```ts ignore\n([^]*?from "\.\/functions\.ts"[^]*?)```/.exec(page) ??
+        [];
+    const path = join(cwd, "feature_norm.ts");
+    const from = new URL("../src/scores/", import.meta.url);
+    await Deno.writeTextFile(
+      path,
+      text.replaceAll(/from "(\..*?)"/g, (_, target: string) => `from "${new URL(target, from)}"`),
+    );
+    const config = fileURLToPath(new URL("../deno.json", import.meta.url));
+    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["check", "--config", config, path],
+    }).output();
+    assert.equal(code, 0, new TextDecoder().decode(stderr));
+    const { featureNorm } = await import(pathToFileURL(path).href) as { featureNorm: Score };
+    const model: Scored = { ...bare, features: (x) => x };
+    assert.deepEqual([...onHost(featureNorm, {}, model, [[2, 3], [1, 2, 3, 0, -4, 0.5]])], [
+      14,
+      16.25,
+    ]);
+  }));
