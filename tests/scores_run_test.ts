@@ -148,7 +148,7 @@ Deno.test("scores are attacked on the images that the run attacks, in its direct
 
 type Cells = mirage.ScoreMatrix;
 
-Deno.test("a page shows the matrix of each side that is attacked, and of an older run what scores were fitted on", () => {
+Deno.test("a page shows the matrix of each side that is attacked, and of an older run what scores were fitted on", async () => {
   const estimate = (value: number) => ({ value, low: value - 0.1, high: value + 0.1 });
   const cell = (value: number): mirage.ToldResult => ({
     auroc: estimate(value),
@@ -168,19 +168,20 @@ Deno.test("a page shows the matrix of each side that is attacked, and of an olde
     results: { gaussian: { clean: apart, adaptive: apart } },
     matrix: { out: { entropy: row, gaussian: row }, in: null, both: null },
   };
-  const page = (figures: Record<string, unknown>): string =>
-    scoresSection(evidenceOf({ scores: { ...fitted, ...figures } }))?.text ?? assert.fail();
-  const text = page({ attacks });
+  const page = async (figures: Record<string, unknown>): Promise<string> =>
+    (await scoresSection(evidenceOf({ scores: { ...fitted, ...figures } })))?.text ??
+      assert.fail();
+  const text = await page({ attacks });
   assert.match(text, /on 200 out-domain images, evenly spread/);
   // Twice in either figure's matrix, once where its score is attacked by itself.
   assert.equal(text.split("0.125").length - 1, 3);
   assert.equal(text.split("0.875").length - 1, 3);
   assert.equal(text.split("<details>").length - 1, 1);
-  const both = page({
+  const both = await page({
     attacks: { ...attacks, on: "both", matrix: { ...attacks.matrix, both: {} } },
   });
   assert.equal(both.split("<details>").length - 1, 2);
-  const older = page({ attacks: { images: 200, on: "out", results: {} } });
+  const older = await page({ attacks: { images: 200, on: "out", results: {} } });
   assert.match(older, /fitted on 60 images of digits/);
   assert.doesNotMatch(older, /AUROC/);
 });
@@ -285,7 +286,8 @@ Deno.test("a table tells AUROC by every score that was asked for, clean, by tran
     );
     assert.equal(code, 0, stderr);
     const { rows: [row = assert.fail()] } = tableResultSchema.parse(JSON.parse(stdout));
-    assert.deepEqual(Object.keys(row.clean.scores ?? {}), ["energy", "gaussian"]);
+    // The method's own score, which was not asked for, is attacked beside those that were.
+    assert.deepEqual(Object.keys(row.clean.scores ?? {}), ["energy", "gaussian", "variance"]);
     for (const { auroc, scores = {} } of row.attacked) {
       assert.equal(auroc.values.length, 1);
       for (const { transfer, adaptive } of Object.values(scores)) {
@@ -293,8 +295,9 @@ Deno.test("a table tells AUROC by every score that was asked for, clean, by tran
       }
     }
     // The last radius: a score that is attacked itself falls below what is left of it by transfer.
-    const { gaussian } = row.attacked.at(-1)?.scores ?? {};
+    const { gaussian, variance } = row.attacked.at(-1)?.scores ?? {};
     assert.ok((gaussian?.adaptive.mean ?? NaN) < (gaussian?.transfer.mean ?? NaN));
+    assert.ok((variance?.adaptive.mean ?? NaN) < (variance?.transfer.mean ?? NaN));
     // They are those of an attack with the same seed, on the model that the table trained.
     const savePath = join(cwd, "trained_models");
     const { epsilon, scores: told = {} } = row.attacked.at(-1) ?? assert.fail();
@@ -307,6 +310,14 @@ Deno.test("a table tells AUROC by every score that was asked for, clean, by tran
       assert.deepEqual(transfer.values, [attacked.auroc.value]);
       assert.deepEqual(adaptive.values, [own.adaptive.auroc.value]);
     }
+    // That on the method's own score is what `--objective native` attacks.
+    const native = await attackOnly(
+      runConfig({ ...same, attack: "pgd", objective: "native", scores: "energy" }),
+      silent,
+    );
+    const { variance: cells } = native.scores?.attacks.matrix.out ?? {};
+    assert.ok(cells?.["transfer"]);
+    assert.deepEqual(cells["variance"], cells["transfer"]);
     const folder = await onlyRun(savePath, "table");
     const text = await task("table", [...asked, "--scores", "energy,gaussian"], { cwd });
     assert.match(text.stdout, /## Scores: AUROC\n/);

@@ -14,8 +14,10 @@ import {
   shown,
   withInterval,
 } from "../measure/shown.ts";
+import { worstCases } from "../measure/score_attacks.ts";
+import { worstVerdict } from "../report/verdicts.ts";
 import { shortScoreName } from "../report/words.ts";
-import { tableText } from "./format.ts";
+import { fittingTable, tableText } from "./format.ts";
 
 /**
  * Lines on how well in-domain and out-domain images are told apart, and on what to think of it.
@@ -36,6 +38,7 @@ export function showEvidence(result: AttackResult | EvalResult, width: number): 
     `Telling in-domain (positive) from out-domain images, with ${interval}; FPR95 is the share of`,
     "out-domain images let through where 95 % of the in-domain ones are:",
     "checks" in result ? attackedTable(result, width) : cleanTable(result, width),
+    ...leftOutLines(result),
     `calibration in-domain: ECE ${
       ofLabels(calibration && calibration.ece, "calibration", calibration !== null)
     }; confidence above 0.9: ` +
@@ -72,18 +75,19 @@ export function showInDomainAttack(
   ];
 }
 
-function attackedTable({ detection }: AttackResult, width: number): string {
-  return tableText(
-    ["score", "AUROC clean", "AUROC attacked", "FPR95", "attacked"],
-    Object.entries(detection?.scores ?? {}).map(([name, { clean, attacked }]) => [
-      shortScoreName(name),
-      withInterval(clean.auroc),
-      withInterval(attacked.auroc),
-      shown(clean.fprAt95Tpr.value, "share"),
-      shown(attacked.fprAt95Tpr.value, "share"),
-    ]),
-    { width },
-  );
+function attackedTable({ detection, outDomain, scores }: AttackResult, width: number): string {
+  // Scores that are attacked by themselves are told twice: of a sample above, of all images here.
+  const first = scores ? `all ${outDomain.count}` : "score";
+  const rows = Object.entries(detection?.scores ?? {}).map(([name, { clean, attacked }]) => ({
+    areas: [shortScoreName(name), withInterval(clean.auroc), withInterval(attacked.auroc)],
+    shares: [clean, attacked].map(({ fprAt95Tpr }) => shown(fprAt95Tpr.value, "share")),
+  }));
+  const areas = [first, "AUROC clean", "AUROC attacked"];
+  const whole = rows.map(({ areas, shares }) => [...areas, ...shares]);
+  const narrow = rows.map(({ areas, shares }) => [...areas, shares.join(" → ")]);
+  const head = [...areas, "FPR95", "attacked"];
+  return fittingTable(head, whole, { width }) ??
+    fittingTable([...areas, "FPR95"], narrow, { width }) ?? tableText(head, whole, { width });
 }
 
 function cleanTable({ detection }: EvalResult, width: number): string {
@@ -102,32 +106,41 @@ function cleanTable({ detection }: EvalResult, width: number): string {
 
 /**
  * Lines on the scores that were asked for: what is left of each once an attack follows its own slope, beside the
- * run's own attack; none where none were asked for.
+ * run's own attack, the best at its worst first; none where none were asked for.
  *
  * @param width columns of the terminal
  */
 export function showScoreAttacks({ scores }: AttackResult, width: number): string[] {
   if (!scores) return [];
-  const { attacks, training } = scores;
-  const matrix = attacks.matrix[attacks.on];
-  const rows = Object.entries(attacks.results).map(([name, { clean, adaptive }]) => [
+  const { attacks: { on, images, matrix, results }, training } = scores;
+  const told = matrix[on] ?? {};
+  const worst = worstCases(told, Object.keys(results));
+  const rows = worst.map(({ name, auroc, fprAt95Tpr }) => [
     shortScoreName(name),
-    shown(clean.auroc.value, "area"),
-    shown(matrix?.[name]?.["transfer"]?.auroc.value, "area"),
-    withInterval(adaptive.auroc),
-    shown(clean.fprAt95Tpr.value, "share"),
-    shown(adaptive.fprAt95Tpr.value, "share"),
+    ...["clean", "transfer", name].map((attack) =>
+      shown(told[name]?.[attack]?.auroc.value, "area")
+    ),
+    withInterval(auroc),
+    shown(fprAt95Tpr.value, "share"),
   ]);
   return [
     `Every score, fitted on ${training.count} images of ${training.name}, attacked by its own slope (adaptive) on ${
-      attackedImages(attacks)
-    }, and by the attack above on the same (transfer):`,
+      attackedImages(scores.attacks)
+    }, and by the attack above on the same (transfer); AUROC, and FPR95 at its worst:`,
     tableText(
-      ["score", "AUROC clean", "transfer", "adaptive", "FPR95 clean", "adaptive"],
+      [`AUROC of ${images.in + images.out}`, "clean", "transfer", "adaptive", "worst", "FPR95"],
       rows,
       { width },
     ),
+    ...worstVerdict(worst),
   ];
+}
+
+/** Lines on the scores that all were asked for and the model or its training images do not give. */
+function leftOutLines({ scores }: AttackResult | EvalResult): string[] {
+  return (scores?.leftOut ?? []).map(({ name, why }) =>
+    `Left out: ${shortScoreName(name)}. ${why}.`
+  );
 }
 
 /** The checks in a line; those that fail have their warnings. */

@@ -107,7 +107,8 @@ export async function fitScores(
       fitted.push(fittedScore(score, score.fit?.(answers) ?? {}));
     } catch (error) {
       if (!(error instanceof UserError) || asked !== "all") throw error;
-      refused.push({ name, why: error.message });
+      // Its remedy is to choose other scores, which all of them are.
+      refused.push({ name, why: error.message.replace(/; [^;]*$/, "") });
     }
   }
   const set = { name: training.name, count: answers.count };

@@ -4,6 +4,7 @@
  * @module
  */
 import type { ImageSet } from "../../data/mod.ts";
+import { type Objective, objectives } from "../attack/mod.ts";
 import type { NamedArray } from "../checkpoint/safetensors.ts";
 import { type Attacked, type AttackJob, attackSet } from "../evaluate/attack_set.ts";
 import { fitScores, knownScores, type ScoreFits, withScores } from "../evaluate/fit_scores.ts";
@@ -117,8 +118,34 @@ export interface RunMade {
 /** Images of a domain that every score is attacked on by itself, at most. */
 const sampleSize = 200;
 
+/** A score that is attacked by itself, and what that attack lowers. */
+interface Aim {
+  readonly name: string;
+  readonly objective: Objective;
+}
+
+/** Of a method that tells several scores of its own, all in one order, the one that `native` is. */
+const ofSeveral = "maxLogKernel";
+
 /**
- * Attacks every score by its own slope, on an evenly spread sample: the attack of the run, which lowers minus the
+ * The score that `--objective native` is after: the method's own, where there is one.
+ *
+ * @param told names of all scores that the subject tells besides those of its probabilities
+ */
+function nativeAim(
+  { attacked }: Subject,
+  told: readonly string[],
+  { fitted }: ScoreFits,
+): readonly Aim[] {
+  const [part, ...others] = attacked;
+  if (!part?.native || others.length > 0) return [];
+  const own = told.filter((name) => fitted.every((score) => score.name !== name));
+  const name = own.length === 1 ? own[0] : own.find((name) => name === ofSeveral);
+  return name === undefined ? [] : [{ name, objective: objectives.native }];
+}
+
+/**
+ * Attacks every score that was fitted, and the method's own, by its own slope, on an evenly spread sample: the attack of the run, which lowers minus the
  * score in the place of its objective. Out-domain images are raised and those in-domain lowered, where the run's
  * attack asks for no other direction; which are attacked is what the run attacks.
  *
@@ -132,6 +159,10 @@ export async function attackScores(
   bare: Subject,
 ): Promise<ScoreAttacks> {
   const { direction = "under" } = out;
+  const aims: readonly Aim[] = [
+    ...fits.fitted,
+    ...nativeAim(bare, Object.keys(inDomain.answers.scores), fits),
+  ];
   const isAttacked = (side: "in" | "out"): boolean => on === side || on === "both";
   const sizeOf = ({ set }: AttackJob): number => Math.min(set.count, sampleSize);
   const domain = async (
@@ -145,7 +176,7 @@ export async function attackScores(
     const sample = {
       clean: answersAt(whole, index),
       transfer: answersAt(transfer, index),
-      ...await attackEach(work, index, fits, bare),
+      ...await attackEach(work, index, aims, bare),
     };
     return { whole, sample };
   };
@@ -159,7 +190,7 @@ export async function attackScores(
   return {
     images: { in: images("in", own), out: images("out", out) },
     on,
-    ...scoreAttackFigures(on, domains, fits.fitted.map(({ name }) => name), out.seed),
+    ...scoreAttackFigures(on, domains, aims.map(({ name }) => name), out.seed),
   };
 }
 
@@ -172,7 +203,7 @@ export async function attackScores(
 async function attackEach(
   work: AttackJob,
   index: Uint32Array,
-  fits: ScoreFits,
+  aims: readonly Aim[],
   bare: Subject,
 ): Promise<Record<string, Answers>> {
   const { set: whole, device } = work;
@@ -189,7 +220,7 @@ async function attackEach(
   try {
     using predicting = await imagePredictor({ ...work, explain, batchSize }, whole.set.shape);
     const made: [string, Answers][] = [];
-    for (const { name, objective } of fits.fitted) {
+    for (const { name, objective } of aims) {
       const title = `score: ${name}`;
       const { examples } = await attackSet({ ...common, objective, title });
       made.push([name, await predicting.run(examples.adversarial)]);

@@ -176,11 +176,11 @@ export interface TemperatureResult {
 
 /**
  * By score, then by attack, how the score tells images apart: as they were (`clean`), under the run's own attack
- * (`transfer`), and under that on each score, by its name.
+ * (`transfer`), and under that on each score that was fitted and on the method's own, by its name.
  */
 export type ScoreMatrix = Readonly<Record<string, Readonly<Record<string, ToldResult>>>>;
 
-/** Attacks on one score after the other, each by the score's own slope. */
+/** Attacks on one score after the other, each by the score's own slope; the method's own score is the last one. */
 export interface ScoreAttacks {
   /** Images of each set that the attacks were made on, evenly spread; 0 of one that was not attacked. */
   readonly images: { readonly in: number; readonly out: number };

@@ -7,7 +7,7 @@ import type { Answers } from "./answers.ts";
 import { bootstrap } from "./detection.ts";
 import { apartBy, finiteEnds, scoresOf } from "./evidence.ts";
 import { estimatePairs, type Pair } from "./paired.ts";
-import type { ScoreAttacks, ScoreMatrix } from "./results.ts";
+import type { ScoreAttacks, ScoreMatrix, ToldResult } from "./results.ts";
 import { turned } from "./robust.ts";
 
 /** One domain of a run whose scores are attacked. */
@@ -56,6 +56,34 @@ export function scoreAttackFigures(
     results: Object.fromEntries(results),
     matrix: { out: matrixOn("out"), in: matrixOn("in"), both: matrixOn("both") },
   };
+}
+
+/** What is left of a score at its worst over all attacks of a matrix, none at all among them. */
+export interface WorstCase extends ToldResult {
+  readonly name: string;
+  /** The attack under which its AUROC is the smallest; its FPR95 is the largest of all. */
+  readonly attack: string;
+}
+
+/**
+ * What is left of scores at their worst, the best first; a figure without a number is the worst there is.
+ *
+ * @param names of scores of the matrix; all of them when not given
+ */
+export function worstCases(
+  matrix: ScoreMatrix,
+  names: readonly string[] = Object.keys(matrix),
+): readonly WorstCase[] {
+  const area = ({ auroc }: ToldResult): number => auroc.value ?? -1;
+  const share = ({ fprAt95Tpr }: ToldResult): number => fprAt95Tpr.value ?? 2;
+  return names.flatMap((name) => {
+    const cells = Object.entries(matrix[name] ?? {});
+    const [lowest] = cells.toSorted(([, a], [, b]) => area(a) - area(b));
+    const [highest] = cells.toSorted(([, a], [, b]) => share(b) - share(a));
+    if (!lowest || !highest) return [];
+    const [[attack, { auroc }], [, { fprAt95Tpr }]] = [lowest, highest];
+    return [{ name, attack, auroc, fprAt95Tpr }];
+  }).toSorted((a, b) => area(b) - area(a));
 }
 
 /** By score, then by attack, how answers in-domain and out-domain are told apart. */

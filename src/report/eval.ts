@@ -98,7 +98,7 @@ export async function evalPage(content: EvalContent): Promise<string> {
       ]),
       qualityTable(inDomain),
     ),
-    detectionSection(evidence),
+    detectionSection(evidence, outDomain.count),
     await scoresSection(evidence),
     await evidenceSections(evidence),
     furtherFigures(figures, [...elsewhere, ...shownEvidence(evidence)]),

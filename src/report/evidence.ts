@@ -19,7 +19,7 @@ import { draw } from "./charts.ts";
 import { reliability } from "./curves.ts";
 import { type Content, type Html, markup, paragraph, section, table } from "./html.ts";
 import { lines } from "./lines.ts";
-import { numbers } from "./sections.ts";
+import { numbers, stacked } from "./sections.ts";
 import { checkFigureName, checkName, scoreName, shortScoreName } from "./words.ts";
 
 const separation = z.looseObject({
@@ -152,13 +152,40 @@ export function cleanAreaRow({ detection }: Evidence): Content[][] {
   return clean ? [[`AUROC by ${scoreName("maxProbability")}`, interval(clean.auroc)]] : [];
 }
 
-/** Detectors by every score. */
-export function detectionSection({ detection }: Evidence): Html | null {
+/** Figures of a detector. */
+const figures = { auroc: "AUROC", auprIn: "AUPR-in", auprOut: "AUPR-out", fprAt95Tpr: "FPR95" };
+
+type Detectors = Readonly<
+  Record<string, { readonly clean: Separated; readonly attacked?: Separated | undefined }>
+>;
+type Separated = z.infer<typeof separation>;
+
+/**
+ * Detectors by every score: all figures of one below the other, or where many scores were asked for a row a score.
+ *
+ * @param outDomain images out-domain
+ */
+export function detectionSection(
+  { detection, scores: asked }: Evidence,
+  outDomain: number,
+): Html | null {
   if (!detection) return null;
-  const figures = { auroc: "AUROC", auprIn: "AUPR-in", auprOut: "AUPR-out", fprAt95Tpr: "FPR95" };
-  const scores = Object.entries(detection.scores);
-  const attacked = scores.some(([, score]) => score.attacked);
-  const rows = scores.flatMap(([score, { clean, attacked }]) =>
+  const share = `${Math.round(100 * detection.bootstrap.confidence)} %`;
+  return section(
+    "Telling in-domain from out-domain images",
+    paragraph(
+      "about",
+      `In-domain images are the positive class; in brackets ${share} bootstrap intervals. FPR95: `,
+      "share of the out-domain images let through where 95 % of the in-domain ones are. MSP: maximum softmax probability.",
+    ),
+    asked ? manyDetectors(detection.scores, outDomain) : fewDetectors(detection.scores),
+  );
+}
+
+/** A row a figure. */
+function fewDetectors(scores: Detectors): Content {
+  const isAttacked = Object.values(scores).some(({ attacked }) => attacked);
+  const rows = Object.entries(scores).flatMap(([score, { clean, attacked }]) =>
     Object.entries(figures).map(([key, figure]) => {
       const of = key as keyof typeof figures;
       return [
@@ -168,16 +195,32 @@ export function detectionSection({ detection }: Evidence): Html | null {
       ];
     })
   );
-  const share = `${Math.round(100 * detection.bootstrap.confidence)} %`;
-  return section(
-    "Telling in-domain from out-domain images",
-    paragraph(
-      "about",
-      `In-domain images are the positive class; in brackets ${share} bootstrap intervals. FPR95: `,
-      "share of the out-domain images let through where 95 % of the in-domain ones are. MSP: maximum softmax probability.",
-    ),
-    numbers(["score", "clean", ...(attacked ? ["attacked"] : [])], rows),
-  );
+  return numbers(["score", "clean", ...(isAttacked ? ["attacked"] : [])], rows);
+}
+
+/** A row a score, with AUROC and FPR95; AUPR folded. */
+function manyDetectors(scores: Detectors, outDomain: number): Content {
+  const isAttacked = Object.values(scores).some(({ attacked }) => attacked);
+  const sets = isAttacked ? ["clean", "attacked"] as const : ["clean"] as const;
+  const of = (keys: readonly (keyof typeof figures)[]): Html =>
+    numbers(
+      [
+        `all ${outDomain} out-domain images`,
+        ...keys.flatMap((key) => sets.map((set) => `${figures[key]} ${isAttacked ? set : ""}`)),
+      ],
+      Object.entries(scores).map(([name, score]) => [
+        shortScoreName(name),
+        ...keys.flatMap((key) =>
+          sets.map((set) => {
+            const estimates = score[set];
+            return estimates ? stacked(estimates[key]) : "";
+          })
+        ),
+      ]),
+    );
+  return markup`${of(["auroc", "fprAt95Tpr"])}<details><summary>AUPR by every score</summary>
+${of(["auprIn", "auprOut"])}</details>
+`;
 }
 
 async function epsilonSection(

@@ -4,12 +4,14 @@
  *
  * @module
  */
-import type { ScoreMatrix, ScoresResult } from "../measure/results.ts";
+import type { ScoreAttacks, ScoreMatrix, ScoresResult } from "../measure/results.ts";
+import { worstCases } from "../measure/score_attacks.ts";
 import type { Evidence } from "./evidence.ts";
 import { attackedImages, counted, withInterval } from "../measure/shown.ts";
 import { type Chart, draw } from "./charts.ts";
 import { type Content, type Html, markup, paragraph, section } from "./html.ts";
 import { numbers, stacked } from "./sections.ts";
+import { worstVerdict } from "./verdicts.ts";
 import { scoreName, shortScoreName } from "./words.ts";
 
 /** The scores' section; none of a run that asked for none. */
@@ -17,7 +19,7 @@ export async function scoresSection({ scores }: Evidence): Promise<Html | null> 
   if (!scores) return null;
   const { attacks } = scores;
   if (!attacks) return section("Scores that were fitted", fittedParts(scores));
-  const { on, results, matrix } = attacks;
+  const { matrix } = attacks;
   const sides = Object.entries(sideWords).flatMap(([side, words]) => {
     const of = matrix[side as keyof typeof matrix];
     return of ? [[of, words] as const] : [];
@@ -30,26 +32,37 @@ export async function scoresSection({ scores }: Evidence): Promise<Html | null> 
         attackedImages(attacks)
       }, evenly spread, with minus the score itself in the ` +
         "place of its objective (adaptive), beside the run's own attack on the same images (transfer), by " +
-        "AUROC and FPR95 with their intervals.",
+        "AUROC and FPR95 with their intervals. Worst: of all attacks in the picture.",
     ),
     markup`<div class="wide map">${await draw(
       ...sides.map(([of, words]) => matrixChart(of, words)),
     )}</div>\n`,
+    attackedTables(attacks),
+    sides.map(([of, words]) => matrixParts(of, words)),
+    fittedParts(scores),
+  );
+}
+
+/** AUROC and FPR95 of each score that was attacked, and at its worst, the best first; and a sentence on them. */
+function attackedTables({ on, images, results, matrix }: ScoreAttacks): Content {
+  const cells = matrix[on] ?? {};
+  const worst = worstCases(cells, Object.keys(results));
+  return [
     ...told.map(([figure, key]) =>
       numbers(
-        [figure, "clean", "transfer", "adaptive"],
-        Object.keys(results).map((name) => [
-          scoreName(name),
-          ...["clean", "transfer", name].map((attack) => {
-            const cell = matrix[on]?.[name]?.[attack];
+        [`${figure} of ${images.in + images.out} images`, "worst", "clean", "transfer", "adaptive"],
+        worst.map((of) => [
+          scoreName(of.name),
+          interval(of[key]),
+          ...["clean", "transfer", of.name].map((attack) => {
+            const cell = cells[of.name]?.[attack];
             return cell ? interval(cell[key]) : "";
           }),
         ]),
       )
     ),
-    sides.map(([of, words]) => matrixParts(of, words)),
-    fittedParts(scores),
-  );
+    worstVerdict(worst).map((text) => paragraph("about", text)),
+  ];
 }
 
 const told = [["AUROC", "auroc"], ["FPR95", "fprAt95Tpr"]] as const;
@@ -90,14 +103,13 @@ function attacksOf(matrix: ScoreMatrix): { readonly name: string; readonly title
 /** A square for AUROC by each score under each attack, the score of the best worst case first. */
 function matrixChart(matrix: ScoreMatrix, attacked: string): Chart {
   const attacks = attacksOf(matrix);
-  const rows = Object.entries(matrix).map(([name, cells]) => {
-    const values = attacks.flatMap(({ name: attack, title }) => {
-      const auroc = cells[attack]?.auroc.value ?? null;
+  const rows = worstCases(matrix).map(({ name }) => name);
+  const values = rows.flatMap((name) =>
+    attacks.flatMap(({ name: attack, title }) => {
+      const auroc = matrix[name]?.[attack]?.auroc.value ?? null;
       return auroc === null ? [] : [{ score: shortScoreName(name), attack: title, auroc }];
-    });
-    return { values, worst: Math.min(...values.map(({ auroc }) => auroc)) };
-  }).toSorted((a, b) => b.worst - a.worst);
-  const values = rows.flatMap(({ values }) => values);
+    })
+  );
   const text = {
     text: { field: "auroc", type: "quantitative", format: ".2f" },
     // Dark on the pale middle of the scale, pale on its ends.
@@ -121,7 +133,7 @@ function matrixChart(matrix: ScoreMatrix, attacked: string): Chart {
       y: {
         field: "score",
         type: "nominal",
-        sort: rows.flatMap(({ values: [first] }) => first?.score ?? []),
+        sort: rows.map(shortScoreName),
         axis: { domain: false, ticks: false, title: null },
       },
     },

@@ -4,8 +4,9 @@
  * @module
  */
 import { isOwnName, setOfImages, sets } from "../../data/mod.ts";
-import { percent, plain, shown, shownRadius } from "../measure/shown.ts";
+import { counted, percent, plain, shown, shownRadius } from "../measure/shown.ts";
 import { guesses, knows } from "../measure/guessing.ts";
+import type { WorstCase } from "../measure/score_attacks.ts";
 import { type Network, networks } from "../methods/mod.ts";
 import type { AttackResult, EvalResult, Uncertainty } from "../experiment/documents.ts";
 import { type InDomainAttacked, inDomainVerdict, lessSureVerdict } from "./other_attacks.ts";
@@ -262,4 +263,29 @@ function areas({ detection }: AttackFigures): string {
   return `; AUROC by ${shortScoreName("maxProbability")} went from ${shown(before, "area")} to ${
     shown(after, "area")
   }`;
+}
+
+/** AUROC up to which a score is said to tell little. */
+const little = 0.7;
+
+/** Which attacked score is left with most at its worst, and how many are left with little; none where there is none. */
+export function worstVerdict(cases: readonly WorstCase[]): string[] {
+  const [best] = cases;
+  if (!best) return [];
+  const { name, attack, auroc } = best;
+  const on = attack === name ? "itself" : shortScoreName(attack);
+  const under = attack === "clean"
+    ? "on clean images"
+    : `under the attack ${attack === "transfer" ? "of the run" : `on ${on}`}`;
+  const most = (limit: number): number =>
+    cases.filter(({ auroc: { value } }) => (value ?? 0) <= limit).length;
+  return [
+    `At its worst ${shortScoreName(name)} is left with most: an AUROC of ${
+      shown(auroc.value, "area")
+    } ${under}. Of ${counted(cases.length, "score")} attacked, ${
+      most(little)
+    } keep at most ${little} and ${
+      most(0.5)
+    } at most 0.5, which is chance. The worst is over all attacks: on every score, the run's, and none.`,
+  ];
 }
