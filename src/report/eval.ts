@@ -72,7 +72,7 @@ export async function evalPage(content: EvalContent): Promise<string> {
     `${title(mode)} evaluated, ${seedsText(seed, seeds)}`,
     paragraph("about", how.join("; ")),
     paragraph("verdict", evalVerdict(figures)),
-    ...averaged([outDomain], outDomain.count),
+    ...averaged([outDomain], outDomain, inDomain),
     section(
       "Key figures",
       numbers(["", "value"], [
