@@ -179,10 +179,11 @@ function trainedLine(
 }
 
 /** The other readings of the answers, before and after. */
-function readingRows({ clean, adversarial, outDomain: { count } }: AttackResult): string[][] {
+function readingRows(result: AttackResult): string[][] {
+  const { clean, adversarial, outDomain: { count } } = result;
   return Object.entries(clean.readings).flatMap(([key, before]) => {
     const after = adversarial.readings[key];
-    const name = readingName(key);
+    const name = readingName(key, result);
     if (!after) return [];
     const rates = changed(before.rejection[tau], after.rejection[tau], "share");
     const rejected = [`${name}: rejected at ${tau}`, ...rates];

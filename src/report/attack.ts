@@ -258,7 +258,7 @@ function allFigures({ figures }: AttackContent): Html {
   ];
   for (const [key, before] of Object.entries(clean.readings)) {
     const after = adversarial.readings[key];
-    const name = readingName(key);
+    const name = readingName(key, figures);
     rows.push(
       [`${name}: entropy (nats)`, ...changed(before.entropy, after?.entropy, "entropy")],
       [
