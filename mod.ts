@@ -153,6 +153,7 @@ export type {
   EpsilonPoint,
   EstimateResult,
   EvalEvidence,
+  FitResult,
   Left,
   ScoreAttacks,
   ScoreMatrix,

@@ -13,7 +13,9 @@ import { attackResultSchema, evalResultSchema } from "../src/experiment/document
 import { evaluateOnly } from "../src/experiment/evaluate.ts";
 import { findOrTrain, openWorkbench } from "../src/experiment/workbench.ts";
 import { Clock } from "../src/base/clock.ts";
-import { accuracy, nll } from "../src/measure/metrics.ts";
+import { atTemperature, calibration } from "../src/measure/calibration.ts";
+import { accuracy, nll, type Predictions } from "../src/measure/metrics.ts";
+import type { FitResult } from "../src/measure/results.ts";
 import {
   type MethodName,
   methods,
@@ -88,6 +90,26 @@ Deno.test("the temperature is where golden sections find the lowest NLL, within 
   assert.equal(temperatureOf({ width: 2, values: right }, [0, 1]), undefined);
   assert.equal(temperatureOf({ width: 2, values: right }, [1, 0]), undefined);
   assert.equal(temperatureOf({ width: 2, values: Float64Array.of(NaN, 0) }, [0]), undefined);
+});
+
+Deno.test("answers at 1 / T are those that answers at T were made from, zeros and what is no number too", () => {
+  const answers = [...rows.slice(0, 3), [0, -40, -Infinity], [-Infinity, -Infinity, -Infinity]];
+  const logProbabilities = Float32Array.from(answers.flat());
+  for (const by of [0.4, 2.5]) {
+    const scaled = atTemperature({ logProbabilities, classes: 3 }, by);
+    const wanted = answers.flatMap((row) => cooled(row, by));
+    wanted.forEach((l, i) => {
+      const found = scaled.logProbabilities[i] ?? 1;
+      if (Number.isFinite(l)) assert.ok(Math.abs(found - l) <= 1e-6 * Math.max(1, -l), `${i}`);
+      else assert.equal(found, l);
+    });
+    const back = atTemperature(scaled, 1 / by).logProbabilities;
+    logProbabilities.subarray(0, 12).forEach((l, i) => {
+      const found = back[i] ?? NaN;
+      assert.ok(found === l || Math.abs(found - l) <= 1e-5 * Math.max(1, -l), `${i}: ${found}`);
+    });
+    assert.ok(back.subarray(12).every(Number.isNaN));
+  }
 });
 
 const x = nn.input([2, 1, 28, 28]);
@@ -239,12 +261,16 @@ Deno.test("an ensemble of SNGPs is calibrated in `eval` and `attack`, by half of
     const out = join(savePath, "eval.json");
     assert.match(
       await made("eval", "--out", out),
-      /\ntemperature [\d.]+, fitted on 30 images of embedded digits test, which the figures leave out\n/,
+      /\ntemperature [\d.]+ \((below|above) 1: \w[a-z ]+\), fitted on 30 images of embedded digits test, which the figures leave out: on the other 30 NLL went from [\d.]+ to [\d.]+, ECE from [\d.]+ to [\d.]+, means over images\n/,
     );
     const { temperature, inDomain } = evalResultSchema.parse(
       JSON.parse(await Deno.readTextFile(out)),
     );
     assert.deepEqual(temperature?.set, { name: "embedded digits test", count: 30 });
+    assert.match(
+      await made("attack", "--steps", "2"),
+      /\nmean of probabilities \(not scaled\): entropy\n/,
+    );
     assert.equal(inDomain.count, 30);
     const attacked = attackResultSchema.parse(
       JSON.parse(await made("attack", "--json", "--on", "both", "--steps", "2")),
@@ -254,11 +280,28 @@ Deno.test("an ensemble of SNGPs is calibrated in `eval` and `attack`, by half of
     assert.ok((attacked.adversarial.entropy ?? NaN) < (attacked.clean.entropy ?? NaN));
     for (const command of ["eval", "attack"]) {
       const page = await Deno.readTextFile(join(await onlyRun(savePath, command), "report.html"));
-      assert.match(page, /temperature [\d.]+, fitted on 30 images of embedded digits test/);
+      assert.match(
+        page,
+        /temperature [\d.]+ \(.*\), fitted on 30 images of .* on the other 30 NLL /,
+      );
+      assert.match(page, /mean of probabilities \(not scaled\): share rejected at 0\.9/);
     }
     const verified = await task("verify", [await onlyRun(savePath, "attack")], { cwd: savePath });
     assert.equal(verified.code, 0, verified.stdout + verified.stderr);
   }));
+
+/** How well answers fit a set's labels. */
+function fitOf(predictions: Predictions, { labels }: ImageSet): FitResult {
+  return { nll: nll(predictions, labels), ece: calibration(predictions, labels).ece };
+}
+
+/** Within what f32 leaves of log-probabilities. */
+function near(found: FitResult, wanted: FitResult): void {
+  for (const name of ["nll", "ece"] as const) {
+    const by = Math.abs((found[name] ?? NaN) - (wanted[name] ?? NaN));
+    assert.ok(by <= 1e-5, `${name}: ${found[name]}, ${wanted[name]}`);
+  }
+}
 
 for (const mode of ["mc_dropout", "duq"] as const) {
   Deno.test(`calibrated answers of ${mode} fit better, and no class changes`, () =>
@@ -285,10 +328,14 @@ for (const mode of ["mc_dropout", "duq"] as const) {
         assert.deepEqual(after.scores, before.scores, "scores of its own stay");
       }
       const { temperature, inDomain } = await evaluateOnly(config, silent);
-      assert.deepEqual(temperature, calibrated.temperature);
+      const { unscaled, scaled, ...fitted } = temperature ?? assert.fail();
+      assert.deepEqual(fitted, calibrated.temperature);
+      const plain = (await predict(job(bench, halves.rest, silent))).predictions;
+      near(unscaled, fitOf(plain, halves.rest));
       const wanted = (await predict(job(calibrated.bench, halves.rest, silent))).predictions;
       assert.equal(inDomain.accuracy, accuracy(wanted, halves.rest.labels));
       assert.equal(inDomain.nll, nll(wanted, halves.rest.labels));
+      assert.deepEqual(scaled, fitOf(wanted, halves.rest));
     }));
 }
 

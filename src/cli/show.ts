@@ -48,7 +48,7 @@ export function showAttack(result: AttackResult, width = columns()): string {
     attackChoices(attack).map((choice) => `, ${choice}`).join("") +
     (target === undefined ? "" : `, steered to ${target}`),
     tableText(["", "clean", "attacked", "change"], attackRows(result), { width }),
-    ...noted([clean, adversarial], outDomain.count),
+    ...noted([clean, adversarial], outDomain, result.inDomain),
     verdict(result),
     ...showScoreAttacks(result, width),
     ...showInDomainAttack(result, width),
@@ -93,7 +93,7 @@ export function showEval(result: EvalResult, width = columns()): string {
       `out-domain: ${counted(outDomain.count, "image")} of ${outDomain.name}${readText(outDomain)}`,
     ],
     tableText(["out-domain", outDomain.name], rows(outDomain), { width }),
-    ...noted([outDomain], outDomain.count),
+    ...noted([outDomain], outDomain, result.inDomain),
     evalVerdict(result),
     ...showEvidence(result, width),
     footer(result, { eval: seconds.eval }),
@@ -179,10 +179,11 @@ function trainedLine(
 }
 
 /** The other readings of the answers, before and after. */
-function readingRows({ clean, adversarial, outDomain: { count } }: AttackResult): string[][] {
+function readingRows(result: AttackResult): string[][] {
+  const { clean, adversarial, outDomain: { count } } = result;
   return Object.entries(clean.readings).flatMap(([key, before]) => {
     const after = adversarial.readings[key];
-    const name = readingName(key);
+    const name = readingName(key, result);
     if (!after) return [];
     const rates = changed(before.rejection[tau], after.rejection[tau], "share");
     const rejected = [`${name}: rejected at ${tau}`, ...rates];
@@ -199,7 +200,7 @@ function readingRows({ clean, adversarial, outDomain: { count } }: AttackResult)
   });
 }
 
-/** A line that says how the table's figures are averaged, where that makes a difference. */
+/** A line that says how figures are averaged, where that makes a difference. */
 function noted(...given: Parameters<typeof meanNote>): string[] {
   return [meanNote(...given) ?? []].flat();
 }

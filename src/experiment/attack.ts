@@ -17,7 +17,7 @@ import type { RunResults } from "../runs/folder.ts";
 import { attackArchives, shownImages } from "./archives.ts";
 import { attackFigures } from "./attack_figures.ts";
 import { common, job, meanOptions, modelsOf, posteriorsArchive } from "./common.ts";
-import { calibratedBench, checkTemperature } from "./calibrated.ts";
+import { calibratedBench, checkTemperature, temperatureFacts } from "./calibrated.ts";
 import { attackNameOf, procedureFor, type RunConfig } from "./config.ts";
 import { type AttackResult, attackResultSchema } from "./documents.ts";
 import { evaluateInDomain } from "./evaluate.ts";
@@ -164,7 +164,7 @@ async function attackOn(
     ...modelsOf(models),
     ...attackFigures(work, made, meanOptions(bench)),
     ...isWithout(config) && { withoutInDomain: withoutInDomain(bench) },
-    ...temperature && { temperature },
+    ...temperatureFacts(temperature, made.inDomain),
     ...made.scores && { scores: made.scores },
     seconds: { setup: clock.setup, train: clock.train, attack: clock.work },
   });

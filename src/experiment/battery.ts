@@ -33,7 +33,12 @@ import { batteryFigures, type Sides } from "./battery_figures.ts";
 import { forgetOutcomes, outcomesIn } from "./battery_kept.ts";
 import { type BatteryPlan, planOf, withScoreMembers } from "./battery_members.ts";
 import { common, job, modelsOf, posteriorsArchive, readFacts } from "./common.ts";
-import { type Calibrated, calibratedBench, checkTemperature } from "./calibrated.ts";
+import {
+  type Calibrated,
+  calibratedBench,
+  checkTemperature,
+  temperatureFacts,
+} from "./calibrated.ts";
 import type { RunConfig } from "./config.ts";
 import { type Evaluated, evaluateInDomain } from "./evaluate.ts";
 import { partsOf } from "./parts.ts";
@@ -263,7 +268,7 @@ function documentOf(
       listSha256,
       ...readFacts(sets.out),
     },
-    ...temperature && { temperature },
+    ...temperatureFacts(temperature, inDomain),
     ...fits && { scoreFits: scoresResult(fits) },
     ...batteryFigures({ clean, sides, members, right }, seed),
     seconds: { setup: clock.setup, train: clock.train, attack: clock.work },

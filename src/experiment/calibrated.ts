@@ -9,7 +9,10 @@ import { shortened, UserError } from "../base/errors.ts";
 import type { Reporter } from "../base/reporter.ts";
 import { knownLabels, predict } from "../evaluate/predict.ts";
 import { chosen } from "../evaluate/resident_set.ts";
-import type { TemperatureResult } from "../measure/results.ts";
+import { atTemperature, calibration } from "../measure/calibration.ts";
+import { finite } from "../measure/evidence.ts";
+import { nll, type Predictions } from "../measure/metrics.ts";
+import type { FitResult, TemperatureResult } from "../measure/results.ts";
 import { counted } from "../measure/shown.ts";
 import { temperatureScaled } from "../methods/mod.ts";
 import { Random, release } from "../nn/mod.ts";
@@ -18,12 +21,15 @@ import { job } from "./common.ts";
 import type { Setup } from "./setup.ts";
 import type { Workbench } from "./workbench.ts";
 
+/** A temperature, and what it was fitted on. */
+export type Temperature = Pick<TemperatureResult, "value" | "set">;
+
 /** A workbench whose subject answers at the temperature that its test images fit. */
 export interface Calibrated {
   /** As it was where no temperature is asked for. */
   readonly bench: Workbench;
   /** Undefined where none is asked for. */
-  readonly temperature: TemperatureResult | undefined;
+  readonly temperature: Temperature | undefined;
   /** Reads the in-domain test images that figures are of: none that the temperature was fitted on. */
   readonly test: () => Promise<ImageSet>;
 }
@@ -64,6 +70,30 @@ export async function calibratedBench(bench: Workbench, reporter: Reporter): Pro
   } finally {
     release(device, work.set.parameters);
   }
+}
+
+/** The scaled answers to the images that figures in-domain are of. */
+interface Scaled {
+  readonly answers: { readonly predictions: Predictions };
+  readonly work: { readonly set: { readonly set: Pick<ImageSet, "labels"> } };
+}
+
+/**
+ * What a document says of a temperature: what it is, and what it did on the images that it was not fitted on; nothing
+ * where none was asked for.
+ */
+export function temperatureFacts(
+  temperature: Temperature | undefined,
+  scaled: Scaled | undefined,
+): { readonly temperature?: TemperatureResult } {
+  if (!temperature || !scaled) return {};
+  const { answers: { predictions }, work: { set: { set: { labels } } } } = scaled;
+  const fit = (of: Predictions): FitResult => ({
+    nll: finite(nll(of, labels)),
+    ece: finite(calibration(of, labels).ece),
+  });
+  const unscaled = fit(atTemperature(predictions, 1 / temperature.value));
+  return { temperature: { ...temperature, unscaled, scaled: fit(predictions) } };
 }
 
 /** The in-domain test images, as --limit leaves them. */

@@ -37,7 +37,12 @@ import { answersArchive } from "./archives.ts";
 import type { ScoreFits } from "../evaluate/fit_scores.ts";
 import type { RunResults } from "../runs/folder.ts";
 import { checkEvaluation } from "./without_in_domain.ts";
-import { type Calibrated, calibratedBench, checkTemperature } from "./calibrated.ts";
+import {
+  type Calibrated,
+  calibratedBench,
+  checkTemperature,
+  temperatureFacts,
+} from "./calibrated.ts";
 import { recorded } from "./recorded.ts";
 import { checkScores, scoredBench, scoresArchive, scoresResult } from "./scored.ts";
 import {
@@ -135,7 +140,7 @@ function evalDocument(
       ...uncertainties(clean, meanOptions(bench)),
     },
     detection,
-    ...temperature && { temperature },
+    ...temperatureFacts(temperature, inDomain),
     ...fits && { scores: scoresResult(fits) },
     calibration: inDomain.calibration,
     confident: confidentShares(inDomain.answers, { clean }),

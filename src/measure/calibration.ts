@@ -28,6 +28,29 @@ export interface Calibration {
   readonly bins: readonly ReliabilityBin[];
 }
 
+/**
+ * Answers at a temperature, `log softmax(l / T)`: those at 1 / T are the ones that answers at T were made from. A row of
+ * nothing but minus infinity becomes NaN.
+ *
+ * @param temperature T, above 0
+ */
+export function atTemperature(
+  { logProbabilities, classes }: Predictions,
+  temperature: number,
+): Predictions {
+  const made = new Float32Array(logProbabilities.length);
+  for (let start = 0; start < made.length; start += classes) {
+    const row = Float64Array.from(
+      logProbabilities.subarray(start, start + classes),
+      (l) => l / temperature,
+    );
+    const top = row.reduce((a, b) => Math.max(a, b), -Infinity);
+    const sum = row.reduce((total, l) => total + Math.exp(l - top), 0);
+    made.set(row.map((l) => l - top - Math.log(sum)), start);
+  }
+  return { logProbabilities: made, classes };
+}
+
 /** Bars of the paper's diagrams. */
 const paperBins = 15;
 

@@ -166,12 +166,24 @@ export interface ScoresResult {
   readonly leftOut: readonly { readonly name: string; readonly why: string }[];
 }
 
+/** How well an answer fits labels: means over images alike, whatever `--mean` says; null where not finite. */
+export interface FitResult {
+  /** Mean negative log-likelihood of the labels in nats. */
+  readonly nll: number | null;
+  /** Expected calibration error, 0 to 1. */
+  readonly ece: number | null;
+}
+
 /** A temperature that the answer was calibrated by: `softmax(log p / T)`. */
 export interface TemperatureResult {
   /** T: above 1 it makes the model less sure, below 1 surer. */
   readonly value: number;
   /** The in-domain test images that it was fitted on; figures in-domain are of the others. */
   readonly set: { readonly name: string; readonly count: number };
+  /** How well the others' labels fit the answer as the method gives it. */
+  readonly unscaled: FitResult;
+  /** The same of the answer at T, on the same images. */
+  readonly scaled: FitResult;
 }
 
 /**

@@ -117,10 +117,14 @@ export const scoresSchema = z.strictObject({
   leftOut: z.array(z.strictObject({ name: z.string(), why: z.string() })),
 });
 
+const fit = z.strictObject({ nll: figure, ece: figure });
+
 /** {@linkcode TemperatureResult}. */
 export const temperatureSchema = z.strictObject({
   value: z.number().positive(),
   set: z.strictObject({ name: z.string(), count: z.int() }),
+  unscaled: fit,
+  scaled: fit,
 });
 
 /** {@linkcode ScoreMatrix}. */

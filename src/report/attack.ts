@@ -102,7 +102,7 @@ export async function attackPage(content: AttackContent): Promise<string> {
     paragraph("about", how.join("; ")),
     paragraph("verdict", verdict(figures)),
     figures.withoutInDomain ? paragraph("about", `${figures.withoutInDomain.reason}.`) : null,
-    ...averaged([figures.clean, figures.adversarial], figures.outDomain.count),
+    ...averaged([figures.clean, figures.adversarial], outDomain, figures.inDomain),
     figures.warnings.map((warning) => paragraph("warning", "Warning: ", warning)),
     keyFigures(content),
     await confidenceCharts(content),
@@ -258,7 +258,7 @@ function allFigures({ figures }: AttackContent): Html {
   ];
   for (const [key, before] of Object.entries(clean.readings)) {
     const after = adversarial.readings[key];
-    const name = readingName(key);
+    const name = readingName(key, figures);
     rows.push(
       [`${name}: entropy (nats)`, ...changed(before.entropy, after?.entropy, "entropy")],
       [

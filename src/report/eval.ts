@@ -6,7 +6,7 @@
 import { seedsText } from "../experiment/seeds.ts";
 import { modelTitle } from "../methods/mod.ts";
 import { ofLabels, shown } from "../measure/shown.ts";
-import { posteriorText, tau, temperatureText, title } from "./words.ts";
+import { posteriorText, readingName, tau, temperatureText, title } from "./words.ts";
 import { evalVerdict } from "./verdicts.ts";
 import { draw } from "./charts.ts";
 import type { EvalContent } from "./content.ts";
@@ -50,9 +50,16 @@ const elsewhere = [
     "skipped",
     "prepared",
   ].map((name) => `inDomain.${name}`),
-  ...["count", "entropy", "rejection", "rejectedImages", "nanRows", "skipped", "prepared"].map((
-    name,
-  ) => `outDomain.${name}`),
+  ...[
+    "count",
+    "entropy",
+    "rejection",
+    "rejectedImages",
+    "nanRows",
+    "readings",
+    "skipped",
+    "prepared",
+  ].map((name) => `outDomain.${name}`),
 ];
 
 /** The page of an evaluation. */
@@ -72,7 +79,7 @@ export async function evalPage(content: EvalContent): Promise<string> {
     `${title(mode)} evaluated, ${seedsText(seed, seeds)}`,
     paragraph("about", how.join("; ")),
     paragraph("verdict", evalVerdict(figures)),
-    ...averaged([outDomain], outDomain.count),
+    ...averaged([outDomain], outDomain, inDomain),
     section(
       "Key figures",
       numbers(["", "value"], [
@@ -95,6 +102,7 @@ export async function evalPage(content: EvalContent): Promise<string> {
           [at, rate],
         ) => [`share rejected at ${at}`, shown(rate, "share")]),
         ["answers that are no numbers", String(outDomain.nanRows)],
+        ...readingRows(figures),
       ]),
       qualityTable(inDomain),
     ),
@@ -104,4 +112,21 @@ export async function evalPage(content: EvalContent): Promise<string> {
     furtherFigures(figures, [...elsewhere, ...shownEvidence(evidence)]),
     configuration(content),
   );
+}
+
+/** The other readings of the answers, as the page of an attack has them. */
+function readingRows(figures: EvalContent["figures"]): string[][] {
+  const { readings, count } = figures.outDomain;
+  return Object.entries(readings).flatMap(([key, of]) => {
+    const name = readingName(key, figures);
+    const infinite = of.logConfidenceInfinite;
+    return [
+      [`${name}: entropy (nats)`, shown(of.entropy, "entropy")],
+      [`${name}: share rejected at ${tau}`, shown(of.rejection[tau], "share")],
+      [
+        `${name}: mean of log max`,
+        infinite > 0 ? `infinite (${infinite} of ${count})` : shown(of.logConfidence, "log"),
+      ],
+    ];
+  });
 }

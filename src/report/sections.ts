@@ -25,7 +25,7 @@ export function stacked(...given: Parameters<typeof withInterval>): Html {
   return markup`${value}<br><span class="interval">${ends.join(" ")}</span>`;
 }
 
-/** How the tables' figures are averaged, where that makes a difference. */
+/** How figures are averaged, where that makes a difference. */
 export function averaged(...given: Parameters<typeof meanNote>): Content[] {
   const note = meanNote(...given);
   return note === null ? [] : [paragraph("about", note)];

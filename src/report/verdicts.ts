@@ -38,6 +38,13 @@ interface Named {
   readonly name?: string | undefined;
 }
 
+/** Test images that are right, as a mean and as a number; runs of older versions do not count them. */
+interface InDomainMeans {
+  readonly count: number;
+  readonly accuracy: number | null;
+  readonly right?: number | null | undefined;
+}
+
 interface Area {
   readonly auroc: { readonly value: number | null };
 }
@@ -206,20 +213,29 @@ export function evalVerdict(result: EvalFigures): string {
 }
 
 /**
- * A line below a table of rates that are means of batch means, as published, where these are not what the
- * verdict counts: the last batch is smaller than the others, and its images weigh more.
+ * A line that says that figures are means of batch means, as published, where these are not what counts of images
+ * give: a last batch that is smaller than the others weighs as much as they do.
+ *
+ * @param sets out-domain images, as they were and as they were attacked
+ * @param outDomain how many these are
+ * @param inDomain the test images; null where there are none
  */
 export function meanNote(
   sets: readonly (Uncertainty & Counted)[],
-  count: number,
+  outDomain: { readonly count: number },
+  inDomain: InDomainMeans | null,
 ): string | null {
-  const differ = sets.some(({ rejectedImages, rejection }) =>
-    rejectedImages !== undefined &&
-    Math.abs(rejectedImages / count - (rejection[tau] ?? 0)) > 1e-9
-  );
-  return differ
-    ? "Mean entropy and rejection in tables are means of batch means, as published; the verdict counts images."
-    : null;
+  const { accuracy = null, right, count = NaN } = inDomain ?? {};
+  const rates = [
+    ...sets.map((of) => [of.rejection[tau] ?? 0, rejected(of, outDomain)] as const),
+    ...accuracy === null ? [] : [[accuracy, (right ?? NaN) / count] as const],
+  ];
+  if (!rates.some(([mean, share]) => Math.abs(mean - share) > 1e-9)) return null;
+  return `${
+    accuracy === null ? "Mean" : "Accuracy, Brier score, NLL, mean"
+  } entropy and rejection are means over ` +
+    "batches, as published: a last, smaller batch weighs as much as the others. " +
+    "The verdict counts rejected images one by one, and --mean samples weighs all images alike.";
 }
 
 /** Share of the images that are rejected, from their number where that is known. */

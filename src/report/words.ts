@@ -8,7 +8,7 @@
 import { preparedText } from "../../data/mod.ts";
 import { type Attack, attacks, type Norm, norms } from "../attack/mod.ts";
 import { shortened } from "../base/errors.ts";
-import { brief, counted, plain } from "../measure/shown.ts";
+import { brief, counted, plain, shown } from "../measure/shown.ts";
 import type { CheckName } from "../measure/check.ts";
 import type { TemperatureResult } from "../measure/results.ts";
 import { isImported, type Method, methods } from "../methods/mod.ts";
@@ -45,16 +45,27 @@ export function attackChoices(
   ];
 }
 
+/** What is known of an answer that may be calibrated. */
+interface MaybeCalibrated {
+  readonly temperature?: TemperatureResult | undefined;
+  /** The images that the temperature was not fitted on. */
+  readonly inDomain?: { readonly count: number } | null | undefined;
+}
+
 /** What is said of a calibrated answer; nothing of one that is as the method gives it. */
-export function temperatureText(
-  { temperature }: { readonly temperature?: TemperatureResult | undefined },
-): string[] {
+export function temperatureText({ temperature, inDomain }: MaybeCalibrated): string[] {
   if (!temperature) return [];
-  const { value, set } = temperature;
+  const { value, set, unscaled, scaled } = temperature;
+  const whither = value < 1 ? " (below 1: surer answers)" : " (above 1: less sure answers)";
+  const others = inDomain ? `the other ${inDomain.count}` : "the others";
   return [
-    `temperature ${brief(value)}, fitted on ${
+    `temperature ${brief(value)}${value === 1 ? "" : whither}, fitted on ${
       counted(set.count, "image")
-    } of ${set.name}, which the figures leave out`,
+    } of ${set.name}, which the figures leave out: on ${others} NLL went from ${
+      shown(unscaled.nll, "nll")
+    } to ${shown(scaled.nll, "nll")}, ECE from ${shown(unscaled.ece, "calibration")} to ${
+      shown(scaled.ece, "calibration")
+    }, means over images`,
   ];
 }
 
@@ -137,9 +148,9 @@ const readingNames: Names = {
   meanOfProbabilities: "mean of probabilities",
 };
 
-/** What another reading of the same answers is called. */
-export function readingName(reading: string): string {
-  return named(readingNames, reading) ?? words(reading);
+/** What another reading of the same answers is called; where these are at a temperature, that it is not. */
+export function readingName(reading: string, { temperature }: MaybeCalibrated): string {
+  return (named(readingNames, reading) ?? words(reading)) + (temperature ? " (not scaled)" : "");
 }
 
 const checkNames: Names & Readonly<Record<CheckName, string>> = {
