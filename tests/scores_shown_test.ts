@@ -51,7 +51,7 @@ Deno.test("a page shows the matrix of each side that is attacked, and of an olde
     detectionSection(evidenceOf({ detection, ...figures }), 2000)?.text ?? assert.fail();
   assert.match(
     detectors({ scores: { ...fitted, attacks } }),
-    /all 2000 out-domain images<.*AUROC clean<.*FPR95 attacked<[^]*<details><summary>AUPR by every/,
+    /all 2000 images<.*AUROC clean<.*FPR95 attacked<[^]*<details><summary>AUPR by every/,
   );
   // Of a run that asked for no scores a row a figure, as ever.
   assert.match(detectors({}), /: AUPR-in</);
