@@ -14,8 +14,6 @@ import { readSafetensors, writeSafetensors } from "../src/checkpoint/safetensors
 import { tableResultSchema } from "../src/experiment/table_document.ts";
 import { knownScores } from "../src/evaluate/fit_scores.ts";
 import type { MethodName } from "../src/methods/mod.ts";
-import { evidenceOf } from "../src/report/evidence.ts";
-import { scoresSection } from "../src/report/scores.ts";
 import { chosenScores, scores } from "../src/scores/mod.ts";
 import { verify } from "../src/experiment/verify.ts";
 import { task } from "./program.ts";
@@ -39,6 +37,8 @@ Deno.test("`--scores all` adds every score to an evaluation, kept with its diges
     assert.deepEqual(fitted.training, { name: "embedded digits train", count: 60 });
     assert.equal("scores" in without, false);
     const left = fitted.leftOut.map(({ name }) => name);
+    assert.ok(fitted.leftOut.every(({ why }) => !why.includes("--scores")));
+    assert.match(fitted.leftOut.find(({ name }) => name === "vim")?.why ?? "", /here by 60$/);
     const told = Object.keys(detection.scores);
     assert.deepEqual([...told, ...left].toSorted(), all.toSorted());
     for (const { auroc } of Object.values(detection.scores).map(({ clean }) => clean)) {
@@ -147,44 +147,6 @@ Deno.test("scores are attacked on the images that the run attacks, in its direct
   }));
 
 type Cells = mirage.ScoreMatrix;
-
-Deno.test("a page shows the matrix of each side that is attacked, and of an older run what scores were fitted on", async () => {
-  const estimate = (value: number) => ({ value, low: value - 0.1, high: value + 0.1 });
-  const cell = (value: number): mirage.ToldResult => ({
-    auroc: estimate(value),
-    fprAt95Tpr: estimate(1 - value),
-  });
-  const row = { clean: cell(0.8), transfer: cell(0.7), gaussian: cell(0.125) };
-  const apart = {
-    ...cell(0.8),
-    auprIn: estimate(0.5),
-    auprOut: estimate(0.5),
-    rejected: 0.5,
-  };
-  const fitted = { training: { name: "digits", count: 60 }, digest: "0".repeat(64), leftOut: [] };
-  const attacks: mirage.ScoreAttacks = {
-    images: { in: 0, out: 200 },
-    on: "out",
-    results: { gaussian: { clean: apart, adaptive: apart } },
-    matrix: { out: { entropy: row, gaussian: row }, in: null, both: null },
-  };
-  const page = async (figures: Record<string, unknown>): Promise<string> =>
-    (await scoresSection(evidenceOf({ scores: { ...fitted, ...figures } })))?.text ??
-      assert.fail();
-  const text = await page({ attacks });
-  assert.match(text, /on 200 out-domain images, evenly spread/);
-  // Twice in either figure's matrix, once where its score is attacked by itself.
-  assert.equal(text.split("0.125").length - 1, 3);
-  assert.equal(text.split("0.875").length - 1, 3);
-  assert.equal(text.split("<details>").length - 1, 1);
-  const both = await page({
-    attacks: { ...attacks, on: "both", matrix: { ...attacks.matrix, both: {} } },
-  });
-  assert.equal(both.split("<details>").length - 1, 2);
-  const older = await page({ attacks: { images: 200, on: "out", results: {} } });
-  assert.match(older, /fitted on 60 images of digits/);
-  assert.doesNotMatch(older, /AUROC/);
-});
 
 Deno.test("a battery has a member more for every score, after which it is adaptive", () =>
   inFolder(async (savePath) => {

@@ -110,7 +110,10 @@ function cleanTable({ detection }: EvalResult, width: number): string {
  *
  * @param width columns of the terminal
  */
-export function showScoreAttacks({ scores }: AttackResult, width: number): string[] {
+export function showScoreAttacks(
+  { scores }: Pick<AttackResult, "scores">,
+  width: number,
+): string[] {
   if (!scores) return [];
   const { attacks: { on, images, matrix, results }, training } = scores;
   const told = matrix[on] ?? {};

@@ -205,7 +205,7 @@ function manyDetectors(scores: Detectors, outDomain: number): Content {
   const of = (keys: readonly (keyof typeof figures)[]): Html =>
     numbers(
       [
-        `all ${outDomain} out-domain images`,
+        `all ${outDomain} images`,
         ...keys.flatMap((key) => sets.map((set) => `${figures[key]} ${isAttacked ? set : ""}`)),
       ],
       Object.entries(scores).map(([name, score]) => [
@@ -218,8 +218,9 @@ function manyDetectors(scores: Detectors, outDomain: number): Content {
         ),
       ]),
     );
-  return markup`${of(["auroc", "fprAt95Tpr"])}<details><summary>AUPR by every score</summary>
-${of(["auprIn", "auprOut"])}</details>
+  return markup`<div class="matrix">${of(["auroc", "fprAt95Tpr"])}</div>
+<details><summary>AUPR by every score</summary>
+<div class="matrix">${of(["auprIn", "auprOut"])}</div></details>
 `;
 }
 

@@ -32,7 +32,7 @@ export async function scoresSection({ scores }: Evidence): Promise<Html | null> 
         attackedImages(attacks)
       }, evenly spread, with minus the score itself in the ` +
         "place of its objective (adaptive), beside the run's own attack on the same images (transfer), by " +
-        "AUROC and FPR95 with their intervals. Worst: of all attacks in the picture.",
+        "AUROC and FPR95 with their intervals.",
     ),
     markup`<div class="wide map">${await draw(
       ...sides.map(([of, words]) => matrixChart(of, words)),
@@ -47,21 +47,23 @@ export async function scoresSection({ scores }: Evidence): Promise<Html | null> 
 function attackedTables({ on, images, results, matrix }: ScoreAttacks): Content {
   const cells = matrix[on] ?? {};
   const worst = worstCases(cells, Object.keys(results));
+  const tableOf = ([figure, key]: typeof told[number]): Html =>
+    numbers(
+      [`${figure} of ${images.in + images.out} images`, "worst", "clean", "transfer", "adaptive"],
+      worst.map((of) => [
+        scoreName(of.name),
+        interval(of[key]),
+        ...["clean", "transfer", of.name].map((attack) => {
+          const cell = cells[of.name]?.[attack];
+          return cell ? interval(cell[key]) : "";
+        }),
+      ]),
+    );
+  const [areas, shares] = told;
   return [
-    ...told.map(([figure, key]) =>
-      numbers(
-        [`${figure} of ${images.in + images.out} images`, "worst", "clean", "transfer", "adaptive"],
-        worst.map((of) => [
-          scoreName(of.name),
-          interval(of[key]),
-          ...["clean", "transfer", of.name].map((attack) => {
-            const cell = cells[of.name]?.[attack];
-            return cell ? interval(cell[key]) : "";
-          }),
-        ]),
-      )
-    ),
+    tableOf(areas),
     worstVerdict(worst).map((text) => paragraph("about", text)),
+    tableOf(shares),
   ];
 }
 
