@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { fc } from "./property.ts";
+import { atTemperature } from "../src/measure/calibration.ts";
 import {
   accuracy,
   brier,
@@ -95,4 +96,21 @@ Deno.test("a NaN row counts as rejected, is counted, and spoils no other mean", 
   assert.equal(rejectionRate(p, 0.9), 0.5);
   close(entropy(p), 0);
   assert.equal(accuracy(p, [0, 0]), 0.5);
+});
+
+Deno.test("`atTemperature()` gives p^(1 / T) / sum p^(1 / T), and at 1 / T goes back, zeros too", () => {
+  const given = [[0.7, 0.2, 0.1], [1 - 1e-6, 1e-6, 0], [0, 0.5, 0.5]];
+  for (const by of [0.07, 0.4, 2.5]) {
+    const scaled = atTemperature(predictions(...given), by);
+    const wanted = given.flatMap((row) => {
+      const powers = row.map((p) => p ** (1 / by));
+      return powers.map((p) => p / powers.reduce((a, b) => a + b, 0));
+    });
+    wanted.forEach((p, i) => close(Math.exp(scaled.logProbabilities[i] ?? NaN), p));
+    const back = atTemperature(scaled, 1 / by).logProbabilities;
+    given.flat().forEach((p, i) => close(Math.exp(back[i] ?? NaN), p));
+  }
+  const none = atTemperature(predictions([0, 0], [0.5, 0.5]), 2);
+  assert.equal(nanRows(none), 1, "a row without any probability is no number");
+  close(nll(none, [0, 0]), Math.log(2));
 });

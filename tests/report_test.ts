@@ -10,7 +10,7 @@ import { markup } from "../src/report/html.ts";
 import { readContent, report, reportOn } from "../src/report/mod.ts";
 import { perturbation, pngOf } from "../src/report/pictures.ts";
 import { furtherFigures } from "../src/report/sections.ts";
-import { evalVerdict } from "../src/report/verdicts.ts";
+import { evalVerdict, meanNote } from "../src/report/verdicts.ts";
 import { attack } from "../src/experiment/attack.ts";
 import { evaluate } from "../src/experiment/evaluate.ts";
 import { train } from "../src/experiment/train.ts";
@@ -372,3 +372,15 @@ Deno.test("`mirage attack` leaves a report, `mirage report` makes it again, and 
     assert.match(document, /"schema": "mirage\/attack@\d+"/);
     assert.match(said, /\nNo report on attack-sngp-\S+: Cannot write "[^\n]+\n$/);
   }));
+
+Deno.test("`meanNote()` says of images without labels, or without any in-domain, only what there is", () => {
+  const rejection = { "0.9": 0.5 };
+  const set = { entropy: 1, rejection, rejectedImages: 3, nanRows: 0, readings: {} };
+  for (const inDomain of [null, { count: 5, accuracy: null, right: null }]) {
+    assert.match(meanNote([set], { count: 5 }, inDomain) ?? "", /^Mean entropy and rejection are /);
+    assert.equal(meanNote([set], { count: 6 }, inDomain), null);
+  }
+  const { rejectedImages: _, ...older } = set;
+  assert.equal(meanNote([older], { count: 5 }, { count: 5, accuracy: 0.7 }), null);
+  assert.equal(meanNote([set], { count: 6 }, { count: 5, accuracy: 0.8, right: 4 }), null);
+});
