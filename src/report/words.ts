@@ -143,46 +143,24 @@ export function readingName(reading: string): string {
 }
 
 const checkNames: Names & Readonly<Record<CheckName, string>> = {
-  zeroGradient: "every image has a gradient",
-  finiteGradient: "every gradient is finite",
-  ball: "images stay within the radius",
+  zeroGradient: "every image has a gradient at the first step",
+  finiteGradient: "every gradient is finite, at every step",
+  ball: "every image stays within the radius",
   box: "pixels stay within 0 and 1",
-  loss: "the loss falls",
-  control: "does more than noise of the same size",
-  epsilon: "does no less than half the radius",
-  convergence: "a stronger attack does not clearly more",
+  loss: "the attack lowers the loss that it follows",
+  control: "the attack does more than noise of the same size",
+  epsilon: "half the radius does no more",
+  convergence: "a stronger attack does not do clearly more",
   accuracy: "the model is better than guessing in-domain",
   randomAnswers: "the model answers twice the same",
   atRest: "the loss has come to rest",
-  unbounded: "without a bound it does no less",
+  unbounded: "without a bound the attack does no less",
   maskedGradient: "a search without a gradient does no more",
 };
 
 /** What a check asks of an attack. */
 export function checkName(check: string): string {
   return named(checkNames, check) ?? words(check);
-}
-
-const checkFigureNames: Names = {
-  share: "share of images that fail",
-  "atRest share": "share of the way in the last tenth of the steps",
-  before: "loss before",
-  attack: "this attack",
-  margin: "margin asked for",
-  full: "this attack",
-  half: "half the radius",
-  stronger: "the stronger attack",
-  auroc: "AUROC under this attack",
-  aurocStronger: "AUROC under the stronger attack",
-  chance: "by guessing",
-  apart: "largest difference",
-  square: "square",
-};
-
-/** What a figure of a check is called. */
-export function checkFigureName(check: string, figure: string): string {
-  return named(checkFigureNames, `${check} ${figure}`) ?? named(checkFigureNames, figure) ??
-    words(figure);
 }
 
 const optionNames: Names = {
