@@ -127,10 +127,11 @@ Deno.test("trainings, evaluations and comparisons have pages of their own", () =
     );
     holds(ofEnsemble, /The 2 members of Deep ensemble get/);
     holds(comparison, /<h1>7 runs compared<\/h1>/);
-    holds(comparison, /SNGP, seed 1<\/th><td>0.2<\/td>/);
-    holds(comparison, /<th scope="col">AUROC attacked<\/th>/);
-    holds(comparison, /<td>0\.2<\/td>(<td>[01]\.\d{3} \[[01]\.\d{3},\u00a0[01]\.\d{3}\]<\/td>){2}/);
-    holds(comparison, /<td><code>attack-sngp-/);
+    holds(comparison, /SNGP, seed 1<br><code>attack-sngp-\w+<\/code><\/th><td>0.2<\/td>/);
+    holds(
+      comparison,
+      /<td>0\.2<\/td>(<td>[01]\.\d{3}<br><[^>]+>\[[01]\.\d{3}, [01]\.\d{3}\]<\/span><\/td>){2}/,
+    );
     holds(comparison, /SNGP, attack&#39;s epsilon 0.2<\/th><td>2<\/td><td>[\d.]+ ± [\d.]+<\/td>/);
     assert.equal(count(comparison, /<svg /g), 3 + 2 + 2);
     // Once for the three charts of two runs whose names are short, and in each of the trainings'.
@@ -208,6 +209,18 @@ Deno.test("names that nobody knows are shown as they are", () =>
     }]);
     checkPage(compared);
     holds(compared, /my model/);
+    assert.ok(!/of different images/.test(compared));
+    const data = { outDomain: { name: "others", count: 64, sha256: "0" } };
+    const apart = await reportOn([content, {
+      ...content,
+      run: { ...run, identity: { ...run.identity, data } },
+      figures: { ...figures, outDomain: { ...figures.outDomain, name: "others" } },
+    }]);
+    holds(
+      apart,
+      /class="verdict">The runs are of different images[^<]*: 64 [^;]*; 64 [^;]* others\./,
+    );
+    holds(apart, /SNGP, out-domain others</);
     const evaluated = evalVerdict({
       model: "Mine",
       inDomain: { count: 10 },

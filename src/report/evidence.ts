@@ -14,7 +14,7 @@ import {
   estimateSchema,
   scoresSchema,
 } from "../measure/schema.ts";
-import { changed, ofLabels, percent, shown, withInterval } from "../measure/shown.ts";
+import { changed, ofLabels, percent, withInterval } from "../measure/shown.ts";
 import { draw } from "./charts.ts";
 import { reliability } from "./curves.ts";
 import { type Content, type Html, markup, paragraph, section, table } from "./html.ts";

@@ -5,10 +5,11 @@
  *
  * @module
  */
+import { basename } from "node:path";
 import { preparedText } from "../../data/mod.ts";
 import { type Attack, attacks, type Norm, norms } from "../attack/mod.ts";
 import { shortened } from "../base/errors.ts";
-import { brief, counted, plain } from "../measure/shown.ts";
+import { brief, counted, plain, shownRadius } from "../measure/shown.ts";
 import type { CheckName } from "../measure/check.ts";
 import type { TemperatureResult } from "../measure/results.ts";
 import { isImported, type Method, methods } from "../methods/mod.ts";
@@ -166,11 +167,28 @@ export function checkName(check: string): string {
 const optionNames: Names = {
   epsilonAttack: "attack's epsilon",
   epsilon: "training's epsilon",
+  inDomain: "in-domain",
+  outDomain: "out-domain",
+  mean: "mean over",
 };
 
-/** What an option is called among others: by the name in its document, but for the two radii. */
+/** What an option is called among others: the words of its flag, but for a few that need more. */
 export function optionName(option: string): string {
-  return named(optionNames, option) ?? option;
+  return named(optionNames, option) ?? words(option).toLowerCase();
+}
+
+/** A setting's value for people: of a path, which may be long and of one machine, its last part. */
+export function settingText(option: string, value: unknown): string {
+  if (option === "epsilonAttack" && typeof value === "number") return shownRadius(value);
+  if (typeof value === "string" && /[/\\]/.test(value)) return basename(value);
+  return String(value);
+}
+
+/** An option as it was chosen: `temperature scaling`, `no augmentation`, `out-domain photos`. */
+export function optionText(option: string, value: unknown): string {
+  if (value === true) return optionName(option);
+  if (value === false) return `no ${optionName(option)}`;
+  return `${optionName(option)} ${settingText(option, value)}`;
 }
 
 /** On what posteriors were fitted, as a part of a line; nothing where there are none. */
