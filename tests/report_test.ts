@@ -127,10 +127,11 @@ Deno.test("trainings, evaluations and comparisons have pages of their own", () =
     );
     holds(ofEnsemble, /The 2 members of Deep ensemble get/);
     holds(comparison, /<h1>7 runs compared<\/h1>/);
-    holds(comparison, /SNGP, seed 1<\/th><td>0.2<\/td>/);
-    holds(comparison, /<th scope="col">AUROC attacked<\/th>/);
-    holds(comparison, /<td>0\.2<\/td>(<td>[01]\.\d{3} \[[01]\.\d{3},\u00a0[01]\.\d{3}\]<\/td>){2}/);
-    holds(comparison, /<td><code>attack-sngp-/);
+    holds(comparison, /SNGP, seed 1<br><code>attack-sngp-\w+<\/code><\/th><td>0.2<\/td>/);
+    holds(
+      comparison,
+      /<td>0\.2<\/td>(<td>[01]\.\d{3}<br><[^>]+>\[[01]\.\d{3}, [01]\.\d{3}\]<\/span><\/td>){2}/,
+    );
     holds(comparison, /SNGP, attack&#39;s epsilon 0.2<\/th><td>2<\/td><td>[\d.]+ ± [\d.]+<\/td>/);
     assert.equal(count(comparison, /<svg /g), 3 + 2 + 2);
     // Once for the three charts of two runs whose names are short, and in each of the trainings'.
@@ -208,6 +209,18 @@ Deno.test("names that nobody knows are shown as they are", () =>
     }]);
     checkPage(compared);
     holds(compared, /my model/);
+    assert.ok(!/of different images/.test(compared));
+    const data = { outDomain: { name: "others", count: 64, sha256: "0" } };
+    const apart = await reportOn([content, {
+      ...content,
+      run: { ...run, identity: { ...run.identity, data } },
+      figures: { ...figures, outDomain: { ...figures.outDomain, name: "others" } },
+    }]);
+    holds(
+      apart,
+      /class="verdict">The runs are of different images[^<]*: 64 [^;]*; 64 [^;]* others\./,
+    );
+    holds(apart, /SNGP, out-domain others</);
     const evaluated = evalVerdict({
       model: "Mine",
       inDomain: { count: 10 },
@@ -268,12 +281,12 @@ Deno.test("the page lists the checks in words, and counts as whole numbers", asy
     warning: null,
   });
   const results: ChecksResult["results"] = {
-    zeroGradient: figure("share"),
-    finiteGradient: figure("share"),
+    zeroGradient: { ...figure(), figures: { share: 0.25, images: 3 } },
+    finiteGradient: { ...figure(), figures: { share: 0, images: 0 } },
     ball: figure("largest", "allowed", "share"),
-    box: figure("largest", "allowed", "share"),
+    box: { ...figure(), figures: { largest: 0, allowed: 0, share: 0 } },
     loss: figure("before", "after"),
-    control: figure("attack", "noise", "margin"),
+    control: { ...figure(), figures: { attack: 0.25, noise: -0.023, margin: 0.01 } },
     epsilon: figure("full", "half"),
     convergence: figure("full", "stronger", "auroc", "aurocStronger"),
     accuracy: { ...figure(), figures: { accuracy: 0.9731, chance: 0.1, images: 2000 } },
@@ -284,12 +297,19 @@ Deno.test("the page lists the checks in words, and counts as whole numbers", asy
     page,
     /zeroGradient|finiteGradient|>(ball|box|control)<|aurocStronger|2000\.0/,
   );
-  assert.match(
-    page,
-    /does more than noise of the same size<[^]*this attack: 0\.250, noise: 0\.250/,
-  );
-  assert.match(page, /AUROC under the stronger attack: 0\.250/);
-  assert.match(page, /accuracy: 0\.973, by guessing: 0\.100, images: 2000</);
+  for (
+    const line of [
+      /first step<\/th><td>yes<\/td><td>3 images \(25\.0 %\) fail</,
+      /at every step<\/th><td>yes<\/td><td>no image fails</,
+      /changes of 0\.2500 at most, allowed is 0\.2500; beyond it: 25\.0 % of the images</,
+      /0 and 1<\/th><td>yes<\/td><td>no pixel leaves them</,
+      /<td>from 0\.250 to 0\.250</,
+      /falls by 0\.250, under noise it rises by 0\.023; the attack&#39;s fall must be larger by 0\.010</,
+      /the entropy falls by 0\.250, at half the radius by 0\.250</,
+      /under the stronger attack by 0\.250; AUROC is 0\.250, and there 0\.250</,
+      /97\.3 % of 2000 images are right, by guessing 10\.0 %</,
+    ]
+  ) assert.match(page, line);
 });
 
 Deno.test("`pngOf()` keeps the bytes of grey and coloured images, and cuts what is beyond", () => {

@@ -177,6 +177,7 @@ Deno.test("`runs` and `verify` print nothing that moves the cursor, whatever sta
     epsilon: 0.1,
     targeted: 3,
     limit: null,
+    options: { [hostile]: hostile, outDomain: hostile },
     images: 5,
     entropy: 1,
     entropyAttacked: 1,
@@ -198,8 +199,8 @@ Deno.test("`runs` and `verify` print nothing that moves the cursor, whatever sta
     verified: false,
   } as const;
   const shown = [
-    showRuns({ schema: "mirage/runs@4", folder: hostile, runs: [row] }),
-    showRuns({ schema: "mirage/runs@4", folder: hostile, runs: [] }),
+    showRuns({ schema: "mirage/runs@5", folder: hostile, runs: [row] }),
+    showRuns({ schema: "mirage/runs@5", folder: hostile, runs: [] }),
     showVerify({ ...verified, differences }),
     showVerify({ ...verified, differences: [], verified: true }),
   ];

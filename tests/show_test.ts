@@ -394,6 +394,6 @@ Deno.test("`showAttack()` shows table, verdict, warnings, broken files and times
     /│ mutual inf. │ 0.950 \[0.940, 0.960\] │ 0.600 \[0.590, 0.610\] │ 0.050 │ +0.400 │/,
   );
   assert.match(text, /ECE 0.0125; .* in-domain 90.0 %, out-domain 20.0 %, attacked 88.0 %/);
-  assert.match(text, /checks: 1 of 2 hold; .* 200 images .* by 0.910, under noise .* by 0.050/);
+  assert.match(text, /: 1 of 2 hold, not "the attack .*"; .* 200 images .* by 0.910, .* by 0.050/);
   assert.match(text, /on a GPU: setup 1.0 s, train 0.0 s, attack 2.0 s/);
 });

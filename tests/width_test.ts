@@ -19,6 +19,13 @@ Deno.test("`runs` fits a terminal of any width, and leaves nothing out", () => {
     battery: null,
     targeted: 3,
     limit: 5000,
+    options: {
+      temperatureScaling: true,
+      mean: "samples",
+      resize: false,
+      scores: "all",
+      attack: "fgsm",
+    },
     epsilon: 0.016,
     images: 4999,
     entropy: 1.25,
@@ -49,7 +56,7 @@ Deno.test("`runs` fits a terminal of any width, and leaves nothing out", () => {
     { ...battery, targeted: null },
   ];
   for (const width of [300, 80, 40]) {
-    const text = showRuns({ schema: "mirage/runs@4", folder: "trained_models/runs", runs }, width);
+    const text = showRuns({ schema: "mirage/runs@5", folder: "trained_models/runs", runs }, width);
     for (const line of text.split("\n")) assert.ok(line.length <= width, line);
     for (
       const figure of [
@@ -58,6 +65,7 @@ Deno.test("`runs` fits a terminal of any width, and leaves nothing out", () => {
         "30",
         "4999",
         "5000",
+        "temperature scaling",
         "fgsm 0.016 to class 3",
         "battery fast 8/255",
         "corrected",

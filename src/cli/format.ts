@@ -56,14 +56,14 @@ export function tableText(
     rows.map((row) => block(head, row, options.width ?? columns())).join("\n");
 }
 
-/** A row without a frame: its name, and below it its other cells with the names of their columns. */
+/** A row without a frame: its name, and below it its other cells, line by line, with the names of their columns. */
 export function block(
   head: readonly string[],
   [name = "", ...cells]: readonly string[],
   width: number,
 ): string {
   const parts = cells.flatMap((cell, i) =>
-    cell === "" ? [] : [`${head[i + 1] ?? ""} ${cell}`.trim()]
+    cell === "" ? [] : `${head[i + 1] ?? ""} ${cell}`.trim().split("\n")
   );
   return [name, ...wrapped(parts, width - 2).map((line) => `  ${line}`)].join("\n");
 }

@@ -10,13 +10,13 @@ import {
   noLabels,
   ofLabels,
   percent,
-  round,
   shown,
   withInterval,
 } from "../measure/shown.ts";
 import { worstCases } from "../measure/score_attacks.ts";
+import { falls } from "../report/check_words.ts";
 import { worstVerdict } from "../report/verdicts.ts";
-import { shortScoreName } from "../report/words.ts";
+import { checkName, shortScoreName } from "../report/words.ts";
 import { fittingTable, tableText } from "./format.ts";
 
 /**
@@ -146,11 +146,14 @@ function leftOutLines({ scores }: AttackResult | EvalResult): string[] {
   );
 }
 
-/** The checks in a line; those that fail have their warnings. */
+/** The checks in a line, with the names of those that fail; these have their warnings besides. */
 function checks({ images, effect, results }: ChecksResult): string {
-  const all = Object.values(results);
-  const held = all.filter(({ holds }) => holds).length;
+  const all = Object.entries(results);
+  const failed = all.filter(([, { holds }]) => !holds).map(([name]) => `"${checkName(name)}"`);
+  const but = failed.length > 0 ? `, not ${failed.join(", ")}` : "";
   const { attack = null, noise = null } = results["control"]?.figures ?? {};
-  return `checks: ${held} of ${all.length} hold; on ${images} images the ${effect} falls by ` +
-    `${round(attack ?? NaN)}, under noise of the same size by ${round(noise ?? NaN)}`;
+  return `checks: ${
+    all.length - failed.length
+  } of ${all.length} hold${but}; on ${images} images the ` +
+    `${effect} ${falls(attack, "under noise of the same size", noise)}`;
 }

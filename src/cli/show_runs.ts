@@ -7,8 +7,11 @@ import { basename } from "node:path";
 import { shortened, shownValue } from "../base/errors.ts";
 import { display } from "../base/files.ts";
 import { duration } from "../base/lock.ts";
-import { modelTitle, ofMethod } from "../methods/mod.ts";
+import { hyperparameterNames, modelTitle, ofMethod } from "../methods/mod.ts";
 import type { RunRow, RunsResult } from "../runs/list.ts";
+import { optionEntries } from "../experiment/config.ts";
+import { isUsual } from "../experiment/usual.ts";
+import { optionText } from "../report/words.ts";
 import type { VerifyResult } from "../experiment/verify.ts";
 import { counted, type FigureKind, noLabels, shown, shownRadius } from "../measure/shown.ts";
 import { columns, fittingTable, tableText, wrapped } from "./format.ts";
@@ -19,6 +22,7 @@ const texts: ReadonlySet<string> = new Set([
   "model",
   "attack",
   "protocol",
+  "options",
   "age",
   "state",
 ]);
@@ -47,12 +51,17 @@ export function showRuns({ folder, runs }: RunsResult, width = columns()): strin
     divided: true,
   });
   return [
-    below ?? tableText(head, rows, { width, texts }),
+    below ?? tableText(head, all.map(lined), { width, texts }),
     ...wrapped(
       [...meaning, ...(below === undefined ? [] : ["the attacked figure below"]), where],
       width,
     ),
   ].join("\n");
+}
+
+/** The cells of a row whose options may stand on several lines. */
+function lined(cells: Cells): string[] {
+  return Object.values({ ...cells, options: cells.options.replaceAll(", ", "\n") });
 }
 
 type Cells = ReturnType<typeof cellsOf>;
@@ -62,7 +71,7 @@ const framed = 11 + 8 + 8 + 4;
 
 /** The cells of a row of several lines: nothing is left out. */
 function stacked(cells: Cells, width: number): string[] {
-  const { run, model, seed, images, limit, attack, protocol, age, state } = cells;
+  const { run, model, seed, images, limit, attack, protocol, options, age, state } = cells;
   const parts = [
     model,
     seed === "" ? "" : `seed ${seed}`,
@@ -70,6 +79,7 @@ function stacked(cells: Cells, width: number): string[] {
     limit === "" ? "" : `limit ${limit}`,
     attack,
     protocol,
+    ...options.split(", "),
     age,
     state,
   ].filter((part) => part !== "");
@@ -91,6 +101,7 @@ function cellsOf(row: RunRow): {
   readonly limit: string;
   readonly attack: string;
   readonly protocol: string;
+  readonly options: string;
   readonly accuracy: string;
   readonly H: string;
   readonly "H attacked": string;
@@ -109,6 +120,7 @@ function cellsOf(row: RunRow): {
     limit: row.limit === null ? "" : String(row.limit),
     attack: attackOf(row),
     protocol: shortened(row.protocol ?? "", 20),
+    options: optionsOf(row),
     accuracy: row.accuracy === null && row.state === "finished" && row.command !== "table"
       ? noLabels
       : figure(row.accuracy, "accuracy"),
@@ -129,6 +141,30 @@ function attackOf({ attack, battery, epsilon, targeted }: RunRow): string {
     targeted === null ? null : `to class ${targeted}`,
   ];
   return parts.filter((of) => of !== null).map((of) => shortened(String(of), 20)).join(" ");
+}
+
+/** What a row shows in columns of its own. */
+const shownElsewhere: ReadonlySet<string> = new Set([
+  "mode",
+  "model",
+  "seed",
+  "protocol",
+  "attack",
+  "battery",
+  "epsilonAttack",
+  "targeted",
+  "limit",
+  ...hyperparameterNames,
+]);
+
+/** `temperature scaling, mean over samples, out-domain photos`: what was chosen otherwise than usual. */
+function optionsOf({ options }: RunRow): string {
+  return Object.entries(options)
+    .filter(([name, value]) =>
+      Object.hasOwn(optionEntries, name) && !shownElsewhere.has(name) &&
+      !isUsual(name, value, options)
+    )
+    .map(([name, value]) => shortened(optionText(name, value), 40)).join(", ");
 }
 
 /** `5 x ResNet-18, width 16, epsilon 0.1`: the models, and what is their network's and the mode's own. */

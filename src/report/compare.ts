@@ -7,6 +7,7 @@ import { tau as threshold } from "../measure/evidence.ts";
 import { meanEstimate, shareEstimate } from "../measure/intervals.ts";
 import { entropies, type Predictions, rejectedRows } from "../measure/metrics.ts";
 import {
+  counted,
   type FigureKind,
   ofLabels,
   percent,
@@ -16,14 +17,15 @@ import {
 } from "../measure/shown.ts";
 import { halfWidth95, mean } from "../measure/statistics.ts";
 import { areas, areaValues, evidenceOf } from "./evidence.ts";
-import { optionName, tau, title } from "./words.ts";
+import { imagesOf, type Label, labels, nameOf, settingsOf } from "./names.ts";
+import { optionName, settingText, tau, title } from "./words.ts";
 import { draw } from "./charts.ts";
 import type { AttackContent, EvalContent, RunContent, TrainContent } from "./content.ts";
 import { pairBars } from "./curves.ts";
 import { type Content, type Html, markup, paragraph, section, table } from "./html.ts";
 import { type Line, lines, type Value } from "./lines.ts";
 import { page } from "./page.ts";
-import { identityOf, numbers } from "./sections.ts";
+import { numbers, stacked } from "./sections.ts";
 import { trainCharts } from "./train.ts";
 
 /** The page that sets runs side by side. */
@@ -31,7 +33,7 @@ export async function comparePage(contents: readonly RunContent[]): Promise<stri
   const attacks = contents.filter((of): of is AttackContent => of.command === "attack");
   const evals = contents.filter((of): of is EvalContent => of.command === "eval");
   const trainings = contents.filter((of): of is TrainContent => of.command === "train");
-  const methods = [...new Set(contents.map(({ figures }) => title(figures.mode)))];
+  const methods = [...new Set(contents.map(nameOf))];
   return page(
     `${contents.length} runs compared`,
     paragraph(
@@ -47,54 +49,6 @@ export async function comparePage(contents: readonly RunContent[]): Promise<stri
   );
 }
 
-/** Names a run among the others; without what changes from point to point of its curve. */
-type Label = (content: RunContent, without?: string) => string;
-
-/** What follows from other settings, or from the data that is there. */
-const implied: ReadonlySet<string> = new Set(["mode", "trainingLimit"]);
-
-function settingsOf(content: RunContent): Record<string, unknown> {
-  // The epochs that were asked for are none that a model need have behind it.
-  const { options: { epochs: _, ...options }, epochs } = identityOf(content);
-  const behind = content.command === "train"
-    ? content.figures.members.map((member) => member.epochs.length)
-    : epochs;
-  const used = behind.length === 0 ? {} : { epochs: [...new Set(behind)].join(" and ") };
-  const all = { ...options, ...used, ...content.figures.procedure };
-  return Object.fromEntries(Object.entries(all).filter(([key]) => !implied.has(key)));
-}
-
-/** A setting's value for people. */
-function settingText(key: string, value: unknown): string {
-  return key === "epsilonAttack" && typeof value === "number" ? shownRadius(value) : String(value);
-}
-
-/** The method and whatever differs among runs of one method. */
-function labels(contents: readonly RunContent[]): Label {
-  const differs = new Set<string>();
-  for (const one of contents) {
-    for (const other of contents) {
-      if (one.figures.mode !== other.figures.mode) continue;
-      const [a, b] = [settingsOf(one), settingsOf(other)];
-      for (const key of new Set([...Object.keys(a), ...Object.keys(b)])) {
-        if (JSON.stringify(a[key]) !== JSON.stringify(b[key])) differs.add(key);
-      }
-    }
-  }
-  const named = (content: RunContent, without?: string): string => {
-    const own = settingsOf(content);
-    const parts = [...differs].filter((key) => key !== without && own[key] !== undefined)
-      .map((key) => `${optionName(key)} ${settingText(key, own[key])}`);
-    return [title(content.figures.mode), ...parts].join(", ");
-  };
-  const alike = [...Map.groupBy(contents, (content) => named(content)).values()]
-    .filter((group) => group.length > 1).flat();
-  // Runs that differ in their model, program or machine alone are told apart by their digest.
-  return (content, without) =>
-    named(content, without) +
-    (alike.includes(content) ? `, ${content.run.digest.slice(0, 6)}` : "");
-}
-
 /** Settings that all the runs share. */
 function inCommon(contents: readonly RunContent[]): Html {
   const [first, ...others] = contents.map(settingsOf);
@@ -103,7 +57,10 @@ function inCommon(contents: readonly RunContent[]): Html {
   );
   return section(
     "In common",
-    paragraph("about", "What all the runs share; what they do not is in their names."),
+    paragraph(
+      "about",
+      "What all the runs share; what they do not is in their names, where it is not as usual.",
+    ),
     table(
       ["option", "value"],
       same.map((
@@ -113,8 +70,20 @@ function inCommon(contents: readonly RunContent[]): Html {
   );
 }
 
-/** Which attack takes the most rejections away, and which the fewest. */
+/** Which attack takes the most rejections away, and which the fewest; of other images there is no telling. */
 function lead(attacks: readonly AttackContent[], label: Label): Html | null {
+  const sets = new Map(attacks.map((content) => [imagesOf(content).sha256, content]));
+  if (sets.size > 1) {
+    const told = [...sets.values()].map((content) =>
+      `${counted(content.figures.outDomain.count, "image")} of ${content.figures.outDomain.name}`
+    );
+    return paragraph(
+      "verdict",
+      `The runs are of different images, whose figures are not to be set against each other: ${
+        [...new Set(told)].join("; ")
+      }.`,
+    );
+  }
   const drop = ({ figures: { clean, adversarial } }: AttackContent): number =>
     (clean.rejection[tau] ?? 0) - (adversarial.rejection[tau] ?? 0);
   const sorted = attacks.toSorted((a, b) => drop(b) - drop(a));
@@ -128,7 +97,11 @@ function lead(attacks: readonly AttackContent[], label: Label): Html | null {
   };
   return paragraph(
     "verdict",
-    `The share of rejected images falls most in ${told(most)}, least in ${told(least)}.`,
+    drop(most) <= 0
+      ? `The share of rejected images falls in no run; it rises least in ${told(most)}, most in ${
+        told(least)
+      }.`
+      : `The share of rejected images falls most in ${told(most)}, least in ${told(least)}.`,
   );
 }
 
@@ -149,39 +122,63 @@ export async function attackParts(attacks: readonly AttackContent[]): Promise<Co
       "Against the attack's epsilon",
       await epsilonCharts(sorted, label),
     ),
-    section("Before and after", await bars(sorted, label)),
+    section(
+      "Before and after",
+      sorted.some((content) => numbersOf(sorted, label)(content) !== "")
+        ? paragraph("about", "The runs' numbers are those of the table above.")
+        : null,
+      await bars(sorted, label),
+    ),
   ];
 }
 
 function attackTable(attacks: readonly AttackContent[], label: Label): Html {
-  return numbers(
+  const number = numbersOf(attacks, label);
+  const rows = numbers(
     [
       "run",
       "epsilon",
       "AUROC clean",
-      "AUROC attacked",
+      "attacked",
       "H clean",
-      "H attacked",
+      "attacked",
       "R clean",
-      "R attacked",
+      "attacked",
       "accuracy",
-      "folder",
     ],
     attacks.map((content) => {
       const { epsilonAttack, inDomain, clean, adversarial } = content.figures;
+      const areas = areaValues(evidenceOf(content.figures));
+      const area = (of: typeof areas.clean): Content => of ? stacked(of) : "not measured";
       return [
-        label(content, "epsilonAttack"),
+        [
+          `${number(content)}${label(content, "epsilonAttack")}`,
+          markup`<br><code>${content.name}</code>`,
+        ],
         shownRadius(epsilonAttack),
-        ...areas(evidenceOf(content.figures)),
+        area(areas.clean),
+        area(areas.attacked),
         shown(clean.entropy, "entropy"),
         shown(adversarial.entropy, "entropy"),
         shown(clean.rejection[tau], "share"),
         shown(adversarial.rejection[tau], "share"),
         ofLabels(inDomain?.accuracy ?? null, "accuracy"),
-        markup`<code>${content.name}</code>`,
       ];
     }),
   );
+  return markup`<div class="texts">${rows}</div>`;
+}
+
+/** Longest name that stands in a chart as a whole. */
+const longestName = 52;
+
+/** Numbers of runs, `3. `, where names are too long for the charts; else nothing before any. */
+function numbersOf(
+  attacks: readonly AttackContent[],
+  label: Label,
+): (content: AttackContent) => string {
+  const fit = attacks.every((content) => label(content).length <= longestName);
+  return (content) => fit ? "" : `${attacks.indexOf(content) + 1}. `;
 }
 
 /** Means over seeds, where there are several of one thing. */
@@ -237,7 +234,7 @@ const measures = {
     areaValues(evidenceOf(content.figures))[set] ?? null,
   rejected: (content: AttackContent, set: "clean" | "attacked"): Value => {
     const answers = content[set];
-    return shareEstimate(rejectedRows(answers, threshold), imagesOf(answers));
+    return shareEstimate(rejectedRows(answers, threshold), rowsOf(answers));
   },
   entropy: (content: AttackContent, set: "clean" | "attacked"): Value => {
     const answers = content[set];
@@ -250,7 +247,7 @@ function areaKnown(attacks: readonly AttackContent[]): boolean {
   return attacks.some((content) => measures.area(content, "attacked") !== null);
 }
 
-function imagesOf({ logProbabilities, classes }: Predictions): number {
+function rowsOf({ logProbabilities, classes }: Predictions): number {
   return logProbabilities.length / classes;
 }
 
@@ -304,12 +301,15 @@ async function epsilonCharts(attacks: readonly AttackContent[], label: Label): P
 }
 
 async function bars(attacks: readonly AttackContent[], label: Label): Promise<Html> {
+  const number = numbersOf(attacks, label);
+  const short = (content: AttackContent): string =>
+    number(content) === "" ? label(content) : `${number(content)}${nameOf(content)}`;
   const rows = (
     of: (content: AttackContent) => readonly [clean: number | null, attacked: number | null],
   ): Parameters<typeof pairBars>[0] =>
     attacks.map((content) => {
       const [clean, attacked] = of(content);
-      return { label: label(content), clean, attacked };
+      return { label: short(content), clean, attacked };
     });
   const areasOf = ({ figures }: AttackContent): [number | null, number | null] => {
     const { clean, attacked } = areaValues(evidenceOf(figures));

@@ -14,13 +14,14 @@ import {
   estimateSchema,
   scoresSchema,
 } from "../measure/schema.ts";
-import { changed, ofLabels, percent, shown, withInterval } from "../measure/shown.ts";
+import { changed, ofLabels, percent, withInterval } from "../measure/shown.ts";
 import { draw } from "./charts.ts";
 import { reliability } from "./curves.ts";
 import { type Content, type Html, markup, paragraph, section, table } from "./html.ts";
 import { lines } from "./lines.ts";
 import { numbers, stacked } from "./sections.ts";
-import { checkFigureName, checkName, scoreName, shortScoreName } from "./words.ts";
+import { checkFound } from "./check_words.ts";
+import { checkName, scoreName, shortScoreName } from "./words.ts";
 
 const separation = z.looseObject({
   auroc: estimateSchema,
@@ -298,23 +299,21 @@ async function calibrationSection({ calibration, confident }: Evidence): Promise
 
 function checksSection({ checks }: Evidence): Html | null {
   if (!checks) return null;
-  // Counts are whole, everything else is measured.
-  const figureOf = (of: string, value: number | null): string =>
-    shown(value, of === "images" ? "count" : "share");
+  const { images, effect, results } = checks;
+  const rows = Object.entries(results).map(([name, { holds, figures }]) => [
+    checkName(name),
+    holds ? "yes" : markup`<b class="warning">no</b>`,
+    checkFound(name, figures, effect),
+  ]);
   return section(
     "Whether to believe the attack",
     paragraph(
       "about",
-      `Checks on ${checks.images} images; what an attack does is how far the ${checks.effect} falls.`,
+      `An attack's effect is how far the mean ${effect} falls${
+        effect === "entropy" ? " (nats)" : ""
+      }, on the `,
+      `same ${images} images for this attack and for those that it is held against. What fails has its warning above.`,
     ),
-    table(
-      ["check", "holds", "figures"],
-      Object.entries(checks.results).map(([name, { holds, figures }]) => [
-        checkName(name),
-        holds ? "yes" : markup`<b class="warning">no</b>`,
-        Object.entries(figures)
-          .map(([of, value]) => `${checkFigureName(name, of)}: ${figureOf(of, value)}`).join(", "),
-      ]),
-    ),
+    markup`<div class="texts">${table(["check", "holds", "found"], rows)}</div>`,
   );
 }

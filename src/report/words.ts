@@ -5,10 +5,11 @@
  *
  * @module
  */
+import { basename } from "node:path";
 import { preparedText } from "../../data/mod.ts";
 import { type Attack, attacks, type Norm, norms } from "../attack/mod.ts";
 import { shortened } from "../base/errors.ts";
-import { brief, counted, plain, shown } from "../measure/shown.ts";
+import { brief, counted, plain, shown, shownRadius } from "../measure/shown.ts";
 import type { CheckName } from "../measure/check.ts";
 import type { TemperatureResult } from "../measure/results.ts";
 import { isImported, type Method, methods } from "../methods/mod.ts";
@@ -154,18 +155,18 @@ export function readingName(reading: string, { temperature }: MaybeCalibrated): 
 }
 
 const checkNames: Names & Readonly<Record<CheckName, string>> = {
-  zeroGradient: "every image has a gradient",
-  finiteGradient: "every gradient is finite",
-  ball: "images stay within the radius",
+  zeroGradient: "every image has a gradient at the first step",
+  finiteGradient: "every gradient is finite, at every step",
+  ball: "every image stays within the radius",
   box: "pixels stay within 0 and 1",
-  loss: "the loss falls",
-  control: "does more than noise of the same size",
-  epsilon: "does no less than half the radius",
-  convergence: "a stronger attack does not clearly more",
+  loss: "the attack lowers the loss that it follows",
+  control: "the attack does more than noise of the same size",
+  epsilon: "half the radius does no more",
+  convergence: "a stronger attack does not do clearly more",
   accuracy: "the model is better than guessing in-domain",
   randomAnswers: "the model answers twice the same",
   atRest: "the loss has come to rest",
-  unbounded: "without a bound it does no less",
+  unbounded: "without a bound the attack does no less",
   maskedGradient: "a search without a gradient does no more",
 };
 
@@ -174,36 +175,31 @@ export function checkName(check: string): string {
   return named(checkNames, check) ?? words(check);
 }
 
-const checkFigureNames: Names = {
-  share: "share of images that fail",
-  "atRest share": "share of the way in the last tenth of the steps",
-  before: "loss before",
-  attack: "this attack",
-  margin: "margin asked for",
-  full: "this attack",
-  half: "half the radius",
-  stronger: "the stronger attack",
-  auroc: "AUROC under this attack",
-  aurocStronger: "AUROC under the stronger attack",
-  chance: "by guessing",
-  apart: "largest difference",
-  square: "square",
-};
-
-/** What a figure of a check is called. */
-export function checkFigureName(check: string, figure: string): string {
-  return named(checkFigureNames, `${check} ${figure}`) ?? named(checkFigureNames, figure) ??
-    words(figure);
-}
-
 const optionNames: Names = {
   epsilonAttack: "attack's epsilon",
   epsilon: "training's epsilon",
+  inDomain: "in-domain",
+  outDomain: "out-domain",
+  mean: "mean over",
 };
 
-/** What an option is called among others: by the name in its document, but for the two radii. */
+/** What an option is called among others: the words of its flag, but for a few that need more. */
 export function optionName(option: string): string {
-  return named(optionNames, option) ?? option;
+  return named(optionNames, option) ?? words(option).toLowerCase();
+}
+
+/** A setting's value for people: of a path, which may be long and of one machine, its last part. */
+export function settingText(option: string, value: unknown): string {
+  if (option === "epsilonAttack" && typeof value === "number") return shownRadius(value);
+  if (typeof value === "string" && /[/\\]/.test(value)) return basename(value);
+  return String(value);
+}
+
+/** An option as it was chosen: `temperature scaling`, `no augmentation`, `out-domain photos`. */
+export function optionText(option: string, value: unknown): string {
+  if (value === true) return optionName(option);
+  if (value === false) return `no ${optionName(option)}`;
+  return `${optionName(option)} ${settingText(option, value)}`;
 }
 
 /** On what posteriors were fitted, as a part of a line; nothing where there are none. */

@@ -8,6 +8,7 @@ import { z } from "zod";
 import { explain } from "../base/files.ts";
 import { isHeld } from "../base/lock.ts";
 import { described } from "../base/schema.ts";
+import { circumstances } from "./agreement.ts";
 import { readFigures, readRun, runsFolder } from "./folder.ts";
 import { type Run, type RunCommand, runCommands } from "./schema.ts";
 
@@ -52,6 +53,8 @@ export interface RunRow {
   readonly targeted: number | null;
   /** How many images of each set were used at most, the training set too. */
   readonly limit: number | null;
+  /** The options of its run.json that are words, numbers, or yes and no, but for those of where things are. */
+  readonly options: Readonly<Record<string, string | number | boolean>>;
   /** Out-domain images that were evaluated or attacked; of a training those learned from. */
   readonly images: number | null;
   /** Mean entropy of the clean out-domain set in nats. */
@@ -73,7 +76,7 @@ export interface RunRow {
 /** What `runs --json` prints. */
 export interface RunsResult {
   /** The document's format. */
-  readonly schema: "mirage/runs@4";
+  readonly schema: "mirage/runs@5";
   /** The folder that the runs lie in. */
   readonly folder: string;
   /** The runs that were asked for, in the order that was asked for. */
@@ -81,9 +84,11 @@ export interface RunsResult {
 }
 
 const hyperparameters = z.record(z.string(), z.union([z.string(), z.number()]));
+const plainOption = z.union([z.string(), z.number(), z.boolean()]);
+const plainOptions = z.record(z.string(), plainOption);
 
 const runsResultSchema = described<RunsResult>().by(z.strictObject({
-  schema: z.literal("mirage/runs@4"),
+  schema: z.literal("mirage/runs@5"),
   folder: z.string(),
   runs: z.array(z.strictObject({
     folder: z.string(),
@@ -99,6 +104,7 @@ const runsResultSchema = described<RunsResult>().by(z.strictObject({
     epsilon: figure,
     targeted: z.int().nullable(),
     limit: z.int().nullable(),
+    options: plainOptions,
     images: z.int().nullable(),
     entropy: figure,
     entropyAttacked: figure,
@@ -158,7 +164,7 @@ export async function listRuns(savePath: string, query: RunsQuery): Promise<Runs
     return sort === "started" ? -sign : sign;
   };
   wanted.sort((a, b) => order(a, b) || (a.folder < b.folder ? -1 : 1));
-  return runsResultSchema.parse({ schema: "mirage/runs@4", folder, runs: wanted });
+  return runsResultSchema.parse({ schema: "mirage/runs@5", folder, runs: wanted });
 }
 
 async function describeRun(folder: string): Promise<RunRow> {
@@ -171,6 +177,7 @@ async function describeRun(folder: string): Promise<RunRow> {
     battery: null,
     epsilon: null,
     limit: null,
+    options: {},
     ...noFigures,
     started: null,
   };
@@ -188,12 +195,20 @@ async function describeRun(folder: string): Promise<RunRow> {
       battery: battery ?? null,
       epsilon: run.command === "attack" || run.command === "battery" ? epsilonAttack ?? null : null,
       limit: limit ?? null,
+      options: optionsOf(run),
       ...await outcome(folder, run),
       started: run.started,
     };
   } catch {
     return { folder, ...nothing, state: "damaged" };
   }
+}
+
+function optionsOf({ config }: Run): z.infer<typeof plainOptions> {
+  const entries = Object.entries(config).filter(([name, value]) =>
+    !circumstances.has(name) && plainOption.safeParse(value).success
+  );
+  return plainOptions.parse(Object.fromEntries(entries));
 }
 
 /** How far a run has come, and its figures; none where they are not those that it left. */
