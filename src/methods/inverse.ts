@@ -10,9 +10,14 @@ import { cholesky, evaluate, identity, type Tensor, triangularSolve } from "../n
  * The inverse `L^-T L^-1` of a symmetric positive definite matrix `[N, N]` by its Cholesky factor, in f64.
  *
  * @param name what the matrix is, for the message
+ * @param otherwise what it means that it is not positive definite, and what helps
  * @throws UserError when it is not positive definite
  */
-export function inversePositiveDefinite(matrix: Tensor, name: string): Float64Array {
+export function inversePositiveDefinite(
+  matrix: Tensor,
+  name: string,
+  otherwise = "the model is damaged or was not trained, train it again",
+): Float64Array {
   const n = matrix.shape[0] ?? 0;
   const factor = cholesky(matrix);
   const whitening = triangularSolve(factor, identity(n));
@@ -22,10 +27,7 @@ export function inversePositiveDefinite(matrix: Tensor, name: string): Float64Ar
   ]);
   for (let j = 0; j < n; j++) {
     if ((l[j * n + j] ?? NaN) > 0) continue;
-    throw new UserError(
-      `Cannot invert "${name}": pivot ${j} is not positive; the model is damaged or was not trained, ` +
-        "train it again",
-    );
+    throw new UserError(`Cannot invert "${name}": pivot ${j} is not positive; ${otherwise}`);
   }
   return inverse;
 }
