@@ -334,3 +334,38 @@ Deno.test("a precision that a GPU's binding does not hold is refused before it i
   );
   assert.deepEqual(around(20).precision.shape, [8, 21, 21]);
 });
+
+Deno.test("a prior that f32 loses beside the features is refused, and so are features that are no numbers", () =>
+  withDevice(async (device) => {
+    const twice = (image: nn.Tensor): nn.Tensor => nn.concat([image, image], 1);
+    const flat = (images: nn.Tensor): nn.Tensor => nn.reshape(images, [-1, 1]);
+    /** Two features that are one, of which images have seen `seen`. */
+    const finished = async (seen: number, priorPrecision: number): Promise<nn.Parameter> => {
+      const model = new Laplace(
+        {
+          name: "twins",
+          imageShape: [1, 1, 1],
+          logits: (images) => twice(flat(images)),
+          features: (images) => twice(flat(images)),
+        },
+        { priorPrecision, laplacePrediction: "probit", laplaceSamples: 1 },
+      );
+      const { precision } = model;
+      const own = [seen + priorPrecision, seen, 0, seen, seen + priorPrecision, 0, 0, 0, 1];
+      precision.data.set([...own, ...own]);
+      nn.push(device, [precision]);
+      await model.finish(device);
+      return precision;
+    };
+    await finished(1e6, 1000);
+    const larger = /(is|prior's 1 is) lost beside the features[;,] give a larger prior precision$/;
+    await assert.rejects(finished(1e6, 1), (error) => {
+      assert.ok(error instanceof UserError);
+      // 2^-24 times 1 / (1 - r^2), r the correlation of the two.
+      assert.match(error.message, /^Cannot put .* around "twins": .* by 3\.0 % or more, as the /);
+      assert.match(error.message, larger);
+      return true;
+    });
+    await assert.rejects(finished(1e8, 1), larger);
+    await assert.rejects(finished(NaN, 1), /"twins": its logits or features .* are no numbers, or/);
+  }));

@@ -202,10 +202,34 @@ export class Laplace implements Answering, Posterior {
     const n = size ** 2;
     for (let k = 0; k < classes; k++) {
       const own = Float32Array.from(precision.data.subarray(k * n, (k + 1) * n));
-      const inverse = inversePositiveDefinite(constant(own, [size, size]), "precision");
-      covariance.data.set(inverse, k * n);
+      covariance.data.set(this.#inverse(own, size), k * n);
     }
     push(device, [covariance]);
+  }
+
+  /** The inverse of one class's precision, where that says more than the rounding of its sums. */
+  #inverse(precision: Float32Array, size: number): Float64Array {
+    if (!precision.every(Number.isFinite)) {
+      throw this.#cannot(
+        "its logits or features of training images are no numbers, or too large",
+        "give a model that answers with numbers",
+      );
+    }
+    const stronger = "give a larger prior precision";
+    const inverse = inversePositiveDefinite(
+      constant(precision, [size, size]),
+      "precision",
+      `in f32 the prior is lost beside the features, ${stronger}`,
+    );
+    const lost = roundingOf(precision, inverse, size);
+    if (lost <= mostRounding) return inverse;
+    throw this.#cannot(
+      `the rounding of f32 changes its variances by ${
+        (100 * lost).toPrecision(2)
+      } % or more, as the ` +
+        `prior's ${this.#options.priorPrecision} is lost beside the features`,
+      stronger,
+    );
   }
 
   logProbabilities(images: Tensor, draws: Draws): Tensor {
@@ -292,6 +316,25 @@ export class Laplace implements Answering, Posterior {
       `Cannot put a Laplace approximation around "${name}": ${state}; ${remedy}`,
     );
   }
+}
+
+/** The share of a variance that rounding may change as `roundingOf` says it; ten times as much was seen. */
+const mostRounding = 1e-3;
+
+/**
+ * By what share of itself the rounding of a precision `[N, N]` in f32 changes variances: `2^-24 max_i P_ii (P^-1)_ii`.
+ * The product is that by which the other features inflate the variance of one's weight, 1 where it is alone.
+ */
+function roundingOf(
+  precision: ArrayLike<number>,
+  inverse: ArrayLike<number>,
+  size: number,
+): number {
+  let largest = 0;
+  for (let i = 0; i < size ** 2; i += size + 1) {
+    largest = Math.max(largest, (precision[i] ?? NaN) * (inverse[i] ?? NaN));
+  }
+  return 2 ** -24 * largest;
 }
 
 /** Identities of a shape `[K, N, N]` times a number. */
