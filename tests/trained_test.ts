@@ -96,6 +96,10 @@ Deno.test("a model of fewer epochs than usual, or of more than were asked for, i
       await notesOf({ ...options, seed: 5, epochs: 2 }),
       /has 1 of 2 epochs: training goes on, on the first 20 of 8000 images \(--limit\)$/m,
     );
+    assert.match(
+      await notesOf(options),
+      /^Using a model trained on the first 20 of 8000 images \(--limit\)$/m,
+    );
     const more = /^The LeNet in .* has 2 epochs, more than 1: using it$/m;
     assert.match(await notesOf({ ...options, epochs: 1 }), more);
     const trained = listening();

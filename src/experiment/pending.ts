@@ -64,7 +64,7 @@ export interface LeftToTrain {
   readonly images: number;
   /** What is to be trained. */
   readonly begins: readonly string[];
-  /** What is used, but has not the epochs that were asked for or are usual. */
+  /** What is used, but has not the epochs that were asked for or are usual, or learned from a part of its set. */
   readonly remarks: readonly string[];
 }
 
@@ -116,6 +116,7 @@ export async function leftToTrain(setup: Setup): Promise<LeftToTrain> {
       );
     }
   }
+  if (limit !== "" && pending.length === 0) remarks?.push(`Using a model trained${limit}`);
   const folders = states.map(({ folder }) => folder);
   return { folders, pending, images, begins: begins ?? [], remarks: remarks ?? [] };
 }
