@@ -5,6 +5,9 @@ import { readSafetensors } from "../src/checkpoint/safetensors.ts";
 import { showRuns, showVerify } from "../src/cli/show_runs.ts";
 import { runConfig } from "../src/experiment/config.ts";
 import { UserError } from "../src/base/errors.ts";
+import { silent } from "../src/base/reporter.ts";
+import { recorded } from "../src/experiment/recorded.ts";
+import { openWorkbench } from "../src/experiment/workbench.ts";
 import { attack, attackOnly } from "../src/experiment/attack.ts";
 import { train } from "../src/experiment/train.ts";
 import { differences, figuresOf } from "../src/runs/figures.ts";
@@ -103,6 +106,32 @@ Deno.test("`listRuns()` shows states and figures, and chooses and sorts", () =>
     assert.deepEqual(states.runs.map(({ epsilon }) => epsilon), [0.1]);
     assert.equal((await listRuns(savePath, { sort: "mode", state: "damaged" })).runs.length, 1);
     await assert.rejects(verify(first?.folder ?? ""), /the run is not finished/);
+  }));
+
+Deno.test("a run that is refused before anything came of it leaves no folder, one that failed later its log", () =>
+  inFolder(async (savePath) => {
+    const config = runConfig({ mode: "baseline", limit: 20, epochs: 1, savePath });
+    await train(config);
+    using setup = await openWorkbench(config, "use", silent);
+    const refused = new UserError("Cannot do it");
+    const failing = (told: "nothing" | "figures"): Promise<unknown> =>
+      recorded("eval", setup, silent, {
+        models: () => Promise.resolve([]),
+        work: (reporter) => {
+          reporter.note("begun");
+          if (told === "figures") reporter.record?.({ event: "evaluated", images: 1 });
+          return Promise.reject(refused);
+        },
+      });
+    const left = (): string[] => [...Deno.readDirSync(join(savePath, "runs"))].map((of) => of.name);
+    const before = left();
+    await assert.rejects(failing("nothing"), refused);
+    assert.deepEqual(left(), before);
+    await assert.rejects(failing("figures"), refused);
+    assert.equal(left().length, before.length + 1);
+    // What was there before stays.
+    await assert.rejects(failing("nothing"), refused);
+    assert.equal(left().length, before.length + 1);
   }));
 
 Deno.test("`differences()` finds what is missing, new or apart by more than the tolerance", () => {

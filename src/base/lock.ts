@@ -15,7 +15,10 @@ import { UserError } from "./errors.ts";
 import { display, explain } from "./files.ts";
 import { ifStopped } from "./stopping.ts";
 
-/** The name of a folder's lock. Empty when nobody has it: removed, it could be locked twice. */
+/**
+ * The name of a folder's lock. Empty when nobody has it; removed only with its folder, by who holds it, and whoever has
+ * locked it sees afterwards that it is still there: else it could be locked twice.
+ */
 export const lockName = ".lock";
 
 /** How often a lock is tried for, and what is waited in between (milliseconds): somebody may just look. */
@@ -30,6 +33,8 @@ export interface Held extends AsyncDisposable {
    * @throws UserError when it is not
    */
   check(): void;
+  /** Gives the folder back and removes it, where nothing else is in it and the lock was surely had. */
+  removeEmpty(): void;
 }
 
 /**
@@ -47,6 +52,7 @@ export async function hold(folder: string, note: (message: string) => void): Pro
   try {
     got = await locked(file);
     if (got === "busy") throw inUse(folder, await ownerOf(path));
+    await checkLock(path, file);
     const before = await ownerOf(path);
     const made = await Claim.make(folder, got === "locked", note);
     if (!(made instanceof Claim)) throw inUse(folder, made);
@@ -58,25 +64,41 @@ export async function hold(folder: string, note: (message: string) => void): Pro
     file.close();
     throw explain(error, "write", path);
   }
-  const release = (): void => {
+  let isHere = true;
+  const release = (alsoRemove = false): void => {
+    if (!isHere) return;
+    isHere = false;
     try {
       claim.release();
       write(file, "");
+      if (alsoRemove && got === "locked") removeWithLock(folder);
     } finally {
       // Not by closing alone: a process that starts at this moment has the file, too, until it is loaded.
       if (got === "locked") file.unlockSync();
       file.close();
     }
   };
-  const stopping = ifStopped(release);
+  const stopping = ifStopped(() => release());
   return {
     check: () => claim.check(),
+    removeEmpty: () => release(true),
     [Symbol.asyncDispose](): Promise<void> {
       stopping[Symbol.dispose]();
       release();
       return Promise.resolve();
     },
   };
+}
+
+/** Removes a folder that is held and has nothing else in it; somebody who has come meanwhile keeps it. */
+function removeWithLock(folder: string): void {
+  if ([...Deno.readDirSync(folder)].some(({ name }) => name !== lockName)) return;
+  try {
+    Deno.removeSync(join(folder, lockName));
+    Deno.removeSync(folder);
+  } catch {
+    // It is in use by another, or may not be removed: then it stays.
+  }
 }
 
 /**
@@ -141,8 +163,9 @@ async function checkLock(path: string, opened?: Deno.FsFile): Promise<void> {
   try {
     found = await Deno.lstat(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound && !opened) return;
-    throw error;
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (!opened) return;
+    throw cannot("was removed just now; run the command again");
   }
   if (!found.isFile) throw cannot("is no regular file; remove it");
   const { dev, ino } = await opened?.stat() ?? found;

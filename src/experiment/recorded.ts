@@ -46,7 +46,14 @@ export async function recorded<T extends RunResults>(
   const spec = await runSpec(command, setup, models.map(({ digest }) => digest));
   await using folder = await openRunFolder(setup.config.savePath, spec, reporter);
   folder.catchUp(lines);
-  const results = await work(folder.reporter, models, folder.path);
+  let results: T;
+  try {
+    results = await work(folder.reporter, models, folder.path);
+  } catch (error) {
+    // The error is what is told, whatever becomes of the folder.
+    if (error instanceof UserError) await folder.refuse().catch(() => {});
+    throw error;
+  }
   await keep(folder, results, models, reporter);
   return results;
 }

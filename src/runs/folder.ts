@@ -1,6 +1,5 @@
 /**
- * One folder a run, named by a digest of what determines it: everything to understand it, check it and make
- * it again.
+ * One folder a run, named by a digest of what determines it: all to understand, check and repeat it.
  *
  *     run.json                    what determines it, and what it ran on
  *     log.jsonl                   a line an epoch or a batch
@@ -17,15 +16,15 @@ import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { checkRegular, makeFolder, sweep, writeAtomic } from "../base/atomic.ts";
 import { type NamedArray, readSafetensors, writeSafetensors } from "../checkpoint/safetensors.ts";
-import { digestOf } from "../base/digest.ts";
-import { sha256 } from "../base/digest.ts";
+import { digestOf, sha256 } from "../base/digest.ts";
 import { ifStopped } from "../base/stopping.ts";
 import { commandOf } from "../base/invocation.ts";
 import { shortened, UserError } from "../base/errors.ts";
 import { display, explain, isFile, readFile } from "../base/files.ts";
-import { type Held, hold } from "../base/lock.ts";
+import { type Held, hold, lockName } from "../base/lock.ts";
 import type { Reporter } from "../base/reporter.ts";
 import { contradiction } from "./agreement.ts";
+import { extension, keepBeside } from "./copies.ts";
 import { figuresOf } from "./figures.ts";
 
 /** The file of what was told on the way. */
@@ -77,6 +76,8 @@ export interface RunFolder extends AsyncDisposable {
    * @param used the models that it was made with, as they were loaded
    */
   finish(results: RunResults, used: readonly UsedModel[]): Promise<void>;
+  /** Removes the folder of a run that was refused, where it is new and its log has no figure: nothing came of it. */
+  refuse(): Promise<void>;
 }
 
 /** Where the folders of runs are. */
@@ -101,6 +102,7 @@ export async function openRunFolder(
     await sweep(join(path, "checkpoints"));
     await checkRegular(join(path, logName));
     const before = await readRun(path).catch(() => undefined);
+    const isNew = !before && !await isFile(join(path, logName));
     const { command, config, identity, adapter, versions } = spec;
     const run: Run = {
       schema: "mirage/run@2",
@@ -115,7 +117,7 @@ export async function openRunFolder(
       versions,
     };
     await writeAtomic(join(path, "run.json"), `${JSON.stringify(run, null, 2)}\n`);
-    return new OpenFolder(path, run, held, reporter);
+    return new OpenFolder(path, run, held, { outer: reporter, isNew });
   } catch (error) {
     await held[Symbol.asyncDispose]();
     throw error;
@@ -126,6 +128,8 @@ class OpenFolder implements RunFolder {
   readonly reporter: Reporter;
   readonly #log: string;
   readonly #stopping: Disposable;
+  /** Whether there was no such run before, and no figure has been told of this one. */
+  #isEmpty: boolean;
   /** Why a line of the log could not be written. */
   #unwritten: unknown;
 
@@ -133,8 +137,9 @@ class OpenFolder implements RunFolder {
     readonly path: string,
     readonly run: Run,
     readonly held: Held,
-    outer: Reporter,
+    { outer, isNew }: { readonly outer: Reporter; readonly isNew: boolean },
   ) {
+    this.#isEmpty = isNew;
     this.#log = join(path, logName);
     this.#append({ event: "start", time: new Date().toISOString() });
     this.#stopping = ifStopped(() =>
@@ -147,7 +152,7 @@ class OpenFolder implements RunFolder {
       },
       progress: (name, total, unit) => outer.progress(name, total, unit),
       record: (line) => {
-        this.#append(line);
+        this.catchUp([line]);
         outer.record?.(line);
       },
     };
@@ -163,7 +168,10 @@ class OpenFolder implements RunFolder {
   }
 
   catchUp(lines: readonly Readonly<Record<string, string | number>>[]): void {
-    for (const line of lines) this.#append(line);
+    for (const line of lines) {
+      this.#isEmpty &&= line["event"] === "note";
+      this.#append(line);
+    }
   }
 
   async finish(
@@ -220,6 +228,16 @@ class OpenFolder implements RunFolder {
       `Cannot keep the run: "${display(this.path)}" holds the same run with another outcome; ` +
         "move that folder away and run the command again",
     );
+  }
+
+  async refuse(): Promise<void> {
+    if (!this.#isEmpty) return;
+    const own = ["run.json", logName];
+    const left = await Array.fromAsync(Deno.readDir(this.path), ({ name }) => name);
+    if (left.some((name) => !own.includes(name) && !name.startsWith(lockName))) return;
+    this.#stopping[Symbol.dispose]();
+    for (const name of own) await Deno.remove(join(this.path, name));
+    this.held.removeEmpty();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -378,19 +396,4 @@ function checked<T>(value: unknown, path: string, schema: z.ZodType<T>): T {
       shortened(issue?.message ?? "not valid")
     }; make the run again`,
   );
-}
-
-/** What a copy's name ends with, so that it is read as its source is. */
-function extension(path: string): string {
-  const known = [".safetensors", ".onnx"].find((ending) => path.toLowerCase().endsWith(ending));
-  return known ?? ".checkpoint";
-}
-
-/** Copies what lies beside a model, under the names that the model knows it by. */
-async function keepBeside(paths: readonly string[], from: string, to: string): Promise<void> {
-  for (const path of paths) {
-    await makeFolder(dirname(join(to, path)));
-    await sweep(dirname(join(to, path)));
-    await writeAtomic(join(to, path), await readFile(join(from, path)));
-  }
 }
