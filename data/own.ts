@@ -78,7 +78,13 @@ export async function ownSet(path: string, options: OwnOptions): Promise<DataSet
     async load(_, split, most): Promise<ImageSet> {
       const part = found.parts[split];
       if (part) return most === undefined ? await part.load() : limit(await part.load(most), most);
-      throw cannotUse(path, "there are no images to train on", "put them in its folder train");
+      throw cannotUse(
+        path,
+        "there are no images to train on",
+        inFolder
+          ? "put them in its folder train"
+          : 'name a file of arrays that has "x_train" as well',
+      );
     },
   };
 }

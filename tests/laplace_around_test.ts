@@ -132,6 +132,34 @@ Deno.test("around a baseline's checkpoint it is the dense formula over the image
     assert.deepEqual([once.differences, once.verified], [[], true]);
   }));
 
+Deno.test("on other images than a model learned from it takes all that are there, and says so", () =>
+  inFolder(async (folder) => {
+    const training = { limit: 60, epochs: 1, selection: "validation" } as const;
+    const checkpoint = await trained(folder, training);
+    const { images, labels } = limit(await loadEmbedded("test"), 40);
+    const inDomain = join(folder, "others.npz") as `./${string}`;
+    const parts = ["train", "test"].flatMap((part): [string, Uint8Array][] => [
+      [`x_${part}.npy`, npy("|u1", [40, 28, 28], [...images])],
+      [`y_${part}.npy`, npy("|u1", [40], [...labels])],
+    ]);
+    await Deno.writeFile(inDomain, zip(parts));
+    const notes: string[] = [];
+    const used = { mode: "laplace", checkpoint, savePath: folder, limit: 5 } as const;
+    const counts = async (options: Partial<RunOptions>): Promise<number[] | undefined> => {
+      const noting: Reporter = { ...silent, note: (message) => notes.push(message) };
+      const { posterior } = await evaluate(runConfig({ ...used, ...options }), noting);
+      return posterior?.training.map(({ count }) => count);
+    };
+    // A tenth of the images that it learned from chose its epoch.
+    assert.deepEqual(await counts({}), [54]);
+    assert.equal(notes.filter((note) => note.includes("posterior")).length, 0);
+    assert.deepEqual(await counts({ inDomain, outDomain: "notmnist" }), [40]);
+    assert.match(
+      notes.join(),
+      /fitted on 40 images of .*, not the 60 of .* that the model learned/,
+    );
+  }));
+
 /** What a checkpoint's network makes of sets. */
 async function withAnswers(
   checkpoint: string,
@@ -309,6 +337,20 @@ Deno.test("around functions of one's own it is the same as around their network,
       laplaceAround({ device, logits, features: squared, training, name: "mine" }),
       /"mine": its logits are no linear function of its features; give what its last linear layer/,
     );
+    const refused = [
+      [{ priorPrecision: 0 }, "priorPrecision 0: give a number from 0.000001 to 1000000"],
+      [{ laplaceSamples: 1.5 }, "laplaceSamples 1.5: give a whole number from 1 to 100000"],
+      [
+        { laplacePrediction: "mean" as "samples" },
+        "laplacePrediction mean: give probit or samples",
+      ],
+    ] as const;
+    for (const [options, why] of refused) {
+      await assert.rejects(laplaceAround({ device, logits, features, training, ...options }), {
+        name: "UserError",
+        message: `Cannot put a Laplace approximation around "own model" with ${why}`,
+      });
+    }
   }));
 
 Deno.test("digests of what was fitted are compared where not a bit may differ", () => {

@@ -239,6 +239,6 @@ Deno.test("an .npz of Keras or MedMNIST has a part to train on", () =>
     const alone = await ownSet(join(folder, "y.npy"), { imageShape: [1, 2, 2], resize: false });
     await assert.rejects(
       alone.load("", "train"),
-      says(/there are no images to train on; put them/),
+      says(/there are no images to train on; name a file of arrays that has "x_train" as well$/),
     );
   }));

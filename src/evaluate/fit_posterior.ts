@@ -4,9 +4,9 @@
  * @module
  */
 import type { ImageSet } from "../../data/mod.ts";
-import { shortened, UserError } from "../base/errors.ts";
+import { shortened, shownValue, UserError } from "../base/errors.ts";
 import { silent } from "../base/reporter.ts";
-import { Laplace, type LaplaceOptions } from "../methods/laplace.ts";
+import { Laplace, laplace, type LaplaceOptions } from "../methods/laplace.ts";
 import { type Answering, isImported, type Posterior } from "../methods/mod.ts";
 import {
   compile,
@@ -145,17 +145,49 @@ export interface LaplaceAround extends Partial<LaplaceOptions> {
  * A last-layer Laplace approximation around a classifier of the user's own, fitted: a model for `attackModel()`.
  *
  * @param options prior precision 1, probit and 100 samples where they are not given
- * @throws UserError where there is none: the logits are no linear function of the features, or these are too many
+ * @throws UserError where there is none: the logits are no linear function of the features, or these are too many; and
+ * for options out of their range
  */
 export async function laplaceAround(
   { device, logits, features, training, name = "own model", ...options }: LaplaceAround,
 ): Promise<Answering> {
-  const usual = { priorPrecision: 1, laplacePrediction: "probit", laplaceSamples: 100 } as const;
   const own = { name, imageShape: training.shape, logits, features };
-  const model = new Laplace(own, { ...usual, ...options });
+  const model = new Laplace(own, checkedOptions(name, options));
   const explain = { explain: false, time: false };
   const job = { device, batchSize: evalBatch, reporter: silent, explain };
   await checkLinear(job, name, model, training);
   await fitPosterior(job, model, training);
   return model;
+}
+
+/** Options with what is usual for those that are not given; refuses what a program without types may give. */
+function checkedOptions(name: string, options: Partial<LaplaceOptions>): LaplaceOptions {
+  const { hyperparameters, differences } = laplace;
+  const facts = { ...hyperparameters, ...differences };
+  const {
+    priorPrecision = facts.priorPrecision.default,
+    laplacePrediction = facts.laplacePrediction.paper,
+    laplaceSamples = facts.laplaceSamples.paper,
+  } = options;
+  const refuse = (what: string, value: unknown, known: string): never => {
+    throw new UserError(
+      `Cannot put a Laplace approximation around "${shortened(name, 80)}" with ${what} ${
+        shownValue(value)
+      }: give ${known}`,
+    );
+  };
+  const within = (what: "priorPrecision" | "laplaceSamples", value: number): void => {
+    const { min, max } = facts[what];
+    const whole = what === "laplaceSamples";
+    const fits = whole ? Number.isInteger(value) : Number.isFinite(value);
+    if (fits && value >= min && value <= max) return;
+    refuse(what, value, `a ${whole ? "whole " : ""}number from ${min} to ${max}`);
+  };
+  within("priorPrecision", priorPrecision);
+  within("laplaceSamples", laplaceSamples);
+  const { values } = facts.laplacePrediction;
+  if (!values.includes(laplacePrediction)) {
+    refuse("laplacePrediction", laplacePrediction, values.join(" or "));
+  }
+  return { priorPrecision, laplacePrediction, laplaceSamples };
 }

@@ -77,7 +77,8 @@ async function fittedOn(
 
 /**
  * The images that a model learned from: of a training of the run its own, of a file as many as it says, else all that
- * the in-domain set has to train on; without those that its best epoch was chosen by. `--limit` is for other images.
+ * the in-domain set has to train on; without those that its best epoch was chosen by, where these are among them.
+ * `--limit` is for other images.
  */
 async function learnedFrom(
   { config, sets, trainingSet }: Setup,
@@ -94,6 +95,8 @@ async function learnedFrom(
       `The posterior is fitted on ${set.count} images of ${shortened(set.name)}, not the ` +
         `${data.count} of ${shortened(data.name)} that the model learned from: they are not there`,
     );
+    // None of them chose an epoch.
+    return set;
   }
   const { learn, held } = partsFor(procedure["selection"], seed, set);
   return held.length === 0 ? set : chosen(set, learn);
