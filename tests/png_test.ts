@@ -5,6 +5,7 @@ import { fc } from "./property.ts";
 import { decode, encode } from "fast-png";
 import { decodePng, readPng } from "../data/png.ts";
 import { UserError } from "../src/base/errors.ts";
+import { perturbation, pngOf } from "../src/report/pictures.ts";
 import { channelsOf, type Sampled, writePng } from "./png_writer.ts";
 
 const signature = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
@@ -332,4 +333,21 @@ Deno.test("decodePng() never returns an image from bytes with one bit turned", (
     turned[bit >> 3] = (turned[bit >> 3] ?? 0) ^ (1 << (bit & 7));
     assert.throws(() => decodePng(turned), UserError);
   }));
+});
+
+Deno.test("`pngOf()` keeps the bytes of grey and coloured images, and cuts what is beyond", () => {
+  const bytesOf = (address: string): Uint8Array =>
+    Uint8Array.fromBase64(address.replace("data:image/png;base64,", ""));
+  const grey = { shape: [1, 1, 3] as const, values: Float32Array.of(-1, 0.5, 7) };
+  const image = decode(bytesOf(pngOf(grey)));
+  assert.deepEqual([image.width, image.height, image.channels], [3, 1, 1]);
+  assert.deepEqual([...image.data], [0, 128, 255]);
+  const colours = { shape: [3, 1, 2] as const, values: Float32Array.of(0, 1, 0.2, 0, 1, 0) };
+  assert.deepEqual([...decode(bytesOf(pngOf(colours))).data], [0, 51, 255, 255, 0, 0]);
+  const attacked = { ...grey, values: Float32Array.of(-0.99, 0.5, 6.9) };
+  assert.deepEqual(
+    [...perturbation(grey, attacked).values].map((v) => Number(v.toFixed(3))),
+    // Red, green, blue: brighter by 0.01, unchanged, darker by 0.1.
+    [1, 1, 0, 0.9, 1, 0, 0.9, 1, 1],
+  );
 });

@@ -1,14 +1,12 @@
 /** Reports: what is on the pages, that nothing gets out of its place. */
 import assert from "node:assert/strict";
 import { basename, dirname, join } from "node:path";
-import { decode } from "fast-png";
 import { leaveReport, reportResultSchema, writeReport } from "../src/cli/report.ts";
 import { UserError } from "../src/base/errors.ts";
 import type { ChecksResult } from "../src/measure/schema.ts";
 import { evidenceOf, evidenceSections } from "../src/report/evidence.ts";
 import { markup } from "../src/report/html.ts";
 import { readContent, report, reportOn } from "../src/report/mod.ts";
-import { perturbation, pngOf } from "../src/report/pictures.ts";
 import { furtherFigures } from "../src/report/sections.ts";
 import { evalVerdict, meanNote } from "../src/report/verdicts.ts";
 import { attack } from "../src/experiment/attack.ts";
@@ -310,23 +308,6 @@ Deno.test("the page lists the checks in words, and counts as whole numbers", asy
       /97\.3 % of 2000 images are right, by guessing 10\.0 %</,
     ]
   ) assert.match(page, line);
-});
-
-Deno.test("`pngOf()` keeps the bytes of grey and coloured images, and cuts what is beyond", () => {
-  const bytesOf = (address: string): Uint8Array =>
-    Uint8Array.fromBase64(address.replace("data:image/png;base64,", ""));
-  const grey = { shape: [1, 1, 3] as const, values: Float32Array.of(-1, 0.5, 7) };
-  const image = decode(bytesOf(pngOf(grey)));
-  assert.deepEqual([image.width, image.height, image.channels], [3, 1, 1]);
-  assert.deepEqual([...image.data], [0, 128, 255]);
-  const colours = { shape: [3, 1, 2] as const, values: Float32Array.of(0, 1, 0.2, 0, 1, 0) };
-  assert.deepEqual([...decode(bytesOf(pngOf(colours))).data], [0, 51, 255, 255, 0, 0]);
-  const attacked = { ...grey, values: Float32Array.of(-0.99, 0.5, 6.9) };
-  assert.deepEqual(
-    [...perturbation(grey, attacked).values].map((v) => Number(v.toFixed(3))),
-    // Red, green, blue: brighter by 0.01, unchanged, darker by 0.1.
-    [1, 1, 0, 0.9, 1, 0, 0.9, 1, 1],
-  );
 });
 
 Deno.test("a comparison names the epochs that were used, not those that were asked for", () =>
