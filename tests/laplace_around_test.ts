@@ -5,6 +5,8 @@ import { limit, loadEmbedded } from "../data/mod.ts";
 import { UserError } from "../src/base/errors.ts";
 import { loadCheckpoint } from "../src/checkpoint/checkpoint.ts";
 import { encodeSafetensors, readSafetensors } from "../src/checkpoint/safetensors.ts";
+import { showRuns } from "../src/cli/show_runs.ts";
+import { showEval } from "../src/cli/show.ts";
 import { laplaceAround } from "../src/evaluate/fit_posterior.ts";
 import { trainingAnswers } from "../src/evaluate/fit_scores.ts";
 import { jobOf } from "../src/evaluate/predict.ts";
@@ -13,11 +15,16 @@ import { attack } from "../src/experiment/attack.ts";
 import { runConfig, type RunOptions } from "../src/experiment/config.ts";
 import type { EvalResult } from "../src/experiment/documents.ts";
 import { evaluate } from "../src/experiment/evaluate.ts";
+import { seedsOf } from "../src/experiment/seeds.ts";
 import { verify } from "../src/experiment/verify.ts";
 import { type Reporter, silent } from "../src/base/reporter.ts";
 import { Classifier } from "../src/methods/classifier.ts";
 import { Laplace } from "../src/methods/laplace.ts";
 import { single } from "../src/methods/mod.ts";
+import { batteryVerdict } from "../src/report/battery_words.ts";
+import { report } from "../src/report/mod.ts";
+import { headed, subjectTitle, title } from "../src/report/words.ts";
+import { listRuns } from "../src/runs/list.ts";
 import { differences } from "../src/runs/figures.ts";
 import { LeNet } from "../src/networks/mod.ts";
 import * as nn from "../src/nn/mod.ts";
@@ -219,6 +226,10 @@ Deno.test("around an ONNX file it has the figures that it has around the same ne
         checkpoint: used.map(({ checkpoint }) => checkpoint),
         ...mode === "laplace" ? {} : { ensembleAttack: "joint" },
       });
+      await checkNamed(byFile, run);
+      const { runs } = await listRuns(folder, { sort: "started", mode });
+      const list = showRuns({ schema: "mirage/runs@4", folder, runs }, 400);
+      assert.ok(list.includes(subjectTitle(byFile)), list);
       const { posterior } = byFile;
       assert.equal(posterior?.training.length, used.length);
       assert.ok(posterior?.training.every(({ count }) => count === 120));
@@ -231,6 +242,35 @@ Deno.test("around an ONNX file it has the figures that it has around the same ne
       assert.deepEqual([verified.differences, verified.verified], [[], true]);
     }
   }));
+
+/** Heading and page of a run name what is put around which files, and no seeds of files, which have none. */
+async function checkNamed(result: EvalResult, run: string): Promise<void> {
+  const { mode, model } = result;
+  const subject = `${title(mode)} around ${model}`;
+  assert.match(subject, /^(Last-layer Laplace|Ensemble of last-layer Laplaces) around /);
+  const text = showEval(result);
+  assert.ok(text.startsWith(`${subject} (protocol paper, prior-precision 1`), text);
+  assert.match(text, /, seed 0\)\ntrained: not known \(model file\)\n/);
+  assert.ok((await report([run])).includes(`<h1>${subject} evaluated, seed 0</h1>`));
+}
+
+Deno.test("an attack and a battery name what is put around a file, too", () => {
+  const laplace = { mode: "laplace", model: "a.onnx" };
+  assert.equal(subjectTitle(laplace), "Last-layer Laplace around a.onnx");
+  assert.equal(subjectTitle({ ...laplace, mode: "baseline" }), "a.onnx");
+  assert.equal(subjectTitle({ ...laplace, model: "LeNet" }), "Last-layer Laplace");
+  assert.equal(
+    headed({ ...laplace, model: "LeNet" }, "LeNet", ["b"]),
+    "Last-layer Laplace (LeNet, b)",
+  );
+  assert.equal(seedsOf({ seed: 3, seeds: [null, null], model: "a.onnx" }), "seed 3");
+  assert.equal(
+    seedsOf({ seed: 3, seeds: [null], model: "LeNet" }),
+    "seed 3; model of unknown seed",
+  );
+  const result = { battery: { on: "both", mode: "full" }, scores: {} } as const;
+  assert.match(batteryVerdict({ ...laplace, ...result }), /^Last-layer Laplace around a.onnx has/);
+});
 
 function figures({ outDomain, inDomain, detection }: EvalResult): [string, number][] {
   return [
@@ -308,6 +348,10 @@ Deno.test("around functions of one's own it is the same as around their network,
     await assert.rejects(
       laplaceAround({ device, logits, features: squared, training, name: "mine" }),
       /"mine": its logits are no linear function of its features; give what its last linear layer/,
+    );
+    await assert.rejects(
+      laplaceAround({ device, logits, features: undefined, training }),
+      /"own model": it has no features; give a model that has both/,
     );
   }));
 
