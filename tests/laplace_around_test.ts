@@ -5,6 +5,8 @@ import { limit, loadEmbedded } from "../data/mod.ts";
 import { UserError } from "../src/base/errors.ts";
 import { loadCheckpoint } from "../src/checkpoint/checkpoint.ts";
 import { encodeSafetensors, readSafetensors } from "../src/checkpoint/safetensors.ts";
+import { showRuns } from "../src/cli/show_runs.ts";
+import { showEval } from "../src/cli/show.ts";
 import { laplaceAround } from "../src/evaluate/fit_posterior.ts";
 import { trainingAnswers } from "../src/evaluate/fit_scores.ts";
 import { jobOf } from "../src/evaluate/predict.ts";
@@ -18,7 +20,9 @@ import { type Reporter, silent } from "../src/base/reporter.ts";
 import { Classifier } from "../src/methods/classifier.ts";
 import { Laplace } from "../src/methods/laplace.ts";
 import { single } from "../src/methods/mod.ts";
-import { differences } from "../src/runs/figures.ts";
+import { report } from "../src/report/mod.ts";
+import { subjectTitle, title } from "../src/report/words.ts";
+import { listRuns } from "../src/runs/list.ts";
 import { LeNet } from "../src/networks/mod.ts";
 import * as nn from "../src/nn/mod.ts";
 import type { ImageSet } from "../data/mod.ts";
@@ -247,6 +251,10 @@ Deno.test("around an ONNX file it has the figures that it has around the same ne
         checkpoint: used.map(({ checkpoint }) => checkpoint),
         ...mode === "laplace" ? {} : { ensembleAttack: "joint" },
       });
+      await checkNamed(byFile, run);
+      const { runs } = await listRuns(folder, { sort: "started", mode });
+      const list = showRuns({ schema: "mirage/runs@5", folder, runs }, 400);
+      assert.ok(list.includes(subjectTitle(byFile)), list);
       const { posterior } = byFile;
       assert.equal(posterior?.training.length, used.length);
       assert.ok(posterior?.training.every(({ count }) => count === 120));
@@ -259,6 +267,17 @@ Deno.test("around an ONNX file it has the figures that it has around the same ne
       assert.deepEqual([verified.differences, verified.verified], [[], true]);
     }
   }));
+
+/** Heading and page of a run name what is put around which files, and no seeds of files, which have none. */
+async function checkNamed(result: EvalResult, run: string): Promise<void> {
+  const { mode, model } = result;
+  const subject = `${title(mode)} around ${model}`;
+  assert.match(subject, /^(Last-layer Laplace|Ensemble of last-layer Laplaces) around /);
+  const text = showEval(result);
+  assert.ok(text.startsWith(`${subject} (protocol paper, prior-precision 1`), text);
+  assert.match(text, /, seed 0\)\ntrained: not known \(model file\)\n/);
+  assert.ok((await report([run])).includes(`<h1>${subject} evaluated, seed 0</h1>`));
+}
 
 function figures({ outDomain, inDomain, detection }: EvalResult): [string, number][] {
   return [
@@ -351,63 +370,8 @@ Deno.test("around functions of one's own it is the same as around their network,
         message: `Cannot put a Laplace approximation around "own model" with ${why}`,
       });
     }
-  }));
-
-Deno.test("digests of what was fitted are compared where not a bit may differ", () => {
-  const [a, b] = ["a", "b"].map((digest) => ({ posterior: { digest }, entropy: 1 }));
-  assert.equal(differences(a, b, 0).length, 1);
-  assert.deepEqual(differences(a, b, 0.01), []);
-});
-
-Deno.test("a precision that a GPU's binding does not hold is refused before it is made", () => {
-  const wide = (columns: number) => (images: nn.Tensor): nn.Tensor =>
-    nn.constant(new Float32Array((images.shape[0] ?? 0) * columns), [
-      images.shape[0] ?? 0,
-      columns,
-    ]);
-  const around = (features: number): Laplace =>
-    new Laplace(
-      { name: "wide", imageShape: [1, 2, 2], logits: wide(8), features: wide(features) },
-      { priorPrecision: 1, laplacePrediction: "probit", laplaceSamples: 1 },
+    await assert.rejects(
+      laplaceAround({ device, logits, features: undefined, training }),
+      /"own model": it has no features; give a model that has both/,
     );
-  assert.throws(
-    () => around(2048).precision,
-    /^UserError: Cannot put a Laplace approximation around "wide": the precision of 8 classes and 2048 features has 33587208 numbers, more than the 33554432/,
-  );
-  assert.deepEqual(around(20).precision.shape, [8, 21, 21]);
-});
-
-Deno.test("a prior that f32 loses beside the features is refused, and so are features that are no numbers", () =>
-  withDevice(async (device) => {
-    const twice = (image: nn.Tensor): nn.Tensor => nn.concat([image, image], 1);
-    const flat = (images: nn.Tensor): nn.Tensor => nn.reshape(images, [-1, 1]);
-    /** Two features that are one, of which images have seen `seen`. */
-    const finished = async (seen: number, priorPrecision: number): Promise<nn.Parameter> => {
-      const model = new Laplace(
-        {
-          name: "twins",
-          imageShape: [1, 1, 1],
-          logits: (images) => twice(flat(images)),
-          features: (images) => twice(flat(images)),
-        },
-        { priorPrecision, laplacePrediction: "probit", laplaceSamples: 1 },
-      );
-      const { precision } = model;
-      const own = [seen + priorPrecision, seen, 0, seen, seen + priorPrecision, 0, 0, 0, 1];
-      precision.data.set([...own, ...own]);
-      nn.push(device, [precision]);
-      await model.finish(device);
-      return precision;
-    };
-    await finished(1e6, 1000);
-    const larger = /(is|prior's 1 is) lost beside the features[;,] give a larger prior precision$/;
-    await assert.rejects(finished(1e6, 1), (error) => {
-      assert.ok(error instanceof UserError);
-      // 2^-24 times 1 / (1 - r^2), r the correlation of the two.
-      assert.match(error.message, /^Cannot put .* around "twins": .* by 3\.0 % or more, as the /);
-      assert.match(error.message, larger);
-      return true;
-    });
-    await assert.rejects(finished(1e8, 1), larger);
-    await assert.rejects(finished(NaN, 1), /"twins": its logits or features .* are no numbers, or/);
   }));

@@ -1,7 +1,10 @@
 /** What runs are called beside each other: what is as usual is left out, and what differs is never. */
 import assert from "node:assert/strict";
+import { seedsOf } from "../src/experiment/seeds.ts";
+import { batteryVerdict } from "../src/report/battery_words.ts";
 import type { RunContent } from "../src/report/content.ts";
 import { labels } from "../src/report/names.ts";
+import { headed, subjectTitle } from "../src/report/words.ts";
 import { isUsual } from "../src/experiment/usual.ts";
 
 /** As much of an attack as its name is made of. */
@@ -73,4 +76,22 @@ Deno.test("`isUsual()` knows what follows the protocol, the method and the netwo
   assert.ok(isUsual("augmentation", true, run) && !isUsual("augmentation", false, run));
   assert.ok(!isUsual("epochs", 2, run) && isUsual("epochs", undefined, run));
   assert.ok(!isUsual("toString", "x", { ...run, mode: "constructor" }));
+});
+
+Deno.test("an attack and a battery name what is put around a file, too", () => {
+  const laplace = { mode: "laplace", model: "a.onnx" };
+  assert.equal(subjectTitle(laplace), "Last-layer Laplace around a.onnx");
+  assert.equal(subjectTitle({ ...laplace, mode: "baseline" }), "a.onnx");
+  assert.equal(subjectTitle({ ...laplace, model: "LeNet" }), "Last-layer Laplace");
+  assert.equal(
+    headed({ ...laplace, model: "LeNet" }, "LeNet", ["b"]),
+    "Last-layer Laplace (LeNet, b)",
+  );
+  assert.equal(seedsOf({ seed: 3, seeds: [null, null], model: "a.onnx" }), "seed 3");
+  assert.equal(
+    seedsOf({ seed: 3, seeds: [null], model: "LeNet" }),
+    "seed 3; model of unknown seed",
+  );
+  const result = { battery: { on: "both", mode: "full" }, scores: {} } as const;
+  assert.match(batteryVerdict({ ...laplace, ...result }), /^Last-layer Laplace around a.onnx has/);
 });

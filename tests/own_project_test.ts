@@ -26,3 +26,27 @@ Deno.test("a project elsewhere imports Mirage by its path, with a deno.json of t
     assert.equal(code, 0, new TextDecoder().decode(stderr));
     assert.match(new TextDecoder().decode(stdout), /mean entropy \d\.\d+ -> \d\.\d+ nats/);
   }));
+
+Deno.test("the programs of docs/import.md that import what they use are of the right types", () =>
+  inFolder(async (cwd) => {
+    const page = await Deno.readTextFile(new URL("../docs/import.md", import.meta.url));
+    const blocks = Array.from(
+      page.matchAll(/^```ts ignore\n([^]*?)^```$/gm),
+      ([, text = ""]) => text,
+    );
+    const whole = blocks.filter((text) => !/\blogits\b/.test(text) || text.includes("{ logits"));
+    assert.ok(whole.length >= 2);
+    const paths = whole.map((_, i) => `${cwd}/${i}.ts`);
+    for (const [i, path] of paths.entries()) {
+      const text = whole[i] ?? assert.fail();
+      await Deno.writeTextFile(
+        path,
+        text.replace('"./mod.ts"', JSON.stringify(`${relative(cwd, root)}/mod.ts`)),
+      );
+    }
+    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["check", "--config", `${root}/deno.json`, ...paths],
+      cwd,
+    }).output();
+    assert.equal(code, 0, new TextDecoder().decode(stderr));
+  }));

@@ -6,6 +6,7 @@ import {
   attackResultSchema,
   trainResultSchema,
 } from "../src/experiment/documents.ts";
+import { showAttack } from "../src/cli/show.ts";
 import { runConfig } from "../src/experiment/config.ts";
 import { png } from "./data_support.ts";
 import { smallNetwork } from "./onnx_writer.ts";
@@ -67,6 +68,12 @@ testWithShared(
       ]);
       assert.ok((made.adversarial.entropy ?? NaN) < (made.clean.entropy ?? NaN));
       assert.deepEqual(made.warnings.filter((warning) => warning.includes("guessing")), []);
+      const radius = (epsilonAttack: number): string | undefined =>
+        /epsilon .*?(?=, 10 steps)/.exec(showAttack({ ...made, epsilonAttack }))?.[0];
+      assert.deepEqual([made.epsilonAttack, 0.1].map(radius), [
+        "epsilon 8/255 (the default without in-domain images)",
+        "epsilon 0.1",
+      ]);
 
       const run = await onlyRun(join(cwd, "trained_models"), "attack");
       const verified = await task("verify", [run], { cwd });

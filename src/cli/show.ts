@@ -12,9 +12,11 @@ import type {
   TrainResult,
   Uncertainty,
 } from "../experiment/documents.ts";
-import { type ModelSeeds, seedsText } from "../experiment/seeds.ts";
+import { radiusOfFiles } from "../experiment/model_files.ts";
+import { type ModelSeeds, seedsOf } from "../experiment/seeds.ts";
 import {
   attackChoices,
+  headed,
   posteriorText,
   readingName,
   readText,
@@ -22,7 +24,6 @@ import {
   targetName,
   tau,
   temperatureText,
-  title,
 } from "../report/words.ts";
 import { evalVerdict, meanNote, verdict } from "../report/verdicts.ts";
 import { changed, counted, ofLabels, percent, shown, shownRadius } from "../measure/shown.ts";
@@ -44,7 +45,9 @@ export function showAttack(result: AttackResult, width = columns()): string {
     result.inDomain ? inDomain(result.inDomain) : result.withoutInDomain?.reason ?? "",
     ...temperatureText(result),
     `out-domain: ${counted(outDomain.count, "image")} of ${outDomain.name}${readText(outDomain)}`,
-    `attack: ${attack.name}, epsilon ${shownRadius(epsilonAttack)}, ${stepsText(attack)}` +
+    `attack: ${attack.name}, epsilon ${shownRadius(epsilonAttack)}${defaultText(result)}, ${
+      stepsText(attack)
+    }` +
     attackChoices(attack).map((choice) => `, ${choice}`).join("") +
     (target === undefined ? "" : `, steered to ${target}`),
     tableText(["", "clean", "attacked", "change"], attackRows(result), { width }),
@@ -56,6 +59,14 @@ export function showAttack(result: AttackResult, width = columns()): string {
     ...result.warnings.map((warning) => `Warning: ${warning}`),
     footer(result, { attack: seconds.attack }),
   ].join("\n");
+}
+
+/** What is said of a radius that is other without in-domain images; nothing of any other. */
+function defaultText({ withoutInDomain, model, epsilonAttack, attack }: AttackResult): string {
+  return withoutInDomain && isImported(model) && attack.norm === "linf" &&
+      epsilonAttack === radiusOfFiles
+    ? " (the default without in-domain images)"
+    : "";
 }
 
 /** Figures before, after, and what they changed by. */
@@ -139,21 +150,21 @@ function heading(
   result: AttackResult | EvalResult | TrainResult,
   seeds: ModelSeeds,
 ): string {
-  const { mode, model, protocol, procedure, hyperparameters, seed } = result;
+  const { model, protocol, procedure, hyperparameters, seed } = result;
   const chosen = Object.entries(procedure).filter(([name, value]) =>
     Object.entries<ProtocolOption>(protocolOptions)
       .some(([key, option]) => key === name && option[protocol] !== value)
   );
   // Members out of files have their own names.
   const alike = seeds.length > 1 && !isImported(model);
+  const network = modelTitle(alike ? `${seeds.length} x ${model}` : model, hyperparameters);
   const parts = [
-    modelTitle(alike ? `${seeds.length} x ${model}` : model, hyperparameters),
     `protocol ${protocol}`,
     ...Object.entries({ ...ofMethod(hyperparameters), ...Object.fromEntries(chosen) })
       .map(([name, value]) => `${flagOf(name).slice(2)} ${value}`),
-    seedsText(seed, seeds),
+    seedsOf({ seed, seeds, model }),
   ];
-  return `${title(mode)} (${parts.join(", ")})`;
+  return headed(result, network, parts);
 }
 
 /** What the models have learned, one after the other where they differ. */
@@ -161,13 +172,15 @@ function trainedLine(
   { trained, posterior, seed, model: network }: AttackResult | EvalResult,
 ): string[] {
   if (trained.length === 0) return [];
-  const silent = isImported(network) ? "a model file" : "the checkpoint";
+  const silent = isImported(network)
+    ? "not known (model file)"
+    : "the checkpoint does not say how long and on what";
   const lines = trained.map((model) =>
     model
       ? `${counted(model.epochs, "epoch")} on ${
         counted(model.data.count, "image")
       } of ${model.data.name}`
-      : `${silent} does not say how long and on what`
+      : silent
   );
   const alike = lines.every((line) => line === lines[0]);
   const each = alike ? lines.slice(0, 1) : lines.map((line, i) => `seed ${seed + i}: ${line}`);

@@ -4,16 +4,16 @@
  * @module
  */
 import type { BatteryResult } from "../experiment/battery_document.ts";
-import { seedsText } from "../experiment/seeds.ts";
+import { seedsOf } from "../experiment/seeds.ts";
 import { counted, ofLabels, percent, shown, shownRadius } from "../measure/shown.ts";
 import { modelTitle } from "../methods/mod.ts";
 import { batteryVerdict, surrogateLines, winnersOf } from "../report/battery_words.ts";
 import {
+  headed,
   normName,
   posteriorText,
   shortScoreName,
   temperatureText,
-  title,
 } from "../report/words.ts";
 import { columns, tableText, wrapped } from "./format.ts";
 
@@ -23,12 +23,13 @@ import { columns, tableText, wrapped } from "./format.ts";
  * @param width columns of the terminal
  */
 export function showBattery(result: BatteryResult, width = columns()): string {
-  const { mode, model, hyperparameters, protocol, seed, seeds, battery, inDomain } = result;
+  const { model, hyperparameters, protocol, battery, inDomain } = result;
   const { outDomain, attacked, epsilonAttack, accuracy, adapter, seconds } = result;
   return [
-    `${title(mode)} (${modelTitle(model, hyperparameters)}, protocol ${protocol}, ${
-      seedsText(seed, seeds)
-    })`,
+    headed(result, modelTitle(model, hyperparameters), [
+      `protocol ${protocol}`,
+      seedsOf(result),
+    ]),
     ...posteriorText(result.posterior),
     `battery ${battery.name}, ${battery.mode}, epsilon ${shownRadius(epsilonAttack)}, ${
       normName(battery.norm)

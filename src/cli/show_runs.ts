@@ -7,11 +7,11 @@ import { basename } from "node:path";
 import { shortened, shownValue } from "../base/errors.ts";
 import { display } from "../base/files.ts";
 import { duration } from "../base/lock.ts";
-import { hyperparameterNames, modelTitle, ofMethod } from "../methods/mod.ts";
+import { hyperparameterNames, isImported, modelTitle, ofMethod } from "../methods/mod.ts";
 import type { RunRow, RunsResult } from "../runs/list.ts";
 import { optionEntries } from "../experiment/config.ts";
 import { isUsual } from "../experiment/usual.ts";
-import { optionText } from "../report/words.ts";
+import { optionText, subjectTitle } from "../report/words.ts";
 import type { VerifyResult } from "../experiment/verify.ts";
 import { counted, type FigureKind, noLabels, shown, shownRadius } from "../measure/shown.ts";
 import { columns, fittingTable, tableText, wrapped } from "./format.ts";
@@ -168,10 +168,14 @@ function optionsOf({ options }: RunRow): string {
 }
 
 /** `5 x ResNet-18, width 16, epsilon 0.1`: the models, and what is their network's and the mode's own. */
-function modelOf({ model, members, hyperparameters }: RunRow): string {
+function modelOf({ mode, model, members, hyperparameters }: RunRow): string {
+  if (model === null) return "";
   const many = members !== null && members > 1 ? `${members} x ` : "";
+  const models = mode !== null && isImported(model)
+    ? subjectTitle({ mode, model })
+    : `${many}${modelTitle(model, hyperparameters)}`;
   const own = Object.entries(ofMethod(hyperparameters)).map((of) => `, ${of.join(" ")}`);
-  return model === null ? "" : `${many}${modelTitle(model, hyperparameters)}${own.join("")}`;
+  return `${models}${own.join("")}`;
 }
 
 /**

@@ -133,8 +133,8 @@ export interface LaplaceAround extends Partial<LaplaceOptions> {
   readonly device: Device;
   /** Images `[B, C, H, W]` with pixels from 0 to 1, to logits `[B, K]`: a linear function of the features. */
   readonly logits: (images: Tensor) => Tensor;
-  /** The same images to what the last linear layer takes, `[B, D]`. */
-  readonly features: (images: Tensor) => Tensor;
+  /** The same images to what the last linear layer takes, `[B, D]`; undefined, as of some files, is refused. */
+  readonly features: ((images: Tensor) => Tensor) | undefined;
   /** The images that it learned from; no labels are taken. */
   readonly training: ImageSet;
   /** What messages call it; "own model" when not given. */
@@ -145,13 +145,13 @@ export interface LaplaceAround extends Partial<LaplaceOptions> {
  * A last-layer Laplace approximation around a classifier of the user's own, fitted: a model for `attackModel()`.
  *
  * @param options prior precision 1, probit and 100 samples where they are not given
- * @throws UserError where there is none: the logits are no linear function of the features, or these are too many; and
- * for options out of their range
+ * @throws UserError where there is none: no features, too many, or logits that are no linear function of them; and for
+ * options out of their range
  */
 export async function laplaceAround(
   { device, logits, features, training, name = "own model", ...options }: LaplaceAround,
 ): Promise<Answering> {
-  const own = { name, imageShape: training.shape, logits, features };
+  const own = { name, imageShape: training.shape, logits, ...features && { features } };
   const model = new Laplace(own, checkedOptions(name, options));
   const explain = { explain: false, time: false };
   const job = { device, batchSize: evalBatch, reporter: silent, explain };

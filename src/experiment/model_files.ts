@@ -57,6 +57,9 @@ export function modelFilesOf(
   return typeof modelFile === "string" ? [modelFile] : modelFile;
 }
 
+/** The radius in L-inf of an attack on models out of files where none is published with their images. */
+export const radiusOfFiles = 8 / 255;
+
 /** The checkpoints or model files that were named, if any were. */
 export function checkpointsOf({ checkpoint, modelFile }: RunConfig): readonly string[] | undefined {
   if (modelFile !== undefined) return modelFilesOf({ modelFile });
@@ -164,7 +167,7 @@ export function settledByFiles(
       : nameOf(files.map((file) => basename(file))),
     inDomain,
     outDomain,
-    epsilon: published?.epsilon ?? 8 / 255,
+    epsilon: published?.epsilon ?? radiusOfFiles,
     ...files.length > 1 && { ensembleAttack },
   };
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isImported } from "../methods/mod.ts";
 
 /** Seeds that models were trained with; null of one whose file does not say it. */
 export type ModelSeeds = readonly (number | null)[];
@@ -14,6 +15,17 @@ export function seedsText(seed: number, models: ModelSeeds = [seed]): string {
   const whose = models.length === 1 ? "model of" : "models of";
   if (rising(models) && first === seed) return listed(models);
   return `seed ${seed}; ${whose} ${listed(models)}`;
+}
+
+/** The same of a result; of models out of files, which have no seeds, the run's alone. */
+export function seedsOf(
+  { seed, seeds, model }: {
+    readonly seed: number;
+    readonly seeds?: ModelSeeds | undefined;
+    readonly model: string;
+  },
+): string {
+  return seedsText(seed, isImported(model) ? [] : seeds);
 }
 
 /** `seeds 0 to 4`, `seeds 1, 3`, `seed 2`. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { seedsText } from "../experiment/seeds.ts";
+import { seedsOf } from "../experiment/seeds.ts";
 import { modelTitle } from "../methods/mod.ts";
 import { changed, ofLabels, shown, shownRadius } from "../measure/shown.ts";
 import {
@@ -81,7 +81,7 @@ const elsewhere = [
 /** The page of an attack. */
 export async function attackPage(content: AttackContent): Promise<string> {
   const { figures } = content;
-  const { protocol, seed, seeds, epsilonAttack, attack, outDomain } = figures;
+  const { protocol, epsilonAttack, attack, outDomain } = figures;
   const evidence = evidenceOf(figures);
   const { name } = attack;
   const target = targetName(figures);
@@ -96,9 +96,7 @@ export async function attackPage(content: AttackContent): Promise<string> {
     ...temperatureText(figures),
   ];
   return page(
-    `${subjectTitle(figures)} attacked, epsilon ${shownRadius(epsilonAttack)}, ${
-      seedsText(seed, seeds)
-    }`,
+    `${subjectTitle(figures)} attacked, epsilon ${shownRadius(epsilonAttack)}, ${seedsOf(figures)}`,
     paragraph("about", how.join("; ")),
     paragraph("verdict", verdict(figures)),
     figures.withoutInDomain ? paragraph("about", `${figures.withoutInDomain.reason}.`) : null,

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { seedsText } from "../experiment/seeds.ts";
+import { seedsOf } from "../experiment/seeds.ts";
 import { ofLabels, percent, shown, shownRadius } from "../measure/shown.ts";
 import { modelTitle } from "../methods/mod.ts";
 import { batteryVerdict, surrogateLines, winnersOf } from "./battery_words.ts";
@@ -20,8 +20,8 @@ import {
   posteriorText,
   scoreName,
   shortScoreName,
+  subjectTitle,
   temperatureText,
-  title,
 } from "./words.ts";
 
 /** What the page shows of the figures. */
@@ -41,7 +41,7 @@ const shownFigures = [
 /** The page of a battery. */
 export async function batteryPage(content: BatteryContent): Promise<string> {
   const { figures } = content;
-  const { mode, model, hyperparameters, protocol, seed, seeds, battery, epsilonAttack } = figures;
+  const { model, hyperparameters, protocol, battery, epsilonAttack } = figures;
   const { inDomain, outDomain, accuracy, attacked, scoreFits } = figures;
   const how = [
     modelTitle(model, hyperparameters),
@@ -53,9 +53,9 @@ export async function batteryPage(content: BatteryContent): Promise<string> {
     ...temperatureText(figures),
   ];
   return page(
-    `${title(mode)} under the battery ${battery.name}, epsilon ${shownRadius(epsilonAttack)}, ${
-      seedsText(seed, seeds)
-    }`,
+    `${subjectTitle(figures)} under the battery ${battery.name}, epsilon ${
+      shownRadius(epsilonAttack)
+    }, ${seedsOf(figures)}`,
     paragraph("about", how.join("; ")),
     paragraph("verdict", batteryVerdict(figures)),
     section(

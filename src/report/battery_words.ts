@@ -6,22 +6,24 @@
 import type { BatteryResult, BatteryScore } from "../experiment/battery_document.ts";
 import { listed } from "../experiment/seeds.ts";
 import { shown } from "../measure/shown.ts";
-import { shortScoreName, title } from "./words.ts";
+import { shortScoreName, subjectTitle } from "./words.ts";
 
 /** What a battery reads of its result. */
-export interface BatteryFigures extends Pick<BatteryResult, "mode" | "accuracy" | "scores"> {
+export interface BatteryFigures
+  extends Pick<BatteryResult, "mode" | "model" | "accuracy" | "scores"> {
   readonly battery: Pick<BatteryResult["battery"], "on" | "mode">;
   readonly attacked: BatteryResult["attacked"];
 }
 
 /** Which score holds best, and what is left of it. */
-export function batteryVerdict({ mode, battery, scores }: BatteryFigures): string {
+export function batteryVerdict(figures: Omit<BatteryFigures, "accuracy" | "attacked">): string {
+  const { battery, scores } = figures;
   const { on } = battery;
   const left = ({ columns }: BatteryScore): number => columns[on]?.auroc.value ?? 0;
   const held = Object.entries(scores).toSorted(([, a], [, b]) => left(b) - left(a));
   const [[best, found] = []] = held;
   const worst = held.at(-1);
-  if (!best || !found || !worst) return `${title(mode)} has no score`;
+  if (!best || !found || !worst) return `${subjectTitle(figures)} has no score`;
   const area = (of: BatteryScore, column: "clean" | typeof on): string =>
     shown(of.columns[column]?.auroc.value ?? null, "area");
   const where = {
@@ -34,7 +36,7 @@ export function batteryVerdict({ mode, battery, scores }: BatteryFigures): strin
     : "";
   const chance = left(found) <= 0.5
     ? "None of its scores tells attacked images better than guessing"
-    : `Of ${title(mode)}'s scores ${shortScoreName(best)} holds best`;
+    : `Of ${subjectTitle(figures)}'s scores ${shortScoreName(best)} holds best`;
   return `${chance}: AUROC by ${shortScoreName(best)} goes from ${area(found, "clean")} to ${
     area(found, on)
   } where ${where[on]} at their worst${

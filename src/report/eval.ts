@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { seedsText } from "../experiment/seeds.ts";
+import { seedsOf } from "../experiment/seeds.ts";
 import { modelTitle } from "../methods/mod.ts";
 import { ofLabels, shown } from "../measure/shown.ts";
-import { posteriorText, readingName, tau, temperatureText, title } from "./words.ts";
+import { posteriorText, readingName, subjectTitle, tau, temperatureText } from "./words.ts";
 import { evalVerdict } from "./verdicts.ts";
 import { draw } from "./charts.ts";
 import type { EvalContent } from "./content.ts";
@@ -65,7 +65,7 @@ const elsewhere = [
 /** The page of an evaluation. */
 export async function evalPage(content: EvalContent): Promise<string> {
   const { figures, clean } = content;
-  const { mode, protocol, seed, seeds, inDomain, outDomain } = figures;
+  const { protocol, inDomain, outDomain } = figures;
   const how = [
     modelTitle(figures.model, figures.hyperparameters),
     ...posteriorText(figures.posterior),
@@ -76,7 +76,7 @@ export async function evalPage(content: EvalContent): Promise<string> {
   const evidence = evidenceOf(figures);
   const rates = { clean: outDomain.rejection, ...rejections(evidence) };
   return page(
-    `${title(mode)} evaluated, ${seedsText(seed, seeds)}`,
+    `${subjectTitle(figures)} evaluated, ${seedsOf(figures)}`,
     paragraph("about", how.join("; ")),
     paragraph("verdict", evalVerdict(figures)),
     ...averaged([outDomain], outDomain, inDomain),

@@ -83,9 +83,26 @@ export function title(mode: string): string {
   return Object.entries<Method>(methods).find(([name]) => name === mode)?.[1].title ?? mode;
 }
 
-/** Who is attacked: the method; a model of the user's own, in code or out of a file, by its name. */
-export function subjectTitle({ mode, model }: Pick<AttackResult, "mode" | "model">): string {
-  return mode === ownMode || isImported(model) ? shortened(model, 60) : title(mode);
+type Whose = Pick<AttackResult, "mode" | "model">;
+
+/** Whether an approximation is put around a model out of a file. */
+function isAround({ mode, model }: Whose): boolean {
+  const [, method] = Object.entries<Method>(methods).find(([name]) => name === mode) ?? [];
+  return isImported(model) && method?.posterior === true;
+}
+
+/** Who is attacked: the method; a model of the user's own by its name, and by what is put around its file. */
+export function subjectTitle({ mode, model }: Whose): string {
+  const own = shortened(model, 60);
+  if (isAround({ mode, model })) return `${title(mode)} around ${own}`;
+  return mode === ownMode || isImported(model) ? own : title(mode);
+}
+
+/** `SNGP (LeNet_SNGP, seed 0)`: a method, and in brackets its network, unless it is named before, and more. */
+export function headed(whose: Whose, network: string, more: readonly string[]): string {
+  return isAround(whose)
+    ? `${subjectTitle(whose)} (${more.join(", ")})`
+    : `${title(whose.mode)} (${[network, ...more].join(", ")})`;
 }
 
 /** What a class is called: "digit 4", or "class 4" where its set has no names. */
