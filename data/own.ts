@@ -77,8 +77,17 @@ export async function ownSet(path: string, options: OwnOptions): Promise<DataSet
     missing: () => Promise.resolve([]),
     async load(_, split, most): Promise<ImageSet> {
       const part = found.parts[split];
-      if (part) return most === undefined ? await part.load() : limit(await part.load(most), most);
-      throw cannotUse(path, "there are no images to train on", "put them in its folder train");
+      if (!part) {
+        throw cannotUse(path, "there are no images to train on", "put them in its folder train");
+      }
+      if (most === undefined) return await part.load();
+      const few = limit(await part.load(most), most);
+      if (few.count > 0) return few;
+      throw cannotUse(
+        path,
+        `the first ${most} would be one each of its first classes, which have none that can be read`,
+        "use a larger --limit, or mend those files",
+      );
     },
   };
 }
