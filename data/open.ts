@@ -158,7 +158,7 @@ function noSet(own: OwnSettings | undefined): DataSet {
 /** A set whose parts are read once, and held against what it says of them. */
 function opened(set: DataSet, path: string, load: DataSet["load"], isTaught: boolean): OpenSet {
   const read = async (split: Split, most?: number): Promise<ImageSet> => {
-    // Only of a folder of images some can be read without the others.
+    // Only of images of the user's own some can be read without the others.
     if (most !== undefined && !set.own) return limit(await images(split), most);
     const found = await load(path, split, most);
     checkImages(set, found, isTaught);

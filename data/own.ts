@@ -77,13 +77,22 @@ export async function ownSet(path: string, options: OwnOptions): Promise<DataSet
     missing: () => Promise.resolve([]),
     async load(_, split, most): Promise<ImageSet> {
       const part = found.parts[split];
-      if (part) return most === undefined ? await part.load() : limit(await part.load(most), most);
+      if (!part) {
+        throw cannotUse(
+          path,
+          "there are no images to train on",
+          inFolder
+            ? "put them in its folder train"
+            : 'name a file of arrays that has "x_train" as well',
+        );
+      }
+      if (most === undefined) return await part.load();
+      const few = limit(await part.load(most), most);
+      if (few.count > 0) return few;
       throw cannotUse(
         path,
-        "there are no images to train on",
-        inFolder
-          ? "put them in its folder train"
-          : 'name a file of arrays that has "x_train" as well',
+        `the first ${most} would be one each of its first classes, which have none that can be read`,
+        "use a larger --limit, or mend those files",
       );
     },
   };

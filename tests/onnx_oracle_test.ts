@@ -164,24 +164,53 @@ function logitsOf(of: (x: Tensor) => Tensor, images: Float32Array, count: number
   return [...evaluate([of(x)], new Map([[x, images]]))[0] ?? []];
 }
 
+/** Holds a file that is written for so many images, with others, to onnxruntime-web's logits of so many at once. */
+async function takesAny(file: Uint8Array<ArrayBuffer>, written: number): Promise<void> {
+  const session = await ort.InferenceSession.create(file);
+  const { logits } = await importOnnx(file);
+  // As many as there are tokens, channels, heads, and other numbers.
+  for (const count of [1, 2, 3, 4, 6]) {
+    const images = new Random(count).uniform(count * tokens * width);
+    const found = logitsOf(logits, images, count);
+    for (let at = 0; at + written <= count; at += written) {
+      const part = images.slice(at * tokens * width, (at + written) * tokens * width);
+      const image = new ort.Tensor("float32", part, [written, width, 1, tokens]);
+      const { logits: right } = await session.run({ image });
+      [...right?.data as Float32Array].forEach((n, i) => {
+        near(found[3 * at + i], n, 1e-5);
+      });
+    }
+  }
+  await session.release();
+}
+
 Deno.test("attention that is written for a fixed number of images takes any: onnxruntime-web's logits", async () => {
   for (const [written, open] of [[1, false], [1, true], [2, false], [2, true]] as const) {
-    const file = attention(written, open);
-    const session = await ort.InferenceSession.create(file);
-    const { logits } = await importOnnx(file);
-    // As many as there are tokens, channels, heads, and other numbers.
-    for (const count of [1, 2, 3, 4, 6]) {
-      const images = new Random(count).uniform(count * tokens * width);
-      const found = logitsOf(logits, images, count);
-      for (let at = 0; at + written <= count; at += written) {
-        const part = images.slice(at * tokens * width, (at + written) * tokens * width);
-        const image = new ort.Tensor("float32", part, [written, width, 1, tokens]);
-        const { logits: right } = await session.run({ image });
-        [...right?.data as Float32Array].forEach((n, i) => {
-          near(found[3 * at + i], n, 1e-5);
-        });
-      }
-    }
-    await session.release();
+    await takesAny(attention(written, open), written);
   }
+});
+
+/** PyTorch's GroupNorm of two groups, as it is exported: a reshape copies the images' axis by 0. */
+function groupNorm(images: number): Uint8Array<ArrayBuffer> {
+  const head = [...new Random(6).uniform(width * tokens * 3)];
+  return writeGraph({
+    input: [value("image", [images, width, 1, tokens])],
+    output: [value("logits", [images, 3])],
+    initializer: [
+      tensor("groups", "int64", [3], [0, 2, -1]),
+      tensor("one", "float32", [2], [1, 1]),
+      tensor("zero", "float32", [2], [0, 0]),
+      tensor("w_head", "float32", [width * tokens, 3], head),
+    ],
+    node: [
+      node("Reshape", ["image", "groups"], ["x"]),
+      node("InstanceNormalization", ["x", "one", "zero"], ["normed"]),
+      node("Flatten", ["normed"], ["features"]),
+      node("Gemm", ["features", "w_head"], ["logits"]),
+    ],
+  });
+}
+
+Deno.test("GroupNorm that is written for a fixed number of images takes any", async () => {
+  for (const written of [1, 2, 3]) await takesAny(groupNorm(written), written);
 });

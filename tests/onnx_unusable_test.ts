@@ -58,6 +58,12 @@ const refusals: readonly (readonly [
     /BatchNormalization_0": "v" holds Infinity at 0; train/,
   ],
   [
+    "a bias that no mask is",
+    [flat, node("Gemm", ["z", "w", "b"], ["y"])],
+    [floats("w", [4, 2], ...Array(8).fill(1)), floats("b", [2], 0, Infinity)],
+    /"Gemm_1": "b" holds Infinity at 1; train/,
+  ],
+  [
     "weights that are NaN by what is made of them",
     [node("Pow", ["n", "half"], ["w"]), flat, product],
     [floats("n", [4, 2], 1, 1, -1, 1, 1, 1, 1, 1), floats("half", [], 0.5)],
@@ -109,4 +115,20 @@ Deno.test("a mask and a bound may be infinite", async () => {
   const [first = NaN, second, third = NaN, fourth] = await logitsOf(nodes, arrays);
   assert.deepEqual([second, fourth], [0, 0]);
   assert.ok(Math.abs(first + third - 2) < 1e-5, `${first} and ${third}`);
+});
+
+Deno.test("a bias may take a class out, and Where leave NaN aside", async () => {
+  const nodes = [
+    flat,
+    node("Where", ["every", "z", "nan"], ["w"]),
+    node("Gemm", ["w", "eye", "bias"], ["y"]),
+  ];
+  const eye = Array.from({ length: 16 }, (_, i) => i % 5 === 0 ? 1 : 0);
+  const logits = await logitsOf(nodes, [
+    tensor("every", "bool", [4], [1, 1, 1, 1]),
+    floats("nan", [4], NaN, NaN, NaN, NaN),
+    floats("eye", [4, 4], ...eye),
+    floats("bias", [4], 0, -Infinity, 1, 0),
+  ]);
+  assert.deepEqual(logits.map(Math.fround), [0.1, -Infinity, 1.4, 0.2].map(Math.fround));
 });

@@ -221,6 +221,18 @@ Deno.test("no more files are looked at than the images that are asked for take, 
     );
   }));
 
+Deno.test("a limit that leaves no image is refused: the classes that it reaches have none", () =>
+  inFolder(async (folder) => {
+    const broken = Uint8Array.of(1);
+    await write(folder, { "a/1.png": broken, "b/1.png": png(1), "b/2.png": png(2) });
+    const set = await ownSet(folder, digits);
+    await assert.rejects(
+      set.load("", "test", 1),
+      says(/the first 1 would be .*; use a larger --l/),
+    );
+    assert.equal((await set.load("", "test", 2)).count, 2);
+  }));
+
 Deno.test("images of another size are refused among those that are asked for, and not looked for behind them", () =>
   inFolder(async (folder) => {
     await write(folder, { "a.png": png(1), "b.png": png(2), "c.png": png(1, 5), "d.png": png(3) });

@@ -74,7 +74,7 @@ Deno.test("two at once: what fails keeps its sentence and costs the others nothi
     assert.equal((await status(folder))["missing"], 1);
 
     const collected = await sweep(folder, ["collect", "sweep.jsonl"]);
-    assert.match(collected.stdout, /^sweep.csv, sweep.html: 2 runs; 1 are not finished\n$/);
+    assert.match(collected.stdout, /^sweep.csv, sweep.html: 2 runs; 1 is not finished\n$/);
     const [head = [], ...lines] = (await Deno.readTextFile(join(folder, "sweep.csv")))
       .trimEnd().split("\r\n").map((line) => line.split(","));
     assert.deepEqual(lines.map(([kind]) => kind), ["run", "run"]);

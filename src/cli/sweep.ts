@@ -9,6 +9,7 @@ import { display, isFile, readFile } from "../base/files.ts";
 import { writeAtomic } from "../base/atomic.ts";
 import { duration } from "../base/lock.ts";
 import type { Reporter } from "../base/reporter.ts";
+import { counted } from "../measure/shown.ts";
 import { bySeed, collect, csvOf, seedOf } from "../sweep/collect.ts";
 import { adopt, checkState, forget, type RowStatus, statusOf } from "../sweep/state.ts";
 import { type JobsResult, programLine, runJobs, tryAgain } from "../sweep/jobs.ts";
@@ -309,8 +310,10 @@ async function gather({ plan: path, csv, page }: Of<"collect">): Promise<SweepAn
     runs: collected.length,
     unfinished,
   };
-  const missing = unfinished > 0 ? `; ${unfinished} are not finished` : "";
-  return { document, text: `${table}, ${pagePath}: ${collected.length} runs${missing}`, code: 0 };
+  const are = unfinished === 1 ? "is" : "are";
+  const missing = unfinished > 0 ? `; ${unfinished} ${are} not finished` : "";
+  const runs = counted(collected.length, "run");
+  return { document, text: `${table}, ${pagePath}: ${runs}${missing}`, code: 0 };
 }
 
 /** Refuses to write a table over what is none. */

@@ -58,16 +58,18 @@ export class Lifting {
    *
    * @param name of what it reshapes
    * @param x its shape
-   * @param target as the file states it, for its own number of images
+   * @param target as the file states it, for its own number of images: 0 copies an axis, -1 is left to be computed
    * @returns undefined where it cannot be told
    */
   reshaped(name: string, x: Shape, target: Shape): Shape | undefined {
     const before = this.#before(name, new Map([[name, x]]));
-    const all = this.shapes.get(name)?.reduce((a, n) => a * n, 1);
-    if (before === undefined || all === undefined) return undefined;
-    const known = target.reduce((a, n) => n < 0 ? a : a * n, 1);
-    const stated = target.map((n) => n < 0 ? all / known : n);
-    if (stated.reduce((a, n) => a * n, 1) !== all) return undefined;
+    const from = this.shapes.get(name);
+    if (before === undefined || from === undefined) return undefined;
+    const all = product(from, from.length);
+    const copied = target.map((n, axis) => n === 0 ? from[axis] ?? NaN : n);
+    const known = copied.reduce((a, n) => n < 0 ? a : a * n, 1);
+    const stated = copied.map((n) => n < 0 ? all / known : n);
+    if (!stated.every(Number.isInteger) || product(stated, stated.length) !== all) return undefined;
     const leads = stated.map((n, axis) => {
       const lead = before / product(stated, axis);
       return Number.isInteger(lead) && n % (lead * this.written) === 0 ? lead : undefined;

@@ -37,7 +37,7 @@ const reshaped: Rule = (site) => {
   const keepsZero = site.number("allowzero", 0) === 1;
   const target = written.map((n, axis) => n === 0 && !keepsZero ? dim(x, axis) : n);
   const name = site.node.inputs[0] ?? "";
-  const shape = site.batch.lifting?.reshaped(name, x.shape, target) ?? lifted(site, x, target);
+  const shape = site.batch.lifting?.reshaped(name, x.shape, written) ?? lifted(site, x, target);
   const known = shape.reduce((a, n) => n < 0 ? a : a * n, 1);
   if (shape.filter((n) => n < 0).length > 1 || size(x.shape) % known !== 0) {
     const sizes = `it makes [${shortened(written.join(", "), 60)}] of [${x.shape.join(", ")}]`;

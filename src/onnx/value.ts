@@ -15,7 +15,10 @@ export type Value =
   | { readonly kind: "host"; readonly array: HostTensor }
   | { readonly kind: "tensor"; readonly tensor: Tensor };
 
-/** Operators whose parameters are learned: an infinite one is of a training that went wrong, and no bound or mask. */
+/**
+ * Operators whose parameters are learned: an infinite one is of a training that went wrong, and no bound or mask. The
+ * third input of each is added: -infinity there takes a class out, as a mask does.
+ */
 const learned: ReadonlySet<string> = new Set([
   "BatchNormalization",
   "Conv",
@@ -115,16 +118,18 @@ export class Site {
     const value = this.inputs[at];
     if (value?.kind !== "host") return value?.tensor;
     const name = this.node.inputs[at] ?? "";
-    this.#checkNumbers(name, value.array);
+    this.#checkNumbers(at, name, value.array);
     return this.weights.tensor(name, value.array);
   }
 
-  /** Refuses NaN, and as what is learned numbers that are infinite in 32 bits. */
-  #checkNumbers(name: string, array: HostTensor): void {
+  /** Refuses NaN, but for what Where may leave aside, and as what is learned numbers that are infinite in 32 bits. */
+  #checkNumbers(at: number, name: string, array: HostTensor): void {
     const bad = this.weights.notFinite(array);
-    if (bad === undefined) return;
+    const { op } = this.node;
+    if (bad === undefined || op === "Where") return;
     const number = array.data[bad] ?? NaN;
-    if (!Number.isNaN(number) && !learned.has(this.node.op)) return;
+    const isMask = !learned.has(op) || at === 2 && Math.fround(number) === -Infinity;
+    if (!Number.isNaN(number) && isMask) return;
     const beyond = Number.isFinite(number) ? ", which is more than 32 bits hold" : "";
     throw this.refused(
       `"${shortened(name, 60)}" holds ${number} at ${bad}${beyond}; train the model again`,

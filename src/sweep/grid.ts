@@ -83,7 +83,7 @@ function blocksOf(text: string, cannot: (why: string) => UserError): Block[] {
   try {
     value = JSON.parse(text, (key, value) => {
       // Objects would lose it on the way, without a word.
-      if (key === "__proto__") throw cannot(`there is no option "${key}"`);
+      if (key === "__proto__") throw noOption(key, cannot);
       return value;
     });
   } catch (error) {
@@ -103,6 +103,10 @@ function blocksOf(text: string, cannot: (why: string) => UserError): Block[] {
   );
 }
 
+function noOption(name: string, cannot: (why: string) => UserError): UserError {
+  return cannot(`there is no option "${shortened(name)}"; names are those of a run.json`);
+}
+
 /** Every value of a block against the schema of its option, once. */
 function checkNames({ grid, options }: Block, cannot: (why: string) => UserError): void {
   const twice = Object.keys(grid).find((name) => Object.hasOwn(options, name));
@@ -113,9 +117,7 @@ function checkNames({ grid, options }: Block, cannot: (why: string) => UserError
   ];
   for (const [name, values] of given) {
     const entry = Object.entries(optionEntries).find(([known]) => known === name)?.[1];
-    if (!entry) {
-      throw cannot(`there is no option "${shortened(name)}"; names are those of a run.json`);
-    }
+    if (!entry) throw noOption(name, cannot);
     for (const value of values) {
       if (value === null) continue;
       const [issue] = entry.safeParse(value).error?.issues ?? [];
