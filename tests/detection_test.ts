@@ -5,6 +5,7 @@ import { z } from "zod";
 import { calibration } from "../src/measure/calibration.ts";
 import {
   bootstrap,
+  drawnTimes,
   estimate,
   separation,
   shareBelow,
@@ -192,6 +193,23 @@ Deno.test("intervals are those of sets drawn again one by one, whatever was told
     }
   }
 });
+
+Deno.test("resamples are the same where they are too many to be kept", () => {
+  const few = Array.from(drawnTimes(2, 70_000, 3, 5), (times) => Uint8Array.from(times));
+  const many = drawnTimes(2, 70_000, 2000, 5);
+  for (const times of few) {
+    const own = many.next().value;
+    assert.ok(own);
+    assert.equal(own.buffer.byteLength, 70_002, "one resample at a time");
+    assert.ok(own.every((of, i) => of === times[i]));
+    assert.deepEqual([own.subarray(0, 2), own.subarray(2)].map(total), [2, 70_000]);
+  }
+  assert.deepEqual(Array.from(drawnTimes(2, 70_000, 3, 5)), few, "kept ones, too");
+});
+
+function total(times: Uint8Array): number {
+  return times.reduce((sum, of) => sum + of, 0);
+}
 
 Deno.test("an AUROC's interval is as wide as Hanley and McNeil's for exponential scores", () => {
   const word = xoshiro(philox([3, 0], [0, 0, 0, 0]));

@@ -145,9 +145,9 @@ function nativeAim(
 }
 
 /**
- * Attacks every score that was fitted, and the method's own, by its own slope, on an evenly spread sample: the attack of the run, which lowers minus the
- * score in the place of its objective. Out-domain images are raised and those in-domain lowered, where the run's
- * attack asks for no other direction; which are attacked is what the run attacks.
+ * Attacks every score that was fitted, and the method's own, by its own slope, on an evenly spread sample: the attack of
+ * the run, which lowers minus the score in the place of its objective. Scores of out-domain images are raised and of those
+ * in-domain lowered, where the run's attack asks for no other direction; which are attacked is what the run attacks.
  *
  * @param out the attack on out-domain images
  * @param bare the subject without scores

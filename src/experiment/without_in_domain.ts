@@ -50,14 +50,12 @@ export function checkWithout(config: RunConfig, purpose: "train" | "use"): void 
       "name one by --checkpoint or --model-file, or a set by --in-domain",
     );
   }
-  const { name, posterior }: Method = methods[config.mode];
+  const { name, posterior, ensemble }: Method = methods[config.mode];
   if (posterior) {
     throw cannot(
       `use ${name}`,
       "its posterior is over images that the model was taught",
-      `${named}, or use --mode ${
-        name.endsWith("_ensemble") ? methods.deep_ensemble.name : methods.baseline.name
-      }`,
+      `${named}, or use --mode ${(ensemble ? methods.deep_ensemble : methods.baseline).name}`,
     );
   }
   if (config.battery !== undefined) {

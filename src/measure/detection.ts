@@ -82,12 +82,13 @@ export function estimate(
   const ranked = rank(inDomain, outDomain);
   const whole = separation(inDomain, outDomain);
   const [p, n] = [ranked.inDomain.length, ranked.outDomain.length];
-  const times = drawnTimes(p, n, resamples, seed);
   const walk = walkOf(ranked);
   const drawn = figures.map(() => new Float64Array(resamples));
-  for (let i = 0; i < resamples; i++) {
-    const found = measure(walk, times.subarray(i * (p + n), (i + 1) * (p + n)), [p, n]);
+  let i = 0;
+  for (const times of drawnTimes(p, n, resamples, seed)) {
+    const found = measure(walk, times, [p, n]);
     figures.forEach((name, k) => (drawn[k] ?? new Float64Array())[i] = found[name]);
+    i++;
   }
   const estimates = figures.map((name, k) => [
     name,
@@ -189,26 +190,43 @@ function walkOf({ inDomain, outDomain, groups }: Ranked): Walk {
 /** What was drawn last: scores of the same images are told apart by the same resamples. */
 let lastDrawn: { readonly of: string; readonly times: Uint8Array } | undefined;
 
+/** Bytes of resamples that are kept for the next score of the same images, at most. */
+const mostKept = 2 ** 27;
+
 /**
- * How often each image is drawn in every resample of p and n images with replacement, `[resamples, p + n]`; the
- * draws' bias, p / 2^32, is beyond notice, and so is a chance of one image being drawn 256 times.
+ * How often each image is drawn in resamples of p and n images with replacement, `[p + n]` of one after the other, which
+ * holds until the next is asked for. The draws' bias, p / 2^32, is beyond notice, and so is a chance of one image being
+ * drawn 256 times.
  */
-export function drawnTimes(p: number, n: number, resamples: number, seed: number): Uint8Array {
+export function* drawnTimes(
+  p: number,
+  n: number,
+  resamples: number,
+  seed: number,
+): Generator<Uint8Array, void> {
   const of = `${p} ${n} ${resamples} ${seed}`;
-  if (lastDrawn?.of === of) return lastDrawn.times;
+  const size = p + n;
+  const before = lastDrawn?.of === of ? lastDrawn.times : undefined;
+  const isKept = before !== undefined || size * resamples <= mostKept;
+  const times = before ?? new Uint8Array(isKept ? size * resamples : size);
   const word = xoshiro(philox([seed >>> 0, Math.floor(seed / 2 ** 32)], [0, 0, 0, 0]));
-  const times = new Uint8Array(resamples * (p + n));
-  for (let i = 0, start = 0; i < resamples; i++) {
-    for (const size of [p, n]) {
-      for (let k = 0; k < size; k++) {
-        const at = start + Math.floor(word() * size / 2 ** 32);
-        times[at] = (times[at] ?? 0) + 1;
-      }
-      start += size;
+  for (let i = 0; i < resamples; i++) {
+    const own = isKept ? times.subarray(i * size, (i + 1) * size) : times.fill(0);
+    if (!before) {
+      draw(own.subarray(0, p), word);
+      draw(own.subarray(p), word);
     }
+    yield own;
   }
-  lastDrawn = { of, times };
-  return times;
+  if (isKept) lastDrawn = { of, times };
+}
+
+/** Counts as many draws with replacement as there are places. */
+function draw(times: Uint8Array, word: () => number): void {
+  for (let k = 0; k < times.length; k++) {
+    const at = Math.floor(word() * times.length / 2 ** 32);
+    times[at] = (times[at] ?? 0) + 1;
+  }
 }
 
 /** One walk from the highest score down, each of the p and n images counted as often as `times` says. */

@@ -41,15 +41,15 @@ export function estimatePairs(
   const whole = cells.map((cell) => cell.figures());
   const drawn = cells.map(() => figures.map(() => new Float64Array(resamples)));
   const [p, n] = [own.length, other.length];
-  const times = drawnTimes(p, n, resamples, seed);
-  for (let i = 0; i < resamples; i++) {
-    const [start, middle, end] = [i * (p + n), i * (p + n) + p, (i + 1) * (p + n)];
-    images[0].take(times.subarray(start, middle));
-    images[1].take(times.subarray(middle, end));
+  let i = 0;
+  for (const times of drawnTimes(p, n, resamples, seed)) {
+    images[0].take(times.subarray(0, p));
+    images[1].take(times.subarray(p));
     cells.forEach((cell, k) => {
       const found = cell.figures();
       figures.forEach((name, at) => (drawn[k]?.[at] ?? new Float64Array())[i] = found[name]);
     });
+    i++;
   }
   return cells.map((_, k) => {
     const estimated = (name: PairFigure): Estimate => ({

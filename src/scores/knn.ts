@@ -31,7 +31,7 @@ const neighbours = 50;
  * `-d_k^2`, d_k the distance to the k-th nearest of the training features, all features scaled to length 1. An
  * attack lowers the mean of the k squared distances up to it in its place: the k-th alone leads to a single image,
  * and to another one at every step. A soft minimum, over the k nearest or over all features and at a temperature
- * that follows the image's own distances, leaves more of the score (docs/scores.md).
+ * that follows the image's own distances, is no stronger (docs/scores.md).
  */
 export const knn: Score<"rows"> = {
   name: "knn",
