@@ -335,13 +335,14 @@ export const tableModes = [
   ...new Set(Object.values(paperTables).flatMap(({ rows }) => rows.map(({ mode }) => mode))),
 ];
 
-/** The published procedure or the corrected one, and every difference by itself. */
 const procedures = {
   protocol: of("protocol"),
   ...Object.fromEntries(
     protocolOptionNames.map((name) => [name, of(name)]),
   ) as { [K in keyof Procedure]: Parser<"sync", Procedure[K] | undefined> },
 };
+
+/** The published procedure or the corrected one, and every difference by itself. */
 export const protocol = object("Protocol", procedures);
 
 /** The same of a table, which is made of Mirage's own attacks alone. */
